@@ -1,0 +1,123 @@
+"""Everything Vivant raises on purpose.
+
+::
+
+    VivantError
+    ├── InputError              the caller can fix it: exit code 2
+    │   ├── ImageError          a picture that cannot be used
+    │   ├── ClipError           a clip that cannot be verified
+    │   ├── OptionError         an option value that is not possible
+    │   └── OutputExistsError   the target is there and --force was not given
+    ├── MachineError            this machine cannot do it: exit code 3
+    │   ├── OutputError         the target cannot be written (rights, disk full)
+    │   ├── MissingPartError    a package, program or weight file is not installed
+    │   ├── WeightsError        a weight file is corrupt, truncated or not the pinned one
+    │   └── OutOfMemoryError    host or GPU memory is not enough
+    ├── EngineError             generation failed half-way: exit code 4
+    └── Cancelled               somebody asked to stop: exit code 130
+
+Each carries one plain sentence that names the value, the limit and the remedy, a stable
+``code`` for programs, and the ``param`` at fault where there is one. This module imports
+nothing of Vivant's, and knows nothing of HTTP or terminals.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class VivantError(Exception):
+    """Base of the tree.
+
+    Args:
+        message: one sentence for a person: the value, the limit, the remedy.
+        code: stable snake_case identifier; the class's own where not given.
+        param: name of the request field or option at fault.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, message: str, *, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.error_code = code or self.code
+        self.param = param
+
+
+class InputError(VivantError):
+    """The caller can fix it."""
+
+    code = "invalid_input"
+    exit_code = 2
+
+
+class ImageError(InputError):
+    """A picture that cannot be used."""
+
+    code = "invalid_image"
+
+
+class ClipError(InputError):
+    """A clip that cannot be verified."""
+
+    code = "invalid_clip"
+
+
+class OptionError(InputError):
+    """An option value that is not possible."""
+
+    code = "invalid_option"
+
+
+class OutputExistsError(InputError):
+    """The target exists and overwriting was not asked for."""
+
+    code = "output_exists"
+
+
+class MachineError(VivantError):
+    """This machine cannot do it."""
+
+    code = "machine"
+    exit_code = 3
+
+
+class OutputError(MachineError):
+    """The target cannot be written."""
+
+    code = "output_not_writable"
+
+
+class MissingPartError(MachineError):
+    """A package, program or weight file is not installed."""
+
+    code = "missing_part"
+
+
+class WeightsError(MachineError):
+    """A weight file is corrupt, truncated or not the pinned one."""
+
+    code = "invalid_weights"
+
+
+class OutOfMemoryError(MachineError):
+    """Host or GPU memory is not enough."""
+
+    code = "out_of_memory"
+
+
+class EngineError(VivantError):
+    """Generation failed half-way."""
+
+    code = "engine_failed"
+
+
+class Cancelled(VivantError):  # noqa: N818 - a state, not a defect
+    """Somebody asked to stop; nothing half-written is left."""
+
+    code = "cancelled"
+    exit_code = 130
+
+    def __init__(self, message: str = "cancelled; nothing was written") -> None:
+        super().__init__(message)

@@ -1,0 +1,103 @@
+"""Arithmetic of sides, frames and seconds. Imports nothing of ours but types and errors."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from vivant.errors import OptionError
+from vivant.types import CHECKED_FRACTIONS, Box
+
+ASPECTS: dict[str, tuple[int, int]] = {
+    "16:9": (1920, 1080),
+    "9:16": (1080, 1920),
+    "1:1": (1080, 1080),
+}
+"""Aspect → default size: YouTube, Shorts, square."""
+
+MIN_SIDE = 64
+MAX_SIDE = 4096
+"""Sides of a finished clip in pixels; 4096 is the widest H.264 level 5.1 stream players accept."""
+
+
+def checked_frames(num_frames: int) -> tuple[int, ...]:
+    """Frames the user looks at: 0, 24, 48, 72, 96 of 97; fewer where frames coincide."""
+    last = num_frames - 1
+    return tuple(sorted({round(fraction * last) for fraction in CHECKED_FRACTIONS}))
+
+
+def frames_for(seconds: float, fps: Fraction) -> int:
+    """Frames that span ``seconds``, the first one at 0 s and the last one on the mark.
+
+    4 s at 24 fps are 97 frames, as the user counts: 96 steps between 97 pictures.
+    """
+    return round(seconds * fps) + 1
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """``"1920x1080"`` → ``(1920, 1080)``.
+
+    Raises:
+        OptionError: not of that form.
+    """
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) == 2 and all(p.isascii() and p.isdigit() for p in parts):
+        return int(parts[0]), int(parts[1])
+    raise OptionError(
+        f"size {text!r} is not WIDTHxHEIGHT: write it like 1920x1080", param="size"
+    )
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse sizes that a 4:2:0 H.264 clip cannot have.
+
+    Raises:
+        OptionError: a side that is odd, too small or too large.
+    """
+    for name, side in (("width", width), ("height", height)):
+        if not MIN_SIDE <= side <= MAX_SIDE:
+            raise OptionError(
+                f"{name} {side} is outside {MIN_SIDE}…{MAX_SIDE} pixels: "
+                "1920x1080 is full HD, 1080x1920 is Shorts",
+                param="size",
+            )
+        if side % 2:
+            raise OptionError(
+                f"{name} {side} is odd, and 4:2:0 video needs even sides: use {side - 1} "
+                f"or {side + 1}",
+                param="size",
+            )
+
+
+def check_frames(num_frames: int, limit: int) -> None:
+    """Refuse clips of no frames and clips nobody waits for.
+
+    Raises:
+        OptionError: outside 1 … ``limit``.
+    """
+    if not 1 <= num_frames <= limit:
+        raise OptionError(
+            f"{num_frames} frames is outside 1…{limit}: 97 frames are 4 s at 24 fps "
+            "(VIVANT_MAX_FRAMES raises the limit)",
+            param="num_frames",
+        )
+
+
+def check_fps(fps: Fraction) -> None:
+    """Refuse frame rates that players do not know.
+
+    Raises:
+        OptionError: outside 1 … 120.
+    """
+    if not 1 <= fps <= 120:
+        raise OptionError(
+            f"{float(fps):g} fps is outside 1…120: 24 is cinema, 30 and 60 are common", param="fps"
+        )
+
+
+def cover_crop(width: float, height: float, aspect: float) -> Box:
+    """The largest centred box of ``aspect`` (width / height) inside ``width`` × ``height``."""
+    if width / height > aspect:
+        inner = height * aspect
+        return Box((width - inner) / 2, 0.0, inner, height)
+    inner = width / aspect
+    return Box(0.0, (height - inner) / 2, width, inner)
