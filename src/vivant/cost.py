@@ -1,0 +1,105 @@
+"""What a clip costs: seconds × rate of the device × exchange rate.
+
+Knows nothing of how long anything took, and reads no environment: the tables can be laid over by
+:class:`vivant.settings.Settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from vivant.errors import OptionError
+from vivant.types import Bill
+
+RATES: dict[str, float] = {
+    "cpu": 0.0000262,
+    "T4": 0.000164,
+    "L4": 0.000222,
+    "A10": 0.000306,
+    "L40S": 0.000542,
+    "A100-40": 0.000583,
+    "A100-80": 0.000694,
+    "RTX PRO 6000": 0.000842,
+    "H100": 0.001097,
+    "H200": 0.001261,
+    "B200": 0.001736,
+}
+"""US dollars per second: Modal's list prices of mid-2026. ``cpu`` is two physical cores."""
+
+EXCHANGE: dict[str, float] = {"USD": 1.0, "KRW": 1450.0}
+"""Units per US dollar. 1,450 ₩ is the user's; others are set by the user, not guessed by us."""
+
+SYMBOLS: dict[str, str] = {"USD": "$", "KRW": "₩", "EUR": "€", "JPY": "¥", "GBP": "£"}
+
+
+def rate_name(device: str, rates: Mapping[str, float]) -> str | None:
+    """The row of ``rates`` that ``device`` belongs to: ``NVIDIA H200`` → ``H200``.
+
+    The longest row name contained in the device's name wins, so that an ``A100-80`` is never
+    billed as an ``A10``. None where no row fits.
+    """
+    folded = device.upper().replace(" ", "").replace("GB", "")
+    fitting = [name for name in rates if name.upper().replace(" ", "") in folded]
+    exact = [name for name in fitting if name.upper() == device.upper()]
+    names = exact or sorted(fitting, key=len)
+    if not names and "A100" in folded:
+        names = ["A100-80" if "80" in folded else "A100-40"]
+    if names and names[-1] == "A10" and "A100" in folded:
+        names = ["A100-80" if "80" in folded else "A100-40"]
+    return names[-1] if names else None
+
+
+def bill(
+    device: str,
+    seconds: float,
+    *,
+    currency: str = "KRW",
+    rates: Mapping[str, float] | None = None,
+    exchange: Mapping[str, float] | None = None,
+) -> Bill:
+    """The bill of ``seconds`` on ``device``.
+
+    Args:
+        device: ``cpu``, a GPU's marketing name, or a row of the table.
+        seconds: wall time the device was held.
+        currency: three letters, any case.
+        rates: laid over :data:`RATES`.
+        exchange: laid over :data:`EXCHANGE`.
+
+    Raises:
+        OptionError: a device or currency without a rate.
+    """
+    table = {**RATES, **(rates or {})}
+    changes = {**EXCHANGE, **(exchange or {})}
+    code = currency.upper()
+    if code not in changes:
+        raise OptionError(
+            f"no exchange rate for {currency!r} (known: {', '.join(sorted(changes))}): "
+            f"""set one, e.g. VIVANT_EXCHANGE='{{"{code}": 0.9}}'""",
+            param="currency",
+        )
+    row = rate_name(device, table)
+    if row is None:
+        raise OptionError(
+            f"no rate for {device!r} (known: {', '.join(table)}): "
+            f"""set one, e.g. VIVANT_RATES='{{"{device}": 0.0003}}'""",
+            param="device",
+        )
+    usd = seconds * table[row]
+    return Bill(
+        device=row,
+        seconds=seconds,
+        rate=table[row],
+        usd=usd,
+        currency=code,
+        exchange_rate=changes[code],
+        amount=usd * changes[code],
+    )
+
+
+def money(amount: float, currency: str) -> str:
+    """``₩25``, ``$0.0175``: as the user's log prints them; small amounts keep two figures."""
+    symbol = SYMBOLS.get(currency, f"{currency} ")
+    if currency == "USD":
+        return f"{symbol}{amount:.4f}"
+    return f"{symbol}{amount:,.0f}" if amount >= 10 else f"{symbol}{amount:.2g}"

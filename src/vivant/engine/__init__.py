@@ -1,0 +1,33 @@
+"""Engines by name. Importing this loads none of them, and no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from vivant.errors import OptionError
+from vivant.settings import Settings
+from vivant.types import Engine
+
+
+def _camera(_: Settings) -> Engine:
+    from vivant.engine.camera import CameraEngine
+
+    return CameraEngine()
+
+
+ENGINES: Mapping[str, Callable[[Settings], Engine]] = {"camera": _camera}
+"""Name → factory. The factory loads what the engine needs; listing the names does not."""
+
+
+def load_engine(name: str, settings: Settings) -> Engine:
+    """The engine called ``name``, loaded.
+
+    Raises:
+        OptionError: no engine of that name.
+        MissingPartError: its packages or weights are not installed.
+    """
+    if name not in ENGINES:
+        raise OptionError(
+            f"engine {name!r} is unknown: choose one of {', '.join(ENGINES)}", param="engine"
+        )
+    return ENGINES[name](settings)

@@ -1,0 +1,94 @@
+"""The only reader of the environment and of the configuration file.
+
+Every field can be set as ``VIVANT_<FIELD>`` or in ``config.toml`` (``vivant doctor`` prints
+where); the environment wins. Knows nothing of requests: what one clip should be is a
+:class:`vivant.types.Request`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from vivant.errors import OptionError
+
+CONFIG_FILE = Path(platformdirs.user_config_dir("vivant", appauthor=False)) / "config.toml"
+
+
+class Settings(BaseSettings):
+    """Limits, places, prices. Constructing it reads the environment.
+
+    Attributes:
+        rates: US dollars per second by device, laid over :data:`vivant.cost.RATES`.
+        exchange: units per US dollar by currency, laid over :data:`vivant.cost.EXCHANGE`.
+        device: the name to bill by, where the engine's own is not what is paid for.
+        target_seconds: the user's target for a whole clip.
+        target_usd: the user's target for a whole clip; 57 s at the A10 rate, about ₩25.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="VIVANT_", toml_file=CONFIG_FILE, extra="forbid", frozen=True
+    )
+
+    max_image_bytes: int = Field(default=50_000_000, gt=0)
+    max_image_pixels: int = Field(default=100_000_000, gt=0)
+    max_image_side: int = Field(default=16_384, gt=0)
+    max_frames: int = Field(default=1_441, gt=0)
+    cache_dir: Path = Path(platformdirs.user_cache_dir("vivant", appauthor=False))
+    data_dir: Path = Path(platformdirs.user_data_dir("vivant", appauthor=False))
+    currency: str = "KRW"
+    rates: dict[str, float] = Field(default_factory=dict)
+    exchange: dict[str, float] = Field(default_factory=dict)
+    device: str | None = None
+    target_seconds: float = Field(default=67.0, gt=0)
+    target_usd: float = Field(default=0.0175, gt=0)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the file. No ``.env``: surprises live there."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def read_settings(**overrides: Any) -> Settings:
+    """Settings from the environment and the file, with ``overrides`` on top.
+
+    Raises:
+        OptionError: a value that cannot be used, named with where it came from.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise OptionError(
+            f"setting {field} (VIVANT_{field.split('.', 1)[0].upper()} or {CONFIG_FILE}): "
+            f"{first['msg']}, not {first.get('input')!r}",
+            param=field,
+        ) from None
+    except ValueError as error:
+        # broken TOML, or JSON that pydantic-settings could not parse from a variable
+        raise OptionError(f"settings cannot be read ({CONFIG_FILE}): {error}") from None
+
+
+@cache
+def default_settings() -> Settings:
+    """The process-wide settings, read once."""
+    return read_settings()
