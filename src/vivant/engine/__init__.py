@@ -15,7 +15,13 @@ def _camera(_: Settings) -> Engine:
     return CameraEngine()
 
 
-ENGINES: Mapping[str, Callable[[Settings], Engine]] = {"camera": _camera}
+def _fake(_: Settings) -> Engine:
+    from vivant.engine.fake import FakeEngine
+
+    return FakeEngine()
+
+
+ENGINES: Mapping[str, Callable[[Settings], Engine]] = {"camera": _camera, "fake": _fake}
 """Name → factory. The factory loads what the engine needs; listing the names does not."""
 
 

@@ -1,0 +1,386 @@
+"""``vivant``: the command line. Thin: it reads options, calls ``compose`` and prints.
+
+Exit codes: 0 done (``verify``: no check failed), 1 a check failed (``verify`` only), 2 the
+caller can fix it, 3 this machine cannot do it, 4 generation failed, 130 cancelled.
+"""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import click
+import typer
+
+from vivant.errors import Cancelled, OptionError, VivantError
+from vivant.grid import ASPECTS, frames_for, parse_size
+from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Request
+from vivant.version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(
+    name="vivant",
+    help="One still picture of a person in, a faithful moving 1080p clip out, with proof.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+FRACTIONAL_RATES = {
+    "23.976": Fraction(24000, 1001),
+    "23.98": Fraction(24000, 1001),
+    "29.97": Fraction(30000, 1001),
+    "59.94": Fraction(60000, 1001),
+}
+"""NTSC rates as people write them."""
+
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="MP4 to write. Companions go beside it.", metavar="FILE"),
+]
+Frames = Annotated[int | None, typer.Option(help="Frames.  [default: 97]", metavar="N")]
+Seconds = Annotated[
+    float | None,
+    typer.Option(help="Length instead of --frames: 4 s at 24 fps are 97 frames.", metavar="S"),
+]
+Fps = Annotated[str, typer.Option(help="Frames per second: 24, 29.97, 30000/1001.")]
+Aspect = Annotated[
+    str | None,
+    typer.Option(help="16:9 (YouTube), 9:16 (Shorts) or 1:1.  [default: 16:9]"),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(help="Exact size instead of --aspect, e.g. 1920x1080.", metavar="WxH"),
+]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same frames.", min=0)]
+Prompt = Annotated[str, typer.Option(help="What should happen.")]
+Negative = Annotated[str, typer.Option(help="What must not happen.", show_default=False)]
+EngineName = Annotated[
+    str,
+    typer.Option("--engine", help="camera: embedded, moves the camera, needs nothing."),
+]
+UpscalerName = Annotated[
+    str, typer.Option("--upscaler", help="Used where the engine's frames are smaller.")
+]
+QualityName = Annotated[str, typer.Option("--quality", help="draft, standard or high.")]
+OptionPairs = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="An option of the engine, e.g. --set move=orbit.", metavar="K=V"),
+]
+Currency = Annotated[
+    str | None, typer.Option(help="Currency of the bill: KRW, USD, ….  [default: KRW]")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON, nothing else.")]
+Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
+
+
+def parse_fps(text: str) -> Fraction:
+    """``24``, ``23.976``, ``30000/1001`` → frames per second.
+
+    Raises:
+        OptionError: not a number.
+    """
+    if text in FRACTIONAL_RATES:
+        return FRACTIONAL_RATES[text]
+    try:
+        return Fraction(text).limit_denominator(1001)
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise OptionError(
+            f"fps {text!r} is not a number: write 24, 29.97 or 30000/1001", param="fps"
+        ) from None
+
+
+def parse_options(pairs: list[str] | None) -> dict[str, Any]:
+    """``["move=orbit", "strength=0.5"]`` → ``{"move": "orbit", "strength": 0.5}``.
+
+    Values are numbers and booleans where they look like it.
+
+    Raises:
+        OptionError: no ``=``, or a key twice.
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs or []:
+        key, equals, text = pair.partition("=")
+        if not equals or not key:
+            raise OptionError(f"--set {pair!r} is not KEY=VALUE", param="set")
+        if key in found:
+            raise OptionError(f"--set {key} is given twice", param=key)
+        found[key] = _value(text)
+    return found
+
+
+def _value(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def parse_dimensions(aspect: str | None, size: str | None) -> tuple[int, int]:
+    """Width and height from ``--aspect`` and ``--size``.
+
+    Raises:
+        OptionError: unknown aspect, or a size that contradicts it.
+    """
+    if aspect is not None and aspect not in ASPECTS:
+        raise OptionError(
+            f"aspect {aspect!r} is unknown: choose {', '.join(ASPECTS)}, or give --size",
+            param="aspect",
+        )
+    if size is None:
+        return ASPECTS[aspect or "16:9"]
+    width, height = parse_size(size)
+    if aspect is not None:
+        across, down = (int(part) for part in aspect.split(":"))
+        if width * down != height * across:
+            raise OptionError(
+                f"size {size} is not {aspect}: give only one of --size and --aspect", param="size"
+            )
+    return width, height
+
+
+def parse_length(frames: int | None, seconds: float | None, fps: Fraction) -> int:
+    """Number of frames from ``--frames`` or ``--seconds``.
+
+    Raises:
+        OptionError: both are given, or seconds that are no length.
+    """
+    if frames is not None and seconds is not None:
+        raise OptionError("give --frames or --seconds, not both", param="frames")
+    if seconds is None:
+        return 97 if frames is None else frames
+    if not 0 < seconds < 86_400:
+        raise OptionError(f"{seconds:g} seconds is not a length: 4 is usual", param="seconds")
+    return frames_for(seconds, fps)
+
+
+@app.command()
+def animate(
+    image: Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, AVIF, HEIC, …", metavar="IMAGE")],
+    output: Output = None,
+    frames: Frames = None,
+    seconds: Seconds = None,
+    fps: Fps = "24",
+    aspect: Aspect = None,
+    size: Size = None,
+    seed: Seed = 0,
+    prompt: Prompt = DEFAULT_PROMPT,
+    negative: Negative = DEFAULT_NEGATIVE_PROMPT,
+    engine: EngineName = "camera",
+    upscaler: UpscalerName = "auto",
+    quality: QualityName = "standard",
+    options: OptionPairs = None,
+    currency: Currency = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    force: Force = False,
+) -> None:
+    """Turn a picture into a verified clip."""
+    rate = parse_fps(fps)
+    width, height = parse_dimensions(aspect, size)
+    request = Request(
+        image=image,
+        prompt=prompt,
+        negative_prompt=negative,
+        num_frames=parse_length(frames, seconds, rate),
+        fps=rate,
+        width=width,
+        height=height,
+        seed=seed,
+        engine=engine,
+        upscaler=upscaler,
+        quality=parse_quality(quality),
+        options=parse_options(options),
+    )
+    make(
+        request,
+        output or Path(f"{image.stem}.mp4"),
+        str(image),
+        currency=currency,
+        quiet=quiet,
+        json=json,
+        force=force,
+    )
+
+
+@app.command()
+def demo(
+    output: Output = None,
+    frames: Frames = None,
+    seed: Seed = 0,
+    engine: EngineName = "camera",
+    quality: QualityName = "standard",
+    currency: Currency = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    force: Force = False,
+) -> None:
+    """Animate a portrait that comes with Vivant (astronaut Eileen Collins; NASA, public domain)."""
+    from vivant.compose import demo_image
+
+    request = Request(
+        image=demo_image(),
+        num_frames=parse_length(frames, None, Fraction(24)),
+        seed=seed,
+        engine=engine,
+        quality=parse_quality(quality),
+    )
+    make(
+        request,
+        output or Path("vivant-demo.mp4"),
+        "astronaut Eileen Collins (NASA, public domain)",
+        currency=currency,
+        quiet=quiet,
+        json=json,
+        # without a name of the user's own there is nothing of theirs to lose
+        force=force or output is None,
+    )
+
+
+def parse_quality(text: str) -> Any:
+    """One of :data:`vivant.types.Quality`.
+
+    Raises:
+        OptionError: anything else.
+    """
+    if text not in ("draft", "standard", "high"):
+        raise OptionError(
+            f"quality {text!r} is unknown: choose draft, standard or high", param="quality"
+        )
+    return text
+
+
+def make(
+    request: Request,
+    output: Path,
+    picture: str,
+    *,
+    currency: str | None,
+    quiet: bool,
+    json: bool,
+    force: bool,
+) -> None:
+    """Run one request with progress and the run log."""
+    from rich.console import Console
+
+    from vivant import console as show
+    from vivant.compose import animate as run
+    from vivant.report import report_json, to_json
+    from vivant.settings import default_settings
+
+    settings = default_settings()
+    out = Console(quiet=quiet or json, highlight=False)
+    progress = Console(stderr=True, quiet=quiet, highlight=False)
+    show.log_settings(out, request, picture, settings)
+    show.heading(out, "STARTING GENERATION")
+    with show.progress_bars(progress) as observe:
+        result = run(
+            request,
+            output,
+            observe=observe,
+            settings=settings,
+            currency=currency,
+            force=force,
+        )
+    if json:
+        sys.stdout.write(to_json(report_json(result.report)))
+        return
+    show.log_result(out, result, settings)
+
+
+@app.command()
+def verify(
+    clip: Annotated[Path, typer.Argument(help="Any video file.", metavar="CLIP")],
+    image: Annotated[Path, typer.Option(help="The picture it was made from.", metavar="IMAGE")],
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Is it still the same person, and a good clip? Exit code 1 if a check fails."""
+    from rich.console import Console
+
+    from vivant import console as show
+    from vivant.compose import verify as run
+    from vivant.report import to_json, verification_json
+
+    out = Console(quiet=quiet or json, highlight=False)
+    with show.progress_bars(Console(stderr=True, quiet=quiet, highlight=False)) as observe:
+        verification = run(clip, image, observe=observe)
+    if json:
+        sys.stdout.write(to_json(verification_json(verification)))
+    else:
+        show.heading(out, "CHARACTER FIDELITY VERIFICATION")
+        show.log_differences(out, verification)
+        show.heading(out, f"VERIFICATION @ {verification.facts.height}p")
+        show.log_scores(out, verification)
+        for warning in verification.warnings:
+            out.print(f"  note: {warning}", style="yellow")
+        out.print("\n  Verdict:", show.mark(verification.verdict))
+    if verification.verdict == "fail":
+        raise typer.Exit(1)
+
+
+@app.command()
+def doctor(json: Json = False) -> None:
+    """What this machine can run, what is missing, and how to get it."""
+    from vivant.doctor import examine, print_table
+    from vivant.report import plain, to_json
+
+    findings = examine()
+    if json:
+        sys.stdout.write(to_json([plain(finding) for finding in findings]))
+    else:
+        print_table(_console(), findings)
+    if any(finding.status == "missing" and finding.required for finding in findings):
+        raise typer.Exit(3)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """One still picture of a person in, a faithful moving 1080p clip out, with proof."""
+    if version:
+        sys.stdout.write(f"vivant {__version__}\n")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line and an exit code, never a traceback."""
+    try:
+        status = app(standalone_mode=False)
+    except VivantError as error:
+        _fail(error.message, error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stdout.write(error.format_message() + "\n")
+        sys.exit(2)
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except (KeyboardInterrupt, click.exceptions.Abort):
+        _fail(Cancelled().message, Cancelled.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader went away; Python would complain once more
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(message: str, status: int) -> None:
+    line = " ".join(message.split())
+    sys.stderr.write(f"vivant: {line}\n")
+    sys.exit(status)

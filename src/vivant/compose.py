@@ -1,0 +1,113 @@
+"""The composition root: names become parts, and the public functions are assembled from them.
+
+The command line, the Python API and the workers all come through here, so that they cannot
+differ. Importing this imports no engine.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vivant.engine import load_engine
+from vivant.errors import ClipError
+from vivant.settings import Settings, default_settings
+from vivant.types import Observer, Request, Result, Verification, ignore_progress
+from vivant.upscale import load_upscaler
+
+
+def animate(
+    image: Path | str | bytes | Request,
+    output: Path | str,
+    *,
+    observe: Observer = ignore_progress,
+    settings: Settings | None = None,
+    currency: str | None = None,
+    force: bool = False,
+    **changes: Any,
+) -> Result:
+    """Turn one picture into a verified clip.
+
+    Args:
+        image: a path, the bytes of an image file, or a whole :class:`Request`.
+        output: path of the MP4; its companions go beside it.
+        observe: called with a :class:`Progress` after every unit of work, from several threads;
+            raise :class:`vivant.errors.Cancelled` in it to stop.
+        settings: limits and prices; the environment's where None.
+        currency: of the bill, e.g. ``"KRW"``.
+        force: replace existing files.
+        **changes: any other field of :class:`Request`, e.g. ``seed=7``.
+
+    Returns:
+        Where the files are, and the report. A clip that fails a check is still a result.
+
+    Raises:
+        VivantError: see :mod:`vivant.errors`; nothing is left behind.
+    """
+    from vivant.pipeline import check_request, run
+
+    if isinstance(image, Request):
+        request = replace(image, **changes) if changes else image
+    else:
+        request = Request(image=Path(image) if isinstance(image, str) else image, **changes)
+    chosen = settings or default_settings()
+    check_request(request, chosen)
+    return run(
+        request,
+        Path(output),
+        engine=load_engine(request.engine, chosen),
+        upscaler=load_upscaler(request.upscaler),
+        settings=chosen,
+        observe=observe,
+        currency=currency,
+        force=force,
+    )
+
+
+def verify(
+    clip: Path | str,
+    image: Path | str | bytes,
+    *,
+    observe: Observer = ignore_progress,
+    settings: Settings | None = None,
+) -> Verification:
+    """Is it still the same person, and a good clip? Measured from the finished file.
+
+    Args:
+        clip: a video file; Vivant's own or anybody's.
+        image: the picture it was made from.
+        observe: called after every frame; raise ``Cancelled`` in it to stop.
+        settings: limits; the environment's where None.
+
+    Raises:
+        ClipError: the clip cannot be read.
+        ImageError: the picture cannot be read.
+    """
+    from vivant.checks import verify_file
+    from vivant.image import load_portrait
+    from vivant.media import probe
+    from vivant.pipeline import image_limits
+
+    path = Path(clip)
+    facts = probe(path)
+    if not facts.num_frames:
+        raise ClipError(f"{path.name} has no frames: nothing can be verified", param="clip")
+    portrait = load_portrait(
+        Path(image) if isinstance(image, str) else image,
+        width=facts.width,
+        height=facts.height,
+        limits=image_limits(settings or default_settings()),
+    )
+    return verify_file(path, portrait, observe=observe)
+
+
+def demo_image() -> bytes:
+    """The portrait of Eileen Collins (NASA, public domain) that ships in scikit-image, as PNG."""
+    from PIL import Image as PillowImage
+    from skimage.data import astronaut
+
+    buffer = io.BytesIO()
+    PillowImage.fromarray(astronaut()).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,236 @@
+"""What a terminal shows: progress while a clip is made, and the user's run log with real values.
+
+Knows nothing of how anything is made or measured; it only prints. The log keeps the headings of
+the user's own tool, so that it can be read by those who know it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from vivant.cost import money
+from vivant.settings import Settings
+from vivant.types import Observer, Progress, Request, Result, Score, Stage, Verdict, Verification
+
+MARKS: dict[Verdict, tuple[str, str]] = {
+    "pass": ("PASS", "bold green"),
+    "warn": ("WARN", "bold yellow"),
+    "fail": ("FAIL", "bold red"),
+    "not_measured": ("not measured", "dim"),
+}
+
+STAGE_LABELS: dict[Stage, str] = {
+    "image": "read the picture",
+    "load": "load the engine",
+    "generate": "generate",
+    "upscale": "upscale",
+    "encode": "encode",
+    "verify": "verify",
+    "store": "store",
+}
+
+_SHOWN: frozenset[Stage] = frozenset({"load", "generate", "upscale", "encode", "verify"})
+
+
+@contextmanager
+def progress_bars(console: Console) -> Iterator[Observer]:
+    """Live bars, one per stage, on a terminal; quarterly lines where there is none."""
+    if not console.is_terminal:
+        yield _quarters(console)
+        return
+    bars = Bars(
+        TextColumn("  {task.description:<10}"),
+        BarColumn(bar_width=36),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    tasks: dict[Stage, TaskID] = {}
+    lock = threading.Lock()
+
+    def observe(progress: Progress) -> None:
+        if progress.stage not in _SHOWN:
+            return
+        with lock:
+            if progress.stage not in tasks:
+                label = STAGE_LABELS[progress.stage]
+                tasks[progress.stage] = bars.add_task(label, total=progress.total)
+        bars.update(tasks[progress.stage], completed=progress.done, total=progress.total)
+
+    with bars:
+        yield observe
+
+
+def _quarters(console: Console) -> Observer:
+    seen: dict[Stage, int] = {}
+    lock = threading.Lock()
+
+    def observe(progress: Progress) -> None:
+        if progress.stage not in _SHOWN or progress.total < 1:
+            return
+        quarter = 4 * progress.done // progress.total
+        with lock:
+            if quarter <= seen.get(progress.stage, 0):
+                return
+            seen[progress.stage] = quarter
+            label = STAGE_LABELS[progress.stage]
+            console.print(f"  {label}: {progress.done}/{progress.total} {progress.unit}s")
+
+    return observe
+
+
+def heading(console: Console, text: str, rest: str = "") -> None:
+    """``[HEADING] rest``, as the user's log has them."""
+    console.print(Text(f"\n[{text}]", style="bold cyan") + Text(f" {rest}" if rest else ""))
+
+
+def row(console: Console, label: str, value: str) -> None:
+    """``  label:   value``."""
+    console.print(Text(f"  {label + ':':<12}", style="dim") + Text(value), soft_wrap=True)
+
+
+def mark(verdict: Verdict) -> Text:
+    """A coloured PASS, WARN, FAIL or ``not measured``."""
+    word, style = MARKS[verdict]
+    return Text(word, style=style)
+
+
+def log_settings(console: Console, request: Request, picture: str, settings: Settings) -> None:
+    """``[GENERATION SETTINGS]``: before anything is done."""
+    heading(console, "GENERATION SETTINGS")
+    row(console, "Picture", picture)
+    row(console, "Engine", request.engine)
+    row(
+        console,
+        "Clip",
+        f"{request.width}×{request.height}, {request.num_frames} frames, "
+        f"{float(request.fps):g} fps, {request.seconds:.2f} s",
+    )
+    row(console, "Seed", str(request.seed))
+    row(console, "Prompt", request.prompt)
+    row(console, "Negative", request.negative_prompt)
+    for name, value in request.options.items():
+        row(console, name, str(value))
+    row(console, "Target", f"< {settings.target_seconds:g} s")
+
+
+def log_result(console: Console, result: Result, settings: Settings) -> None:
+    """Everything after the settings, with real values."""
+    report = result.report
+    seconds = {stage.stage: stage.seconds for stage in report.stages}
+    facts = report.verification.facts
+    heading(console, "GENERATION COMPLETE", f"Time: {seconds.get('generate', 0.0):.1f}s")
+    row(console, "Engine", f"{report.engine.name} on {report.engine.device}")
+    row(console, "Moves", f"the {report.engine.moves}")
+    for name, value in report.engine.provenance.items():
+        row(console, name, str(value))
+
+    heading(console, "CHARACTER FIDELITY VERIFICATION")
+    log_differences(console, report.verification)
+
+    heading(console, f"UPSCALING TO {report.settings['height']}p")
+    if report.upscaler == "none":
+        row(console, "Method", "none: the engine draws at the target size")
+    else:
+        row(console, "Method", report.upscaler)
+        row(console, "Time", f"{seconds.get('upscale', 0.0):.1f}s")
+
+    heading(console, f"FINAL VERIFICATION @ {facts.height}p")
+    log_scores(console, report.verification)
+
+    heading(console, "COMPLETE")
+    row(console, "Clip", str(result.clip))
+    row(console, "Frames", str(facts.num_frames))
+    row(console, "File size", f"{facts.size_bytes / 1e6:.2f} MB")
+    row(console, "Duration", f"{facts.seconds:.2f} s")
+    row(console, "Pictures", f"{result.contact_sheet.name}, {result.thumbnail.name}")
+    row(console, "Report", result.report_file.name)
+
+    heading(console, "PERFORMANCE")
+    for stage, label in (
+        ("generate", "Generation"),
+        ("upscale", "Upscaling"),
+        ("encode", "Encoding"),
+        ("verify", "Verifying"),
+    ):
+        if stage in seconds:
+            row(console, label, f"{seconds[stage]:.1f}s")
+    row(console, "Total", f"{report.seconds:.1f}s (stages overlap)")
+    cost = report.bill
+    local = "" if cost.currency == "USD" else f" ({money(cost.amount, cost.currency)})"
+    row(
+        console,
+        "Cost",
+        f"{money(cost.usd, 'USD')}{local}: {cost.seconds:.1f} s × ${cost.rate:g}/s of {cost.device}",
+    )
+    row(console, "Memory", f"{report.peak_memory_mb:.0f} MB at most")
+    within = report.seconds <= settings.target_seconds and cost.usd <= settings.target_usd
+    row(
+        console,
+        "Target",
+        f"< {settings.target_seconds:g} s, about ${settings.target_usd:g}: "
+        + ("met" if within else "missed"),
+    )
+    for warning in dict.fromkeys((*report.warnings, *report.verification.warnings)):
+        console.print(Text(f"  note: {warning}", style="yellow"), soft_wrap=True)
+    console.print(Text("\n  Verdict: ") + mark(result.verdict))
+
+
+def log_differences(console: Console, verification: Verification) -> None:
+    """The user's frame check: one line per checked frame, then max, average and what it means."""
+    found = [score for score in verification.scores if score.name.startswith("frame_difference")]
+    for score in found:
+        for frame, value in score.series:
+            console.print(f"  Frame {frame:>3}: diff={value:5.2f} [{_word(score, value)}]")
+    for score in found:
+        console.print(Text("  ") + mark(score.verdict) + Text(f"  {score.reason}"), soft_wrap=True)
+
+
+def _word(score: Score, value: float) -> str:
+    return "OK" if not isinstance(score.limit, float | int) or value <= score.limit else "HIGH"
+
+
+def log_scores(console: Console, verification: Verification) -> None:
+    """A table of every score."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("  check")
+    table.add_column("value", justify="right")
+    table.add_column("limit", justify="right")
+    table.add_column("verdict")
+    table.add_column("why", overflow="fold")
+    for score in verification.scores:
+        if score.name.startswith("frame_difference"):
+            continue
+        table.add_row(
+            f"  {score.name}",
+            _shown(score.value, score.unit),
+            _shown(score.limit, score.unit),
+            mark(score.verdict),
+            score.reason,
+        )
+    console.print(table)
+
+
+def _shown(value: float | str | None, unit: str) -> str:
+    if value is None:
+        return "–"
+    text = f"{value:.4g}" if isinstance(value, float | int) else value
+    return f"{text} {unit}".rstrip()

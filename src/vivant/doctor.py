@@ -1,0 +1,170 @@
+"""What this machine can run, what is missing, and how to get it.
+
+Looks without loading: torch is imported only when it is installed, and only to ask for GPUs.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from vivant.settings import CONFIG_FILE, default_settings
+
+STATUS_STYLES = {"ok": "bold green", "missing": "bold red", "limited": "bold yellow"}
+
+CLIP_BYTES = 100_000_000
+"""Disk that one job needs at most, with room to spare."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the examination.
+
+    Attributes:
+        required: without it not even the embedded engine runs.
+        remedy: how to get it; empty where nothing is wrong.
+    """
+
+    part: str
+    status: Literal["ok", "limited", "missing"]
+    detail: str
+    remedy: str = ""
+    required: bool = False
+
+
+def examine() -> tuple[Finding, ...]:
+    """Everything worth knowing, in reading order."""
+    return tuple(_findings())
+
+
+def _findings() -> Iterator[Finding]:
+    yield Finding("Python", "ok", platform.python_version())
+    yield _machine()
+    yield _disk()
+    yield _encoder()
+    yield _faces()
+    yield Finding(
+        "engine camera",
+        "ok",
+        "ready: moves the camera, not the person; needs no GPU, no weights, no server",
+    )
+    yield from _ltx2()
+    yield Finding(
+        "configuration",
+        "ok",
+        f"{CONFIG_FILE} ({'read' if CONFIG_FILE.is_file() else 'not there: defaults'})",
+    )
+
+
+def _machine() -> Finding:
+    memory = psutil.virtual_memory().total / 1e9
+    detail = f"{os.cpu_count()} cores, {memory:.0f} GB memory, {platform.machine()}"
+    if memory < 2:
+        return Finding("machine", "limited", detail, "a 1080p clip needs about 0.8 GB of memory")
+    return Finding("machine", "ok", detail)
+
+
+def _disk() -> Finding:
+    folder = Path.cwd()
+    free = shutil.disk_usage(folder).free
+    detail = f"{free / 1e9:.1f} GB free in the current directory"
+    if not os.access(folder, os.W_OK):
+        return Finding(
+            "disk", "missing", f"no permission to write in {folder}", "change to another directory"
+        )
+    if free < CLIP_BYTES:
+        return Finding("disk", "missing", detail, f"free {CLIP_BYTES / 1e6:.0f} MB, or use -o")
+    return Finding("disk", "ok", detail)
+
+
+def _encoder() -> Finding:
+    import av
+
+    if "libx264" not in av.codecs_available:
+        return Finding(
+            "encoder",
+            "missing",
+            f"PyAV {av.__version__} without libx264",
+            "install PyAV from its own wheels: uv sync --reinstall-package av",
+            required=True,
+        )
+    return Finding("encoder", "ok", f"PyAV {av.__version__} with libx264", required=True)
+
+
+def _faces() -> Finding:
+    from vivant.errors import MissingPartError
+    from vivant.faces import FaceReader
+
+    try:
+        FaceReader()
+    except MissingPartError as error:
+        return Finding("face models", "missing", error.message, "uv sync", required=True)
+    return Finding("face models", "ok", "dlib HOG, five points, ResNet embedding", required=True)
+
+
+def _ltx2() -> Iterator[Finding]:
+    remedy = "uv sync --extra ltx2"
+    missing = [name for name in ("torch", "diffusers", "transformers") if find_spec(name) is None]
+    if missing:
+        yield Finding("engine ltx2", "missing", f"not installed: {', '.join(missing)}", remedy)
+        return
+    yield Finding(
+        "engine ltx2",
+        "ok",
+        ", ".join(f"{name} {_version(name)}" for name in ("torch", "diffusers", "transformers")),
+    )
+    import torch
+
+    if not torch.cuda.is_available():
+        yield Finding(
+            "GPU",
+            "missing",
+            "no CUDA device: the ltx2 engine needs one with 24 GB or more",
+            "run it on a GPU machine; the camera engine needs none",
+        )
+        return
+    for index in range(torch.cuda.device_count()):
+        properties = torch.cuda.get_device_properties(index)
+        yield Finding("GPU", "ok", f"{properties.name}, {properties.total_memory / 1e9:.0f} GB")
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "?"
+
+
+def print_table(console: Console, findings: tuple[Finding, ...]) -> None:
+    """A table for people."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for finding in findings:
+        detail = Text(finding.detail)
+        if finding.remedy:
+            detail.append(f"\n→ {finding.remedy}", style="cyan")
+        table.add_row(
+            Text(finding.part, style="bold"),
+            Text(finding.status, style=STATUS_STYLES[finding.status]),
+            detail,
+        )
+    console.print(table)
+    camera = not any(f.status == "missing" and f.required for f in findings)
+    console.print(
+        "\nThis machine can run: "
+        + ("vivant demo (engine camera)" if camera else "nothing yet; see above"),
+        style="bold",
+    )
+    sys.stdout.flush()

@@ -1,0 +1,94 @@
+"""Worker threads in a row, each taking items in order through a short queue.
+
+The picture is an assembly line: while the GPU (or the warp) makes chunk 5, chunk 4 is being
+encoded and chunk 3 verified. Queues are short, so memory does not grow with the clip. NumPy,
+OpenCV, FFmpeg and CUDA release the GIL, so threads are enough. Knows nothing of what is carried.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+_POLL = 0.05
+"""Seconds between looks at whether the other end has failed."""
+
+
+class Lane(Generic[T]):
+    """One thread that calls ``consume`` with every item put, in order.
+
+    Args:
+        name: of the thread, for debuggers.
+        consume: runs in the lane's thread. What it raises is raised again by :meth:`put` and
+            :meth:`finish` in the caller's thread.
+        depth: items waiting at most.
+
+    Attributes:
+        busy: seconds spent inside ``consume``.
+    """
+
+    def __init__(self, name: str, consume: Callable[[T], None], *, depth: int = 2) -> None:
+        self.busy = 0.0
+        self._consume = consume
+        self._queue: queue.Queue[T] = queue.Queue(depth)
+        self._closing = threading.Event()
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, item: T) -> None:
+        """Hand over an item; waits while the lane is full.
+
+        Raises:
+            BaseException: whatever ``consume`` raised.
+        """
+        while True:
+            self._check()
+            try:
+                self._queue.put(item, timeout=_POLL)
+            except queue.Full:
+                continue
+            return
+
+    def finish(self) -> None:
+        """Wait until everything put has been consumed.
+
+        Raises:
+            BaseException: whatever ``consume`` raised.
+        """
+        self._closing.set()
+        while self._thread.is_alive():
+            self._thread.join(_POLL)  # short waits keep Ctrl-C responsive
+        self._check()
+
+    def abort(self) -> None:
+        """Drop what waits and return when the item in hand is done."""
+        self._stop.set()
+        self._thread.join()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                item = self._queue.get(timeout=_POLL)
+            except queue.Empty:
+                if self._closing.is_set():
+                    return
+                continue
+            started = time.perf_counter()
+            try:
+                self._consume(item)
+            except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
+                self._failure = error
+                return
+            finally:
+                self.busy += time.perf_counter() - started

@@ -1,0 +1,65 @@
+"""``report.json``: every frozen result as plain JSON, with a versioned schema.
+
+Knows nothing of how results come about.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vivant.types import Verification
+
+SCHEMA_VERSION = 1
+
+
+def plain(value: Any) -> Any:
+    """``value`` as dicts, lists, strings, numbers, booleans and None.
+
+    Whole fractions become integers and others ``"30000/1001"``; numbers that JSON does not know
+    (NaN, infinities) become None; keys become strings.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, Fraction):
+        return value.numerator if value.denominator == 1 else str(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return round(value, 6) if np.isfinite(value) else None
+    return value
+
+
+def verification_json(verification: Verification) -> dict[str, Any]:
+    """A verification with its verdict, as ``vivant verify --json`` and ``report.json`` show it."""
+    return {"verdict": verification.verdict, **plain(verification)}
+
+
+def to_json(value: Any) -> str:
+    """``value`` as indented JSON; a report's scores stand at its top level."""
+    return json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def report_json(report: Any) -> dict[str, Any]:
+    """A :class:`vivant.types.Report` as ``report.json`` holds it.
+
+    The verification is laid open: ``verdict``, ``scores`` and ``facts`` are top-level keys, the
+    same objects as ``vivant verify --json`` prints.
+    """
+    body = plain(report)
+    body.pop("verification")
+    verification = verification_json(report.verification)
+    warnings = [*body.pop("warnings"), *verification.pop("warnings")]
+    return {**body, **verification, "warnings": list(dict.fromkeys(warnings))}

@@ -1,0 +1,112 @@
+"""Pictures of a clip for people who would rather look than read: contact sheet and thumbnail.
+
+Knows nothing of verdicts; it shows the input, the frames the user checks, and how they differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image as PillowImage
+from PIL import ImageDraw, ImageFont
+
+from vivant.errors import OutputError
+from vivant.types import Image
+
+TILE_AREA = 480 * 270
+"""Pixels of one tile; its sides follow the clip's aspect."""
+
+GAIN = 4
+"""Differences are shown this many times stronger: subtle motion is hard to see otherwise."""
+
+THUMBNAIL_SIDE = 1280
+"""Longest side of the thumbnail; YouTube's size is 1280×720."""
+
+JPEG_QUALITY = 90
+
+_MARGIN = 16
+_CAPTION = 30
+_BACKGROUND = (16, 18, 22)
+_TEXT = (232, 234, 238)
+_FAINT = (150, 156, 168)
+
+
+def tile_size(width: int, height: int) -> tuple[int, int]:
+    """Size of one tile for a clip of ``width`` × ``height``."""
+    scale = (TILE_AREA / (width * height)) ** 0.5
+    return max(8, round(width * scale)), max(8, round(height * scale))
+
+
+def shrink(image: Image, width: int, height: int) -> Image:
+    """``image`` at ``width`` × ``height``, averaged over areas: small pictures without moiré."""
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
+
+
+def contact_sheet(
+    reference: Image, frames: Mapping[int, Image], fps: Fraction, *, title: str
+) -> Image:
+    """Input and frames on top, their differences from the input (×4) below.
+
+    Args:
+        reference: the input as framed, ``[h, w, 3]``, tile size.
+        frames: frame index → picture of the same size.
+        fps: to say when each frame is shown.
+        title: one line at the top.
+    """
+    height, width = reference.shape[:2]
+    columns = 1 + len(frames)
+    sheet = PillowImage.new(
+        "RGB",
+        (
+            columns * (width + _MARGIN) + _MARGIN,
+            2 * (height + _CAPTION) + _CAPTION + 3 * _MARGIN,
+        ),
+        _BACKGROUND,
+    )
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(17)
+    draw.text((_MARGIN, _MARGIN - 2), title, _TEXT, ImageFont.load_default(20))
+    top = _MARGIN + _CAPTION
+    below = top + height + _CAPTION + _MARGIN
+    sheet.paste(PillowImage.fromarray(reference), (_MARGIN, top))
+    draw.text((_MARGIN, top + height + 6), "input", _TEXT, font)
+    draw.text((_MARGIN, below + 6), f"difference from the input, ×{GAIN}", _FAINT, font)
+    for column, (index, frame) in enumerate(frames.items(), start=1):
+        left = _MARGIN + column * (width + _MARGIN)
+        difference = cv2.absdiff(frame, reference)
+        shown = np.minimum(difference.astype(np.uint16) * GAIN, 255).astype(np.uint8)
+        sheet.paste(PillowImage.fromarray(frame), (left, top))
+        sheet.paste(PillowImage.fromarray(shown), (left, below))
+        draw.text(
+            (left, top + height + 6),
+            f"frame {index}   {float(index / fps):.2f} s",
+            _TEXT,
+            font,
+        )
+        draw.text(
+            (left, below + height + 6), f"mean {float(difference.mean()):.2f}", _FAINT, font
+        )
+    return np.asarray(sheet)
+
+
+def thumbnail(frame: Image) -> Image:
+    """``frame`` with its longest side at most :data:`THUMBNAIL_SIDE`."""
+    height, width = frame.shape[:2]
+    scale = min(1.0, THUMBNAIL_SIDE / max(width, height))
+    return shrink(frame, round(width * scale), round(height * scale))
+
+
+def write_jpeg(path: Path, image: Image) -> None:
+    """Write ``[H, W, 3]`` sRGB as JPEG.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    try:
+        PillowImage.fromarray(image).save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    except OSError as error:
+        raise OutputError(f"cannot write {path.name}: {error.strerror or error}") from error
