@@ -1,0 +1,20 @@
+"""Proof: every line of the creator's checklist, measured.
+
+``Inspector`` looks at frames as they come, ``verify_file`` at a finished file. The package is
+not called ``verify`` because ``vivant.verify`` is the function. Imports types, errors, grid,
+faces, framing and media; knows nothing of engines, encoders or how pictures are loaded.
+"""
+
+from vivant.checks.delivery import Expectation
+from vivant.checks.inspector import Inspector
+from vivant.checks.motion import frame_difference_lines
+from vivant.checks.performance import Performance
+from vivant.checks.verify import verify_file
+
+__all__ = [
+    "Expectation",
+    "Inspector",
+    "Performance",
+    "frame_difference_lines",
+    "verify_file",
+]

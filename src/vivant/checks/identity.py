@@ -1,0 +1,95 @@
+"""Is it the same person: as in the picture, in every frame, and at the end as at the start.
+
+Similarity is ``1 - d`` with d the Euclidean distance of two dlib embeddings (King, 2017): the
+same person is at d ≤ 0.5 in 23 of 24 photo pairs, different people at d ≥ 0.68
+(shared measurements, docs/calibration.md). Knows nothing of motion, sharpness or files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from vivant.checks.metric import CannotMeasure, Spec, judged
+from vivant.checks.sample import Reference, Sample
+from vivant.faces import Embedding, distance
+from vivant.types import Box, Score
+
+MEAN: Final = Spec("identity_mean", "fidelity")
+MIN: Final = Spec("identity_min", "fidelity")
+FIRST_LAST: Final = Spec("identity_first_last", "fidelity")
+FIRST_FRAME: Final = Spec("identity_first_frame", "fidelity")
+PRESENCE: Final = Spec("face_presence", "fidelity")
+
+
+class Identity:
+    """Embeddings on the grid against the picture's, and the last one against the first."""
+
+    specs = (MEAN, MIN, FIRST_LAST, FIRST_FRAME)
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[int, Embedding, Box]] = []
+
+    def look(self, sample: Sample) -> None:
+        """Keep the identity of a grid frame."""
+        if sample.gridded and sample.face is not None:
+            embedding = sample.embedding
+            if embedding is not None:
+                self._seen.append((sample.index, embedding, sample.face.box))
+
+    def finish(self, reference: Reference) -> Sequence[Score]:
+        """Four scores, or the reason why there are none."""
+        if reference.embedding is None:
+            raise CannotMeasure("no_face_in_picture")
+        if not self._seen:
+            raise CannotMeasure("no_face_in_clip")
+        known = reference.embedding
+        series = [(index, 1 - distance(known, found)) for index, found, _ in self._seen]
+        values = np.asarray([value for _, value in series])
+        worst = int(values.argmin())
+        frame, region = series[worst][0], self._seen[worst][2]
+        first, last = self._seen[0], self._seen[-1]
+        return (
+            judged(MEAN, float(values.mean()), series=series, frame=frame, region=region),
+            judged(MIN, float(values.min()), series=series, frame=frame, region=region),
+            judged(
+                FIRST_LAST,
+                1 - distance(first[1], last[1]),
+                frame=last[0],
+                region=last[2],
+                facts={"first": first[0], "last": last[0]},
+            ),
+            judged(FIRST_FRAME, series[0][1], frame=first[0], region=first[2]),
+        )
+
+
+class FacePresence:
+    """The share of looked-at frames that show a face: guards the identity scores."""
+
+    specs = (PRESENCE,)
+
+    def __init__(self) -> None:
+        self._series: list[tuple[int, float]] = []
+
+    def look(self, sample: Sample) -> None:
+        """Note whether the search found the face."""
+        if sample.searched:
+            self._series.append((sample.index, 0.0 if sample.face is None else 1.0))
+
+    def finish(self, reference: Reference) -> Sequence[Score]:
+        """One score."""
+        if reference.face is None:
+            raise CannotMeasure("no_face_in_picture")
+        found = [value for _, value in self._series]
+        missing = next((index for index, value in self._series if value == 0.0), None)
+        return (
+            judged(
+                PRESENCE,
+                float(np.mean(found)) if found else 0.0,
+                series=self._series,
+                frame=missing,
+                facts={"found": sum(found), "searched": len(found)},
+            ),
+        )

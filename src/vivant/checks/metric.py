@@ -1,0 +1,147 @@
+"""The one shape of every check: it looks at frames in order, then answers with scores.
+
+Knows nothing of any particular check, of files or of the pipeline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from vivant.checks.limits import limits
+from vivant.checks.sample import Reference, Sample
+from vivant.checks.words import reason
+from vivant.types import Box, Group, Score, Verdict
+
+MAX_SERIES: Final = 400
+"""Points of a plotted series; longer ones are thinned, the worst point kept."""
+
+
+class CannotMeasure(Exception):  # noqa: N818 - a finding, not a defect
+    """The metric cannot run on this clip.
+
+    Args:
+        message: key of the sentence in :mod:`vivant.checks.words`.
+        facts: what the sentence needs.
+    """
+
+    def __init__(self, message: str, **facts: float | str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.facts = facts
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """A score that a metric promises to give."""
+
+    name: str
+    group: Group
+    unit: str = ""
+
+
+class Metric(Protocol):
+    """A check. Made once per clip; all it keeps per frame are a few numbers."""
+
+    @property
+    def specs(self) -> tuple[Spec, ...]:
+        """The scores it gives, always all of them and always in this order."""
+        ...
+
+    def look(self, sample: Sample, /) -> None:
+        """See the next frame.
+
+        Raises:
+            CannotMeasure: it will never be able to answer; it is not called again.
+        """
+        ...
+
+    def finish(self, reference: Reference, /) -> Sequence[Score]:
+        """Answer.
+
+        Raises:
+            CannotMeasure: every promised score becomes ``not_measured`` with this reason.
+        """
+        ...
+
+
+def judged(
+    spec: Spec,
+    value: float,
+    *,
+    series: Sequence[tuple[int, float]] = (),
+    frame: int | None = None,
+    region: Box | None = None,
+    facts: Mapping[str, float | str] | None = None,
+    message: str | None = None,
+) -> Score:
+    """A measured value held against its limit, with the sentence that goes with the verdict."""
+    limit = limits()[spec.name]
+    verdict = limit.judge(value)
+    shown = limit.shown(verdict)
+    return score(
+        spec,
+        value,
+        verdict,
+        limit=shown,
+        series=series,
+        frame=frame,
+        region=region,
+        facts=facts,
+        message=message or f"{spec.name}.{verdict}",
+    )
+
+
+def score(
+    spec: Spec,
+    value: float | str | None,
+    verdict: Verdict,
+    *,
+    message: str,
+    limit: float | str | None = None,
+    series: Sequence[tuple[int, float]] = (),
+    frame: int | None = None,
+    region: Box | None = None,
+    facts: Mapping[str, float | str] | None = None,
+) -> Score:
+    """A score whose reason is the sentence ``message`` filled with ``facts``."""
+    known: dict[str, float | str] = {"message": message}
+    if value is not None:
+        known["value"] = value
+    if limit is not None:
+        known["limit"] = limit
+    if frame is not None:
+        known["frame"] = frame
+    known.update(facts or {})
+    return Score(
+        name=spec.name,
+        group=spec.group,
+        value=value,
+        limit=limit,
+        unit=spec.unit,
+        verdict=verdict,
+        reason=reason(known),
+        frame=frame,
+        region=region,
+        series=thinned(series),
+        facts=known,
+    )
+
+
+def unmeasured(spec: Spec, why: CannotMeasure) -> Score:
+    """The score of a metric that could not run."""
+    return score(spec, None, "not_measured", message=why.message, facts=why.facts)
+
+
+def thinned(series: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
+    """At most :data:`MAX_SERIES` points, extremes of every stretch kept in their order."""
+    if len(series) <= MAX_SERIES:
+        return tuple((int(i), float(v)) for i, v in series)
+    stride = -(-len(series) // (MAX_SERIES // 2))
+    kept: list[tuple[int, float]] = []
+    for start in range(0, len(series), stride):
+        part = series[start : start + stride]
+        ends = {min(part, key=lambda p: p[1]), max(part, key=lambda p: p[1])}
+        kept.extend(sorted(ends))
+    return tuple((int(i), float(v)) for i, v in kept)

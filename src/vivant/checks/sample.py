@@ -1,0 +1,134 @@
+"""One frame, and everything the checks share about it, computed once and only when asked for.
+
+Knows nothing of any check, of verdicts or of files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.faces import Embedding, FaceReader
+from vivant.types import Box, Face, Image
+
+Luma = npt.NDArray[np.uint8]
+"""``[H, W]`` uint8, the Y' of BT.601 as OpenCV computes it from RGB."""
+
+SMALL_SIDE: Final = 384
+"""Pixels; longest side of the frames that motion, flicker and colour are measured on."""
+
+
+def reduced(image: Image, side: int) -> Image:
+    """The picture at most ``side`` pixels long, by area averaging; itself when it already is."""
+    height, width = image.shape[:2]
+    factor = side / max(height, width)
+    if factor >= 1:
+        return image
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def luma_of(image: Image) -> Luma:
+    """``[H, W]`` uint8 luma."""
+    return cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+
+
+@dataclass(eq=False)
+class Sample:
+    """A frame of the clip.
+
+    Attributes:
+        index: 0 for the first one.
+        pixels: ``[H, W, 3]`` uint8; not kept after the checks have looked.
+        gridded: one of the frames that the expensive checks look at.
+        checked: one of the user's checked frames (0, 24, 48, 72 and 96 of 97).
+        face: the person, in pixels of the frame; None where no face was found.
+        searched: whether a face was looked for in this frame.
+    """
+
+    index: int
+    pixels: Image
+    gridded: bool
+    checked: bool
+    reader: FaceReader
+    face: Face | None = None
+    searched: bool = False
+    _embedding: Embedding | None = field(default=None, repr=False)
+
+    @cached_property
+    def small(self) -> Image:
+        """The frame at :data:`SMALL_SIDE`."""
+        return reduced(self.pixels, SMALL_SIDE)
+
+    @cached_property
+    def small_luma(self) -> Luma:
+        """Luma of :attr:`small`."""
+        return luma_of(self.small)
+
+    @cached_property
+    def luma(self) -> Luma:
+        """Luma at full size."""
+        return luma_of(self.pixels)
+
+    @property
+    def embedding(self) -> Embedding | None:
+        """Identity of :attr:`face`; None without one."""
+        if self._embedding is None and self.face is not None:
+            self._embedding = self.reader.embed(self.pixels, self.face)
+        return self._embedding
+
+
+@dataclass(eq=False)
+class Reference:
+    """The input picture as the clip should show it, at the clip's size.
+
+    Attributes:
+        pixels: ``[H, W, 3]`` uint8, the crop resampled to the clip's size.
+        face: the person, in pixels of ``pixels``; None where none was found.
+        detail: clip pixels per picture pixel are ``1 / detail``; 1.0 where the picture has at
+            least the clip's resolution, below where it was enlarged.
+        num_frames: of the clip, as announced.
+        fps: of the clip.
+    """
+
+    pixels: Image
+    face: Face | None
+    detail: float
+    num_frames: int
+    fps: float
+    reader: FaceReader
+    others: int = 0
+
+    @cached_property
+    def small(self) -> Image:
+        """The picture at :data:`SMALL_SIDE`."""
+        return reduced(self.pixels, SMALL_SIDE)
+
+    @cached_property
+    def small_luma(self) -> Luma:
+        """Luma of :attr:`small`."""
+        return luma_of(self.small)
+
+    @cached_property
+    def luma(self) -> Luma:
+        """Luma at full size."""
+        return luma_of(self.pixels)
+
+    @cached_property
+    def embedding(self) -> Embedding | None:
+        """Identity of :attr:`face`; None without one."""
+        return None if self.face is None else self.reader.embed(self.pixels, self.face)
+
+
+def clipped(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
+    """``left, top, right, bottom`` of the box in whole pixels, inside the frame, never empty."""
+    left = min(max(0, round(box.left)), width - 1)
+    top = min(max(0, round(box.top)), height - 1)
+    right = max(left + 1, min(width, round(box.right)))
+    bottom = max(top + 1, min(height, round(box.bottom)))
+    return left, top, right, bottom

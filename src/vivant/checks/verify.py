@@ -1,0 +1,53 @@
+"""Verify a finished file: decode it, look at every frame, answer.
+
+Knows nothing of how a picture is read: the caller brings it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vivant.checks.delivery import Expectation
+from vivant.checks.inspector import Inspector
+from vivant.checks.performance import Performance
+from vivant.media import open_clip, probe
+from vivant.types import Observer, Portrait, Progress, Verification, ignore_progress
+
+
+def verify_file(
+    clip: Path,
+    portrait: Portrait,
+    *,
+    expected: Expectation | None = None,
+    performance: Performance | None = None,
+    observe: Observer = ignore_progress,
+) -> Verification:
+    """All checks of a file on disk.
+
+    Args:
+        clip: the file.
+        portrait: the input picture, framed for the clip's aspect.
+        expected: what was asked for; None for somebody else's clip.
+        performance: what making it took, where known.
+        observe: called with stage ``verify`` after every chunk.
+
+    Raises:
+        ClipError: the file cannot be read, see :func:`vivant.media.probe`.
+        Cancelled: the observer said so.
+    """
+    facts = probe(clip)
+    opened = open_clip(clip)
+    inspector = Inspector(
+        portrait,
+        num_frames=facts.num_frames,
+        fps=facts.fps,
+        width=facts.width,
+        height=facts.height,
+    )
+    done = 0
+    observe(Progress("verify", 0, facts.num_frames))
+    for frames in opened.chunks:
+        inspector.look(frames)
+        done += len(frames)
+        observe(Progress("verify", done, facts.num_frames))
+    return inspector.finish(facts, expected=expected, performance=performance)
