@@ -49,7 +49,20 @@ def check_target(output: Path, *, force: bool) -> Target:
         OutputExistsError: something is there already.
         OutputError: the directory does not exist or cannot be written to.
     """
+    try:
+        return _checked(output, force)
+    except PermissionError as error:
+        raise OutputError(
+            f"no permission to look into {error.filename}: choose another place with -o"
+        ) from error
+    except (ValueError, OSError) as error:
+        raise OptionError(f"output {str(output)[:80]!r} cannot be a file: {error}") from error
+
+
+def _checked(output: Path, force: bool) -> Target:
     clip = Path(os.path.abspath(output.expanduser()))  # noqa: PTH100 - links stay links
+    if "\0" in str(clip):
+        raise ValueError("it contains a NUL character")
     if clip.is_dir():
         raise OptionError(
             f"output {output} is a directory: name a file in it, e.g. {output / 'clip.mp4'}",
@@ -64,7 +77,8 @@ def check_target(output: Path, *, force: bool) -> Target:
     if not clip.parent.is_dir():
         raise OutputError(f"directory {clip.parent} does not exist: create it first")
     _refuse_existing(target)
-    if not os.access(clip.parent, os.W_OK | os.X_OK):
+    effective = os.access in os.supports_effective_ids
+    if not os.access(clip.parent, os.W_OK | os.X_OK, effective_ids=effective):
         raise OutputError(
             f"no permission to write in {clip.parent}: choose another place with -o"
         )
@@ -90,7 +104,7 @@ def workspace(target: Target) -> Iterator[Path]:
         OutputError: it cannot be made.
     """
     try:
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.clip.stem}-", dir=target.clip.parent))
+        folder = Path(tempfile.mkdtemp(prefix=".vivant-", dir=target.clip.parent))
     except OSError as error:
         raise OutputError(
             f"cannot write in {target.clip.parent}: {error.strerror}; choose another place with -o"

@@ -1,0 +1,60 @@
+"""Shared pictures and clips, made here: tests need nothing outside the repository."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from vivant.compose import demo_image
+from vivant.settings import default_settings
+from vivant.types import Image
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_the_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Tests must not depend on the developer's own configuration."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("VIVANT_"):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("VIVANT_CACHE_DIR", str(home / "cache"))
+    monkeypatch.setenv("VIVANT_DATA_DIR", str(home / "data"))
+    default_settings.cache_clear()
+    yield
+    default_settings.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def portrait_bytes() -> bytes:
+    """The demonstration portrait as PNG."""
+    return demo_image()
+
+
+@pytest.fixture
+def portrait_file(tmp_path: Path, portrait_bytes: bytes) -> Path:
+    """The demonstration portrait as a file."""
+    path = tmp_path / "portrait.png"
+    path.write_bytes(portrait_bytes)
+    return path
+
+
+@pytest.fixture(scope="session")
+def faceless_bytes() -> bytes:
+    """A landscape-like gradient with texture: no face in it."""
+    y, x = np.mgrid[0:720, 0:1280]
+    noise = np.random.default_rng(3).normal(0, 6, (720, 1280))
+    image: Image = np.stack(
+        [np.clip(plane + noise, 0, 255) for plane in (x / 6, y / 4, (x + y) / 9)], axis=-1
+    ).astype(np.uint8)
+    buffer = io.BytesIO()
+    PillowImage.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()

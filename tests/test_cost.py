@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vivant.cost import EXCHANGE, RATES, bill, money, rate_name
+from vivant.errors import OptionError
+
+
+def test_the_users_arithmetic() -> None:
+    """57 s × $0.000306/s × 1,450 ₩/$ = ₩25.2, as in their note."""
+    found = bill("A10", 57)
+    assert found.amount == pytest.approx(25.29, abs=0.01)
+    assert money(found.amount, "KRW") == "₩25"
+    assert money(found.usd, "USD") == "$0.0174"
+
+
+@pytest.mark.parametrize(
+    ("device", "row"),
+    [
+        ("NVIDIA H200", "H200"),
+        ("NVIDIA H100 80GB HBM3", "H100"),
+        ("NVIDIA A10G", "A10"),
+        ("NVIDIA A10", "A10"),
+        ("NVIDIA A100-SXM4-40GB", "A100-40"),
+        ("NVIDIA A100-SXM4-80GB", "A100-80"),
+        ("NVIDIA A100 80GB PCIe", "A100-80"),
+        ("NVIDIA L4", "L4"),
+        ("NVIDIA L40S", "L40S"),
+        ("Tesla T4", "T4"),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "RTX PRO 6000"),
+        ("NVIDIA B200", "B200"),
+        ("cpu", "cpu"),
+        ("NVIDIA GeForce RTX 4090", None),
+    ],
+)
+def test_devices_find_their_rate(device: str, row: str | None) -> None:
+    assert rate_name(device, RATES) == row
+
+
+@given(st.sampled_from(sorted(RATES)), st.floats(0, 1e5), st.sampled_from(sorted(EXCHANGE)))
+def test_bills_are_linear(device: str, seconds: float, currency: str) -> None:
+    found = bill(device, seconds, currency=currency.lower())
+    assert found.device == device
+    assert found.usd == pytest.approx(seconds * RATES[device])
+    assert found.amount == pytest.approx(found.usd * EXCHANGE[currency])
+
+
+def test_the_users_own_rates_win() -> None:
+    found = bill("RTX 4090", 10, rates={"4090": 0.5}, exchange={"EUR": 0.8}, currency="EUR")
+    assert found.amount == pytest.approx(4.0)
+
+
+def test_unknown_currency_and_device_name_the_remedy() -> None:
+    with pytest.raises(OptionError, match="VIVANT_EXCHANGE"):
+        bill("cpu", 1, currency="XYZ")
+    with pytest.raises(OptionError, match="VIVANT_RATES"):
+        bill("abacus", 1)
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [(0.61, "KRW", "₩0.61"), (25.2, "KRW", "₩25"), (1234.5, "KRW", "₩1,234"), (2, "CHF", "CHF 2")],
+)
+def test_money_reads_well(amount: float, currency: str, text: str) -> None:
+    assert money(amount, currency) == text
