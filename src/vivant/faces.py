@@ -26,7 +26,7 @@ Embedding = npt.NDArray[np.float64]
 """``[128]`` float64, unit-like; compared by :func:`distance`."""
 
 SAME_PERSON_DISTANCE = 0.6
-"""Euclidean; dlib's published operating point (99.38 % on LFW). Verify calibrates its own limits."""
+"""Euclidean; dlib's published operating point (99.38 % on LFW). Checks have their own limits."""
 
 CHIP_SIDE = 150
 """Pixels; the embedding network's input."""
@@ -56,7 +56,12 @@ class FaceReader:
         self._network: dlib.face_recognition_model_v1 | None = None
 
     def detect(
-        self, image: Image, *, max_side: int = 640, min_score: float = 0.0
+        self,
+        image: Image,
+        *,
+        max_side: int = 640,
+        min_score: float = 0.0,
+        max_enlargement: float = 1.0,
     ) -> tuple[Face, ...]:
         """Frontal and near-frontal faces, largest first.
 
@@ -65,13 +70,15 @@ class FaceReader:
             max_side: the picture is searched at most this large; faces below 80 px at that
                 size are not found. 25 ms at 512 px.
             min_score: HOG margin below which a detection is dropped.
+            max_enlargement: how far a picture smaller than ``max_side`` is enlarged for it.
         """
         height, width = image.shape[:2]
-        factor = min(1.0, max_side / max(height, width))
+        factor = min(max_enlargement, max_side / max(height, width))
         small = image
-        if factor < 1.0:
+        if factor != 1.0:
             size = (max(1, round(width * factor)), max(1, round(height * factor)))
-            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+            kernel = cv2.INTER_AREA if factor < 1.0 else cv2.INTER_LINEAR
+            small = cv2.resize(image, size, interpolation=kernel).astype(np.uint8)
         small = np.ascontiguousarray(small)
         rectangles, scores, _ = self._detector.run(small, 0, min_score)
         faces = []
