@@ -11,7 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 
 from vivant.errors import Cancelled, OptionError, VivantError
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="vivant",
     help="One still picture of a person in, a faithful moving 1080p clip out, with proof.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=False,
@@ -49,32 +47,40 @@ Seconds = Annotated[
     float | None,
     typer.Option(help="Length instead of --frames: 4 s at 24 fps are 97 frames.", metavar="S"),
 ]
-Fps = Annotated[str, typer.Option(help="Frames per second: 24, 29.97, 30000/1001.")]
+Fps = Annotated[str, typer.Option(help="Frames per second: 24, 29.97, 30000/1001.", metavar="R")]
 Aspect = Annotated[
     str | None,
-    typer.Option(help="16:9 (YouTube), 9:16 (Shorts) or 1:1.  [default: 16:9]"),
+    typer.Option(help="16:9 (YouTube), 9:16 (Shorts) or 1:1.  [default: 16:9]", metavar="W:H"),
 ]
 Size = Annotated[
     str | None,
     typer.Option(help="Exact size instead of --aspect, e.g. 1920x1080.", metavar="WxH"),
 ]
-Seed = Annotated[int, typer.Option(help="The same seed gives the same frames.", min=0)]
-Prompt = Annotated[str, typer.Option(help="What should happen.")]
-Negative = Annotated[str, typer.Option(help="What must not happen.", show_default=False)]
+Seed = Annotated[int, typer.Option(help="The same seed gives the same frames.", metavar="N", min=0)]
+Prompt = Annotated[str, typer.Option(help="What should happen.", metavar="TEXT")]
+Negative = Annotated[
+    str, typer.Option(help="What must not happen.", metavar="TEXT", show_default=False)
+]
 EngineName = Annotated[
     str,
-    typer.Option("--engine", help="camera: embedded, moves the camera, needs nothing."),
+    typer.Option(
+        "--engine", help="camera: embedded, moves the camera, needs nothing.", metavar="NAME"
+    ),
 ]
 UpscalerName = Annotated[
-    str, typer.Option("--upscaler", help="Used where the engine's frames are smaller.")
+    str,
+    typer.Option("--upscaler", help="Used where the engine's frames are smaller.", metavar="NAME"),
 ]
-QualityName = Annotated[str, typer.Option("--quality", help="draft, standard or high.")]
+QualityName = Annotated[
+    str, typer.Option("--quality", help="draft, standard or high.", metavar="NAME")
+]
 OptionPairs = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the engine, e.g. --set move=orbit.", metavar="K=V"),
 ]
 Currency = Annotated[
-    str | None, typer.Option(help="Currency of the bill: KRW, USD, ….  [default: KRW]")
+    str | None,
+    typer.Option(help="Currency of the bill: KRW, USD, ….  [default: KRW]", metavar="CODE"),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON, nothing else.")]
@@ -353,30 +359,32 @@ def _console() -> Console:
 
 @app.callback(invoke_without_command=True)
 def root(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     """One still picture of a person in, a faithful moving 1080p clip out, with proof."""
     if version:
         sys.stdout.write(f"vivant {__version__}\n")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help() + "\n")
+        raise typer.Exit(2)
 
 
 def main() -> None:
     """Run the command line; a user's mistake is one line and an exit code, never a traceback."""
     try:
-        status = app(standalone_mode=False)
+        status = app(prog_name="vivant", standalone_mode=False)
     except VivantError as error:
         _fail(error.message, error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        sys.stdout.write(error.format_message() + "\n")
-        sys.exit(2)
-    except click.ClickException as error:
-        _fail(error.format_message(), 2)
-    except (KeyboardInterrupt, click.exceptions.Abort):
-        _fail(Cancelled().message, Cancelled.exit_code)
+    except typer.TyperException as error:
+        text = getattr(error, "format_message", error.__str__)()
+        _fail(f"{text} (vivant --help lists what there is)", 2)
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; Python would complain once more
         sys.exit(0)
+    if status == Cancelled.exit_code:  # Ctrl-C, by way of typer
+        _fail(Cancelled().message, Cancelled.exit_code)
     sys.exit(status if isinstance(status, int) else 0)
 
 

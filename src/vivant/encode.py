@@ -71,8 +71,7 @@ class Encoder:
         quality: key of :data:`ENCODINGS`.
         comment: goes into the file's metadata.
 
-    Raises:
-        OutputError: the file cannot be written (rights, disk full).
+    Nothing is written before the first packet: :meth:`write` is where a bad place shows.
     """
 
     def __init__(
@@ -90,19 +89,13 @@ class Encoder:
         self._fps = fps
         chosen = ENCODINGS[quality]
         gop = gop_length(fps)
-        try:
-            # negative_cts_offsets + no edit list: B-frames without a start delay, and frame 0 at 0 s
-            self._container = av.open(
-                str(path),
-                "w",
-                format="mp4",
-                options={
-                    "movflags": "+faststart+negative_cts_offsets",
-                    "use_editlist": "0",
-                },
-            )
-        except OSError as error:
-            raise _output_error(path, error) from error
+        # negative_cts_offsets + no edit list: B-frames without a start delay, and frame 0 at 0 s
+        self._container = av.open(
+            str(path),
+            "w",
+            format="mp4",
+            options={"movflags": "+faststart+negative_cts_offsets", "use_editlist": "0"},
+        )
         if comment:
             self._container.metadata["comment"] = comment
         stream = cast(av.VideoStream, self._container.add_stream("libx264", rate=fps))

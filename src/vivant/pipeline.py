@@ -268,7 +268,7 @@ def render(
     times.add("verify", verifying.busy)
     if scaled:  # pulling through the upscaler includes pulling from the engine
         times.add("upscale", -times.seconds["generate"])
-    gallery.write(folder, title=f"{portrait.source.name}  →  {engine.info.name}")
+    gallery.write(folder, title=f"Vivant {__version__}, engine {engine.info.name}, seed {request.seed}")
     return Made(verification=verification, upscaler=upscaler.name if scaled else "none")
 
 

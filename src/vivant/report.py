@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,9 @@ import numpy as np
 from vivant.types import Verification
 
 SCHEMA_VERSION = 1
+
+_NUMBERS = re.compile(r"\[\s+((?:-?[\d.eE+-]+,?\s+)+)\]")
+"""A list of nothing but numbers, as ``json.dumps(indent=…)`` spreads it out."""
 
 
 def plain(value: Any) -> Any:
@@ -38,7 +42,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float):
-        return round(value, 6) if np.isfinite(value) else None
+        return float(f"{value:.9g}") if np.isfinite(value) else None
     return value
 
 
@@ -48,8 +52,9 @@ def verification_json(verification: Verification) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> str:
-    """``value`` as indented JSON; a report's scores stand at its top level."""
-    return json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+    """``value`` as indented JSON for people: short lists of numbers stay on one line."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)
+    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
 
 def report_json(report: Any) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def contact_sheet(
         reference: the input as framed, ``[h, w, 3]``, tile size.
         frames: frame index → picture of the same size.
         fps: to say when each frame is shown.
-        title: one line at the top.
+        title: one line at the top, in ASCII: Pillow's own font knows little else.
     """
     height, width = reference.shape[:2]
     columns = 1 + len(frames)
@@ -74,7 +74,7 @@ def contact_sheet(
     below = top + height + _CAPTION + _MARGIN
     sheet.paste(PillowImage.fromarray(reference), (_MARGIN, top))
     draw.text((_MARGIN, top + height + 6), "input", _TEXT, font)
-    draw.text((_MARGIN, below + 6), f"difference from the input, ×{GAIN}", _FAINT, font)
+    draw.text((_MARGIN, below + 6), f"difference from the input, x {GAIN}", _FAINT, font)
     for column, (index, frame) in enumerate(frames.items(), start=1):
         left = _MARGIN + column * (width + _MARGIN)
         difference = cv2.absdiff(frame, reference)
