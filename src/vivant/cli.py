@@ -282,10 +282,12 @@ def make(
 
     from vivant import console as show
     from vivant.compose import animate as run
+    from vivant.pipeline import check_request
     from vivant.report import report_json, to_json
     from vivant.settings import default_settings
 
     settings = default_settings()
+    check_request(request, settings)
     out = Console(quiet=quiet or json, highlight=False)
     progress = Console(stderr=True, quiet=quiet, highlight=False)
     show.log_settings(out, request, picture, settings)
