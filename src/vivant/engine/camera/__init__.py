@@ -4,6 +4,7 @@
 
     options.py  what the user may choose
     path.py     where the camera is at each frame
+    canvas.py   the picture, as the windows sample it
     matte.py    cut the person out
     layers.py   the picture as two planes
     scene.py    draw one frame

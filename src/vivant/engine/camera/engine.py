@@ -11,13 +11,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from vivant.engine.camera.canvas import draw_canvas
 from vivant.engine.camera.layers import split
 from vivant.engine.camera.matte import SOFT_SIDE, MatteError, subject_matte
 from vivant.engine.camera.options import CameraOptions
 from vivant.engine.camera.path import CameraPath, plan
-from vivant.engine.camera.resample import resampled
 from vivant.engine.camera.scene import Scene
 from vivant.errors import EngineError
+from vivant.framing import crop_pixels
 from vivant.types import (
     Box,
     Clip,
@@ -32,15 +33,6 @@ from vivant.types import (
 
 CHUNK_FRAMES = 4
 """Frames per chunk: 25 MB at 1080p."""
-
-REACH = 0.06
-"""Share of the crop's sides the camera may look beyond it, where the picture goes on."""
-
-PLANE_FACTOR = 2.0
-"""Pixels of a plane per pixel of the clip, along one side."""
-
-MAX_PLANE_PIXELS = 9_600_000
-"""Bounds memory: 29 MB a plane."""
 
 NOTES = (
     "The camera moves and the person does not.",
@@ -89,9 +81,7 @@ class CameraEngine:
                 frames = np.empty((count, request.height, request.width, 3), dtype=np.uint8)
                 for index in range(count):
                     if start + index == 0:
-                        frames[0] = resampled(
-                            portrait.pixels, portrait.crop, request.width, request.height
-                        )
+                        frames[0] = crop_pixels(portrait, request.width, request.height)
                     else:
                         scene.draw(frames[index], *path.at(start + index))
                     observe(Progress("generate", start + index + 1, request.num_frames))
@@ -102,12 +92,8 @@ class CameraEngine:
     def _prepare(
         self, portrait: Portrait, request: Request, options: CameraOptions
     ) -> tuple[Scene, CameraPath]:
-        reach = _reach(portrait)
-        factor = plane_factor(portrait.crop, reach, request.width, request.height)
-        width = round(request.width * factor * reach.width / portrait.crop.width)
-        height = round(request.height * factor * reach.height / portrait.crop.height)
-        canvas = resampled(portrait.pixels, reach, width, height)
-
+        reach, canvas = draw_canvas(portrait, request.width, request.height)
+        height, width = canvas.shape[:2]
         face = portrait.faces[0] if portrait.faces else None
         subject = None
         flat = None
@@ -142,25 +128,6 @@ class CameraEngine:
         return Scene(area=reach, background=canvas, subject=subject), path
 
 
-def plane_factor(crop: Box, reach: Box, width: int, height: int) -> float:
-    """Pixels of a plane per pixel of the clip, along one side: 2 unless that is too many."""
-    pixels = width * height * (reach.area / crop.area)
-    return float(min(PLANE_FACTOR, max(1.0, (MAX_PLANE_PIXELS / pixels) ** 0.5)))
-
-
-def _reach(portrait: Portrait) -> Box:
-    """The crop and a little of what lies around it."""
-    height, width = portrait.pixels.shape[:2]
-    crop = portrait.crop
-    left = max(0.0, crop.left - REACH * crop.width)
-    top = max(0.0, crop.top - REACH * crop.height)
-    right = min(float(width), crop.right + REACH * crop.width)
-    bottom = min(float(height), crop.bottom + REACH * crop.height)
-    # the crop itself may touch the border within rounding
-    left, top = min(left, crop.left), min(top, crop.top)
-    return Box(left, top, max(right, crop.right) - left, max(bottom, crop.bottom) - top)
-
-
 def _placed(face: Face, area: Box, width: int) -> Face:
     """``face`` in coordinates of a picture of ``area`` that is ``width`` pixels wide."""
     factor = width / area.width
@@ -177,7 +144,7 @@ def _head(face: Face, crop: Box) -> Box:
     """The face with hair and chin, as far as the crop shows it."""
     box = face.box
     left = max(crop.left, box.left - 0.25 * box.width)
-    top = max(crop.top, box.top - 0.5 * box.height)
+    top = max(crop.top, box.top - 0.9 * box.height)
     right = min(crop.right, box.right + 0.25 * box.width)
     bottom = min(crop.bottom, box.bottom + 0.25 * box.height)
     return Box(left, top, max(0.0, right - left), max(0.0, bottom - top))
