@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vivant import settings
+from vivant.errors import OptionError
+from vivant.settings import read_settings
+
+
+def test_the_environment_wins_over_the_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('currency = "EUR"\nmax_frames = 50\n[exchange]\nEUR = 0.9\n')
+    monkeypatch.setitem(settings.Settings.model_config, "toml_file", path)
+    assert read_settings().currency == "EUR"
+    assert read_settings().exchange == {"EUR": 0.9}
+    monkeypatch.setenv("VIVANT_CURRENCY", "USD")
+    assert read_settings().currency == "USD"
+    assert read_settings(currency="KRW").currency == "KRW"
+
+
+def test_tables_are_json_in_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVANT_RATES", '{"cpu": 0.5}')
+    assert read_settings().rates == {"cpu": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("VIVANT_MAX_FRAMES", "many"), ("VIVANT_MAX_FRAMES", "0"), ("VIVANT_RATES", "{")],
+)
+def test_bad_values_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(OptionError, match=name.removeprefix("VIVANT_").lower()):
+        read_settings()
+
+
+def test_a_broken_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    monkeypatch.setitem(settings.Settings.model_config, "toml_file", path)
+    path.write_text("max_frames = = 3")
+    with pytest.raises(OptionError, match="cannot be read"):
+        read_settings()
+    path.write_text("max_framez = 3")
+    with pytest.raises(OptionError, match="max_framez"):
+        read_settings()
