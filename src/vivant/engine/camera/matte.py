@@ -21,6 +21,9 @@ CUT_SIDE = 384
 SOFT_SIDE = 960
 """Pixels of the longer side of the finished matte."""
 
+INLET = 0.13
+"""Half of the gap, in face widths, through which the background may reach into the person."""
+
 MIN_FACE = 20
 """Pixels at cutting size; a smaller head has no shape there."""
 
@@ -103,13 +106,25 @@ def _cut(small: Image, box: Box) -> npt.NDArray[np.uint8]:
     _, parts = cv2.connectedComponents(person, connectivity=4)
     cx, cy = box.center
     person = (parts == parts[round(cy), round(cx)]).astype(np.uint8)
-    # what the background cannot reach from outside is a hole; the bottom is the person's own edge
-    outside = np.pad(1 - person, 1, constant_values=1)
-    outside[-1] = 0
-    _, parts = cv2.connectedComponents(outside, connectivity=4)
-    holes = (outside > 0) & (parts != parts[0, 0])
-    person[holes[1:-1, 1:-1]] = 1
+    person = _without_inlets(person, max(1, round(INLET * box.width)))
     return np.asarray(person * 255, dtype=np.uint8)
+
+
+def _without_inlets(person: npt.NDArray[np.uint8], radius: int) -> npt.NDArray[np.uint8]:
+    """``person`` with what the background reaches only through gaps below two radii filled."""
+    outside = np.pad(1 - person, radius + 1, constant_values=1)
+    outside[-radius - 1 :] = 0  # the picture's lower edge is the person's own
+
+    def disc(size: int) -> npt.NDArray[np.uint8]:
+        shape = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * size + 1, 2 * size + 1))
+        return np.asarray(shape, dtype=np.uint8)
+
+    wide = cv2.erode(outside, disc(radius), borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    _, parts = cv2.connectedComponents(wide, connectivity=4)
+    reached = cv2.dilate((parts == parts[0, 0]).astype(np.uint8), disc(round(1.4 * radius)))
+    filled = 1 - np.minimum(reached, outside)
+    inner = slice(radius + 1, -radius - 1)
+    return np.asarray(filled[inner, inner], dtype=np.uint8)
 
 
 def _refuse_impossible(mask: npt.NDArray[np.uint8], box: Box) -> None:
