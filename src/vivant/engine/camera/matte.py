@@ -24,6 +24,9 @@ SOFT_SIDE = 960
 INLET = 0.13
 """Half of the gap, in face widths, through which the background may reach into the person."""
 
+MIN_BEHIND = 0.1
+"""Share of the picture outside head and shoulders; less says too little about the background."""
+
 MIN_FACE = 20
 """Pixels at cutting size; a smaller head has no shape there."""
 
@@ -92,7 +95,8 @@ def _prior(shape: tuple[int, int], box: Box) -> npt.NDArray[np.uint8]:
 def _cut(small: Image, box: Box) -> npt.NDArray[np.uint8]:
     """``[h, w]`` uint8, 255 the person: one piece that holds the face, without holes."""
     labels = _prior(small.shape[:2], box)
-    if not np.any(labels == cv2.GC_BGD):
+    behind = (labels == cv2.GC_BGD) | (labels == cv2.GC_PR_BGD)
+    if np.count_nonzero(behind) < MIN_BEHIND * labels.size:
         raise MatteError("the person fills the picture, so there is no background to shift")
     cv2.setRNGSeed(0)  # GrabCut's k-means draws from OpenCV's generator
     models = np.zeros((2, 1, 65), dtype=np.float64)
