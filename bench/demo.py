@@ -82,7 +82,8 @@ def main() -> None:
         mine = [r for r in runs if r.frames == frames]
         peaks[frames] = statistics.median(r.peak_mb for r in mine)
         print(f"{frames:>6} {statistics.median(r.wall for r in mine):>8.1f} "
-              f"{statistics.median(r.cpu for r in mine):>8.1f} {peaks[frames]:>8.0f}  {bound}")  # fmt: skip
+              f"{statistics.median(r.cpu for r in mine):>8.1f} "
+              f"{peaks[frames]:>8.0f}  {bound}")  # fmt: skip
     print(f"memory of 481 over 97 frames: {peaks[481] / peaks[97]:.3f}")
     if arguments.json:
         arguments.json.write_text(

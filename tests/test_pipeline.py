@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,14 +19,16 @@ from vivant.report import plain, verification_json
 from vivant.settings import read_settings
 from vivant.types import Progress, Request
 
-SMALL = {"width": 320, "height": 180, "num_frames": 25, "engine": "fake"}
+SMALL: dict[str, Any] = {"width": 320, "height": 180, "num_frames": 25, "engine": "fake"}
 
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_a_picture_becomes_a_clip_with_its_companions(tmp_path: Path, portrait_bytes: bytes) -> None:
+def test_a_picture_becomes_a_clip_with_its_companions(
+    tmp_path: Path, portrait_bytes: bytes
+) -> None:
     result = vivant.animate(portrait_bytes, tmp_path / "me.mp4", seed=3, **SMALL)
     assert names(tmp_path) == [
         "me.contact_sheet.jpg",
@@ -214,7 +217,8 @@ def test_the_camera_makes_the_users_clip(tmp_path: Path, portrait_bytes: bytes) 
     """The main job at its real size."""
     result = vivant.animate(portrait_bytes, tmp_path / "me.mp4")
     facts = probe(result.clip)
-    assert (facts.width, facts.height, facts.num_frames, facts.fps) == (1920, 1080, 97, 24)
+    assert (facts.width, facts.height, facts.num_frames) == (1920, 1080, 97)
+    assert facts.fps == 24
     assert result.verdict in ("pass", "warn")
     assert any("camera moves" in note for note in result.report.engine.notes)
     failed = [s.name for s in result.report.verification.scores if s.verdict == "fail"]

@@ -108,6 +108,7 @@ def demo_image() -> bytes:
     from PIL import Image as PillowImage
     from skimage.data import astronaut
 
+    pixels = astronaut()  # type: ignore[no-untyped-call]
     buffer = io.BytesIO()
-    PillowImage.fromarray(astronaut()).save(buffer, "PNG")
+    PillowImage.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

@@ -179,7 +179,7 @@ def log_result(console: Console, result: Result, settings: Settings) -> None:
     row(
         console,
         "Cost",
-        f"{money(cost.usd, 'USD')}{local}: {cost.seconds:.1f} s × ${cost.rate:g}/s of {cost.device}",
+        f"{money(cost.usd, 'USD')}{local}: {cost.seconds:.1f} s × ${cost.rate:g}/s ({cost.device})",
     )
     row(console, "Memory", f"{report.peak_memory_mb:.0f} MB at most")
     within = report.seconds <= settings.target_seconds and cost.usd <= settings.target_usd

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vivant.settings import CONFIG_FILE, default_settings
+from vivant.settings import CONFIG_FILE
 
 STATUS_STYLES = {"ok": "bold green", "missing": "bold red", "limited": "bold yellow"}
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import av
 import av.error
@@ -98,7 +98,7 @@ class Encoder:
         )
         if comment:
             self._container.metadata["comment"] = comment
-        stream = cast(av.VideoStream, self._container.add_stream("libx264", rate=fps))
+        stream = self._container.add_stream("libx264", rate=fps)
         stream.width, stream.height = width, height
         stream.pix_fmt = "yuv420p"
         stream.time_base = 1 / fps
@@ -115,7 +115,8 @@ class Encoder:
             "crf": str(chosen.crf),
             # closed GOPs of fixed length (no extra IDR at cuts), so that the same
             # frames give the same bytes and every half second can be sought to
-            "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0:bframes={B_FRAMES}",
+            "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0"
+            f":bframes={B_FRAMES}",
         }
         self._stream = stream
         self._reformatter = VideoReformatter()
@@ -151,7 +152,7 @@ class Encoder:
         """Flush the encoder, write the index, close the file; yield the last decoded frames."""
         yield from self._send(None)
         if self._decoder is not None:
-            yield from cast(list[av.VideoFrame], self._decoder.decode(None))
+            yield from self._decoder.decode(None)
         try:
             self._container.close()
         except OSError as error:
@@ -160,7 +161,7 @@ class Encoder:
     def _send(self, picture: av.VideoFrame | None) -> Iterator[av.VideoFrame]:
         for packet in self._stream.encode(picture):
             if self._decoder is None:
-                self._decoder = cast(av.VideoCodecContext, av.CodecContext.create("h264", "r"))
+                self._decoder = av.CodecContext.create("h264", "r")
                 self._decoder.extradata = self._stream.codec_context.extradata
                 self._decoder.thread_count = 1
             yield from self._decoder.decode(packet)

@@ -42,9 +42,7 @@ def parse_size(text: str) -> tuple[int, int]:
     parts = text.lower().replace("×", "x").split("x")
     if len(parts) == 2 and all(p.isascii() and p.isdigit() for p in parts):
         return int(parts[0]), int(parts[1])
-    raise OptionError(
-        f"size {text!r} is not WIDTHxHEIGHT: write it like 1920x1080", param="size"
-    )
+    raise OptionError(f"size {text!r} is not WIDTHxHEIGHT: write it like 1920x1080", param="size")
 
 
 def check_size(width: int, height: int) -> None:

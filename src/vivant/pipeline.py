@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -152,10 +152,10 @@ class Times:
 
     def watch(self, stage: Stage, chunks: Iterator[Frames]) -> Iterator[Frames]:
         """``chunks``, counting the time spent waiting for each."""
-        with closing(chunks) if hasattr(chunks, "close") else ExitStack():
+        with closing(_closable(chunks)) as source:
             while True:
                 with self.measure(stage):
-                    chunk = next(chunks, None)
+                    chunk = next(source, None)
                 if chunk is None:
                     return
                 yield chunk
@@ -249,7 +249,7 @@ def render(
         stack.callback(verifying.abort)
         encoding: Lane[Frames] = Lane("vivant-encode", encode)
         stack.callback(encoding.abort)
-        chunks = stack.enter_context(closing(_generator(clip.chunks)))
+        chunks = stack.enter_context(closing(_closable(clip.chunks)))
         for chunk in chunks:
             encoding.put(chunk)
         encoding.finish()
@@ -268,11 +268,14 @@ def render(
     times.add("verify", verifying.busy)
     if scaled:  # pulling through the upscaler includes pulling from the engine
         times.add("upscale", -times.seconds["generate"])
-    gallery.write(folder, title=f"Vivant {__version__}, engine {engine.info.name}, seed {request.seed}")
+    gallery.write(
+        folder, title=f"Vivant {__version__}, engine {engine.info.name}, seed {request.seed}"
+    )
     return Made(verification=verification, upscaler=upscaler.name if scaled else "none")
 
 
-def _generator(chunks: Iterator[Frames]) -> Iterator[Frames]:
+def _closable(chunks: Iterator[Frames]) -> Generator[Frames, None, None]:
+    """``chunks``, to be closed whatever kind of iterator it is."""
     yield from chunks
 
 
@@ -334,9 +337,7 @@ def describe(
         exchange=settings.exchange,
     )
     shown: Mapping[str, object] = {
-        name: getattr(request, name)
-        for name in request.__dataclass_fields__
-        if name != "image"
+        name: getattr(request, name) for name in request.__dataclass_fields__ if name != "image"
     }
     return Report(
         schema_version=SCHEMA_VERSION,

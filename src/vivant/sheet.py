@@ -87,9 +87,7 @@ def contact_sheet(
             _TEXT,
             font,
         )
-        draw.text(
-            (left, below + height + 6), f"mean {float(difference.mean()):.2f}", _FAINT, font
-        )
+        draw.text((left, below + height + 6), f"mean {float(difference.mean()):.2f}", _FAINT, font)
     return np.asarray(sheet)
 
 

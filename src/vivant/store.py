@@ -79,9 +79,7 @@ def _checked(output: Path, force: bool) -> Target:
     _refuse_existing(target)
     effective = os.access in os.supports_effective_ids
     if not os.access(clip.parent, os.W_OK | os.X_OK, effective_ids=effective):
-        raise OutputError(
-            f"no permission to write in {clip.parent}: choose another place with -o"
-        )
+        raise OutputError(f"no permission to write in {clip.parent}: choose another place with -o")
     return target
 
 

@@ -26,9 +26,7 @@ class LanczosUpscaler:
             chunks=self._resize(clip, width, height, observe),
         )
 
-    def _resize(
-        self, clip: Clip, width: int, height: int, observe: Observer
-    ) -> Iterator[Frames]:
+    def _resize(self, clip: Clip, width: int, height: int, observe: Observer) -> Iterator[Frames]:
         crop = cover_crop(clip.width, clip.height, width / height)
         scale = width / crop.width
         # Sample positions are pixel centres: x_in = left + (x_out + ½) / scale − ½.
@@ -44,9 +42,7 @@ class LanczosUpscaler:
             for source, target in zip(chunk, out, strict=True):
                 if scale < 1:
                     left, top = round(crop.left), round(crop.top)
-                    inner = source[
-                        top : top + round(crop.height), left : left + round(crop.width)
-                    ]
+                    inner = source[top : top + round(crop.height), left : left + round(crop.width)]
                     cv2.resize(inner, (width, height), dst=target, interpolation=cv2.INTER_AREA)
                 else:
                     cv2.warpAffine(
