@@ -47,7 +47,7 @@ def load_portrait(
         width: of the finished clip, pixels.
         height: of the finished clip, pixels.
         limits: what is accepted; the defaults of :class:`ImageLimits` where not given.
-        reader: reused where given; making one takes 0.1 s.
+        reader: reused where given; making one takes half a second.
 
     Raises:
         ImageError: the picture cannot be used; ``error_code`` says why.
@@ -88,16 +88,18 @@ def find_faces(reader: FaceReader, pixels: Image) -> tuple[Face, ...]:
     """Faces, largest first, by the coarsest search that finds any.
 
     The detector knows faces of 80 px and more. A face an eighth of the picture's side is found
-    at once, one of a thirty-second in the last search, which takes sixteen times as long; small
-    pictures are enlarged up to twice for it.
+    at once, one of a thirty-second in the last of the searches (0.09, 0.2 and 0.6 s of a 13 Mpx
+    picture); small pictures are enlarged up to twice for those.
     """
+    longer = max(pixels.shape[:2])
     searched = 0
     for side in SEARCH_SIDES:
-        reachable = min(side, 2 * max(pixels.shape[:2]))
-        if reachable == searched:
+        enlargement = 2.0 if searched else 1.0
+        reachable = min(side, round(longer * enlargement))
+        if reachable <= searched:
             break
         searched = reachable
-        faces = reader.detect(pixels, max_side=side, max_enlargement=2.0)
+        faces = reader.detect(pixels, max_side=side, max_enlargement=enlargement)
         if faces:
             return faces
     return ()

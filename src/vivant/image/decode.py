@@ -53,14 +53,14 @@ class Decoder:
 
 
 DECODERS: dict[str, Decoder] = {
-    "JPEG": Decoder(JpegImagePlugin.JpegImageFile, 4),
-    "PNG": Decoder(PngImagePlugin.PngImageFile, 4),
-    "WebP": Decoder(WebPImagePlugin.WebPImageFile, 16),
-    "AVIF": Decoder(AvifImagePlugin.AvifImageFile, 10),
+    "JPEG": Decoder(JpegImagePlugin.JpegImageFile, 6),
+    "PNG": Decoder(PngImagePlugin.PngImageFile, 6),
+    "WebP": Decoder(WebPImagePlugin.WebPImageFile, 18),
+    "AVIF": Decoder(AvifImagePlugin.AvifImageFile, 12),
     "HEIC": Decoder(HeifImageFile, 10),
-    "GIF": Decoder(GifImagePlugin.GifImageFile, 6),
-    "BMP": Decoder(BmpImagePlugin.BmpImageFile, 4),
-    "TIFF": Decoder(TiffImagePlugin.TiffImageFile, 8),
+    "GIF": Decoder(GifImagePlugin.GifImageFile, 4),
+    "BMP": Decoder(BmpImagePlugin.BmpImageFile, 8.5),
+    "TIFF": Decoder(TiffImagePlugin.TiffImageFile, 11),
 }
 
 _TURNS = {3: 2, 4: 2, 5: 1, 6: -1, 7: -1, 8: 1}

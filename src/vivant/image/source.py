@@ -70,8 +70,9 @@ class ImageLimits:
 
 
 def shown(text: str) -> str:
-    """``text`` without what a terminal or a JSON file would stumble over."""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+    """``text`` without what a terminal or a JSON file would stumble over, at most 160 long."""
+    clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    return clean if len(clean) <= 160 else f"…{clean[-159:]}"
 
 
 def refuse(message: str, code: str) -> ImageError:
