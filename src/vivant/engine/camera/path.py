@@ -65,7 +65,8 @@ def ease(u: float, ramp: float) -> float:
         return 1.0 - ease(1.0 - u, ramp)
     speed = 1.0 / (1.0 - ramp)
     if u < ramp:
-        return speed * (u / 2 - ramp * math.sin(math.pi * u / ramp) / (2 * math.pi))
+        way = speed * (u / 2 - ramp * math.sin(math.pi * u / ramp) / (2 * math.pi))
+        return max(0.0, way)  # the two terms cancel near 0
     return speed * (u - ramp / 2)
 
 
