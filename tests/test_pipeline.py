@@ -210,7 +210,20 @@ def test_the_users_prices_are_used(tmp_path: Path, portrait_bytes: bytes) -> Non
         portrait_bytes, tmp_path / "me.mp4", settings=settings, currency="EUR", **SMALL
     )
     bill = result.report.bill
+    assert bill is not None
     assert bill.amount == pytest.approx(bill.seconds)
+
+
+def test_a_device_without_a_rate_is_not_billed(tmp_path: Path, portrait_bytes: bytes) -> None:
+    settings = read_settings(device="abacus")
+    result = vivant.animate(portrait_bytes, tmp_path / "me.mp4", settings=settings, **SMALL)
+    assert result.report.bill is None
+    assert any(
+        "abacus" in warning and "VIVANT_RATES" in warning for warning in result.report.warnings
+    )
+    scores = {score.name: score for score in result.report.verification.scores}
+    assert scores["seconds"].verdict == "pass"
+    assert scores["cost"].verdict == "not_measured"
 
 
 def test_the_camera_makes_the_users_clip(tmp_path: Path, portrait_bytes: bytes) -> None:

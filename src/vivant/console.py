@@ -25,7 +25,17 @@ from rich.text import Text
 
 from vivant.cost import money
 from vivant.settings import Settings
-from vivant.types import Observer, Progress, Request, Result, Score, Stage, Verdict, Verification
+from vivant.types import (
+    Group,
+    Observer,
+    Progress,
+    Request,
+    Result,
+    Score,
+    Stage,
+    Verdict,
+    Verification,
+)
 
 MARKS: dict[Verdict, tuple[str, str]] = {
     "pass": ("PASS", "bold green"),
@@ -33,6 +43,15 @@ MARKS: dict[Verdict, tuple[str, str]] = {
     "fail": ("FAIL", "bold red"),
     "not_measured": ("not measured", "dim"),
 }
+
+GROUPS: dict[Group, str] = {
+    "fidelity": "Character fidelity",
+    "quality": "Quality",
+    "ai_feel": "AI feel",
+    "delivery": "1080p and YouTube",
+    "performance": "Performance",
+}
+"""The headings of the user's checklist."""
 
 STAGE_LABELS: dict[Stage, str] = {
     "image": "read the picture",
@@ -175,19 +194,20 @@ def log_result(console: Console, result: Result, settings: Settings) -> None:
             row(console, label, f"{seconds[stage]:.1f}s")
     row(console, "Total", f"{report.seconds:.1f}s (stages overlap)")
     cost = report.bill
-    local = "" if cost.currency == "USD" else f" ({money(cost.amount, cost.currency)})"
-    row(
-        console,
-        "Cost",
-        f"{money(cost.usd, 'USD')}{local}: {cost.seconds:.1f} s × ${cost.rate:g}/s ({cost.device})",
-    )
+    if cost is None:
+        row(console, "Cost", "not measured")
+    else:
+        local = "" if cost.currency == "USD" else f" ({money(cost.amount, cost.currency)})"
+        rate = f"{cost.seconds:.1f} s × ${cost.rate:g}/s ({cost.device})"
+        row(console, "Cost", f"{money(cost.usd, 'USD')}{local}: {rate}")
     row(console, "Memory", f"{report.peak_memory_mb:.0f} MB at most")
-    within = report.seconds <= settings.target_seconds and cost.usd <= settings.target_usd
+    performance = [s for s in report.verification.scores if s.group == "performance"]
+    met = all(score.verdict == "pass" for score in performance)
     row(
         console,
         "Target",
         f"< {settings.target_seconds:g} s, about ${settings.target_usd:g}: "
-        + ("met" if within else "missed"),
+        + ("met" if met else "not met, or not measured"),
     )
     for warning in dict.fromkeys((*report.warnings, *report.verification.warnings)):
         console.print(Text(f"  note: {warning}", style="yellow"), soft_wrap=True)
@@ -209,28 +229,20 @@ def _word(score: Score, value: float) -> str:
 
 
 def log_scores(console: Console, verification: Verification) -> None:
-    """A table of every score."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("  check")
-    table.add_column("value", justify="right")
-    table.add_column("limit", justify="right")
-    table.add_column("verdict")
-    table.add_column("why", overflow="fold")
-    for score in verification.scores:
-        if score.name.startswith("frame_difference"):
+    """Every score under its heading of the checklist: verdict, sentence, value and limit."""
+    for group, title in GROUPS.items():
+        scores = [
+            score
+            for score in verification.scores
+            if score.group == group and not score.name.startswith("frame_difference")
+        ]
+        if not scores:
             continue
-        table.add_row(
-            f"  {score.name}",
-            _shown(score.value, score.unit),
-            _shown(score.limit, score.unit),
-            mark(score.verdict),
-            score.reason,
-        )
-    console.print(table)
-
-
-def _shown(value: float | str | None, unit: str) -> str:
-    if value is None:
-        return "–"
-    text = f"{value:.4g}" if isinstance(value, float | int) else value
-    return f"{text} {unit}".rstrip()
+        console.print(Text(f"  {title}", style="bold"))
+        table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+        table.add_column(width=14, justify="right")
+        table.add_column(ratio=1, overflow="fold")
+        for score in scores:
+            name = Text(f"  {score.name}", style="dim")
+            table.add_row(mark(score.verdict), Text(score.reason) + name)
+        console.print(table)

@@ -56,8 +56,8 @@ def bill(
     currency: str = "KRW",
     rates: Mapping[str, float] | None = None,
     exchange: Mapping[str, float] | None = None,
-) -> Bill:
-    """The bill of ``seconds`` on ``device``.
+) -> Bill | None:
+    """The bill of ``seconds`` on ``device``; None where the device has no rate.
 
     Args:
         device: ``cpu``, a GPU's marketing name, or a row of the table.
@@ -67,7 +67,7 @@ def bill(
         exchange: laid over :data:`EXCHANGE`.
 
     Raises:
-        OptionError: a device or currency without a rate.
+        OptionError: a currency without an exchange rate.
     """
     table = {**RATES, **(rates or {})}
     changes = {**EXCHANGE, **(exchange or {})}
@@ -80,11 +80,7 @@ def bill(
         )
     row = rate_name(device, table)
     if row is None:
-        raise OptionError(
-            f"no rate for {device!r} (known: {', '.join(table)}): "
-            f"""set one, e.g. VIVANT_RATES='{{"{device}": 0.0003}}'""",
-            param="device",
-        )
+        return None
     usd = seconds * table[row]
     return Bill(
         device=row,
@@ -94,6 +90,14 @@ def bill(
         currency=code,
         exchange_rate=changes[code],
         amount=usd * changes[code],
+    )
+
+
+def no_rate(device: str) -> str:
+    """The sentence for a device that cannot be billed."""
+    return (
+        f"cost: not measured, no rate is known for {device!r}; "
+        f"""set one, e.g. VIVANT_RATES='{{"{device}": 0.0003}}'"""
     )
 
 

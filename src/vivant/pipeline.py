@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,8 +19,8 @@ from pathlib import Path
 import av
 import psutil
 
-from vivant.checks import Expectation, Inspector
-from vivant.cost import bill
+from vivant.checks import Expectation, Inspector, Performance
+from vivant.cost import bill, no_rate
 from vivant.encode import Encoder
 from vivant.errors import EngineError
 from vivant.framing import crop_pixels
@@ -107,8 +107,19 @@ def run(
     started = time.perf_counter()
     check_request(request, settings)
     target = check_target(output, force=force)
-    bill("cpu", 0.0, currency=currency or settings.currency, exchange=settings.exchange)
     times = Times()
+
+    def charge() -> Bill | None:
+        """What the job has cost until now."""
+        return bill(
+            settings.device or engine.info.device,
+            time.perf_counter() - started,
+            currency=currency or settings.currency,
+            rates=settings.rates,
+            exchange=settings.exchange,
+        )
+
+    charge()  # an unknown currency is refused before any work
     with times.measure("image"):
         portrait = load_portrait(
             request.image,
@@ -118,11 +129,20 @@ def run(
         )
     observe(Progress("image", 1, 1, "item"))
     with workspace(target) as folder:
-        made = render(portrait, request, folder, engine, upscaler, observe, times)
+        made = render(
+            portrait,
+            request,
+            folder,
+            engine,
+            upscaler,
+            observe,
+            times,
+            lambda: performance(time.perf_counter() - started, charge(), settings),
+        )
         with times.measure("store"):
             seconds = time.perf_counter() - started
             report = describe(
-                request, portrait, made, engine, times, seconds, settings, currency, target
+                request, portrait, made, engine, times, seconds, charge(), settings, target
             )
             (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
             publish(folder, target)
@@ -133,6 +153,19 @@ def run(
         contact_sheet=target.companion(COMPANIONS["contact_sheet"]),
         report_file=target.companion(COMPANIONS["report"]),
         report=report,
+    )
+
+
+def performance(seconds: float, costs: Bill | None, settings: Settings) -> Performance:
+    """The job's time and cost beside the user's targets."""
+    if costs is None:
+        return Performance(seconds=seconds, target_seconds=settings.target_seconds)
+    return Performance(
+        seconds=seconds,
+        target_seconds=settings.target_seconds,
+        cost=costs.amount,
+        target_cost=settings.target_usd * costs.exchange_rate,
+        currency=costs.currency,
     )
 
 
@@ -188,8 +221,12 @@ def render(
     upscaler: Upscaler,
     observe: Observer,
     times: Times,
+    took: Callable[[], Performance],
 ) -> Made:
-    """Write ``clip.mp4`` and its pictures into ``folder``, verified while it is being made."""
+    """Write ``clip.mp4`` and its pictures into ``folder``, verified while it is being made.
+
+    ``took`` is asked at the end what the job has taken until then.
+    """
     with times.measure("load"):
         generated = engine.generate(portrait, request, observe)
     if generated.num_frames != request.num_frames:
@@ -263,7 +300,7 @@ def render(
             fps=request.fps,
             num_frames=request.num_frames,
         )
-        verification = inspector.finish(probe(path), expected=expected)
+        verification = inspector.finish(probe(path), expected=expected, performance=took())
     times.add("encode", encoding.busy)
     times.add("verify", verifying.busy)
     if scaled:  # pulling through the upscaler includes pulling from the engine
@@ -323,19 +360,13 @@ def describe(
     engine: Engine,
     times: Times,
     seconds: float,
+    costs: Bill | None,
     settings: Settings,
-    currency: str | None,
     target: Target,
 ) -> Report:
     """The report of a finished clip."""
     info = engine.info
-    costs: Bill = bill(
-        settings.device or info.device,
-        seconds,
-        currency=currency or settings.currency,
-        rates=settings.rates,
-        exchange=settings.exchange,
-    )
+    unpriced = (no_rate(settings.device or info.device),) if costs is None else ()
     shown: Mapping[str, object] = {
         name: getattr(request, name) for name in request.__dataclass_fields__ if name != "image"
     }
@@ -358,7 +389,7 @@ def describe(
             "clip": target.clip.name,
             **{role: target.companion(suffix).name for role, suffix in COMPANIONS.items()},
         },
-        warnings=tuple(dict.fromkeys((*portrait.warnings, *info.notes))),
+        warnings=tuple(dict.fromkeys((*portrait.warnings, *info.notes, *unpriced))),
         versions=library_versions(),
     )
 

@@ -394,6 +394,7 @@ class Report:
         settings: the request without the picture.
         seconds: wall time of the whole job.
         peak_memory_mb: largest resident memory of this process, MB (10**6 bytes).
+        bill: None where the device has no rate; a warning says how to set one.
         files: role (``clip``, ``thumbnail``, ``contact_sheet``, …) → file name beside the report.
     """
 
@@ -410,7 +411,7 @@ class Report:
     stages: tuple[StageTime, ...]
     seconds: float
     peak_memory_mb: float
-    bill: Bill
+    bill: Bill | None
     files: Mapping[str, str]
     warnings: tuple[str, ...]
     versions: Mapping[str, str]
