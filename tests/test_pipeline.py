@@ -161,6 +161,8 @@ def test_an_old_clip_survives_a_failed_replacement(tmp_path: Path, portrait_byte
         ({"num_frames": 0}, "num_frames"),
         ({"num_frames": 10**6}, "num_frames"),
         ({"fps": Fraction(1000)}, "fps"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**63}, "seed"),
         ({"engine": "nope"}, "engine"),
         ({"upscaler": "nope"}, "upscaler"),
         ({"options": {"nope": 1}}, "nope"),

@@ -92,6 +92,16 @@ def check_fps(fps: Fraction) -> None:
         )
 
 
+def check_seed(seed: int) -> None:
+    """Refuse seeds that random generators do not take.
+
+    Raises:
+        OptionError: outside 0 … 2**63−1.
+    """
+    if not 0 <= seed < 2**63:
+        raise OptionError(f"seed {seed} is outside 0…{2**63 - 1}: 0 is usual", param="seed")
+
+
 def cover_crop(width: float, height: float, aspect: float) -> Box:
     """The largest centred box of ``aspect`` (width / height) inside ``width`` × ``height``."""
     if width / height > aspect:

@@ -24,7 +24,7 @@ from vivant.cost import bill, no_rate
 from vivant.encode import Encoder
 from vivant.errors import EngineError
 from vivant.framing import crop_pixels
-from vivant.grid import check_fps, check_frames, check_size, checked_frames
+from vivant.grid import check_fps, check_frames, check_seed, check_size, checked_frames
 from vivant.image import ImageLimits, load_portrait
 from vivant.lanes import Lane
 from vivant.media import probe, to_rgb
@@ -64,6 +64,7 @@ def check_request(request: Request, settings: Settings) -> None:
     check_size(request.width, request.height)
     check_frames(request.num_frames, settings.max_frames)
     check_fps(request.fps)
+    check_seed(request.seed)
 
 
 def image_limits(settings: Settings) -> ImageLimits:

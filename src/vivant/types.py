@@ -324,7 +324,10 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """A loaded generator: picture in, frames out."""
+    """A generator: picture in, frames out.
+
+    Making one is cheap; weights are loaded by :meth:`generate`, after its options were checked.
+    """
 
     @property
     def info(self) -> EngineInfo:
