@@ -23,6 +23,7 @@ from vivant.checks import Expectation, Inspector, Performance
 from vivant.cost import bill, no_rate
 from vivant.encode import Encoder
 from vivant.errors import EngineError
+from vivant.faces import FaceReader
 from vivant.framing import crop_pixels
 from vivant.grid import check_fps, check_frames, check_seed, check_size, checked_frames
 from vivant.image import ImageLimits, load_portrait
@@ -122,11 +123,13 @@ def run(
 
     charge()  # an unknown currency is refused before any work
     with times.measure("image"):
+        reader = FaceReader()
         portrait = load_portrait(
             request.image,
             width=request.width,
             height=request.height,
             limits=image_limits(settings),
+            reader=reader,
         )
     observe(Progress("image", 1, 1, "item"))
     with workspace(target) as folder:
@@ -136,6 +139,7 @@ def run(
             folder,
             engine,
             upscaler,
+            reader,
             observe,
             times,
             lambda: performance(time.perf_counter() - started, charge(), settings),
@@ -220,13 +224,15 @@ def render(
     folder: Path,
     engine: Engine,
     upscaler: Upscaler,
+    reader: FaceReader,
     observe: Observer,
     times: Times,
     took: Callable[[], Performance],
 ) -> Made:
     """Write ``clip.mp4`` and its pictures into ``folder``, verified while it is being made.
 
-    ``took`` is asked at the end what the job has taken until then.
+    ``reader`` is used by one thread at a time; ``took`` is asked at the end what the job has
+    taken until then.
     """
     with times.measure("load"):
         generated = engine.generate(portrait, request, observe)
@@ -252,6 +258,7 @@ def render(
         fps=request.fps,
         width=request.width,
         height=request.height,
+        reader=reader,
     )
     verified = encoded = 0
 
