@@ -7,12 +7,17 @@
     │   ├── ImageError          a picture that cannot be used
     │   ├── ClipError           a clip that cannot be verified
     │   ├── OptionError         an option value that is not possible
+    │   ├── JobNotFoundError    no such job, or somebody else's
+    │   ├── ConflictError       the same idempotency key with another request
     │   └── OutputExistsError   the target is there and --force was not given
     ├── MachineError            this machine cannot do it: exit code 3
     │   ├── OutputError         the target cannot be written (rights, disk full)
+    │   ├── StorageError        the object store cannot be read or written
+    │   ├── DatabaseError       the database of jobs cannot be reached or written
     │   ├── MissingPartError    a package, program or weight file is not installed
     │   ├── WeightsError        a weight file is corrupt, truncated or not the pinned one
     │   └── OutOfMemoryError    host or GPU memory is not enough
+    ├── BusyError               the queue or a limit is full: try again later
     ├── EngineError             generation failed half-way: exit code 4
     └── Cancelled               somebody asked to stop: exit code 130
 
@@ -70,6 +75,18 @@ class OptionError(InputError):
     code = "invalid_option"
 
 
+class JobNotFoundError(InputError):
+    """No such job, or somebody else's."""
+
+    code = "not_found"
+
+
+class ConflictError(InputError):
+    """The same idempotency key came with another request."""
+
+    code = "idempotency_conflict"
+
+
 class OutputExistsError(InputError):
     """The target exists and overwriting was not asked for."""
 
@@ -89,6 +106,18 @@ class OutputError(MachineError):
     code = "output_not_writable"
 
 
+class StorageError(MachineError):
+    """The object store cannot be read or written."""
+
+    code = "storage_failed"
+
+
+class DatabaseError(MachineError):
+    """The database of jobs cannot be reached or written."""
+
+    code = "database_failed"
+
+
 class MissingPartError(MachineError):
     """A package, program or weight file is not installed."""
 
@@ -105,6 +134,22 @@ class OutOfMemoryError(MachineError):
     """Host or GPU memory is not enough."""
 
     code = "out_of_memory"
+
+
+class BusyError(VivantError):
+    """The queue or a limit is full.
+
+    Args:
+        message: one sentence.
+        retry_after: seconds after which trying again makes sense.
+        code: which limit.
+    """
+
+    code = "queue_full"
+
+    def __init__(self, message: str, *, retry_after: float, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
 
 
 class EngineError(VivantError):
