@@ -205,6 +205,15 @@ def test_ambiguous_pixels_are_refused(mode: str) -> None:
     assert code_of(saved(image, "TIFF")) == "image_mode_not_supported"
 
 
+def test_heic_items_that_are_not_text() -> None:
+    """Each of these ended the process with a segmentation fault inside pi-heif 1.4."""
+    data = (DATA / "turned.heic").read_bytes()
+    at = data.index(b"Exif")
+    for place in range(at, at + 4):
+        broken = data[:place] + b"\x80" + data[place + 1 :]
+        assert code_of(broken) == "image_damaged"
+
+
 def noisy() -> np.ndarray:
     """Incompressible, so that a cut takes pixels away."""
     return np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)

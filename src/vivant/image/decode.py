@@ -17,6 +17,7 @@ from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
+from pi_heif import options as heif_options
 from pi_heif.as_plugin import HeifImageFile
 from PIL import (
     AvifImagePlugin,
@@ -65,6 +66,9 @@ DECODERS: dict[str, Decoder] = {
 
 _TURNS = {3: 2, 4: 2, 5: 1, 6: -1, 7: -1, 8: 1}
 """Orientation → quarter turns anticlockwise, after the mirroring of 2, 4, 5 and 7."""
+
+# Only the picture is wanted; what is not parsed cannot be attacked.
+heif_options.THUMBNAILS = heif_options.DEPTH_IMAGES = heif_options.AUX_IMAGES = False
 
 _ONE_AT_A_TIME = threading.Lock()
 
