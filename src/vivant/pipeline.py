@@ -74,6 +74,7 @@ def image_limits(settings: Settings) -> ImageLimits:
         max_bytes=settings.max_image_bytes,
         max_pixels=settings.max_image_pixels,
         max_side=settings.max_image_side,
+        max_decoded_bytes=settings.max_image_decoded_bytes,
     )
 
 

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     max_image_bytes: int = Field(default=50_000_000, gt=0)
     max_image_pixels: int = Field(default=100_000_000, gt=0)
     max_image_side: int = Field(default=16_384, gt=0)
+    max_image_decoded_bytes: int = Field(default=640_000_000, gt=0)
     max_frames: int = Field(default=1_441, gt=0)
     cache_dir: Path = Path(platformdirs.user_cache_dir("vivant", appauthor=False))
     data_dir: Path = Path(platformdirs.user_data_dir("vivant", appauthor=False))
