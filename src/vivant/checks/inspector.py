@@ -5,18 +5,23 @@ Knows which checks there are; knows nothing of how frames are decoded or reports
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Final
 
 import numpy as np
 
+from vivant.checks.color import Color
+from vivant.checks.deform import Deformation
 from vivant.checks.delivery import Expectation, delivery
 from vivant.checks.identity import FacePresence, Identity
 from vivant.checks.metric import CannotMeasure, Metric, unmeasured
-from vivant.checks.motion import FrameDifference, Motion
+from vivant.checks.motion import FrameDifference
 from vivant.checks.performance import Performance, performance_scores
 from vivant.checks.sample import Reference, Sample
+from vivant.checks.seams import Seams
+from vivant.checks.steadiness import Steadiness
+from vivant.checks.texture import Textures
 from vivant.checks.track import Tracker, find_faces, rescaled
 from vivant.checks.words import reason
 from vivant.errors import ClipError
@@ -30,6 +35,20 @@ GRID: Final = 16
 
 MAX_STRIDE: Final = 12
 """Frames between two of them at most: half a second, so that long clips have no blind spots."""
+
+
+def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
+    """Every check, in the order of the checklist."""
+    return (
+        Identity(),
+        FacePresence(),
+        Deformation(fps),
+        FrameDifference(reference),
+        Steadiness(fps),
+        Textures(reference),
+        Seams(reference),
+        Color(reference),
+    )
 
 
 class Inspector:
@@ -56,6 +75,7 @@ class Inspector:
         width: int,
         height: int,
         reader: FaceReader | None = None,
+        metrics: Callable[[Reference, float], Sequence[Metric]] = all_metrics,
     ) -> None:
         self._reader = reader or FaceReader()
         self._size = (height, width)
@@ -66,12 +86,7 @@ class Inspector:
         self._stride = max(1, min(MAX_STRIDE, round((num_frames - 1) / GRID)))
         self._checked = frozenset(checked_frames(max(1, num_frames)))
         self._tracker = Tracker(self._reader, self._reference.face)
-        self._metrics: list[Metric] = [
-            Identity(),
-            FacePresence(),
-            FrameDifference(self._reference),
-            Motion(),
-        ]
+        self._metrics = list(metrics(self._reference, float(fps)))
         self._given_up: dict[int, CannotMeasure] = {}
         self._done = 0
 

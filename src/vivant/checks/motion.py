@@ -1,4 +1,4 @@
-"""Does it move, and how much: the user's frame difference, and the frozen clip.
+"""The user's own check: the frame difference, which measures motion.
 
 Knows nothing of faces' identities, files or encoders.
 """
@@ -11,18 +11,13 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vivant.checks.flow import Flow
 from vivant.checks.limits import limits
 from vivant.checks.metric import Spec, judged
-from vivant.checks.sample import Luma, Reference, Sample
+from vivant.checks.sample import Reference, Sample
 from vivant.types import Score
 
 DIFFERENCE_MAX: Final = Spec("frame_difference_max", "fidelity", "/255")
 DIFFERENCE_MEAN: Final = Spec("frame_difference_mean", "fidelity", "/255")
-MOTION: Final = Spec("motion", "quality", "% of height")
-
-PERCENTILE: Final = 95.0
-"""Of the flow's length over the frame: a moving face may be a small part of the picture."""
 
 
 class FrameDifference:
@@ -52,33 +47,6 @@ class FrameDifference:
             judged(DIFFERENCE_MAX, max(values), series=self._series, frame=frame),
             judged(DIFFERENCE_MEAN, float(np.mean(values))),
         )
-
-
-class Motion:
-    """Largest displacement from the first frame: near nothing in a frozen clip."""
-
-    specs = (MOTION,)
-
-    def __init__(self) -> None:
-        self._flow = Flow()
-        self._first: Luma | None = None
-        self._series: list[tuple[int, float]] = []
-
-    def look(self, sample: Sample) -> None:
-        """Flow from the first frame to a grid frame."""
-        if self._first is None:
-            self._first = sample.small_luma
-        if not sample.gridded:
-            return
-        flow = self._flow.between(self._first, sample.small_luma)
-        length = np.hypot(flow[..., 0], flow[..., 1])
-        value = float(np.percentile(length, PERCENTILE)) / self._first.shape[0] * 100
-        self._series.append((sample.index, value))
-
-    def finish(self, _: Reference) -> Sequence[Score]:
-        """One score."""
-        value = max(v for _, v in self._series)
-        return (judged(MOTION, value, series=self._series),)
 
 
 def frame_difference_lines(scores: Sequence[Score]) -> tuple[str, ...]:

@@ -1,0 +1,177 @@
+"""The face's own frame of reference: upright, of one size, whatever the picture's.
+
+A *chip* is a picture of the face there. Knows nothing of identity, time or verdicts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.checks.sample import Luma, luma_of
+from vivant.types import Box, Face, Image
+
+Matrix = npt.NDArray[np.float64]
+"""``[2, 3]`` affine map of ``(x, y)`` pixel coordinates."""
+
+SHAPE: Final = np.asarray(
+    [[0.79, 0.0], [0.21, 0.02], [-0.79, 0.0], [-0.21, 0.02], [0.0, 0.72]], np.float64
+)
+"""The five landmarks of a level face: inter-ocular distances from the middle of the eyes, in
+the order of :class:`vivant.types.Face`; averages over the calibration clips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Size of a chip and where the eyes are in it.
+
+    Attributes:
+        interocular: pixels between the eye centres.
+        width: pixels.
+        height: pixels.
+        eyes: ``(x, y)`` of the middle of the eyes.
+    """
+
+    interocular: float
+    width: int
+    height: int
+    eyes: tuple[float, float]
+
+    def scaled(self, factor: float) -> Layout:
+        """The same view at another resolution."""
+        return Layout(
+            self.interocular * factor,
+            round(self.width * factor),
+            round(self.height * factor),
+            (self.eyes[0] * factor, self.eyes[1] * factor),
+        )
+
+
+LAYOUT: Final = Layout(48.0, 144, 144, (72.0, 46.0))
+"""From one ear to the other, from the hairline to below the chin."""
+
+
+def similarity(source: Matrix, target: Matrix) -> Matrix:
+    """Least-squares similarity of two ``[N, 2]`` point sets (Umeyama, 1991, in complex form)."""
+    origin, goal = source.mean(axis=0), target.mean(axis=0)
+    a, b = source - origin, target - goal
+    za, zb = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
+    z = complex((za.conj() * zb).sum() / max(float((np.abs(za) ** 2).sum()), 1e-12))
+    linear = np.asarray([[z.real, -z.imag], [z.imag, z.real]])
+    return np.column_stack([linear, goal - linear @ origin])
+
+
+def compose(after: Matrix, before: Matrix) -> Matrix:
+    """``after(before(p))``."""
+    return np.column_stack(
+        [after[:, :2] @ before[:, :2], after[:, :2] @ before[:, 2] + after[:, 2]]
+    )
+
+
+def inverse(matrix: Matrix) -> Matrix:
+    """The way back."""
+    linear = np.linalg.inv(matrix[:, :2])
+    return np.column_stack([linear, -linear @ matrix[:, 2]])
+
+
+def to_chip(face: Face, layout: Layout = LAYOUT) -> Matrix:
+    """The map from pixels of the picture to pixels of the chip."""
+    points = np.asarray(face.landmarks, np.float64)
+    return similarity(points, SHAPE * layout.interocular + np.asarray(layout.eyes))
+
+
+def cut(image: Image | Luma, matrix: Matrix, layout: Layout = LAYOUT) -> npt.NDArray[np.uint8]:
+    """The chip under ``matrix``, averaged down before it is sampled so that nothing aliases."""
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    shrink = max(1, int(1 / max(scale, 1e-3) + 0.25))
+    size = (layout.width, layout.height)
+    if shrink > 1:
+        corners = np.asarray([[0, 0], [size[0], 0], [0, size[1]], [size[0], size[1]]], np.float64)
+        back = inverse(matrix)
+        there = corners @ back[:, :2].T + back[:, 2]
+        left, top = np.maximum(np.floor(there.min(axis=0)).astype(int) - 2 * shrink, 0)
+        right, bottom = np.minimum(
+            np.ceil(there.max(axis=0)).astype(int) + 2 * shrink,
+            [image.shape[1], image.shape[0]],
+        )
+        columns, rows = int(right - left) // shrink, int(bottom - top) // shrink
+        if columns >= 2 and rows >= 2:
+            part = image[top : top + rows * shrink, left : left + columns * shrink]
+            image = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA).astype(
+                np.uint8, copy=False
+            )
+            half = (shrink - 1) / 2
+            matrix = compose(
+                matrix, np.asarray([[shrink, 0, left + half], [0, shrink, top + half]], np.float64)
+            )
+    return cv2.warpAffine(
+        image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    ).astype(np.uint8, copy=False)
+
+
+def cut_luma(image: Image, matrix: Matrix, layout: Layout = LAYOUT) -> Luma:
+    """Luma of the chip."""
+    return luma_of(cut(image, matrix, layout))
+
+
+def region_of(matrix: Matrix, box: Box) -> Box:
+    """The upright rectangle of the picture around a rectangle of the chip."""
+    back = inverse(matrix)
+    corners = np.asarray(
+        [[box.left, box.top], [box.right, box.top], [box.left, box.bottom], [box.right, box.bottom]]
+    )
+    there = corners @ back[:, :2].T + back[:, 2]
+    low, high = there.min(axis=0), there.max(axis=0)
+    return Box(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
+
+
+def plane(layout: Layout = LAYOUT, cell: int = 1) -> tuple[Matrix, Matrix]:
+    """``u, v`` of every cell's centre, in inter-ocular distances from the middle of the eyes."""
+    x = np.arange(layout.width // cell) * cell + (cell - 1) / 2
+    y = np.arange(layout.height // cell) * cell + (cell - 1) / 2
+    u, v = np.meshgrid(
+        (x - layout.eyes[0]) / layout.interocular, (y - layout.eyes[1]) / layout.interocular
+    )
+    return u, v
+
+
+def _bump(u: Matrix, v: Matrix, at: tuple[float, float], width: float, height: float) -> Matrix:
+    bump: Matrix = np.exp(-(((u - at[0]) / width) ** 2) - ((v - at[1]) / height) ** 2)
+    return bump
+
+
+def inside_face(u: Matrix, v: Matrix) -> npt.NDArray[np.bool_]:
+    """Brow to chin, cheek to cheek."""
+    return ((u / 1.1) ** 2 + ((v - 0.45) / 1.45) ** 2) < 1
+
+
+def stillness(u: Matrix, v: Matrix) -> Matrix:
+    """Weight 0.05 … 1 of how little a place moves against the skull when one talks and blinks."""
+    mouth = _bump(u, v, (0, 1.15), 0.65, 0.45)
+    jaw = 1 / (1 + np.exp(-(v - 0.95) / 0.12))
+    eyes = _bump(u, v, (-0.5, 0), 0.38, 0.2) + _bump(u, v, (0.5, 0), 0.38, 0.2)
+    brows = _bump(u, v, (-0.5, -0.35), 0.5, 0.18) + _bump(u, v, (0.5, -0.35), 0.5, 0.18)
+    weight: Matrix = np.clip(1 - mouth - jaw - 0.8 * eyes - 0.7 * brows, 0.05, 1)
+    return weight * inside_face(u, v)
+
+
+def depth(u: Matrix, v: Matrix) -> Matrix:
+    """A generic head's depth in half head widths: an ellipsoid with a nose.
+
+    Turning the head moves every point by this times the turn: what the flow of a rigid,
+    turning head looks like (first order, weak perspective).
+    """
+    radius = (u / 1.35) ** 2 + ((v - 0.35) / 1.9) ** 2
+    head: Matrix = np.sqrt(np.clip(1 - radius, 0, 1))
+    return head + 0.35 * _bump(u, v, (0, 0.55), 0.22, 0.3)
+
+
+def skin(u: Matrix, v: Matrix) -> npt.NDArray[np.bool_]:
+    """Cheeks and the middle of the forehead: no eyes, brows, nostrils, lips or beard line."""
+    cheeks = (((np.abs(u) - 0.55) / 0.28) ** 2 + ((v - 0.55) / 0.3) ** 2) < 1
+    forehead = ((u / 0.5) ** 2 + ((v + 0.62) / 0.18) ** 2) < 1
+    return np.asarray(cheeks | forehead)

@@ -1,0 +1,107 @@
+"""Are there seams: straight lines of upscaled or decoded tiles, fixed in the frame.
+
+A seam is a step in brightness that runs along a whole column or row, stays there in every
+frame whatever moves, and is not in the input picture. Knows nothing of faces or time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.checks.metric import CannotMeasure, Spec, judged
+from vivant.checks.sample import Luma, Reference, Sample
+from vivant.types import Box, Score
+
+SEAMS: Final = Spec("seams", "quality", "levels")
+
+BLOCK: Final = 32
+"""Pixels; a step is averaged along this length before it is compared over time."""
+
+NEAR: Final = 3
+"""Pixels; an edge of the picture may lie this far off."""
+
+RING: Final = (2, 8)
+"""Pixels; a seam stands out from its neighbours at these distances."""
+
+MARGIN: Final = 4
+"""Pixels at the border that are not looked at."""
+
+Floats = npt.NDArray[np.float32]
+
+
+def steps(luma: Luma) -> Floats:
+    """``[blocks, W - 1]``: signed step at every column, averaged over blocks of rows."""
+    apart = np.subtract(luma[:, 1:], luma[:, :-1], dtype=np.int16)
+    rows = max(1, luma.shape[0] // BLOCK)
+    return cv2.resize(
+        apart[: rows * BLOCK].astype(np.float32),
+        (apart.shape[1], rows),
+        interpolation=cv2.INTER_AREA,
+    ).astype(np.float32, copy=False)
+
+
+class Seams:
+    """One answer from every other grid frame; keeps what every frame so far has in common."""
+
+    specs = (SEAMS,)
+
+    def __init__(self, reference: Reference) -> None:
+        self._pictured = [np.abs(steps(luma)) for luma in _both(reference.luma)]
+        self._common: list[Floats] | None = None
+        self._seen = 0
+        self._odd = False
+
+    def look(self, sample: Sample) -> None:
+        """Keep the steps that are still there."""
+        if not sample.gridded:
+            return
+        self._odd = not self._odd
+        if not self._odd:
+            return
+        found = [steps(luma) for luma in _both(sample.luma)]
+        self._seen += 1
+        if self._common is None:
+            self._common = found
+            return
+        for kept, now in zip(self._common, found, strict=True):
+            agree = np.where(kept * now > 0, np.sign(kept), 0)
+            np.copyto(kept, agree * np.minimum(np.abs(kept), np.abs(now)))
+
+    def finish(self, _: Reference) -> Sequence[Score]:
+        """The strongest line."""
+        if self._common is None or self._seen < 3:
+            raise CannotMeasure("too_short")
+        best, where = 0.0, Box(0, 0, 1, 1)
+        height, width = self._common[1].shape[1] + 1, self._common[0].shape[1] + 1
+        kernel = np.ones((1, 2 * NEAR + 1), np.uint8)
+        for upright, (kept, pictured) in enumerate(zip(self._common, self._pictured, strict=True)):
+            excess = np.maximum(0, np.abs(kept) - cv2.dilate(pictured, kernel))
+            line = excess.mean(axis=0)
+            size = 2 * RING[1] + 1
+            around = np.convolve(line, _ring(size), mode="same")
+            stands = (line - around)[MARGIN:-MARGIN]
+            if not stands.size:
+                continue
+            at = int(stands.argmax())
+            if stands[at] > best:
+                best = float(stands[at])
+                edge = float(at + MARGIN)
+                where = Box(0, edge - 8, width, 16) if upright else Box(edge - 8, 0, 16, height)
+        return (judged(SEAMS, best, frame=0, region=where),)
+
+
+def _both(luma: Luma) -> tuple[Luma, Luma]:
+    return luma, np.ascontiguousarray(luma.T)
+
+
+def _ring(size: int) -> npt.NDArray[np.float64]:
+    kernel = np.ones(size)
+    middle = size // 2
+    kernel[middle - RING[0] + 1 : middle + RING[0]] = 0
+    share: npt.NDArray[np.float64] = kernel / kernel.sum()
+    return share

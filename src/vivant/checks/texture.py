@@ -1,0 +1,242 @@
+"""Is the picture sharp, and not falsely so: detail, noise, halos, skin and drawn looks.
+
+All relative to the input picture at the clip's size, so that a soft or stylised input is not
+punished; where the picture has fewer pixels than the clip, both are compared at the picture's
+resolution. Each value is the milder of two: the first frame's, which in an animated picture
+shows nearly the same content, and the median over the clip, which motion blur cannot carry.
+Knows nothing of motion or identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.checks.canonical import LAYOUT, Layout, cut_luma, plane, skin, to_chip
+from vivant.checks.limits import limits
+from vivant.checks.metric import CannotMeasure, Spec, judged, unmeasured
+from vivant.checks.sample import Luma, Reference, Sample, clipped
+from vivant.types import Box, Face, Image, Score
+
+SHARPNESS: Final = Spec("sharpness", "quality")
+FACE_SHARPNESS: Final = Spec("face_sharpness", "quality")
+DETAIL: Final = Spec("detail", "quality")
+NOISE: Final = Spec("noise", "quality", "levels")
+RINGING: Final = Spec("ringing", "quality")
+BANDING: Final = Spec("banding", "quality")
+FADING: Final = Spec("sharpness_end", "quality")
+CARTOON: Final = Spec("cartoon", "ai_feel")
+PLASTIC: Final = Spec("plastic_skin", "ai_feel")
+
+NOISE_KERNEL: Final = np.asarray([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+"""Immerkær (1996): blind to edges' slope; its gain for white noise is 6."""
+
+SIGMAS: Final = (0.8, 1.6, 3.2)
+"""Pixels; the Gaussians whose differences are the bands, finest first."""
+
+EDGE_SHARE: Final = 95.0
+"""Percentile of the coarse band above which a pixel counts as at an edge."""
+
+Floats = npt.NDArray[np.float32]
+_Reading = Callable[["Texture"], float]
+
+
+def bands(luma: npt.NDArray[np.generic]) -> tuple[Floats, ...]:
+    """Finest to coarser detail: differences of Gaussians."""
+    previous = luma.astype(np.float32)
+    out: list[Floats] = []
+    for sigma in SIGMAS:
+        blurred = cv2.GaussianBlur(previous, (0, 0), sigma).astype(np.float32)
+        out.append(previous - blurred)
+        previous = blurred
+    return tuple(out)
+
+
+def noise_level(luma: Luma) -> float:
+    """Standard deviation of white noise in levels: 1.4826 MAD of Immerkær's operator, over 6.
+
+    Integer pixels make the median a whole number: it is interpolated inside its bin.
+    """
+    response = np.abs(cv2.filter2D(luma, cv2.CV_32F, NOISE_KERNEL)).ravel()
+    counts = np.bincount(np.minimum(response, 1023).astype(np.int64), minlength=1024)
+    total = np.cumsum(counts)
+    half = total[-1] / 2
+    at = int(np.searchsorted(total, half))
+    before = float(total[at - 1]) if at else 0.0
+    median = at + (half - before) / max(float(counts[at]), 1.0) - 0.5
+    return float(1.4826 * max(0.0, median) / 6)
+
+
+@dataclass(frozen=True, slots=True)
+class Texture:
+    """Texture numbers of one picture; those of the face are NaN where there is none."""
+
+    sharpness: float
+    face_sharpness: float
+    detail: float
+    noise: float
+    ringing: float
+    banding: float
+    cartoon: float
+    skin: tuple[float, float, float]
+
+
+def texture(pixels: Image, luma: Luma, face: Face | None, layout: Layout, scale: float) -> Texture:
+    """Measure a picture, reduced by ``scale`` where that is below one."""
+    if scale < 0.95:
+        size = (max(16, round(luma.shape[1] * scale)), max(16, round(luma.shape[0] * scale)))
+        luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        box_scale = scale
+    else:
+        box_scale = 1.0
+    laplace = cv2.Laplacian(luma, cv2.CV_32F)
+    fine, middle, coarse = bands(luma)
+    weight = np.abs(coarse)
+    strong = weight > np.percentile(weight[::2, ::2], EDGE_SHARE)
+    low, high = np.percentile(np.abs(middle[::2, ::2]), (55, 99))
+    face_sharpness = float("nan")
+    skin_bands = (float("nan"),) * 3
+    if face is not None:
+        left, top, right, bottom = clipped(face.box.scaled(box_scale), luma.shape[1], luma.shape[0])
+        face_sharpness = _spread(laplace[top:bottom, left:right])
+        chip = cut_luma(pixels, to_chip(face, layout), layout)
+        mask = _skin_mask(layout)
+        one, two, three = (float(np.mean(np.abs(band[mask]))) for band in bands(chip))
+        skin_bands = (one, two, three)
+    return Texture(
+        sharpness=_spread(laplace),
+        face_sharpness=face_sharpness,
+        detail=_spread(fine) / max(_spread(coarse), 1e-3),
+        noise=noise_level(luma),
+        ringing=_spread(middle[strong]) / max(_spread(coarse[strong]), 1e-3),
+        banding=banding(luma),
+        cartoon=float(low) / max(float(high), 1e-3),
+        skin=skin_bands,
+    )
+
+
+def banding(luma: Luma) -> float:
+    """Share of smooth places that are a flat terrace ending in a step of three levels or more.
+
+    A smooth ramp has steps of one level; posterised ones are flat on both sides of a big one.
+    """
+    values = luma[::2].astype(np.int16)
+    step = np.abs(values[:, 3:-2] - values[:, 2:-3])
+    before = np.abs(values[:, 2:-3] - values[:, :-5])
+    after = np.abs(values[:, 5:] - values[:, 3:-2])
+    terrace = (before <= 1) & (after <= 1)
+    stepped = terrace & (step >= 3) & (step <= 20)
+    return float(stepped.sum() / max(1, terrace.sum())) * 100
+
+
+def _spread(values: npt.NDArray[np.generic]) -> float:
+    """Root mean square."""
+    return float(np.sqrt(cv2.mean(np.multiply(values, values))[0])) if values.size else 0.0
+
+
+@cache
+def _skin_mask(layout: Layout) -> npt.NDArray[np.bool_]:
+    return skin(*plane(layout))
+
+
+class Textures:
+    """The answers from one look at every other grid frame."""
+
+    specs = (
+        SHARPNESS,
+        FACE_SHARPNESS,
+        DETAIL,
+        FADING,
+        NOISE,
+        RINGING,
+        BANDING,
+        CARTOON,
+        PLASTIC,
+    )
+
+    def __init__(self, reference: Reference) -> None:
+        face = reference.face
+        # Skin is looked at with 96 px between the eyes, or as many as the picture really has.
+        eyes = LAYOUT.interocular * 2 if face is None else face.interocular * reference.detail
+        self._layout = LAYOUT.scaled(float(np.clip(eyes / LAYOUT.interocular, 0.5, 2.0)))
+        self._scale = reference.detail
+        self._wanted = texture(reference.pixels, reference.luma, face, self._layout, self._scale)
+        self._odd = False
+        self._seen: list[tuple[int, Texture, Box | None]] = []
+
+    def look(self, sample: Sample) -> None:
+        """Measure every other grid frame."""
+        if not sample.gridded:
+            return
+        self._odd = not self._odd
+        if self._odd:
+            found = texture(sample.pixels, sample.luma, sample.face, self._layout, self._scale)
+            box = None if sample.face is None else sample.face.box
+            self._seen.append((sample.index, found, box))
+
+    def finish(self, _: Reference) -> Sequence[Score]:
+        """Nine scores; those of the face may be not measured."""
+        wanted = self._wanted
+        if wanted.sharpness < 0.5:
+            raise CannotMeasure("picture_without_detail")
+        return (
+            self._ratio(SHARPNESS, lambda t: t.sharpness),
+            self._face(FACE_SHARPNESS, lambda t: t.face_sharpness),
+            self._ratio(DETAIL, lambda t: t.detail),
+            self._fading(),
+            self._mild(NOISE, [(i, t.noise - wanted.noise) for i, t, _ in self._seen]),
+            self._ratio(RINGING, lambda t: t.ringing),
+            self._mild(BANDING, [(i, t.banding - wanted.banding) for i, t, _ in self._seen]),
+            self._ratio(CARTOON, lambda t: t.cartoon),
+            self._face(PLASTIC, plasticity),
+        )
+
+    def _ratio(self, spec: Spec, of: _Reading) -> Score:
+        floor = max(of(self._wanted), 1e-6)
+        return self._mild(spec, [(i, of(t) / floor) for i, t, _ in self._seen])
+
+    def _face(self, spec: Spec, of: _Reading) -> Score:
+        known = of(self._wanted)
+        if not np.isfinite(known):
+            return unmeasured(spec, CannotMeasure("no_face_in_picture"))
+        series = [(i, of(t) / max(known, 1e-6)) for i, t, _ in self._seen if np.isfinite(of(t))]
+        if not series:
+            return unmeasured(spec, CannotMeasure("no_face_in_clip"))
+        return self._mild(spec, series)
+
+    def _fading(self) -> Score:
+        values = [(i, t.sharpness) for i, t, _ in self._seen]
+        if len(values) < 4:
+            return unmeasured(FADING, CannotMeasure("too_short"))
+        quarter = max(1, len(values) // 4)
+        start = float(np.mean([v for _, v in values[:quarter]]))
+        series = [(i, v / max(start, 1e-6)) for i, v in values]
+        return judged(FADING, float(np.median([v for _, v in series[-quarter:]])), series=series)
+
+    def _mild(self, spec: Spec, series: list[tuple[int, float]]) -> Score:
+        """The milder of the first value and the median."""
+        above = limits()[spec.name].side == "above"
+        values = [v for _, v in series]
+        middle = float(np.median(values))
+        value = min(values[0], middle) if above else max(values[0], middle)
+        worst = (np.argmax if above else np.argmin)(values)
+        frame = series[int(worst)][0]
+        region = next((box for i, _, box in self._seen if i == frame), None)
+        return judged(
+            spec, value, series=series, frame=frame, region=region if spec in _OF_FACE else None
+        )
+
+
+_OF_FACE: Final = (FACE_SHARPNESS, PLASTIC)
+
+
+def plasticity(found: Texture) -> float:
+    """Detail of the skin against that of the whole face: falls when only skin is smoothed."""
+    one, two, _ = found.skin
+    return float(np.sqrt(one * two) / np.sqrt(max(found.face_sharpness, 1e-3)))
