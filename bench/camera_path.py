@@ -63,7 +63,10 @@ class Error:
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds and megabytes (10**6 bytes) of whole processes, medians."""
+    """Seconds and megabytes (10**6 bytes) of whole processes, medians.
+
+    A peak below this process's own is not seen: a child starts as a copy of it.
+    """
 
     cpu: float
     wall: float
