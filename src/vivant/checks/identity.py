@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from vivant.checks.metric import CannotMeasure, Spec, judged
+from vivant.checks.metric import CannotMeasure, Spec, judged, unmeasured
 from vivant.checks.sample import Reference, Sample
 from vivant.faces import Embedding, distance
 from vivant.types import Box, Score
@@ -21,26 +21,34 @@ MEAN: Final = Spec("identity_mean", "fidelity")
 MIN: Final = Spec("identity_min", "fidelity")
 FIRST_LAST: Final = Spec("identity_first_last", "fidelity")
 FIRST_FRAME: Final = Spec("identity_first_frame", "fidelity")
+DRIFT: Final = Spec("identity_drift", "fidelity")
 PRESENCE: Final = Spec("face_presence", "fidelity")
+
+
+SETTLED: Final = 0.12
+"""Share of the clip after which similarities are compared with each other."""
+
+FEWEST: Final = 5
+"""Frames with a face that a trend needs."""
 
 
 class Identity:
     """Embeddings on the grid against the picture's, and the last one against the first."""
 
-    specs = (MEAN, MIN, FIRST_LAST, FIRST_FRAME)
+    specs = (MEAN, MIN, FIRST_LAST, DRIFT, FIRST_FRAME)
 
     def __init__(self) -> None:
         self._seen: list[tuple[int, Embedding, Box]] = []
 
     def look(self, sample: Sample) -> None:
-        """Keep the identity of a grid frame."""
-        if sample.gridded and sample.face is not None:
+        """Keep the identity of a sparse frame."""
+        if sample.sparse and sample.face is not None:
             embedding = sample.embedding
             if embedding is not None:
                 self._seen.append((sample.index, embedding, sample.face.box))
 
     def finish(self, reference: Reference) -> Sequence[Score]:
-        """Four scores, or the reason why there are none."""
+        """Five scores, or the reason why there are none."""
         if reference.embedding is None:
             raise CannotMeasure("no_face_in_picture")
         if not self._seen:
@@ -61,8 +69,22 @@ class Identity:
                 region=last[2],
                 facts={"first": first[0], "last": last[0]},
             ),
+            _drift(series),
             judged(FIRST_FRAME, series[0][1], frame=first[0], region=first[2]),
         )
+
+
+def _drift(series: Sequence[tuple[int, float]]) -> Score:
+    """How much similarity a straight line loses over the clip.
+
+    The start is left out: where the picture is the first frame, that one is alike to the pixel.
+    """
+    last = max(1, series[-1][0])
+    later = [(index / last, value) for index, value in series if index >= SETTLED * last]
+    if len(later) < FEWEST:
+        return unmeasured(DRIFT, CannotMeasure("too_few_faces"))
+    time, value = np.asarray(later).T
+    return judged(DRIFT, -float(np.polyfit(time, value, 1)[0]))
 
 
 class FacePresence:

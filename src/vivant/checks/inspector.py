@@ -110,10 +110,12 @@ class Inspector:
 
     def _look(self, pixels: Frames) -> None:
         index = self._done
+        last = index == self._num_frames - 1
         sample = Sample(
             index=index,
             pixels=np.ascontiguousarray(pixels),
-            gridded=index % self._stride == 0 or index == self._num_frames - 1,
+            gridded=index % self._stride == 0 or last,
+            sparse=index % (2 * self._stride) == 0 or last,
             checked=index in self._checked,
             reader=self._reader,
         )

@@ -45,7 +45,8 @@ class Sample:
     Attributes:
         index: 0 for the first one.
         pixels: ``[H, W, 3]`` uint8; not kept after the checks have looked.
-        gridded: one of the frames that the expensive checks look at.
+        gridded: one of the frames where the face is searched.
+        sparse: every other of them, and the last: for the most expensive checks.
         checked: one of the user's checked frames (0, 24, 48, 72 and 96 of 97).
         face: the person, in pixels of the frame; None where no face was found.
         searched: whether a face was looked for in this frame.
@@ -54,6 +55,7 @@ class Sample:
     index: int
     pixels: Image
     gridded: bool
+    sparse: bool
     checked: bool
     reader: FaceReader
     face: Face | None = None

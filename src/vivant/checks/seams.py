@@ -46,7 +46,7 @@ def steps(luma: Luma) -> Floats:
 
 
 class Seams:
-    """One answer from every other grid frame; keeps what every frame so far has in common."""
+    """One answer from the sparse frames; keeps what every frame so far has in common."""
 
     specs = (SEAMS,)
 
@@ -54,14 +54,10 @@ class Seams:
         self._pictured = [np.abs(steps(luma)) for luma in _both(reference.luma)]
         self._common: list[Floats] | None = None
         self._seen = 0
-        self._odd = False
 
     def look(self, sample: Sample) -> None:
         """Keep the steps that are still there."""
-        if not sample.gridded:
-            return
-        self._odd = not self._odd
-        if not self._odd:
+        if not sample.sparse:
             return
         found = [steps(luma) for luma in _both(sample.luma)]
         self._seen += 1

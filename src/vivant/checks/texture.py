@@ -146,7 +146,7 @@ def _skin_mask(layout: Layout) -> npt.NDArray[np.bool_]:
 
 
 class Textures:
-    """The answers from one look at every other grid frame."""
+    """The answers from one look at the sparse frames."""
 
     specs = (
         SHARPNESS,
@@ -167,15 +167,11 @@ class Textures:
         self._layout = LAYOUT.scaled(float(np.clip(eyes / LAYOUT.interocular, 0.5, 2.0)))
         self._scale = reference.detail
         self._wanted = texture(reference.pixels, reference.luma, face, self._layout, self._scale)
-        self._odd = False
         self._seen: list[tuple[int, Texture, Box | None]] = []
 
     def look(self, sample: Sample) -> None:
-        """Measure every other grid frame."""
-        if not sample.gridded:
-            return
-        self._odd = not self._odd
-        if self._odd:
+        """Measure a sparse frame."""
+        if sample.sparse:
             found = texture(sample.pixels, sample.luma, sample.face, self._layout, self._scale)
             box = None if sample.face is None else sample.face.box
             self._seen.append((sample.index, found, box))

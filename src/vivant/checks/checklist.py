@@ -1,0 +1,86 @@
+"""The creator's checklist: which scores answer which question, in English and Korean.
+
+Knows nothing of how a score is measured or shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from vivant.checks.words import Language
+from vivant.types import Group, Score, Verdict, Verification, overall
+
+Words = Mapping[Language, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of the checklist, answered.
+
+    Attributes:
+        question: in both languages.
+        verdict: the worst of the scores; ``not_measured`` without any.
+        scores: what it rests on, in the order they should be read.
+        note: why nothing was measured, in both languages; empty otherwise.
+    """
+
+    group: Group
+    question: Words
+    verdict: Verdict
+    scores: tuple[Score, ...]
+    note: Words
+
+
+def answers(verification: Verification) -> tuple[Answer, ...]:
+    """Every question of the checklist in order; no score is left out."""
+    book = _book()
+    known = {score.name: score for score in verification.scores}
+    out = []
+    for entry in book["questions"]:
+        found = tuple(known.pop(name) for name in entry["scores"] if name in known)
+        note = book["notes"].get(entry.get("note", ""), {})
+        if found or note:
+            out.append(
+                Answer(
+                    entry["group"],
+                    {"en": entry["en"], "ko": entry["ko"]},
+                    overall(found),
+                    found,
+                    note,
+                )
+            )
+    out.extend(
+        Answer(score.group, title(score.name), score.verdict, (score,), {})
+        for score in known.values()
+    )
+    return tuple(out)
+
+
+def group_title(group: Group) -> Words:
+    """Heading of a group."""
+    words: Words = _book()["groups"][group]
+    return words
+
+
+def title(name: str) -> Words:
+    """Short name of a score; its identifier where it has none."""
+    words: Words = _book()["titles"].get(name, {"en": name, "ko": name})
+    return words
+
+
+def verdict_word(verdict: Verdict) -> Words:
+    """The verdict in words."""
+    words: Words = _book()["verdicts"][verdict]
+    return words
+
+
+@cache
+def _book() -> dict[str, Any]:
+    text = files("vivant.checks").joinpath("checklist.json").read_text(encoding="utf-8")
+    book: dict[str, Any] = json.loads(text)
+    return book
