@@ -7,9 +7,10 @@ where); the environment wins. Knows nothing of requests: what one clip should be
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import platformdirs
 from pydantic import Field, ValidationError
@@ -32,8 +33,25 @@ class Settings(BaseSettings):
         rates: US dollars per second by device, laid over :data:`vivant.cost.RATES`.
         exchange: units per US dollar by currency, laid over :data:`vivant.cost.EXCHANGE`.
         device: the name to bill by, where the engine's own is not what is paid for.
+        weights_dir: where models are kept; ``data_dir/weights`` where None.
+        hub_url: the Hugging Face Hub, or a mirror of it.
+        hub_token: for repositories whose licence must be accepted.
+        offline: never open a connection for weights.
         target_seconds: the user's target for a whole clip.
         target_usd: the user's target for a whole clip; 57 s at the A10 rate, about ₩25.
+        default_engine: of requests that name no model.
+        engines: those the service offers; ``fake`` is for tests.
+        database_url: of the service; a SQLite file in ``data_dir`` where not given.
+        objects_url: where the service keeps pictures and clips; a folder in ``data_dir``.
+        objects_options: obstore's configuration of ``s3://``: endpoint, access_key_id, ….
+        queue_limit: jobs that may wait or run; more are refused for a while.
+        jobs_per_key: the same for one API key.
+        requests_per_minute: of one client, for requests that make something.
+        result_days: how long finished clips are kept.
+        cors_origins: pages of other origins that may use the API; ``null`` is a file on disk.
+        url_fetch: whether a picture may be given as an https:// URL.
+        worker_timeout: seconds without a heartbeat after which a worker counts as dead.
+        log_format: json, text, or auto: text where somebody is looking.
     """
 
     model_config = SettingsConfigDict(
@@ -53,6 +71,33 @@ class Settings(BaseSettings):
     device: str | None = None
     target_seconds: float = Field(default=67.0, gt=0)
     target_usd: float = Field(default=0.0175, gt=0)
+    default_engine: str = "camera"
+    engines: tuple[str, ...] = ("camera", "ltx2")
+    database_url: str | None = None
+    objects_url: str | None = None
+    objects_options: dict[str, str] = Field(default_factory=dict)
+    queue_limit: int = Field(default=200, gt=0)
+    jobs_per_key: int = Field(default=50, gt=0)
+    requests_per_minute: int = Field(default=1200, gt=0)
+    result_days: float = Field(default=7.0, gt=0)
+    cors_origins: tuple[str, ...] = ()
+    url_fetch: bool = False
+    worker_timeout: float = Field(default=30.0, gt=0)
+    log_format: Literal["auto", "json", "text"] = "auto"
+    weights_dir: Path | None = None
+    hub_url: str = "https://huggingface.co"
+    hub_token: str | None = None
+    offline: bool = False
+
+    @property
+    def weights_path(self) -> Path:
+        """Where models are kept."""
+        return self.weights_dir or self.data_dir / "weights"
+
+    @property
+    def service_dir(self) -> Path:
+        """What the service keeps on this machine."""
+        return self.data_dir / "service"
 
     @classmethod
     def settings_customise_sources(
@@ -93,3 +138,13 @@ def read_settings(**overrides: Any) -> Settings:
 def default_settings() -> Settings:
     """The process-wide settings, read once."""
     return read_settings()
+
+
+def keep_compiled(folder: Path) -> None:
+    """Let torch's compiler keep its results in ``folder``, unless the user says where.
+
+    It listens to the environment only, and this module is the one that speaks with it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))
+    os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
