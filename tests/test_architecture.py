@@ -29,7 +29,8 @@ ALLOWED: dict[str, set[str]] = {
     "encode": GROUND,
     "media": GROUND,
     "image": LOW,
-    "engine": LOW | {"settings"},
+    "weights": GROUND,
+    "engine": LOW | {"settings", "weights"},
     "upscale": LOW | {"settings"},
     "checks": LOW | {"media"},
 }

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from vivant.errors import OptionError
+from vivant.errors import MissingPartError, OptionError
 from vivant.types import Engine
 
 if TYPE_CHECKING:  # settings bring pydantic, which no engine needs: 0.3 s
@@ -24,7 +25,22 @@ def _fake(_: Settings) -> Engine:
     return FakeEngine()
 
 
-ENGINES: Mapping[str, Callable[[Settings], Engine]] = {"camera": _camera, "fake": _fake}
+def _ltx2(settings: Settings) -> Engine:
+    missing = [name for name in ("torch", "diffusers", "transformers") if find_spec(name) is None]
+    if missing:
+        raise MissingPartError(
+            f"engine ltx2 needs {', '.join(missing)}: uv sync --extra ltx2", param="engine"
+        )
+    from vivant.engine.ltx2.engine import LTX2Engine
+
+    return LTX2Engine(settings)
+
+
+ENGINES: Mapping[str, Callable[[Settings], Engine]] = {
+    "camera": _camera,
+    "ltx2": _ltx2,
+    "fake": _fake,
+}
 """Name → factory. The factory loads what the engine needs; listing the names does not."""
 
 

@@ -1,0 +1,22 @@
+"""LTX-2: the engine that moves the person.
+
+::
+
+    options.py        what a request may ask of this engine, checked before any GPU work (no torch)
+    recipes.py        sigmas, stages and grids: seed, fast, native and their LoRA kin (no torch)
+    framing.py        the portrait's crop, widened with real pixels to the model's grid (no torch)
+    components.py     diffusers' components, from folders, single files and fp8 checkpoints
+    tiny.py           the same classes, tiny or at real size, with random weights
+    transformer.py    the forward pass: modulation per distinct timestep, one RoPE, cached text keys
+    attention.py      the fastest exact attention there is; NAG
+    fp8.py            row-wise fp8 matrix products
+    conditioning.py   picture → clean tokens, their strengths and coordinates
+    sampling.py       the denoising loop, on one screen
+    decode.py         latents → frames, chunk by chunk, equal to decoding the whole clip
+    prompts.py        text → connector outputs, kept on disk
+    lora.py           low-rank adapters, checked, then fused
+    memory.py         tiers: what stays on the GPU
+    engine.py         LTX2Engine: the above, in order
+
+Importing this package loads no torch.
+"""

@@ -1,0 +1,99 @@
+"""Row-wise fp8 matrix products.
+
+Weights are quantised once, one scale per output row; activations at every call, one scale per
+token. ``torch._scaled_mm`` multiplies e4m3 by e4m3 and accumulates in float32; the quantisation
+around it is plain torch, so that ``torch.compile`` fuses it with the norms before it. On devices
+without fp8 matrix units the same rounded values are multiplied in the activation's dtype.
+Knows nothing of LTX-2.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+FLOAT8 = torch.float8_e4m3fn
+FLOAT8_MAX = 448.0
+"""Largest finite e4m3fn value (OCP 8-bit floating point specification, 2023)."""
+
+
+def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
+    """``x`` ``[rows, columns]`` → e4m3 of the same shape, and float32 scales ``[rows, 1]``."""
+    amax = x.abs().amax(dim=-1, keepdim=True).float()
+    scale = amax.clamp(min=1e-12) * (1.0 / FLOAT8_MAX)
+    scaled = (x.float() / scale).clamp(-FLOAT8_MAX, FLOAT8_MAX)
+    return scaled.to(FLOAT8), scale
+
+
+def has_fp8_matmul(device: torch.device) -> bool:
+    """Ada, Hopper and later multiply e4m3 in hardware."""
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 9)
+
+
+class Float8Linear(nn.Module):
+    """``nn.Linear`` with an e4m3 weight ``[out, in]`` and one float32 scale per output row."""
+
+    def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self.weight = nn.Parameter(weight, requires_grad=False)
+        self.weight_scale = nn.Parameter(scale, requires_grad=False)
+        self.bias = None if bias is None else nn.Parameter(bias, requires_grad=False)
+
+    @classmethod
+    def from_linear(cls, linear: nn.Linear) -> Float8Linear:
+        """Quantise a linear layer's weight; the bias keeps its dtype."""
+        weight, scale = quantize_rows(linear.weight.detach())
+        bias = None if linear.bias is None else linear.bias.detach()
+        return cls(weight, scale, bias)
+
+    def dequantized(self, dtype: torch.dtype) -> Tensor:
+        """The weight as ``dtype``."""
+        return (self.weight.float() * self.weight_scale).to(dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[..., in]`` → ``[..., out]`` in ``x``'s dtype."""
+        rows = x.reshape(-1, self.in_features)
+        quantized, scale = quantize_rows(rows)
+        if x.is_cuda:
+            out = torch._scaled_mm(
+                quantized,
+                self.weight.t(),
+                scale_a=scale,
+                scale_b=self.weight_scale.t(),
+                bias=self.bias,
+                out_dtype=x.dtype,
+                use_fast_accum=True,
+            )
+        else:
+            out = nn.functional.linear(
+                (quantized.float() * scale).to(x.dtype), self.dequantized(x.dtype), self.bias
+            )
+        return out.reshape(*x.shape[:-1], self.out_features)
+
+
+def quantize_linears(module: nn.Module) -> int:
+    """Replace every ``nn.Linear`` under ``module`` in place; the number replaced."""
+    count = 0
+    for name, child in module.named_children():
+        if isinstance(child, nn.Linear):
+            setattr(module, name, Float8Linear.from_linear(child))
+            count += 1
+        else:
+            count += quantize_linears(child)
+    return count
+
+
+def skeleton(module: nn.Module) -> int:
+    """As :func:`quantize_linears`, with uninitialised weights: for loading a checkpoint into."""
+    count = 0
+    for name, child in module.named_children():
+        if isinstance(child, nn.Linear):
+            device = child.weight.device
+            weight = torch.empty_like(child.weight, dtype=FLOAT8)
+            scale = torch.empty((child.out_features, 1), dtype=torch.float32, device=device)
+            setattr(module, name, Float8Linear(weight, scale, child.bias))
+            count += 1
+        else:
+            count += skeleton(child)
+    return count

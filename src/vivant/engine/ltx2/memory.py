@@ -1,0 +1,101 @@
+"""What stays on the GPU, and what waits beside it.
+
+Three tiers. ``resident`` and ``fp8`` keep every component on the GPU (the transformer in bf16 or
+fp8 by the option; ``fp8`` insists on it). ``swap`` keeps one component at a time there; the others
+wait in pinned host memory, and since weights never change, leaving the GPU is forgetting the copy.
+Knows nothing of what the components compute.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+LADDER = ("resident", "fp8", "swap")
+"""From most memory to least."""
+
+RESIDENT_BYTES = 70 * 2**30
+FP8_BYTES = 40 * 2**30
+"""Smallest GPU memory of the tiers above ``swap``. bf16 resident peaks near 55 GiB at 1080p,
+fp8 near 33 (docs/benchmarks.md); cards come with 24, 48, 80 and more."""
+
+SWAP_BYTES = 22 * 2**30
+"""Least GPU memory the engine runs in."""
+
+
+def choose_tier(device: torch.device, wanted: str = "auto") -> str:
+    """The tier for ``device``'s memory; ``wanted`` where it is one."""
+    if wanted != "auto":
+        return wanted
+    if device.type != "cuda":
+        return "resident"
+    total = torch.cuda.get_device_properties(device).total_memory
+    if total >= RESIDENT_BYTES:
+        return "resident"
+    return "fp8" if total >= FP8_BYTES else "swap"
+
+
+def next_tier(tier: str) -> str | None:
+    """The tier that needs less memory, None below the last."""
+    index = LADDER.index(tier) + 1
+    return LADDER[index] if index < len(LADDER) else None
+
+
+class Berth:
+    """A component's place: on the GPU all the time, or only while it is used.
+
+    Args:
+        module: the component; its tensors are moved, the object stays the same.
+        device: where it computes.
+        swap: keep it in (pinned) host memory between uses.
+    """
+
+    def __init__(self, module: nn.Module, device: torch.device, *, swap: bool) -> None:
+        self.module = module
+        self.device = device
+        self.swap = swap
+        self._home: dict[str, Tensor] = {}
+        if swap:
+            pin = device.type == "cuda"
+            for name, tensor in self._tensors():
+                host = tensor.detach().to("cpu")
+                self._home[name] = host.pin_memory() if pin else host
+            self._point(self._home)
+        else:
+            module.to(device)
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self.module.named_parameters()
+        yield from self.module.named_buffers()
+
+    def _point(self, tensors: dict[str, Tensor]) -> None:
+        for name, tensor in self._tensors():
+            tensor.data = tensors[name]
+
+    @contextmanager
+    def use(self) -> Iterator[nn.Module]:
+        """The component on its device; away again afterwards where it is swapped."""
+        if not self.swap:
+            yield self.module
+            return
+        try:
+            self._point(
+                {name: host.to(self.device, non_blocking=True) for name, host in self._home.items()}
+            )
+            yield self.module
+        finally:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            self._point(self._home)
+            release(self.device)
+
+
+def release(device: torch.device) -> None:
+    """Give cached memory back, so that the next component finds it whole."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
