@@ -1,0 +1,108 @@
+// The HTTP API of docs/api.md. Knows nothing of the page.
+
+export class ApiError extends Error {
+  constructor({ status = 0, code = "network", message = "", param = null, retryAfter = null }) {
+    super(message);
+    Object.assign(this, { status, code, param, retryAfter });
+  }
+}
+
+async function refused(response) {
+  let error = {};
+  try {
+    error = (await response.json()).error ?? {};
+  } catch {
+    // a proxy's own page, not ours
+  }
+  return new ApiError({
+    status: response.status,
+    code: error.code ?? `http_${response.status}`,
+    message: error.message ?? "",
+    param: error.param ?? null,
+    retryAfter: Number(response.headers.get("Retry-After")) || null,
+  });
+}
+
+export function cleanEndpoint(text) {
+  let trimmed = text.trim();
+  if (!trimmed) return "";
+  if (!/^https?:\/\//i.test(trimmed)) {
+    trimmed = (/^(localhost|127\.|\[::1\]|192\.168\.|10\.)/i.test(trimmed) ? "http://" : "https://") + trimmed;
+  }
+  const url = new URL(trimmed);
+  return (url.origin + url.pathname).replace(/\/+(v1\/?)?$/, "");
+}
+
+export function createApi(endpoint, key) {
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+
+  async function call(path, options = {}) {
+    let response;
+    try {
+      response = await fetch(endpoint + path, { ...options, headers: { ...headers, ...options.headers } });
+    } catch (error) {
+      if (error.name === "AbortError") throw error;
+      throw new ApiError({ message: String(error.message) });
+    }
+    if (!response.ok) throw await refused(response);
+    return response;
+  }
+  const json = async (path, options) => (await call(path, options)).json();
+  const video = (id) => `/v1/videos/${encodeURIComponent(id)}`;
+
+  // XMLHttpRequest, because fetch cannot tell how much of an upload has gone out.
+  function create(fields, picture, { idempotencyKey, onUpload, signal }) {
+    const body = new FormData();
+    for (const [name, value] of Object.entries(fields)) body.append(name, value);
+    body.append("input_reference", picture, picture.name || "picture");
+    return new Promise((resolve, reject) => {
+      const request = new XMLHttpRequest();
+      request.open("POST", `${endpoint}/v1/videos`);
+      for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+      request.setRequestHeader("Idempotency-Key", idempotencyKey);
+      request.responseType = "text";
+      request.upload.onprogress = (event) => event.lengthComputable && onUpload(event.loaded / event.total);
+      request.onerror = () => reject(new ApiError({}));
+      request.onabort = () => reject(new DOMException("aborted", "AbortError"));
+      request.onload = async () => {
+        const response = new Response(request.responseText, {
+          status: request.status,
+          headers: { "Retry-After": request.getResponseHeader("Retry-After") ?? "" },
+        });
+        if (response.ok) resolve(await response.json());
+        else reject(await refused(response));
+      };
+      signal?.addEventListener("abort", () => request.abort());
+      request.send(body);
+    });
+  }
+
+  return {
+    endpoint,
+    create,
+    config: () => json("/v1/config"),
+    models: async () => (await json("/v1/models")).data,
+    estimate: (query, signal) => json(`/v1/estimate?${new URLSearchParams(query)}`, { signal }),
+    crop(picture, aspect, signal) {
+      const body = new FormData();
+      body.append("aspect", aspect);
+      body.append("input_reference", picture, picture.name || "picture");
+      return json("/v1/crops", { method: "POST", body, signal });
+    },
+    list: (after) => json(`/v1/videos?limit=24${after ? `&after=${encodeURIComponent(after)}` : ""}`),
+    get: (id) => json(video(id)),
+    cancel: (id) => json(`${video(id)}/cancel`, { method: "POST" }),
+    remove: (id) => json(video(id), { method: "DELETE" }),
+    report: (id) => json(`${video(id)}/content?variant=report`),
+    file: async (id, variant) => (await call(`${video(id)}/content?variant=${variant}`)).blob(),
+    events: (id, last, signal) =>
+      call(`${video(id)}/events`, { signal, headers: { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": String(last) } : {}) } }),
+    // For <img>, <video> and downloads, which cannot send a header: the job's own read token.
+    link(job, variant, download = false) {
+      const query = new URLSearchParams({ variant });
+      if (job.access) query.set("access", job.access);
+      if (download) query.set("download", "1");
+      return `${endpoint}${video(job.id)}/content?${query}`;
+    },
+  };
+}

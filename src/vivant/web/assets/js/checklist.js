@@ -1,0 +1,106 @@
+// The certificate under a finished clip, from its report.json.
+import { h, sign } from "./dom.js";
+import { known, t } from "./i18n.js";
+import { duration, money, value } from "./format.js";
+import { plot } from "./plot.js";
+import { answers, reason, scoreName } from "./questions.js";
+
+export function tally(scores) {
+  return h(
+    "p",
+    { class: "tally" },
+    ["pass", "warn", "fail", "not_measured"]
+      .map((verdict) => [verdict, scores.filter((score) => score.verdict === verdict).length])
+      .filter(([, count]) => count)
+      .map(([verdict, count]) => h("span", {}, sign(verdict), t("tally", { word: t(`verdict_${verdict}`), n: count }))),
+  );
+}
+
+export function checklist(report, job, links, player) {
+  const last = Math.max(0, job.num_frames - 1);
+  return [
+    h("div", { class: "section-head" }, h("h2", { id: "proof-name", text: t("proof") }), tally(report.scores)),
+    h(
+      "div",
+      { class: "groups" },
+      answers(report.scores).map(({ group, title, questions }) =>
+        h(
+          "section",
+          { class: "group", "aria-labelledby": `group-${group}` },
+          h("h3", { id: `group-${group}`, text: title }),
+          h(
+            "ul",
+            {},
+            questions.map((question) => row(question, last, player)),
+          ),
+        ),
+      ),
+    ),
+    provenance(report, links),
+  ];
+}
+
+function row({ asked, verdict, scores, note }, last, player) {
+  // What decides the answer is said openly; the rest is one click away.
+  const shown = scores.filter((score) => score.verdict === verdict);
+  const said = shown.length ? shown.slice(0, verdict === "pass" ? 1 : 3) : [];
+  return h(
+    "li",
+    { class: "question", "data-verdict": verdict },
+    sign(verdict),
+    h("span", { class: "ask", text: asked }),
+    h("span", { class: "word", "data-is": verdict, text: t(`verdict_${verdict}`) }),
+    h(
+      "div",
+      { class: "why" },
+      said.length ? said.map((score) => sentence(score)) : h("p", { text: note }),
+    ),
+    scores.length ? h("details", {}, h("summary", { text: t("numbers", { n: scores.length }) }), scores.map((score) => measure(score, last, player))) : null,
+  );
+}
+
+function sentence(score) {
+  const { text, lang } = reason(score);
+  return h("p", { lang, text });
+}
+
+function measure(score, last, player) {
+  const name = scoreName(score.name);
+  return h(
+    "div",
+    { class: "measure" },
+    h(
+      "p",
+      { class: "line" },
+      h("strong", { text: name }),
+      h("span", { class: "figures", text: score.value === null ? t("verdict_not_measured") : value(score.value, score.unit) }),
+    ),
+    sentence(score),
+    plot(score, name, last, player.fps, player),
+    Number.isInteger(score.frame) && h("button", { type: "button", class: "link", onclick: () => player.point(score.frame, score.region), text: t("show_frame", { n: score.frame }) }),
+  );
+}
+
+function provenance(report, links) {
+  const settings = report.settings ?? {};
+  const pairs = [
+    [t("engine"), report.engine?.name],
+    [t("moves"), report.engine?.moves === "camera" ? t("moves_camera") : t("moves_person")],
+    [t("upscaler"), report.upscaler],
+    [t("device"), report.engine?.device],
+    [t("seed"), settings.seed],
+    [t("prompt"), settings.prompt],
+    [t("negative"), settings.negative_prompt],
+    [t("took"), duration(report.seconds)],
+    [t("cost"), report.bill ? `${money(report.bill.amount, report.bill.currency)} · ${money(report.bill.usd, "USD")}` : null],
+    ...(report.stages ?? []).map(({ stage, seconds }) => [known(`stage_${stage}`) ? t(`stage_${stage}`) : stage, duration(seconds)]),
+    [t("version"), report.vivant_version],
+  ].filter(([, found]) => found !== undefined && found !== null && found !== "");
+  return h(
+    "details",
+    { class: "provenance" },
+    h("summary", { text: t("provenance") }),
+    h("dl", {}, pairs.map(([name, found]) => h("div", {}, h("dt", { text: name }), h("dd", { text: String(found) })))),
+    links.contact_sheet && h("img", { class: "sheet", src: links.contact_sheet, crossorigin: "anonymous", alt: t("contact_sheet_alt"), loading: "lazy" }),
+  );
+}

@@ -1,0 +1,77 @@
+// The card when a job has ended: the verdict and the files, or what went wrong.
+import { h, sign } from "./dom.js";
+import { t } from "./i18n.js";
+import { duration, money, number, when } from "./format.js";
+import { explain } from "./trouble.js";
+
+export function doneCard(job, report, links, config, { onAgain, onRetry, onNew, onDelete }) {
+  if (job.status === "completed") return completed(job, report, links, { onAgain, onNew, onDelete });
+  const cancelled = job.error?.code === "cancelled";
+  const { text, detail } = explain(job.error ?? {}, config);
+  return [
+    h("h3", { class: "big", id: "done-title", tabindex: "-1", text: t(cancelled ? "cancelled_title" : "failed_title") }),
+    cancelled
+      ? h("div", { class: "message", "data-kind": "quiet" }, h("p", { text: t("cancelled_text") }))
+      : h("div", { class: "message", "data-kind": "fail" }, h("p", { text }), detail ? h("p", { class: "small", lang: "en", text: detail }) : null),
+    facts(job),
+    h(
+      "div",
+      { class: "stack" },
+      h("button", { type: "button", class: "loud", id: "retry", onclick: onRetry, text: t("retry") }),
+      h("button", { type: "button", class: "plain", id: "new", onclick: onNew, text: t("new_clip") }),
+      h("button", { type: "button", class: "link danger", id: "delete", onclick: onDelete, text: t("delete") }),
+    ),
+  ];
+}
+
+function completed(job, report, links, { onAgain, onNew, onDelete }) {
+  const verdict = job.verdict ?? report?.verdict ?? "not_measured";
+  const seal = sign(verdict);
+  seal.className = "seal";
+  const notes = [...new Set([...(job.warnings ?? []), ...(report?.warnings ?? [])])];
+  const files = [
+    ["report_html", "download_report_html"],
+    ["report", "download_report"],
+    ["contact_sheet", "download_sheet"],
+  ].filter(([variant]) => job.variants?.includes(variant));
+  return [
+    h(
+      "div",
+      { class: "verdict" },
+      seal,
+      h("div", {}, h("h3", { class: "big", id: "done-title", tabindex: "-1", text: t(`finished_${verdict}`) }), h("p", { class: "small quiet", text: t(`finished_${verdict}_hint`) })),
+    ),
+    report?.engine?.moves === "camera" ? h("p", { class: "small", text: t("camera_honest") }) : null,
+    facts(job),
+    notes.length ? h("details", {}, h("summary", { class: "small", text: t("notes", { n: notes.length }) }), h("ul", { class: "notes" }, notes.map((note) => h("li", { lang: "en", text: note })))) : null,
+    h(
+      "div",
+      { class: "downloads" },
+      h("a", { class: "loud", id: "download", href: links.download("video"), download: "", text: t("download_clip") }),
+      files.map(([variant, word]) => h("a", { class: "plain", id: `download-${variant}`, href: links.download(variant), download: "", text: t(word) })),
+    ),
+    h(
+      "div",
+      { class: "stack" },
+      h("button", { type: "button", class: "plain", id: "again", onclick: onAgain, text: t("again") }),
+      h("button", { type: "button", class: "plain", id: "new", onclick: onNew, text: t("new_clip") }),
+      h("button", { type: "button", class: "link danger", id: "delete", onclick: onDelete, text: t("delete") }),
+    ),
+    h("p", { class: "small quiet", text: job.expires_at ? t("expires", { when: when(job.expires_at) }) : "" }),
+  ];
+}
+
+function facts(job) {
+  const fact = (word, figure, more) => h("div", {}, h("dt", { text: word }), h("dd", {}, figure, more ? h("small", { text: ` ${more}` }) : null));
+  const took = job.inference_time_s ?? job.elapsed_seconds;
+  return h(
+    "dl",
+    { class: "facts" },
+    took ? fact(t("took"), duration(took)) : null,
+    job.cost ? fact(t("cost"), money(job.cost.amount, job.cost.currency), job.cost.currency === "USD" ? "" : money(job.cost.usd, "USD")) : null,
+    fact(t("size"), `${job.width}×${job.height}`),
+    fact(t("length"), t("seconds", { n: number(job.num_frames / (Number(job.fps) || 24), 1) })),
+    fact(t("seed"), String(job.seed)),
+    fact(t("engine"), job.model),
+  );
+}

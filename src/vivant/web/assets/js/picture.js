@@ -1,0 +1,39 @@
+// A chosen picture: checked a little here, properly by the server.
+
+const PICTURES = /\.(jpe?g|png|webp|avif|hei[cf]|gif|bmp|tiff?|jfif)$/i;
+
+export function looksLikePicture(file) {
+  return file.type.startsWith("image/") || PICTURES.test(file.name);
+}
+
+// { file, url, drawable, width, height }; HEIC and TIFF are sent although most browsers cannot draw them.
+export async function openPicture(file) {
+  const url = URL.createObjectURL(file);
+  const probe = new Image();
+  probe.src = url;
+  try {
+    await probe.decode();
+    return { file, url, drawable: true, width: probe.naturalWidth, height: probe.naturalHeight };
+  } catch {
+    return { file, url, drawable: false, width: 0, height: 0 };
+  }
+}
+
+export function closePicture(picture) {
+  if (picture) URL.revokeObjectURL(picture.url);
+}
+
+// The largest centred part of the aspect, a little above the middle: until the server has looked for a face.
+export function centredCrop(width, height, aspect) {
+  if (!width || !height) return { left: 0, top: 0, width: 1, height: 1 };
+  if (width / height > aspect) {
+    const share = (height * aspect) / width;
+    return { left: (1 - share) / 2, top: 0, width: share, height: 1 };
+  }
+  const share = width / aspect / height;
+  return { left: 0, top: 0.4 * (1 - share), width: 1, height: share };
+}
+
+export function firstPicture(transfer) {
+  return [...(transfer?.files ?? [])].find(looksLikePicture) ?? [...(transfer?.files ?? [])][0] ?? null;
+}

@@ -1,0 +1,44 @@
+// The creator's checklist: which scores answer which question. The table is the checks' own.
+import { language, t } from "./i18n.js";
+import { CHECKLIST, SENTENCES } from "./words.js";
+import { pythonFormat } from "./format.js";
+
+const WORST = ["fail", "warn", "pass", "not_measured"];
+
+export function worst(scores) {
+  const verdicts = new Set(scores.map((score) => score.verdict));
+  return WORST.find((verdict) => verdicts.has(verdict)) ?? "not_measured";
+}
+
+const word = (pair) => pair?.[language()] ?? "";
+
+export function scoreName(name) {
+  return word(CHECKLIST.titles[name]) || name.replaceAll("_", " ");
+}
+
+// A reason in the page's language where its sentence is known, else as the server wrote it.
+export function reason(score) {
+  const sentence = SENTENCES[score.facts?.message]?.[language()];
+  if (language() === "en" || !sentence) return { text: score.reason, lang: "en" };
+  return { text: pythonFormat(sentence, score.facts), lang: language() };
+}
+
+// Every question with the scores that answer it; scores that nobody asked for follow their group.
+export function answers(scores) {
+  const left = new Set(scores);
+  const asked = CHECKLIST.questions.map((question) => {
+    const found = question.scores.flatMap((name) => scores.filter((score) => score.name === name));
+    found.forEach((score) => left.delete(score));
+    const note = word(CHECKLIST.notes[question.note]) || t("nothing_measures_this");
+    return { group: question.group, asked: word(question), scores: found, verdict: worst(found), note };
+  });
+  for (const score of left) {
+    asked.push({ group: score.group, asked: scoreName(score.name), scores: [score], verdict: score.verdict, note: "" });
+  }
+  const groups = new Set([...Object.keys(CHECKLIST.groups), ...asked.map(({ group }) => group)]);
+  return [...groups].map((group) => ({
+    group,
+    title: word(CHECKLIST.groups[group]) || String(group).replaceAll("_", " "),
+    questions: asked.filter((question) => question.group === group),
+  }));
+}
