@@ -1,0 +1,252 @@
+"""The engine against diffusers' own pipelines, with the same weights, prompt, picture and seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image as PillowImage
+from torch import Tensor
+
+import ltx2_tiny as small
+from vivant.engine.ltx2.conditioning import statistics
+from vivant.engine.ltx2.engine import UNGUIDED, LTX2Engine, _Job, grid_pixels
+from vivant.engine.ltx2.options import LTX2Options
+from vivant.engine.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS, SEED_SIGMAS
+from vivant.types import Request, ignore_progress
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+
+TOLERANCE = 1e-4
+COMMON: dict[str, Any] = {
+    **UNGUIDED,
+    "prompt": "subtle motion",
+    "num_frames": small.FRAMES,
+    "frame_rate": 24.0,
+    "max_sequence_length": 16,
+    "use_cross_timestep": True,
+    "output_type": "latent",
+    "return_dict": False,
+}
+
+
+def latents_of(engine: LTX2Engine, request: Request) -> tuple[Tensor, _Job]:
+    """The engine's clean latents, denormalised as diffusers returns them."""
+    list(engine.generate(small.portrait(), request, ignore_progress).chunks)
+    options = LTX2Options.from_request(request)
+    job = _Job(engine, small.portrait(), request, options, (request.seed,), ignore_progress)
+    latents = job._sample()
+    mean, std = statistics(engine.loaded.parts.vae, torch.device("cpu"))
+    return latents * std + mean, job
+
+
+def picture(width: int, height: int) -> PillowImage.Image:
+    return PillowImage.fromarray(grid_pixels(small.portrait(), width, height))
+
+
+def test_one_stage_equals_diffusers_image_to_video(tmp_path: Path) -> None:
+    from diffusers import LTX2ImageToVideoPipeline
+
+    engine = small.engine(tmp_path)
+    request = small.request(recipe="seed", nag=False, image_crf=0)
+    ours, _ = latents_of(engine, request)
+    parts = engine.loaded.parts
+    pipe = small.stock(LTX2ImageToVideoPipeline, transformer=parts.transformer, vae=parts.vae)
+    theirs, _ = pipe(
+        image=picture(small.WIDTH, small.HEIGHT),
+        width=small.WIDTH,
+        height=small.HEIGHT,
+        sigmas=list(SEED_SIGMAS),
+        image_crf=0,
+        generator=torch.Generator().manual_seed(request.seed),
+        **COMMON,
+    )
+    assert (ours - theirs).abs().max() < TOLERANCE
+    assert theirs.std() > 0.3  # not equal for want of anything to differ in
+
+    frames = np.concatenate(
+        list(engine.generate(small.portrait(), request, ignore_progress).chunks)
+    )
+    with torch.no_grad():
+        pixels = parts.vae.decode(theirs, None, return_dict=False)[0]
+    expected = pipe.video_processor.postprocess_video(pixels, output_type="np")[0]
+    assert frames.shape == expected.shape
+    difference = np.abs(frames.astype(int) - (expected * 255).round().astype(int))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.01
+
+
+def test_one_stage_recompresses_the_picture_as_diffusers_does(tmp_path: Path) -> None:
+    from diffusers.pipelines.ltx2.utils import apply_image_conditioning_crf
+
+    from vivant.engine.ltx2.conditioning import recompress
+
+    pixels = small.portrait().pixels
+    np.testing.assert_array_equal(
+        recompress(pixels, 33), apply_image_conditioning_crf(pixels, 33)
+    )
+    np.testing.assert_array_equal(recompress(pixels, 0), pixels)
+
+
+def condition_pipeline(engine: LTX2Engine) -> Any:
+    """Diffusers' condition pipeline, its keyframes moved to the clip's last pixel frame.
+
+    It counts keyframes in latents, and cannot name that frame; the rest is its own.
+    """
+    from diffusers import LTX2ConditionPipeline
+
+    class LastFrame(LTX2ConditionPipeline):  # type: ignore[misc]
+        def _prepare_keyframe_coords(self, *args: Any, **kwargs: Any) -> Tensor:
+            kwargs["pixel_frame_idx"] = small.FRAMES - 1
+            coords: Tensor = super()._prepare_keyframe_coords(*args, **kwargs)
+            return coords
+
+    parts = engine.loaded.parts
+    return small.stock(LastFrame, transformer=parts.transformer, vae=parts.vae)
+
+
+@pytest.mark.parametrize(("strength", "speed"), [(1.0, 1.0), (0.8, 0.5)])
+def test_end_anchor_equals_a_keyframe_on_the_last_frame(
+    tmp_path: Path, strength: float, speed: float
+) -> None:
+    from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+
+    engine = small.engine(tmp_path)
+    request = small.request(
+        recipe="fast",
+        nag=False,
+        image_crf=0,
+        image_strength=strength,
+        end_anchor=0.6,
+        motion_speed=speed,
+    )
+    ours, _ = latents_of(engine, request)
+    image = picture(small.WIDTH, small.HEIGHT)
+    theirs, _ = condition_pipeline(engine)(
+        conditions=[
+            LTX2VideoCondition(frames=image, index=0, strength=strength, crf=0),
+            LTX2VideoCondition(frames=image, index=-1, strength=0.6, crf=0),
+        ],
+        width=small.WIDTH,
+        height=small.HEIGHT,
+        sigmas=list(DISTILLED_SIGMAS),
+        motion_speed=speed,
+        generator=torch.Generator().manual_seed(request.seed),
+        **COMMON,
+    )
+    assert (ours - theirs).abs().max() < TOLERANCE
+
+
+@pytest.mark.parametrize("anchor", [0.0, 0.5])
+def test_two_stages_equal_diffusers_three_pipelines(tmp_path: Path, anchor: float) -> None:
+    from diffusers import LTX2ImageToVideoPipeline
+    from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+    from diffusers.pipelines.ltx2.pipeline_ltx2_latent_upsample import LTX2LatentUpsamplePipeline
+
+    engine = small.engine(tmp_path)
+    request = small.request(recipe="native", nag=False, image_crf=0, end_anchor=anchor)
+    ours, _ = latents_of(engine, request)
+    parts = engine.loaded.parts
+    generator = torch.Generator().manual_seed(request.seed)
+    half = (small.WIDTH // 2, small.HEIGHT // 2)
+
+    def conditions(width: int, height: int) -> list[Any]:
+        image = picture(width, height)
+        keyframe = LTX2VideoCondition(frames=image, index=-1, strength=anchor, crf=0)
+        first = LTX2VideoCondition(frames=image, index=0, strength=1.0, crf=0)
+        return [first, keyframe] if anchor else [first]
+
+    refine = condition_pipeline(engine)
+    if anchor:
+        latents, audio = refine(
+            conditions=conditions(*half),
+            width=half[0],
+            height=half[1],
+            sigmas=list(DISTILLED_SIGMAS),
+            generator=generator,
+            **COMMON,
+        )
+    else:
+        pipe = small.stock(LTX2ImageToVideoPipeline, transformer=parts.transformer, vae=parts.vae)
+        latents, audio = pipe(
+            image=picture(*half),
+            width=half[0],
+            height=half[1],
+            sigmas=list(DISTILLED_SIGMAS),
+            image_crf=0,
+            generator=generator,
+            **COMMON,
+        )
+    upsample = LTX2LatentUpsamplePipeline(vae=parts.vae, latent_upsampler=parts.upsampler)
+    (latents,) = upsample(latents=latents, output_type="latent", return_dict=False)
+    theirs, _ = refine(
+        conditions=conditions(small.WIDTH, small.HEIGHT),
+        latents=latents,
+        audio_latents=audio,
+        width=small.WIDTH,
+        height=small.HEIGHT,
+        sigmas=list(REFINE_SIGMAS),
+        generator=generator,
+        **COMMON,
+    )
+    assert (ours - theirs).abs().max() < TOLERANCE
+    assert theirs.std() > 0.3
+
+
+def test_all_guidance_off_is_one_forward_per_step(tmp_path: Path) -> None:
+    from diffusers import LTX2ImageToVideoPipeline
+
+    engine = small.engine(tmp_path)
+    list(engine.generate(small.portrait(), small.request(recipe="seed"), ignore_progress).chunks)
+    assert engine.loaded.denoiser.forwards == 10
+
+    transformer = engine.loaded.parts.transformer
+    calls = 0
+
+    def count(*_: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    handle = transformer.register_forward_hook(count)
+    pipe = small.stock(
+        LTX2ImageToVideoPipeline, transformer=transformer, vae=engine.loaded.parts.vae
+    )
+    arguments = {
+        "image": picture(64, 64),
+        "width": 64,
+        "height": 64,
+        "image_crf": 0,
+        "sigmas": list(DISTILLED_SIGMAS[:2]),
+    }
+    pipe(**arguments, **COMMON)
+    assert calls == 2
+    # what setting guidance_scale alone would have cost
+    calls = 0
+    rest = {key: value for key, value in COMMON.items() if key not in UNGUIDED}
+    pipe(**arguments, guidance_scale=1.0, spatio_temporal_guidance_blocks=[0], **rest)
+    assert calls > 2 * 2
+    handle.remove()
+
+
+@pytest.mark.parametrize("text", ["subtle motion", "x", "눈을 깜빡인다", "a" * 100])
+def test_prompts_are_encoded_as_diffusers_encodes_them(tmp_path: Path, text: str) -> None:
+    from diffusers import LTX2ImageToVideoPipeline
+
+    engine = small.engine(tmp_path)
+    request = small.request(recipe="fast")
+    engine.generate(small.portrait(), request, ignore_progress)
+    parts = engine.loaded.parts
+    pipe = small.stock(LTX2ImageToVideoPipeline, transformer=parts.transformer, vae=parts.vae)
+    embeds, mask, _, _ = pipe.encode_prompt(
+        text, do_classifier_free_guidance=False, max_sequence_length=16
+    )
+    with torch.no_grad():
+        video, audio, valid = pipe.connectors(embeds, mask)
+    with parts.text() as stack:
+        ours = stack.encode(text)
+    assert valid.all()
+    torch.testing.assert_close(ours[0], video, atol=1e-5, rtol=0)
+    torch.testing.assert_close(ours[1], audio, atol=1e-5, rtol=0)
