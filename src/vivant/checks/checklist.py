@@ -73,6 +73,12 @@ def title(name: str) -> Words:
     return words
 
 
+def unit_word(unit: str) -> Words:
+    """A unit in words."""
+    words: Words = _book()["units"].get(unit, {"en": unit, "ko": unit})
+    return words
+
+
 def verdict_word(verdict: Verdict) -> Words:
     """The verdict in words."""
     words: Words = _book()["verdicts"][verdict]

@@ -1,0 +1,274 @@
+"""Fill the page: pictures, plots and answers. Knows nothing of how anything was measured.
+
+The clip is inside the page as base64 up to :data:`EMBED_LIMIT`, so that the page can be sent as
+one file; a larger one is linked beside it, because browsers choke on data URLs of that size.
+Frames are decoded again from the clip, only those that are shown.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import cv2
+import jinja2
+import numpy as np
+
+from vivant.checks.checklist import Answer, answers, group_title, title, unit_word, verdict_word
+from vivant.checks.report.plot import Plot, plot
+from vivant.checks.sample import clipped, reduced
+from vivant.checks.words import reason
+from vivant.errors import OutputError
+from vivant.framing import crop_pixels
+from vivant.media import open_clip
+from vivant.types import Box, Group, Image, Portrait, Score, Verification
+
+EMBED_LIMIT: Final = 32_000_000
+"""Bytes of a clip that is put inside the page; the user's clips have about 20 MB."""
+
+SHOWN_SIDE: Final = 960
+"""Pixels; longest side of the pictures in the page."""
+
+MOST_FRAMES: Final = 6
+"""Frames shown beside the input."""
+
+FEWEST_FRAMES: Final = 2
+"""Frames shown of a clip without trouble."""
+
+MOST_LINES: Final = 3
+"""Answers under a frame that has no trouble."""
+
+AROUND: Final = 2.2
+"""How many times a region is the view around it."""
+
+NEAREST_VIEW: Final = 0.45
+"""Share of the frame that a view shows at least."""
+
+_PLAIN: Final = ("frame_difference_max", "frame_difference_mean", "motion", "motion_speed")
+"""Scores whose frame is nothing to look at."""
+
+_ORDER: Final = {"fail": 0, "warn": 1, "pass": 2, "not_measured": 3}
+_MARKS: Final = {"pass": "✓", "warn": "!", "fail": "✕", "not_measured": "–"}
+_GROUPS: Final[tuple[Group, ...]] = ("fidelity", "quality", "ai_feel", "delivery", "performance")
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame shown beside the input, with what is to be seen in it."""
+
+    frame: int
+    seconds: float
+    picture: str
+    before: str
+    scores: tuple[Score, ...]
+    region: tuple[float, float, float, float] | None
+
+
+def write_html(
+    verification: Verification,
+    portrait: Portrait,
+    clip: Path,
+    path: Path,
+    *,
+    name: str = "",
+) -> None:
+    """Write the page.
+
+    Args:
+        verification: what was found.
+        portrait: the input picture.
+        clip: the file that was verified.
+        path: of the page; an existing one is replaced.
+        name: shown as the page's title; the clip's file name where empty.
+
+    Raises:
+        ClipError: the clip cannot be read any more.
+        OutputError: the page cannot be written.
+    """
+    text = render(verification, portrait, clip, path.parent, name=name)
+    try:
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".vivant-", suffix=".html")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(partial).chmod(0o644)
+            Path(partial).replace(path)
+        finally:
+            Path(partial).unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written: {error.strerror}; choose another place for the page",
+            param="html",
+        ) from error
+
+
+def render(
+    verification: Verification, portrait: Portrait, clip: Path, folder: Path, *, name: str = ""
+) -> str:
+    """The page as text; ``folder`` is where it will stand, for a link to a large clip."""
+    facts = verification.facts
+    found = answers(verification)
+    embedded = facts.size_bytes <= EMBED_LIMIT
+    source = _data_url(clip.read_bytes(), _kind(clip)) if embedded else _link(clip, folder)
+    reference = crop_pixels(portrait, facts.width, facts.height)
+    counted = [answer for answer in found if answer.scores]
+    return _template().render(
+        name=name or clip.name,
+        verdict=verification.verdict,
+        counts={v: sum(a.verdict == v for a in found) for v in _ORDER},
+        measured=len(counted),
+        groups=[
+            (group, group_title(group), [a for a in found if a.group == group]) for group in _GROUPS
+        ],
+        plots=_plots(found, facts.num_frames),
+        shots=_shots(verification, clip, reference),
+        video=source,
+        embedded=embedded,
+        poster=_jpeg(reference),
+        facts=facts,
+        fps=float(facts.fps),
+        warnings=verification.warnings,
+    )
+
+
+def _plots(found: Iterable[Answer], num_frames: int) -> list[tuple[Score, Plot]]:
+    out = []
+    for answer in found:
+        for score in answer.scores:
+            if len(score.series) >= 3:
+                limit = score.limit if isinstance(score.limit, int | float) else None
+                out.append((score, plot(score.series, limit, score.frame, num_frames)))
+    return out
+
+
+def _shots(verification: Verification, clip: Path, reference: Image) -> list[Shot]:
+    """The frames that answers point at: all that are troubled, else the two that are furthest."""
+    by_frame: dict[int, list[Score]] = {}
+    pointing = [s for s in verification.scores if s.frame is not None and s.name not in _PLAIN]
+    pointing.sort(key=lambda s: (_ORDER[s.verdict], s.region is None))
+    for score in pointing:
+        frame = score.frame or 0
+        troubled = score.verdict in ("fail", "warn")
+        most = MOST_FRAMES if troubled else FEWEST_FRAMES
+        known = by_frame.get(frame, [])
+        if (known or len(by_frame) < most) and (troubled or len(known) < MOST_LINES):
+            by_frame.setdefault(frame, []).append(score)
+    pictures = _decode(clip, set(by_frame))
+    width, height = verification.facts.width, verification.facts.height
+    shots = []
+    for frame, scores in sorted(by_frame.items()):
+        if frame not in pictures:
+            continue
+        box = next((s.region for s in scores if s.region is not None), None)
+        view = _around(box, width, height)
+        left, top, right, bottom = clipped(view, width, height)
+        region = None
+        if box is not None:
+            x, y = (box.left - left) / (right - left), (box.top - top) / (bottom - top)
+            x, y = max(0.0, x), max(0.0, y)
+            x_end = min(1.0, (box.right - left) / (right - left))
+            y_end = min(1.0, (box.bottom - top) / (bottom - top))
+            region = (100 * x, 100 * y, 100 * (x_end - x), 100 * (y_end - y))
+        shots.append(
+            Shot(
+                frame,
+                frame / float(verification.facts.fps),
+                _jpeg(pictures[frame][top:bottom, left:right]),
+                _jpeg(reference[top:bottom, left:right]),
+                tuple(scores),
+                region,
+            )
+        )
+    return shots
+
+
+def _around(box: Box | None, width: int, height: int) -> Box:
+    """A view of the clip's aspect around a region; the whole frame where there is none."""
+    if box is None:
+        return Box(0, 0, width, height)
+    share = min(1.0, max(NEAREST_VIEW, AROUND * max(box.width / width, box.height / height)))
+    wide, high = width * share, height * share
+    x = min(max(box.center[0] - wide / 2, 0), width - wide)
+    y = min(max(box.center[1] - high / 2, 0), height - high)
+    return Box(x, y, wide, high)
+
+
+def _decode(clip: Path, wanted: set[int]) -> dict[int, Image]:
+    found: dict[int, Image] = {}
+    if not wanted:
+        return found
+    index = 0
+    for chunk in open_clip(clip).chunks:
+        for pixels in chunk:
+            if index in wanted:
+                found[index] = pixels
+            index += 1
+        if index > max(wanted):
+            break
+    return found
+
+
+def _jpeg(pixels: Image) -> str:
+    small = np.ascontiguousarray(reduced(pixels, SHOWN_SIDE)[..., ::-1])
+    _, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 88])
+    return _data_url(data.tobytes(), "image/jpeg")
+
+
+def _data_url(data: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _kind(clip: Path) -> str:
+    kinds = {".webm": "video/webm", ".mkv": "video/x-matroska", ".mov": "video/quicktime"}
+    return kinds.get(clip.suffix.lower(), "video/mp4")
+
+
+def _link(clip: Path, folder: Path) -> str:
+    """Relative to the page where that is possible, so that both can be moved together."""
+    try:
+        relative = os.path.relpath(clip.resolve(), folder.resolve())
+    except ValueError:  # another drive
+        return clip.resolve().as_uri()
+    return "/".join(_quoted(part) for part in Path(relative).parts)
+
+
+def _quoted(part: str) -> str:
+    from urllib.parse import quote
+
+    return quote(part)
+
+
+def _number(value: float | str | None) -> str:
+    """For people: three significant figures."""
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value
+    return f"{value:.0f}" if value == 0 or abs(value) >= 100 else f"{value:.3g}"
+
+
+def _korean(score: Score) -> str:
+    return reason(score.facts, "ko") if "message" in score.facts else score.reason
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vivant.checks", "report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["number"] = _number
+    environment.filters["korean"] = _korean
+    environment.globals.update(
+        title=title, verdict_word=verdict_word, unit_word=unit_word, marks=_MARKS
+    )
+    return environment.get_template("page.html.j2")

@@ -1,0 +1,69 @@
+"""Draw a score over time as inline SVG. Knows nothing of pages or languages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+WIDTH: Final = 320
+HEIGHT: Final = 96
+LEFT: Final = 4
+TOP: Final = 8
+"""Viewbox units; the page scales them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """Everything a template needs to draw one series.
+
+    Attributes:
+        line: points of the polyline, ``"x,y x,y …"``.
+        area: the same, closed along the bottom.
+        limit_y: height of the limit's line; None where it is outside or there is none.
+        worst: ``(x, y)`` of the frame to blame; None without one.
+        low: smallest value shown.
+        high: largest value shown.
+        last: index of the last frame on the time axis.
+    """
+
+    line: str
+    area: str
+    limit_y: float | None
+    worst: tuple[float, float] | None
+    low: float
+    high: float
+    last: int
+
+
+def plot(
+    series: Sequence[tuple[int, float]],
+    limit: float | None,
+    worst: int | None,
+    num_frames: int,
+) -> Plot:
+    """Scale a series into the viewbox, the limit included where it is near the values."""
+    values = [value for _, value in series]
+    low, high = min(values), max(values)
+    spread = max(high - low, 1e-6)
+    shown = None
+    if limit is not None and low - 3 * spread <= limit <= high + 3 * spread:
+        shown = limit
+        low, high = min(low, limit), max(high, limit)
+    if high - low < 1e-9:
+        low, high = low - 0.5, high + 0.5
+    last = max(1, num_frames - 1)
+
+    def place(index: float, value: float) -> tuple[float, float]:
+        x = LEFT + (WIDTH - 2 * LEFT) * index / last
+        y = TOP + (HEIGHT - 2 * TOP) * (high - value) / (high - low)
+        return round(x, 1), round(y, 1)
+
+    points = [place(index, value) for index, value in series]
+    line = " ".join(f"{x},{y}" for x, y in points)
+    bottom = HEIGHT - 1
+    area = f"{points[0][0]},{bottom} {line} {points[-1][0]},{bottom}"
+    at = next((place(i, v) for i, v in series if i == worst), None)
+    return Plot(
+        line, area, None if shown is None else place(0, shown)[1], at, low, high, num_frames - 1
+    )
