@@ -1,0 +1,265 @@
+"""Reading finished clips: facts, frames, colours, and every way a file can be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from vivant.errors import ClipError
+from vivant.media import open_clip, probe, to_rgb
+from vivant.types import Frames
+
+
+def write(
+    path: Path,
+    frames: Frames,
+    *,
+    fps: Fraction = Fraction(24),
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    options: dict[str, str] | None = None,
+    tags: Sequence[int] | None = (1, 1, 1, 1),
+    times: Sequence[int] | None = None,
+    rotate: int = 0,
+    movflags: str = "faststart",
+) -> Path:
+    """A clip as somebody's encoder would write it."""
+    flags = {"movflags": movflags} if movflags else {}
+    with av.open(str(path), "w", options=flags) as container:
+        stream = container.add_stream(codec, rate=fps, options=options or {"crf": "16", "bf": "0"})
+        height, width = frames.shape[1:3]
+        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
+        if tags:
+            context = stream.codec_context
+            context.color_primaries, context.color_trc = tags[0], tags[1]
+            context.colorspace, context.color_range = tags[2], tags[3]
+        if rotate:
+            stream.set_display_rotation(rotate)
+        for index, pixels in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
+                format=pixel_format,
+                dst_colorspace=(tags or (5, 5, 5, 1))[2],
+                dst_color_range=(tags or (1, 1, 1, 1))[3],
+            )
+            frame.pts = index if times is None else times[index]
+            frame.time_base = 1 / fps
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def ramp(count: int = 9, height: int = 96, width: int = 160) -> Frames:
+    """Smooth moving gradients in all three channels."""
+    y, x = np.mgrid[0:height, 0:width]
+    return np.stack(
+        [
+            np.stack([x + t, 255 - x, y * 2 + t], axis=-1).clip(0, 255).astype(np.uint8)
+            for t in range(count)
+        ]
+    )
+
+
+def decoded(path: Path) -> Frames:
+    return np.concatenate(list(open_clip(path).chunks))
+
+
+def test_facts_of_a_plain_clip(tmp_path: Path) -> None:
+    facts = probe(write(tmp_path / "a.mp4", ramp()))
+    assert (facts.width, facts.height, facts.num_frames) == (160, 96, 9)
+    assert facts.fps == 24
+    assert facts.seconds == pytest.approx(9 / 24)
+    assert (facts.codec, facts.profile, facts.pixel_format) == ("h264", "High", "yuv420p")
+    assert (facts.color_primaries, facts.color_transfer) == ("bt709", "bt709")
+    assert (facts.color_space, facts.color_range) == ("bt709", "tv")
+    assert facts.constant_rate
+    assert facts.closed_gop
+    assert facts.max_gop == 9
+    assert facts.moov_first
+    assert not facts.edit_list
+    assert not facts.audio
+    assert facts.size_bytes == (tmp_path / "a.mp4").stat().st_size
+
+
+def test_the_index_at_the_end_is_seen(tmp_path: Path) -> None:
+    assert not probe(write(tmp_path / "a.mp4", ramp(), movflags="")).moov_first
+
+
+def test_an_edit_list_is_seen(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", ramp(), options={"bf": "2", "crf": "16"})
+    assert probe(path).edit_list
+
+
+def test_an_open_gop_is_seen(tmp_path: Path) -> None:
+    options = {"x264-params": "open-gop=1:keyint=8:min-keyint=8:scenecut=0:bframes=3", "crf": "20"}
+    facts = probe(write(tmp_path / "a.mp4", ramp(40), options=options))
+    assert not facts.closed_gop
+    options["x264-params"] = options["x264-params"].replace("open-gop=1", "open-gop=0")
+    facts = probe(write(tmp_path / "b.mp4", ramp(40), options=options))
+    assert facts.closed_gop
+    assert facts.max_gop == 8
+
+
+def test_a_variable_rate_is_seen(tmp_path: Path) -> None:
+    times = [0, 1, 2, 4, 5, 8, 9, 10, 12]
+    assert not probe(write(tmp_path / "a.mp4", ramp(), times=times)).constant_rate
+
+
+def test_a_coarse_time_base_is_still_constant(tmp_path: Path) -> None:
+    facts = probe(write(tmp_path / "a.mkv", ramp(25)))
+    assert facts.constant_rate
+    assert float(facts.fps) == pytest.approx(24, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("tags", "name"), [((1, 1, 1, 1), "709"), ((6, 6, 6, 1), "601"), ((1, 1, 1, 2), "709 full")]
+)
+def test_colours_come_back(tmp_path: Path, tags: tuple[int, ...], name: str) -> None:
+    frames = ramp(3)
+    path = write(tmp_path / "a.mp4", frames, tags=tags, options={"crf": "4", "bf": "0"})
+    # Half the chroma and 8 bits each way: a level or two.
+    apart = np.abs(decoded(path).astype(int) - frames)
+    assert apart.mean() < 2.0, name
+
+
+def test_untagged_clips_are_read_as_players_do(tmp_path: Path) -> None:
+    flat = np.full((2, 96, 160, 3), (200, 60, 40), np.uint8)
+    path = write(tmp_path / "a.mp4", flat, tags=None, options={"crf": "4"})
+    assert np.abs(decoded(path).astype(int) - flat).mean() < 2.0
+
+
+@pytest.mark.parametrize(
+    ("pixel_format", "profile"),
+    [("yuv420p10le", "High 10"), ("yuv444p", "High 4:4:4 Predictive")],
+)
+def test_other_depths_and_subsamplings(tmp_path: Path, pixel_format: str, profile: str) -> None:
+    frames = ramp(3)
+    path = write(tmp_path / "a.mp4", frames, pixel_format=pixel_format, options={"crf": "4"})
+    assert probe(path).profile == profile
+    assert np.abs(decoded(path).astype(int) - frames).mean() < 2.0
+
+
+def test_odd_sizes_and_portrait(tmp_path: Path) -> None:
+    frames = ramp(3, height=131, width=75)
+    path = write(tmp_path / "a.mp4", frames, pixel_format="yuv444p", options={"crf": "4"})
+    assert decoded(path).shape == (3, 131, 75, 3)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_rotated_clips_stand_upright(tmp_path: Path, degrees: int) -> None:
+    frames = ramp(3)
+    path = write(tmp_path / "a.mp4", frames, rotate=degrees, options={"crf": "4", "bf": "0"})
+    facts = probe(path)
+    seen = decoded(path)
+    upright = (160, 96) if degrees == 180 else (96, 160)
+    assert (facts.width, facts.height) == upright
+    assert seen.shape[1:3] == (facts.height, facts.width)
+    # FFmpeg's display matrix turns counter-clockwise.
+    wanted = np.rot90(frames, degrees // 90, axes=(1, 2))
+    assert np.abs(seen.astype(int) - wanted).mean() < 2.0
+
+
+def test_decoding_is_the_same_as_of_the_encoders_packets(tmp_path: Path) -> None:
+    """The pipeline decodes packets as they are encoded: the numbers must be equal to the digit."""
+    path = write(tmp_path / "a.mp4", ramp())
+    with av.open(str(path)) as container:
+        context = av.CodecContext.create("h264", "r")
+        context.extradata = container.streams.video[0].codec_context.extradata
+        frames = [
+            to_rgb(frame)
+            for packet in container.demux(video=0)
+            for frame in context.decode(packet if packet.size else None)
+        ]
+    assert np.array_equal(np.stack(frames), decoded(path))
+
+
+def test_closing_the_clip_early_is_fine(tmp_path: Path) -> None:
+    clip = open_clip(write(tmp_path / "a.mp4", ramp(60, 480, 640)))
+    next(clip.chunks)
+    clip.chunks.close()  # type: ignore[attr-defined]
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(ClipError) as caught:
+        decoded(path)
+    message = caught.value.message
+    assert "\n" not in message
+    assert caught.value.exit_code == 2
+    return message
+
+
+def test_missing_directory_and_empty(tmp_path: Path) -> None:
+    assert "does not exist" in refused(tmp_path / "none.mp4")
+    assert "directory" in refused(tmp_path)
+    (tmp_path / "empty.mp4").touch()
+    assert "empty" in refused(tmp_path / "empty.mp4")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"just some words\n" * 50,
+        b"\x89PNG\r\n\x1a\n" + bytes(400),
+        b"#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n/etc/passwd\n#EXT-X-ENDLIST\n",
+        b"ffconcat version 1.0\nfile /etc/passwd\n",
+        b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nm=video 5004 RTP/AVP 96\r\n",
+        b"\x00\x00\x00\x18ftypmp42" + bytes(64),
+    ],
+    ids=["text", "picture", "playlist", "concat", "sdp", "header only"],
+)
+def test_what_is_not_a_video(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(content)
+    assert "not a video" in refused(path) or "no video" in refused(path)
+
+
+def test_audio_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48000)
+        frame = av.AudioFrame.from_ndarray(
+            np.zeros((1, 4096), np.float32), format="fltp", layout="mono"
+        )
+        frame.sample_rate = 48000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert "only sound" in refused(path)
+
+
+@pytest.mark.parametrize("movflags", ["faststart", ""])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.97])
+def test_truncated(tmp_path: Path, movflags: str, share: float) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (24, 96, 160, 3), np.uint8)
+    whole = write(tmp_path / "a.mp4", noise, movflags=movflags)
+    data = whole.read_bytes()
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes(data[: int(len(data) * share)])
+    assert "truncated" in refused(cut) or "broken" in refused(cut)
+
+
+def test_damaged_in_the_middle_never_escapes_as_something_else(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (12, 96, 160, 3), np.uint8)
+    data = bytearray(write(tmp_path / "a.mp4", noise).read_bytes())
+    rng = np.random.default_rng(1)
+    for trial in range(12):
+        spoiled = bytearray(data)
+        for at in rng.integers(48, len(data), 40):
+            spoiled[at] = int(rng.integers(0, 256))
+        path = tmp_path / f"{trial}.mp4"
+        path.write_bytes(spoiled)
+        try:
+            decoded(path)
+        except ClipError as error:
+            assert "\n" not in error.message
+
+
+@pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
+def test_hdr_is_refused_with_a_remedy(tmp_path: Path, transfer: int, name: str) -> None:
+    path = write(tmp_path / "a.mp4", ramp(3), pixel_format="yuv420p10le", tags=(9, transfer, 9, 1))
+    message = refused(path)
+    assert name in message
+    assert "SDR" in message
