@@ -20,13 +20,14 @@ export function checklist(report, job, links, player) {
   const last = Math.max(0, job.num_frames - 1);
   return [
     h("div", { class: "section-head" }, h("h2", { id: "proof-name", text: t("proof") }), tally(report.scores)),
+    overTime(report.scores, last, player),
     h(
       "div",
       { class: "groups" },
       answers(report.scores).map(({ group, title, questions }) =>
         h(
           "section",
-          { class: "group", "aria-labelledby": `group-${group}` },
+          { class: "group", "data-group": group, "aria-labelledby": `group-${group}` },
           h("h3", { id: `group-${group}`, text: title }),
           h(
             "ul",
@@ -38,6 +39,32 @@ export function checklist(report, job, links, player) {
     ),
     provenance(report, links),
   ];
+}
+
+const HEADLINES = ["identity_mean", "face_deformation", "motion", "face_sharpness"];
+
+// The few lines that say most, in the open; every other line stands with its question.
+function overTime(scores, last, player) {
+  const lines = HEADLINES.map((name) => scores.find((score) => score.name === name)).filter((score) => score?.series?.length > 1);
+  if (!lines.length) return null;
+  return h(
+    "section",
+    { class: "over-time", "aria-labelledby": "over-time" },
+    h("h3", { id: "over-time", text: t("over_time") }),
+    h("p", { class: "small quiet", text: t("over_time_hint") }),
+    h(
+      "div",
+      { class: "lines" },
+      lines.map((score) =>
+        h(
+          "div",
+          {},
+          h("p", { class: "line" }, h("strong", { text: scoreName(score.name) }), h("span", { class: "figures", text: value(score.value, score.unit) })),
+          plot(score, scoreName(score.name), last, player.fps, player),
+        ),
+      ),
+    ),
+  );
 }
 
 function row({ asked, verdict, scores, note }, last, player) {

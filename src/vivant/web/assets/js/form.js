@@ -117,8 +117,9 @@ export function createForm(form, { onChange, onSubmit }) {
               },
             }),
             h("strong", { text: t(model.moves === "camera" ? "engine_camera" : "engine_person", { id: model.id }) }),
-            h("span", { class: "hint", text: t(model.moves === "camera" ? "engine_camera_hint" : "engine_person_hint") }),
-            !model.available && h("span", { class: "hint", lang: "en", text: model.reason }),
+            model.available
+              ? h("span", { class: "hint", text: t(model.moves === "camera" ? "engine_camera_hint" : "engine_person_hint") })
+              : h("span", { class: "hint why-not" }, t("engine_away"), " ", h("span", { lang: "en", text: model.reason })),
           ),
         ),
       ),
@@ -178,7 +179,7 @@ export function createForm(form, { onChange, onSubmit }) {
       h("label", { for: "seed", text: t("seed") }),
       h("div", { class: "seed" }, input, dice),
       error,
-      h("p", { class: "hint", id: "seed-hint", text: t("seed_hint") }),
+      h("p", { class: "unseen", id: "seed-hint", text: t("seed_hint") }),
     );
   }
 
@@ -203,14 +204,16 @@ export function createForm(form, { onChange, onSubmit }) {
     estimateBox = h("dl", { class: "estimate", id: "estimate" });
     goButton = h("button", { type: "submit", class: "loud go", id: "go", text: t("make") });
     const camera = now.model?.moves === "camera";
+    const prompt = text("prompt", "prompt", now.prompt, defaults.prompt, 2);
+    const moves = choices("move", t("move"), MOVES.map((value) => ({ value, word: t(`move_${value}`) })));
+    // What an engine does not read is not put in front of the user, but stays within reach.
     form.replaceChildren(
-      text("prompt", "prompt", now.prompt, defaults.prompt, 2),
       engines() ?? "",
-      length(),
+      camera ? (now.model.id === "camera" ? moves : "") : prompt,
+      h("div", { class: "two" }, length(), seed()),
       choices("aspect", t("aspect"), Object.keys(config.aspects).map((value) => ({
         value, word: t(`aspect_${value.replace(":", "_")}`), before: style(h("span", { class: "shape", "aria-hidden": "true" }), { "--shape": SHAPES[value] ?? 1 }),
       }))),
-      seed(),
       h(
         "details",
         { class: "more", open },
@@ -218,8 +221,8 @@ export function createForm(form, { onChange, onSubmit }) {
         h(
           "div",
           { class: "more-inside" },
+          camera && prompt,
           text("negative", "negative", now.negative, defaults.negative_prompt, 5),
-          now.model?.id === "camera" && choices("move", t("move"), MOVES.map((value) => ({ value, word: t(`move_${value}`) }))),
           recipes(),
           choices("quality", t("quality"), config.qualities.map((value) => ({ value, word: t(`quality_${value}`) }))),
         ),
@@ -228,8 +231,10 @@ export function createForm(form, { onChange, onSubmit }) {
       h("p", { class: "error", id: "form-error", role: "alert", hidden: true }),
       goButton,
     );
-    form.querySelector("#prompt-hint").textContent = camera ? t("prompt_camera") : "";
-    form.querySelector("#negative-hint").textContent = camera ? t("prompt_camera") : "";
+    for (const hint of form.querySelectorAll("#prompt-hint, #negative-hint")) {
+      hint.textContent = camera ? t("prompt_camera") : "";
+      hint.hidden = !camera;
+    }
     showEstimate(lastEstimate);
   }
 

@@ -1,5 +1,5 @@
 // Numbers as people read them, in the page's language.
-import { language, t } from "./i18n.js";
+import { known, language, t } from "./i18n.js";
 
 export function number(value, digits = 0) {
   return new Intl.NumberFormat(language(), { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
@@ -35,7 +35,10 @@ export function value(found, unit) {
   if (typeof found !== "number") return String(found);
   const size = Math.abs(found);
   const digits = Number.isInteger(found) ? 0 : size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.01 ? 2 : 4;
-  return unit ? `${number(found, digits)} ${unit}` : number(found, digits);
+  if (!unit) return number(found, digits);
+  // "% of height" and its like: what it is a part of stands in the sentence beside it
+  if (unit.startsWith("%")) return `${number(found, digits)}%`;
+  return `${number(found, digits)} ${known(`unit_${unit}`) ? t(`unit_${unit}`) : unit}`;
 }
 
 // Python's format fields, as the sentences of the checks use them: {x}, {x:.2f}, {x:.4g}, {x:,.0f}.

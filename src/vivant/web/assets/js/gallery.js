@@ -7,14 +7,14 @@ export function isOver(job) {
   return job.status === "completed" || job.status === "failed";
 }
 
-export function showGallery(list, jobs, { openId, link, onDelete }) {
+export function showGallery(list, jobs, { openId, link, standard, onDelete }) {
   // Pieces are kept, so that pictures do not load again and the focus stays where it is.
   const old = new Map([...list.querySelectorAll(":scope > .piece")].map((piece) => [piece.dataset.id, piece]));
   const pieces = jobs.map((job) => {
     const state = `${job.status} ${job.progress} ${job.verdict} ${job.queue_position} ${job.error?.code} ${document.documentElement.lang} ${job.id === openId}`;
     const kept = old.get(job.id);
     if (kept?.dataset.state === state) return kept;
-    const piece = hangPiece(job, job.id === openId, link, onDelete);
+    const piece = hangPiece(job, job.id === openId, { link, standard, onDelete });
     piece.dataset.state = state;
     if (kept?.contains(document.activeElement)) queueMicrotask(() => piece.querySelector(".open").focus());
     return piece;
@@ -23,12 +23,14 @@ export function showGallery(list, jobs, { openId, link, onDelete }) {
   if (!same) list.replaceChildren(...pieces);
 }
 
-function hangPiece(job, open, link, onDelete) {
+function hangPiece(job, open, { link, standard, onDelete }) {
   const done = job.status === "completed";
   const thumb = style(h("span", { class: "thumb" }), { "--aspect": job.width / job.height || 1 });
   if (done && job.variants?.includes("thumbnail")) thumb.append(h("img", { src: link(job, "thumbnail"), crossorigin: "anonymous", alt: "", loading: "lazy" }));
   else thumb.append(h("span", { class: "state" }, ...stateWords(job)));
-  const title = job.prompt || t("untitled");
+  // The default prompt tells pieces apart no better than a seed does.
+  const plain = !job.prompt || job.prompt === standard;
+  const title = plain ? `${job.model} · ${t("seed_is", { n: job.seed })}` : job.prompt;
   return h(
     "li",
     { class: "piece", "data-id": job.id, "data-open": open },
@@ -40,10 +42,10 @@ function hangPiece(job, open, link, onDelete) {
         "span",
         { class: "label" },
         h("b", {}, done ? sign(job.verdict ?? "not_measured") : null, h("bdi", { text: title.length > 48 ? `${title.slice(0, 47)}…` : title })),
-        h("span", { text: [done ? t(`verdict_${job.verdict ?? "not_measured"}`) : null, t("seed_is", { n: job.seed }), when(job.created_at)].filter(Boolean).join(" · ") }),
+        h("span", { text: [done ? t(`verdict_${job.verdict ?? "not_measured"}`) : null, plain ? null : t("seed_is", { n: job.seed }), when(job.created_at)].filter(Boolean).join(" · ") }),
       ),
     ),
-    h("button", { type: "button", class: "link remove", onclick: () => onDelete(job), "aria-label": t("delete_named", { name: `${title} · ${t("seed_is", { n: job.seed })}` }), text: t("delete") }),
+    h("button", { type: "button", class: "link remove", onclick: () => onDelete(job), "aria-label": t("delete_named", { name: `${title} · ${when(job.created_at)}` }), text: t("delete") }),
   );
 }
 

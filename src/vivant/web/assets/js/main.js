@@ -15,6 +15,7 @@ import { checklist } from "./checklist.js";
 import { isOver, showGallery } from "./gallery.js";
 import { askConnection, askSure } from "./dialogs.js";
 import { explain } from "./trouble.js";
+import { note } from "./notes.js";
 
 const alone = document.querySelector('meta[name="vivant-endpoint"]'); // the single-file page has it
 const standing = alone === null || location.protocol !== "file:";
@@ -214,7 +215,7 @@ function showCompose() {
     "chosen",
     form.aspect(),
     [croppedPicture(picture, found.crop, t("preview_alt"))],
-    [plaque(picture, found, (found.warnings ?? []).map((text) => ({ text, lang: "en" })), { onChoose: () => chooser.click(), onRemove: removePicture })],
+    [plaque(picture, found, (found.warnings ?? []).map(note), { onChoose: () => chooser.click(), onRemove: removePicture })],
   );
   if (active === "change" || active === "remove") byId(active)?.focus();
 }
@@ -226,7 +227,7 @@ function leave() {
 
 function stillPicture(job) {
   const kept = sources.get(job.id);
-  if (kept?.picture.drawable) return croppedPicture(kept.picture, kept.crop, t("your_picture"));
+  if (kept?.crop && kept.picture.drawable) return croppedPicture(kept.picture, kept.crop, t("your_picture"));
   const img = h("img", { class: "whole", src: api.link(job, "reference"), crossorigin: "anonymous", alt: t("your_picture") });
   img.addEventListener("error", () => img.remove(), { once: true });
   return img;
@@ -268,7 +269,7 @@ async function showDone(job, { focus = false } = {}) {
     frame.hang(job.error?.code === "cancelled" ? "cancelled" : "failed", job.width / job.height, [stillPicture(job)]);
     byId("proof").hidden = true;
     document.title = "Vivant";
-    if (focus) byId("done-title").focus();
+    if (focus) byId("done-title").focus({ preventScroll: true });
     return;
   }
   document.title = `✓ · Vivant`;
@@ -277,7 +278,7 @@ async function showDone(job, { focus = false } = {}) {
   byId("art").replaceChildren(mine.inside);
   byId("under").replaceChildren(mine.controls);
   fill(reports.get(job.id) ?? null);
-  if (focus) byId("done-title").focus();
+  if (focus) byId("done-title").focus({ preventScroll: true });
   try {
     if (!reports.has(job.id)) reports.set(job.id, await api.report(job.id));
   } catch {
@@ -290,7 +291,7 @@ async function showDone(job, { focus = false } = {}) {
   const report = reports.get(job.id);
   const focused = document.activeElement?.id;
   fill(report);
-  if (focused) byId(focused)?.focus();
+  if (focused) byId(focused)?.focus({ preventScroll: true });
   byId("proof").replaceChildren(...checklist(report, job, links, mine));
   byId("proof").hidden = false;
 }
@@ -303,7 +304,7 @@ function showJob(job, options) {
 function paintGallery() {
   const active = jobs.filter((job) => !isOver(job)).length;
   byId("gallery-note").textContent = active ? t("gallery_running", { n: active }) : jobs.length ? "" : t(online ? "gallery_empty" : "gallery_offline");
-  showGallery(byId("gallery"), jobs, { openId, link: api.link, onDelete: remove });
+  showGallery(byId("gallery"), jobs, { openId, link: api.link, standard: form.config().defaults.prompt, onDelete: remove });
   byId("more").hidden = !hasMore;
 }
 
@@ -404,22 +405,22 @@ async function submit() {
     byId("choose")?.focus();
     return;
   }
-  await send(form.fields(), picture, found.crop);
+  await send(form.fields(), picture, found);
 }
 
-async function send(fields, shown, crop) {
+async function send(fields, shown, framing) {
   form.fail("");
   const aspect = fields.size ? fields.size.split("x") : form.config().aspects[fields.aspect];
   openId = null;
-  sending = new AbortController();
-  const { signal } = sending;
+  const sent = (sending = { abort: new AbortController(), all: false, unwanted: false });
   leave();
   panel("run");
   heading("title_run");
   byId("proof").hidden = true;
-  frame.hang("running", aspect[0] / aspect[1], [croppedPicture(shown, crop, t("your_picture"))]);
+  frame.hang("running", aspect[0] / aspect[1], [croppedPicture(shown, framing.crop, t("your_picture"))]);
   frame.gild(0);
   run.show({ job: null, upload: 0, line: "live", cancelling: false });
+  scrollTo({ top: 0 });
   run.focus();
   const idempotencyKey = [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join("-");
   try {
@@ -427,16 +428,24 @@ async function send(fields, shown, crop) {
     // The key makes a repeated request safe: the server answers with the same job.
     for (let attempt = 0; !job; attempt += 1) {
       try {
-        job = await api.create(fields, shown.file, { idempotencyKey, signal, onUpload: (part) => run.show({ upload: part }) });
+        job = await api.create(fields, shown.file, {
+          idempotencyKey,
+          signal: sent.abort.signal,
+          onUpload: (part) => {
+            sent.all = part === 1;
+            run.show({ upload: part });
+          },
+        });
       } catch (error) {
         if (error.code !== "network" || attempt === 2) throw error;
         await new Promise((resolve) => setTimeout(resolve, 700 * (attempt + 1)));
       }
     }
     sending = null;
-    sources.set(job.id, { picture: shown, crop });
+    sources.set(job.id, { picture: shown, crop: framing.state === "found" ? framing.crop : null });
     keep(job);
     say(t("say_started"));
+    if (sent.unwanted) keep(await api.cancel(job.id));
     paintGallery();
     go(job.id);
   } catch (error) {
@@ -457,29 +466,23 @@ async function again(job, seed) {
     if (!kept) {
       const blob = await api.file(job.id, "source");
       const opened = await openPicture(new File([blob], "picture", { type: blob.type }));
-      kept = { picture: opened, crop: centredCrop(opened.width, opened.height, job.width / job.height) };
-      try {
-        kept.crop = (await api.crop(opened.file, ratioName(job))).crop;
-      } catch {
-        // only the preview while sending: the server frames it the same way as before
-      }
+      kept = { picture: opened, crop: null };
     }
     const fields = { prompt: job.prompt ?? "", negative_prompt: job.negative_prompt ?? "", model: job.model, num_frames: String(job.num_frames), fps: String(job.fps), size: `${job.width}x${job.height}`, seed: String(seed), quality: job.quality, upscaler: job.upscaler };
     for (const [name, value] of Object.entries(job.options ?? {})) fields[`options[${name}]`] = String(value);
-    await send(fields, kept.picture, kept.crop);
+    const centred = centredCrop(kept.picture.width, kept.picture.height, job.width / job.height);
+    await send(fields, kept.picture, { state: kept.crop ? "found" : "centred", crop: kept.crop ?? centred });
   } catch (error) {
     banner(error);
   }
 }
 
-function ratioName(job) {
-  const ratio = job.width / job.height;
-  return Object.entries(form.config().aspects).sort(([, [w, hh]], [, [w2, h2]]) => Math.abs(w / hh - ratio) - Math.abs(w2 / h2 - ratio))[0][0];
-}
-
 async function cancel() {
   if (sending) {
-    sending.abort();
+    // Once all is sent the server has the job: it is accepted first, then cancelled.
+    sending.unwanted = true;
+    run.show({ cancelling: true });
+    if (!sending.all) sending.abort.abort();
     return;
   }
   if (!openId) return;
@@ -573,7 +576,8 @@ async function route() {
   if (openId !== id) return;
   delete frame.root.dataset.job;
   showJob(job, { focus: false });
-  byId(isOver(job) ? "done-title" : "run-title")?.focus({ preventScroll: false });
+  if (scrollY > byId("main").offsetTop) scrollTo({ top: 0 });
+  byId(isOver(job) ? "done-title" : "run-title")?.focus({ preventScroll: true });
   if (!isOver(job)) follow(id);
 }
 
@@ -626,7 +630,8 @@ function dressTools() {
   byId("language").textContent = t("language_other");
   byId("language").lang = language() === "ko" ? "en" : "ko";
   const theme = document.documentElement.dataset.theme ?? "auto";
-  byId("theme").textContent = t(`theme_${theme}`);
+  byId("theme-word").textContent = t(`theme_${theme}`);
+  byId("theme").setAttribute("aria-label", t(`theme_${theme}`));
   chooser.setAttribute("aria-label", t("picture_file"));
   camera.setAttribute("aria-label", t("picture_camera"));
 }

@@ -28,7 +28,8 @@ export function createRun(root, { onCancel, onNew }) {
     parts.bar.setAttribute("aria-label", t("progress"));
     if (!job) {
       progress(upload ?? 0, false);
-      parts.title.textContent = t("uploading");
+      parts.percent.hidden = true;
+      parts.title.textContent = cancelling ? t("cancelling") : upload >= 1 ? t("uploaded") : t("uploading", { n: number(Math.round((upload ?? 0) * 100)) });
       parts.stages.replaceChildren();
       parts.facts.replaceChildren();
       parts.line.textContent = t("uploading_hint");
@@ -71,7 +72,7 @@ export function createRun(root, { onCancel, onNew }) {
     },
     tick: () => shown.job && render(),
     render,
-    focus: () => parts.title.focus(),
+    focus: () => parts.title.focus({ preventScroll: true }),
     has: (element) => root.contains(element),
   };
 }

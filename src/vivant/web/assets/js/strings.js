@@ -1,5 +1,14 @@
 // Every word of the page: [English, Korean]. {name} is filled in.
 export const STRINGS = {
+  // measures
+  seconds: ["{n} s", "{n}초"],
+  minutes: ["{m} min {s} s", "{m}분 {s}초"],
+  hours: ["{h} h {m} min", "{h}시간 {m}분"],
+
+  unit_s: ["s", "초"],
+  unit_levels: ["levels", "단계"],
+  unit_frames: ["frames", "프레임"],
+
   // the room
   skip: ["Skip to the picture", "사진으로 바로 가기"],
   motto: ["A still picture, quietly alive.", "사진 한 장이 조용히 살아납니다."],
@@ -57,10 +66,11 @@ export const STRINGS = {
   engine_camera_hint: ["Moves the camera, not the person. Quick, and needs no graphics card.", "사람이 아니라 카메라가 움직입니다. 빠르고, 그래픽 카드가 필요 없습니다."],
   engine_person: ["The person moves · {id}", "사람의 움직임 · {id}"],
   engine_person_hint: ["Moves the person, following the words above.", "위에 적은 대로 사진 속 사람이 움직입니다."],
+  engine_away: ["Not on this machine.", "이 컴퓨터에서는 쓸 수 없습니다."],
   recipe: ["Recipe", "생성 방식"],
   recipe_own: ["The engine's own", "엔진 기본값"],
   move: ["Camera move", "카메라 움직임"],
-  move_auto: ["By seed", "시드에 맡기기"],
+  move_auto: ["Auto", "자동"],
   move_push_in: ["Closer", "다가가기"],
   move_drift: ["Past", "지나가기"],
   move_orbit: ["Around", "둘러보기"],
@@ -92,7 +102,8 @@ export const STRINGS = {
 
   // being made
   progress: ["Progress", "진행률"],
-  uploading: ["Sending the picture", "사진을 보내고 있습니다"],
+  uploading: ["Sending the picture ({n}%)", "사진을 보내고 있습니다 ({n}%)"],
+  uploaded: ["The server is looking at the picture", "서버가 사진을 살펴보고 있습니다"],
   uploading_hint: ["Keep this page open until it is sent.", "다 보낼 때까지 이 페이지를 닫지 마세요."],
   queued: ["Waiting for its turn", "차례를 기다리고 있습니다"],
   queued_next: ["Next in line", "바로 다음 차례입니다"],
@@ -190,6 +201,8 @@ export const STRINGS = {
   verdict_not_measured: ["Not measured", "측정 안 함"],
   tally: ["{word} {n}", "{word} {n}"],
   nothing_measures_this: ["This version has no measurement for it. Judge it by eye.", "이 버전에는 이 항목을 재는 방법이 없습니다. 직접 눈으로 확인해 주세요."],
+  over_time: ["Over the clip", "영상 전체에서"],
+  over_time_hint: ["Click in a line to see that moment.", "선을 누르면 그 순간을 볼 수 있습니다."],
   numbers: ["Numbers ({n})", "수치 보기 ({n})"],
   show_frame: ["Show frame {n}", "{n}번 프레임 보기"],
   plot_label: ["{name} over the clip: between {low} and {high}", "영상 전체의 {name}: {low}에서 {high} 사이"],
