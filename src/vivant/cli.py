@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vivant import cli_serve
 from vivant.errors import Cancelled, OptionError, VivantError
 from vivant.grid import ASPECTS, frames_for, parse_size
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Request
@@ -29,6 +30,8 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
+
+cli_serve.mount(app)
 
 FRACTIONAL_RATES = {
     "23.976": Fraction(24000, 1001),
@@ -311,6 +314,9 @@ def make(
 def verify(
     clip: Annotated[Path, typer.Argument(help="Any video file.", metavar="CLIP")],
     image: Annotated[Path, typer.Option(help="The picture it was made from.", metavar="IMAGE")],
+    html: Annotated[
+        Path | None, typer.Option(help="Also write a page for people.", metavar="FILE")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -323,14 +329,14 @@ def verify(
 
     out = Console(quiet=quiet or json, highlight=False)
     with show.progress_bars(Console(stderr=True, quiet=quiet, highlight=False)) as observe:
-        verification = run(clip, image, observe=observe)
+        verification = run(clip, image, page=html, observe=observe)
     if json:
         sys.stdout.write(to_json(verification_json(verification)))
     else:
         show.heading(out, "CHARACTER FIDELITY VERIFICATION")
         show.log_differences(out, verification)
         show.heading(out, f"VERIFICATION @ {verification.facts.height}p")
-        show.log_scores(out, verification)
+        show.log_checklist(out, verification)
         for warning in verification.warnings:
             out.print(f"  note: {warning}", style="yellow")
         out.print("\n  Verdict:", show.mark(verification.verdict))

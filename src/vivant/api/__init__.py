@@ -1,0 +1,25 @@
+"""HTTP: the Videos API, the page, and what operators look at. Routes are thin.
+
+::
+
+    app.py        assembles the application
+    server.py     runs it, with its worker processes
+    state.py      what routes share
+    errors.py     every error → the client's shape, in one place
+    guard.py      hosts, origins, headers and the log of requests
+    auth.py       who asks, and how often
+    uploads.py    bodies, read as they come in and within limits
+    fields.py     form fields or JSON → an Order
+    fetch.py      pictures by URL, where that is switched on
+    videos.py     /v1/videos
+    content.py    /v1/videos/{id}/content
+    events.py     /v1/videos/{id}/events
+    show.py       a Job as clients see it
+    preview.py    /v1/crops
+    previewer.py  the process that decodes for it
+    models.py     /v1/models, /v1/estimate, /v1/config
+    status.py     /health, /ready, /metrics
+    page.py       the page's files
+
+This process never loads torch, never decodes a picture, and holds none in memory.
+"""

@@ -1,0 +1,43 @@
+"""Assembles the application."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from vivant.api import content, errors, models, page, preview, status, videos
+from vivant.api.auth import Pace
+from vivant.api.guard import Guard
+from vivant.api.state import State
+from vivant.version import __version__
+
+
+def create_app(state: State) -> FastAPI:
+    """The application on a built state."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await state.broker.close()
+        state.previewer.close()
+        state.database.close()
+
+    app = FastAPI(
+        title="Vivant",
+        version=__version__,
+        description="One still picture of a person in, a faithful moving 1080p clip out, with "
+        "proof. Compatible with the Videos API of the openai client.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.vivant = state
+    app.state.pace = Pace(state.settings.requests_per_minute)
+    errors.install(app)
+    for module in (videos, content, preview, models, status, page):
+        app.include_router(module.router)
+    app.add_middleware(Guard, settings=state.settings, loopback=state.loopback)
+    return app

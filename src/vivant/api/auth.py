@@ -1,0 +1,131 @@
+"""Who asks, and how often they may. Knows nothing of what is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from vivant.api.errors import HttpError
+from vivant.api.state import State
+from vivant.errors import BusyError
+from vivant.jobs.keys import access_allowed
+
+CLIENTS = 10_000
+"""Remembered at most; the oldest are forgotten."""
+
+
+def state(request: Request) -> State:
+    """The service's state, for routes."""
+    found = request.app.state.vivant
+    assert isinstance(found, State)  # noqa: S101 - narrows Starlette's Any
+    return found
+
+
+Shared = Annotated[State, Depends(state)]
+
+
+async def owner(request: Request, shared: Shared) -> str:
+    """The id of the API key; empty where the service has none and only loopback reaches it.
+
+    Raises:
+        HttpError: 401.
+    """
+    presented = request.headers.get("authorization", "")
+    scheme, _, key = presented.partition(" ")
+    needed = not shared.loopback or await asyncio.to_thread(shared.keyring.any)
+    if not needed:
+        return ""
+    if not presented:
+        raise HttpError(
+            401,
+            "an API key is needed: send Authorization: Bearer vk_…",
+            "missing_key",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    found = None
+    if scheme.lower() == "bearer" and len(key) < 200:
+        found = await asyncio.to_thread(shared.keyring.owner, key.strip())
+    if found is None:
+        raise HttpError(
+            401,
+            "the API key is not valid: `vivant keys list` on the server shows which are",
+            "invalid_key",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+    return found
+
+
+Owner = Annotated[str, Depends(owner)]
+
+
+async def reader(request: Request, shared: Shared) -> str | None:
+    """Who may read one job: its owner, or anybody (None) with the job's access token."""
+    token = request.query_params.get("access")
+    if token is not None and "authorization" not in request.headers:
+        if not access_allowed(shared.secret, request.path_params["video_id"], token):
+            raise HttpError(401, "the access token is not this video's", "invalid_key")
+        return None
+    return await owner(request, shared)
+
+
+Reader = Annotated[str | None, Depends(reader)]
+
+
+@dataclass
+class Bucket:
+    """Tokens that refill; one request takes one."""
+
+    tokens: float
+    at: float
+
+
+class Pace:
+    """Requests per minute and client.
+
+    Args:
+        per_minute: refill; as many may come at once.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._buckets: dict[str, Bucket] = {}
+
+    def take(self, client: str) -> None:
+        """Let one request through.
+
+        Raises:
+            BusyError: too many came.
+        """
+        now = time.monotonic()
+        bucket = self._buckets.pop(client, None) or Bucket(float(self._per_minute), now)
+        rate = self._per_minute / 60
+        bucket.tokens = min(self._per_minute, bucket.tokens + (now - bucket.at) * rate)
+        bucket.at = now
+        self._buckets[client] = bucket
+        while len(self._buckets) > CLIENTS:
+            del self._buckets[next(iter(self._buckets))]
+        if bucket.tokens < 1:
+            raise BusyError(
+                f"more than {self._per_minute} requests a minute: slow down",
+                retry_after=(1 - bucket.tokens) / rate,
+                code="rate_limited",
+            )
+        bucket.tokens -= 1
+
+
+async def paced(request: Request, who: Owner) -> str:
+    """The owner, after the pace was kept.
+
+    Raises:
+        BusyError: too many requests came from this key or address.
+    """
+    client = who or (request.client.host if request.client else "")
+    request.app.state.pace.take(client)
+    return who
+
+
+Paced = Annotated[str, Depends(paced)]

@@ -1,0 +1,136 @@
+"""Pictures by URL, where the operator switched that on: public https addresses only.
+
+The host's name is resolved here, every address it has must be public, and the connection goes to
+the very address that was checked, so that neither a redirect nor a second answer of the DNS leads
+inside. Knows nothing of what is fetched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import http.client
+import ipaddress
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from urllib.parse import urljoin, urlsplit
+
+from vivant.api.errors import HttpError
+from vivant.api.uploads import Upload, safe_name
+from vivant.settings import Settings
+
+MAX_REDIRECTS = 3
+CONNECT_SECONDS = 5.0
+TOTAL_SECONDS = 30.0
+PORT = 443
+
+Resolve = Callable[[str], list[str]]
+
+
+async def fetch(upload: Upload, settings: Settings, folder: Path) -> None:
+    """Download ``upload.url`` into ``upload.picture``.
+
+    Raises:
+        HttpError: switched off, not allowed, not reachable or too large.
+    """
+    if not settings.url_fetch:
+        raise _refused("this service fetches no URLs: send the picture itself")
+    await asyncio.to_thread(_fetch, upload, folder, settings.max_image_bytes)
+
+
+def _fetch(upload: Upload, folder: Path, max_bytes: int) -> None:
+    until = time.monotonic() + TOTAL_SECONDS
+    url = upload.url or ""
+    for _ in range(MAX_REDIRECTS + 1):
+        connection, path = _connect(url)
+        try:
+            connection.request("GET", path, headers={"User-Agent": "vivant", "Accept": "image/*"})
+            response = connection.getresponse()
+            if response.status in (301, 302, 303, 307, 308):
+                url = urljoin(url, response.getheader("Location", ""))
+                continue
+            if response.status != 200:
+                raise _refused(f"the picture's server answered {response.status}")
+            _take(response, upload, folder, max_bytes, until)
+            upload.name = safe_name(urlsplit(url).path)
+        except (OSError, http.client.HTTPException) as error:
+            raise _refused(f"the picture could not be fetched ({type(error).__name__})") from None
+        else:
+            return
+        finally:
+            connection.close()
+    raise _refused(f"more than {MAX_REDIRECTS} redirects")
+
+
+def _connect(url: str) -> tuple[http.client.HTTPSConnection, str]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise _refused("the URL is malformed") from None
+    if parts.scheme != "https" or not host or parts.username or port not in (None, PORT):
+        raise _refused("only https:// URLs on port 443 and without a password are fetched")
+    address = public_address(host)
+    connection = http.client.HTTPSConnection(host, PORT, timeout=CONNECT_SECONDS)
+    try:
+        plain = socket.create_connection((address, PORT), CONNECT_SECONDS)
+        connection.sock = ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+    except OSError as error:
+        raise _refused(f"{host} cannot be reached ({type(error).__name__})") from None
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return connection, path
+
+
+def public_address(host: str, resolve: Resolve | None = None) -> str:
+    """An address of ``host``, all of whose addresses are public.
+
+    Raises:
+        HttpError: unknown, or with an address that is not on the public internet.
+    """
+    try:
+        found = (resolve or _resolve)(host)
+    except (OSError, UnicodeError):
+        raise _refused(f"{host[:100]} is unknown") from None
+    if not found or not all(_public(address) for address in found):
+        raise _refused(f"{host[:100]} is not on the public internet")
+    return found[0]
+
+
+def _resolve(host: str) -> list[str]:
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, PORT, type=socket.SOCK_STREAM)]
+
+
+def _public(text: str) -> bool:
+    address = ipaddress.ip_address(text.split("%", 1)[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in ipaddress.ip_network("64:ff9b::/96"):
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return _public(str(inner))
+    return address.is_global and not address.is_multicast
+
+
+def _take(
+    response: http.client.HTTPResponse, upload: Upload, folder: Path, max_bytes: int, until: float
+) -> None:
+    digest = hashlib.sha256()
+    with NamedTemporaryFile(dir=folder, delete=False) as file:
+        upload.picture = Path(file.name)
+        while chunk := response.read(65_536):
+            upload.size += len(chunk)
+            if upload.size > max_bytes:
+                raise _refused(f"the picture is larger than the {max_bytes / 1e6:g} MB allowed")
+            if time.monotonic() > until:
+                raise _refused(f"the picture did not arrive within {TOTAL_SECONDS:g} s")
+            digest.update(chunk)
+            file.write(chunk)
+    upload.sha256 = digest.hexdigest()
+
+
+def _refused(message: str) -> HttpError:
+    return HttpError(400, message, "invalid_image_url", param="input_reference")

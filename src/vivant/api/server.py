@@ -1,0 +1,129 @@
+"""Runs the service: the API in this process, workers in processes of their own."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+import threading
+
+import uvicorn
+
+from vivant.api.app import create_app
+from vivant.api.models import check_options
+from vivant.api.state import build
+from vivant.errors import MachineError, OptionError
+from vivant.jobs import logs
+from vivant.jobs.keys import Keyring
+from vivant.jobs.places import open_database
+from vivant.jobs.supervise import Supervisor
+from vivant.settings import Settings
+from vivant.types import Request
+
+GRACE_SECONDS = 3
+"""Requests under way have that long when the service stops."""
+
+MAX_CONNECTIONS = 2_000
+
+
+def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
+    """Serve until told to stop.
+
+    Raises:
+        OptionError: an address that others can reach, and no API key.
+        MachineError: the address is taken.
+    """
+    logs.configure(settings.log_format)
+    if settings.default_engine not in settings.engines:
+        raise OptionError(
+            f"default_engine {settings.default_engine!r} is not one of engines "
+            f"({', '.join(settings.engines)})",
+            param="default_engine",
+        )
+    loopback = is_loopback(host)
+    database = open_database(settings)
+    database.migrate()
+    if not loopback and not Keyring(database).any():
+        raise OptionError(
+            f"--host {host} lets others in, and there is no API key: make one with "
+            "`vivant keys add NAME`, or leave --host out",
+            param="host",
+        )
+    listener = listen(host, port)
+    supervisors = [
+        Supervisor(database, os.environ, timeout=settings.worker_timeout) for _ in range(workers)
+    ]
+    state = build(settings, database, loopback=loopback)
+    server = Server(
+        uvicorn.Config(
+            create_app(state),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            limit_concurrency=MAX_CONNECTIONS,
+        )
+    )
+    server.broker = state.broker
+    for supervisor in supervisors:
+        supervisor.start()
+    threading.Thread(target=warm_up, args=(settings,), daemon=True).start()
+    try:
+        sys.stdout.write(f"Vivant is at {url(listener)} (Ctrl-C stops it)\n")
+        sys.stdout.flush()
+        server.run(sockets=[listener])
+    finally:
+        for supervisor in supervisors:
+            supervisor.stop()
+
+
+def warm_up(settings: Settings) -> None:
+    """Import what the first upload needs: the signatures of pictures, options of engines."""
+    import vivant.image.source  # noqa: F401
+
+    check_options(Request(image=b"", engine=settings.default_engine))
+
+
+class Server(uvicorn.Server):
+    """Ends event streams first: their clients would not."""
+
+    broker = None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        if self.broker is not None:
+            await self.broker.close()
+        await super().shutdown(sockets)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach it."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        MachineError: the address is taken or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise MachineError(
+            f"cannot listen on {host}:{port} ({error.strerror}): choose another --port"
+        ) from error
+
+
+def url(listener: socket.socket) -> str:
+    """Where a browser finds it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

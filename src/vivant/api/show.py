@@ -1,0 +1,77 @@
+"""A Job as clients see it; see docs/api.md."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+from typing import Any
+
+from vivant.jobs.job import REPORT_HTML, VARIANTS, Job
+from vivant.jobs.keys import access_token
+
+
+def video(job: Job, secret: bytes) -> dict[str, Any]:
+    """The video object."""
+    request, result, snapshot = job.request, job.result or {}, job.snapshot
+    fps = Fraction(request["fps"])
+    warnings = result.get("warnings") or (job.prepared or {}).get("warnings", [])
+    done = job.status == "completed"
+    elapsed = snapshot.get("elapsed_seconds")
+    if job.status == "in_progress" and job.started_at is not None:
+        elapsed = round(max(0.0, time.time() - job.started_at), 3)
+    return {
+        "id": job.id,
+        "object": "video",
+        "model": request["engine"],
+        "status": job.status,
+        "progress": job.progress,
+        "created_at": int(job.created_at),
+        "started_at": _second(job.started_at),
+        "completed_at": _second(job.completed_at),
+        "expires_at": _second(job.expires_at),
+        "prompt": request["prompt"],
+        "negative_prompt": request["negative_prompt"],
+        "seconds": f"{float(request['num_frames'] / fps):.4f}".rstrip("0").rstrip("."),
+        "size": f"{request['width']}x{request['height']}",
+        "width": request["width"],
+        "height": request["height"],
+        "num_frames": request["num_frames"],
+        "fps": fps.numerator if fps.denominator == 1 else str(fps),
+        "seed": request["seed"],
+        "quality": request["quality"],
+        "upscaler": request["upscaler"],
+        "options": request["options"],
+        "remixed_from_video_id": None,
+        "stage": snapshot.get("stage") if job.active else None,
+        "stages": snapshot.get("stages", []),
+        "attempt": job.token,
+        "queue_position": job.queue_position,
+        "elapsed_seconds": elapsed,
+        "eta_seconds": snapshot.get("eta_seconds") if job.active else None,
+        "cost": result.get("cost") if done else snapshot.get("cost"),
+        "verdict": job.verdict,
+        "inference_time_s": result.get("seconds") if done else None,
+        "stage_durations": result.get("durations") if done else None,
+        "peak_memory_mb": result.get("peak_memory_mb") if done else None,
+        "warnings": warnings,
+        "variants": variants(job),
+        "access": access_token(secret, job.id),
+        "error": job.error,
+    }
+
+
+def variants(job: Job) -> list[str]:
+    """What ``/content`` has of it now."""
+    if job.swept_at is not None:
+        return []
+    found = ["source"] if job.prepared is None else ["source", "reference"]
+    if job.status == "completed":
+        sizes = (job.result or {}).get("sizes", {})
+        found = [name for name in VARIANTS if name not in ("source", "reference")] + found
+        if REPORT_HTML not in sizes:
+            found.remove("report_html")
+    return found
+
+
+def _second(at: float | None) -> int | None:
+    return None if at is None else int(at)

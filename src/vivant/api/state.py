@@ -1,0 +1,75 @@
+"""What the routes share; built once when the service starts."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vivant.api.events import Broker
+from vivant.api.previewer import Previewer
+from vivant.api.uploads import Intake
+from vivant.jobs.admission import Admission, Limits
+from vivant.jobs.database import Database
+from vivant.jobs.keys import Keyring
+from vivant.jobs.ledger import Ledger
+from vivant.jobs.places import open_objects
+from vivant.objects import Objects
+from vivant.settings import Settings
+
+
+@dataclass
+class State:
+    """See the module.
+
+    Attributes:
+        secret: of the access tokens.
+        loopback: only this machine can reach the service, so that it may go without keys.
+    """
+
+    settings: Settings
+    database: Database
+    ledger: Ledger
+    objects: Objects
+    admission: Admission
+    keyring: Keyring
+    intake: Intake
+    broker: Broker
+    previewer: Previewer
+    secret: bytes
+    loopback: bool
+    uploads: Path
+    hosts: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def keep_seconds(self) -> float:
+        """How long finished clips stay."""
+        return self.settings.result_days * 86_400
+
+
+def build(settings: Settings, database: Database, *, loopback: bool) -> State:
+    """Everything a running service needs; the database has been migrated."""
+    ledger = Ledger(database)
+    uploads = settings.service_dir / "scratch" / "uploads"
+    return State(
+        settings=settings,
+        database=database,
+        ledger=ledger,
+        objects=open_objects(settings),
+        admission=Admission(
+            database, Limits(queue=settings.queue_limit, per_owner=settings.jobs_per_key)
+        ),
+        keyring=Keyring(database),
+        intake=Intake(uploads, settings.max_image_bytes),
+        broker=Broker(ledger),
+        previewer=Previewer(settings),
+        secret=database.secret(),
+        loopback=loopback,
+        uploads=uploads,
+    )
+
+
+def free_bytes(settings: Settings) -> int:
+    """Room on the disk of the service's folder."""
+    settings.service_dir.mkdir(parents=True, exist_ok=True)
+    return shutil.disk_usage(settings.service_dir).free

@@ -1,0 +1,152 @@
+"""``/health``, ``/ready``, ``/metrics``: for operators and their machines."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psutil
+import sqlalchemy as sa
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+from vivant.api.auth import Shared, owner
+from vivant.api.state import State, free_bytes
+from vivant.errors import VivantError
+from vivant.jobs.tables import workers
+
+MIN_FREE_BYTES = 500_000_000
+"""Room for a few uploads and clips."""
+
+router = APIRouter(tags=["operation"])
+
+REGISTRY = CollectorRegistry()
+REQUESTS = Counter(
+    "vivant_http_requests", "Requests answered.", ("method", "route", "status"), registry=REGISTRY
+)
+SECONDS = Histogram(
+    "vivant_http_request_seconds",
+    "Time to the first byte of the answer.",
+    ("route",),
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+    registry=REGISTRY,
+)
+JOBS = Gauge("vivant_jobs", "Jobs known, by status.", ("status",), registry=REGISTRY)
+WORKERS = Gauge("vivant_workers", "Workers alive.", registry=REGISTRY)
+LISTENERS = Gauge("vivant_event_listeners", "Open event streams.", registry=REGISTRY)
+MEMORY = Gauge("vivant_api_memory_bytes", "Resident memory of this process.", registry=REGISTRY)
+
+
+@router.get("/health", summary="Is it alive?")
+async def health() -> dict[str, str]:
+    """Answers while the process lives; looks at nothing else."""
+    return {"status": "ok"}
+
+
+@router.get(
+    "/ready", summary="Can a job run now?", responses={503: {"description": "what is missing"}}
+)
+async def ready(shared: Shared) -> JSONResponse:
+    """Database, storage, disk, queue and workers."""
+    checks = {
+        "database": await _tried(_database, shared),
+        "storage": await _tried(_storage, shared),
+        "disk": await _tried(_disk, shared),
+        "queue": await _tried(_queue, shared),
+    }
+    alive = await living(shared)
+    engines = sorted({n for facts in alive for n, reason in facts["engines"].items() if not reason})
+    if not alive:
+        checks["worker"] = "no worker is running: vivant worker"
+    elif not engines:
+        checks["worker"] = "no worker can run any engine"
+    else:
+        checks["worker"] = "ok"
+    good = all(result == "ok" for result in checks.values())
+    return JSONResponse(
+        {"status": "ready" if good else "not_ready", "checks": checks, "engines": engines},
+        200 if good else 503,
+    )
+
+
+@router.get("/metrics", summary="Prometheus", response_class=Response)
+async def metrics(request: Request, shared: Shared) -> Response:
+    """Counters since the start of this process, and what there is now."""
+    if not shared.loopback:
+        await owner(request, shared)
+    counts = await asyncio.to_thread(shared.ledger.counts)
+    for status in ("queued", "in_progress", "completed", "failed"):
+        JOBS.labels(status).set(counts.get(status, 0))
+    WORKERS.set(len(await living(shared)))
+    LISTENERS.set(shared.broker.listeners)
+    MEMORY.set(psutil.Process().memory_info().rss)
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+_SEEN: dict[str, tuple[int, float]] = {}
+"""Worker → counter and this process's monotonic time when it last rose."""
+
+
+async def living(shared: State) -> list[Mapping[str, Any]]:
+    """Facts of the workers whose counters rise."""
+    rows = await asyncio.to_thread(_beats, shared)
+    now = time.monotonic()
+    found = []
+    for worker_id, (beats, at, facts) in rows.items():
+        before = _SEEN.get(worker_id)
+        if before is None:
+            # Never seen: its own clock decides, until the counter is looked at again.
+            fresh = abs(time.time() - at) < shared.settings.worker_timeout
+            _SEEN[worker_id] = (beats, now if fresh else now - 1e6)
+        elif before[0] != beats:
+            _SEEN[worker_id] = (beats, now)
+        if now - _SEEN[worker_id][1] < shared.settings.worker_timeout:
+            found.append(facts)
+    for gone in set(_SEEN) - set(rows):
+        del _SEEN[gone]
+    return found
+
+
+def _beats(shared: State) -> dict[str, tuple[int, float, Mapping[str, Any]]]:
+    query = sa.select(workers.c.id, workers.c.beats, workers.c.at, workers.c.facts)
+    try:
+        with shared.database.read() as connection:
+            return {row[0]: (row[1], row[2], row[3]) for row in connection.execute(query)}
+    except VivantError:
+        return {}
+
+
+async def _tried(check: Any, shared: State) -> str:
+    try:
+        await asyncio.to_thread(check, shared)
+    except VivantError as error:
+        return error.message
+    return "ok"
+
+
+def _database(shared: State) -> None:
+    shared.ledger.counts()
+
+
+def _storage(shared: State) -> None:
+    shared.objects.check()
+
+
+def _disk(shared: State) -> None:
+    free = free_bytes(shared.settings)
+    if free < MIN_FREE_BYTES:
+        raise VivantError(f"{free / 1e6:.0f} MB are free on the disk: make room")
+
+
+def _queue(shared: State) -> None:
+    shared.admission.look("")

@@ -1,0 +1,19 @@
+"""Durable jobs: accepted once, made once, whatever is killed meanwhile.
+
+::
+
+    tables.py     what is remembered: jobs, events, workers, keys, timings
+    database.py   SQLite or Postgres; transactions that ride out a restart
+    job.py        a Job as others see it
+    admission.py  accept or refuse, count and enqueue in one transaction
+    ledger.py     read, report on, cancel, finish and delete jobs
+    progress.py   stages → one percentage and the time left
+    reporter.py   writes progress beside the work, and notices a cancel
+    stages.py     prepare → render → publish: what a worker does for a job
+    worker.py     a worker process: queues, heartbeat, take-over, sweeping
+    supervise.py  keeps worker processes alive
+
+DBOS runs the stages as durable workflows whose ids come from the job's id; their arguments are
+that id, never a picture. What clients see lives in tables of our own in the same database, so
+that accepting a job and enqueueing it is one transaction. Knows nothing of HTTP.
+"""

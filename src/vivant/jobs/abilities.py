@@ -1,0 +1,42 @@
+"""What this machine can run, found out without loading anything heavy."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from functools import cache
+from importlib.util import find_spec
+
+LTX2_PACKAGES = ("torch", "diffusers", "transformers")
+
+
+@cache
+def gpu_name() -> str | None:
+    """The first NVIDIA GPU's name, by its driver's own tool; None where there is none."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    try:
+        found = subprocess.run(
+            [tool, "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        ).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found[0].strip() if found else None
+
+
+def why_not(engine: str) -> str:
+    """Why an engine cannot run here; empty where it can."""
+    if engine != "ltx2":
+        return ""
+    missing = [name for name in LTX2_PACKAGES if find_spec(name) is None]
+    if missing:
+        return f"{', '.join(missing)} not installed: uv sync --extra ltx2"
+    if gpu_name() is None and sys.platform != "darwin":
+        return "no GPU was found: vivant doctor tells more"
+    return ""

@@ -1,0 +1,205 @@
+"""Accept a job or refuse it: counted and enqueued in one transaction.
+
+Knows nothing of HTTP, nor of how a picture came into the object store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from dbos import DBOSClient, EnqueueOptions
+
+from vivant.errors import BusyError, ConflictError
+from vivant.jobs.database import Database
+from vivant.jobs.job import ACTIVE, PRIORITIES, Job, Order, request_json
+from vivant.jobs.ledger import event_data, from_row
+from vivant.jobs.tables import events, jobs
+
+APPLICATION = "vivant"
+APPLICATION_VERSION = "1"
+"""Raised when a workflow's steps change, so that old jobs are not continued by new code."""
+
+PREPARE_QUEUE, RENDER_QUEUE, PUBLISH_QUEUE = "cpu", "gpu", "cpu"
+
+
+def workflow_ids(job_id: str) -> tuple[str, str, str]:
+    """Of render, prepare and publish, in this order. The job's own id is the clip's making."""
+    return job_id, f"{job_id}-prepare", f"{job_id}-publish"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much may wait.
+
+    Attributes:
+        queue: active jobs of all.
+        per_owner: active jobs of one API key.
+    """
+
+    queue: int = 200
+    per_owner: int = 50
+
+
+class Admission:
+    """The door.
+
+    Args:
+        database: of the jobs.
+        limits: see :class:`Limits`.
+        typical_seconds: a clip's usual duration, for ``retry_after``.
+    """
+
+    def __init__(
+        self, database: Database, limits: Limits, *, typical_seconds: float = 30.0
+    ) -> None:
+        self._database = database
+        self._limits = limits
+        self._typical = typical_seconds
+        self._client = DBOSClient(
+            system_database_engine=database.engine,
+            application_name=APPLICATION,
+            lazy=True,
+            retry_connection_errors=False,
+        )
+
+    def find(self, owner: str, idempotency_key: str) -> Job | None:
+        """The job accepted under that key before."""
+        with self._database.read() as connection:
+            row = connection.execute(_by_key(owner, idempotency_key)).mappings().one_or_none()
+        return None if row is None else from_row(row)
+
+    def look(self, owner: str) -> None:
+        """Refuse early what would be refused anyway, before an upload is read.
+
+        Raises:
+            BusyError: the queue, or this owner's part of it, is full.
+        """
+        with self._database.read() as connection:
+            self._check(connection, owner)
+
+    def accept(
+        self, job_id: str, order: Order, owner: str, *, idempotency_key: str | None = None
+    ) -> tuple[Job, bool]:
+        """Take the job in; its picture must be in the object store.
+
+        Returns:
+            The job, and whether it is new: with an ``idempotency_key`` seen before it is the
+            job of that time.
+
+        Raises:
+            BusyError: the queue, or this owner's part of it, is full.
+            ConflictError: the same key came with another request.
+        """
+        request = request_json(order)
+        digest = request_hash(request, order)
+        with self._database.write(exclusive=True) as connection:
+            if idempotency_key is not None:
+                found = connection.execute(_by_key(owner, idempotency_key)).mappings().one_or_none()
+                if found is not None:
+                    same(found["request_hash"], digest, idempotency_key)
+                    return from_row(found), False
+            self._check(connection, owner)
+            row: dict[str, Any] = {
+                "id": job_id,
+                "owner": owner,
+                "status": "queued",
+                "created_at": time.time(),
+                "request": request,
+                "picture": dict(order.picture),
+                "priority": self._rank(connection, order.priority, owner),
+                "idempotency_key": idempotency_key,
+                "request_hash": digest,
+                "prepare_starts": 0,
+                "render_starts": 0,
+                "token": 0,
+                "seq": 1,
+                "progress": 0,
+            }
+            row["snapshot"] = event_data(row, "queued", 1, {})
+            connection.execute(jobs.insert().values(**row))
+            connection.execute(events.insert().values(job_id=job_id, seq=1, data=row["snapshot"]))
+            render, prepare, _ = workflow_ids(job_id)
+            for workflow_id, name, queue in (
+                (prepare, "prepare", PREPARE_QUEUE),
+                (render, "render", RENDER_QUEUE),
+            ):
+                options: EnqueueOptions = {
+                    "workflow_name": name,
+                    "queue_name": queue,
+                    "workflow_id": workflow_id,
+                    "priority": row["priority"],
+                    "app_version": APPLICATION_VERSION,
+                }
+                self._client.enqueue_in_transaction(connection, options, job_id)
+            empty = dict.fromkeys(
+                ("started_at", "completed_at", "expires_at", "swept_at", "prepared", "verdict",
+                 "result", "error")
+            )  # fmt: skip
+            return from_row({**empty, **row}), True
+
+    def withdraw(self, job_id: str) -> None:
+        """Take a cancelled or deleted job's workflows off the queues.
+
+        Only saves work: the stages look at the ledger first, so that nothing depends on it.
+        """
+        self._client.cancel_workflows(list(workflow_ids(job_id)))
+
+    def forget(self, job_id: str) -> None:
+        """Remove what DBOS remembers of a job."""
+        self._client.delete_workflows(list(workflow_ids(job_id)))
+
+    def _check(self, connection: sa.Connection, owner: str) -> None:
+        active = sa.select(sa.func.count()).where(jobs.c.status.in_(ACTIVE))
+        waiting = int(connection.execute(active).scalar_one())
+        if waiting >= self._limits.queue:
+            raise BusyError(
+                f"{waiting} jobs are waiting or running, and {self._limits.queue} are allowed: "
+                "try again later",
+                retry_after=self._typical,
+            )
+        if owner:
+            own = int(connection.execute(active.where(jobs.c.owner == owner)).scalar_one())
+            if own >= self._limits.per_owner:
+                raise BusyError(
+                    f"{own} jobs of this API key are waiting or running, and "
+                    f"{self._limits.per_owner} are allowed: wait for one to finish",
+                    retry_after=self._typical,
+                    code="key_limit",
+                )
+
+    def _rank(self, connection: sa.Connection, priority: str, owner: str) -> int:
+        """Class first, then fairness: each waiting job of an owner puts its next further back."""
+        own = connection.execute(
+            sa.select(sa.func.count()).where(jobs.c.status == "queued", jobs.c.owner == owner)
+        ).scalar_one()
+        return PRIORITIES[priority] * 1_000_000 + (min(int(own), 999_999) if owner else 0)
+
+
+def request_hash(request: Mapping[str, Any], order: Order) -> str:
+    """SHA-256 over everything that decides what is made."""
+    content = [request, order.picture.get("sha256"), order.priority]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def same(before: str, now: str, idempotency_key: str) -> None:
+    """Refuse another request under a known key.
+
+    Raises:
+        ConflictError: the hashes differ.
+    """
+    if before != now:
+        raise ConflictError(
+            f"Idempotency-Key {idempotency_key[:40]!r} was used for another request: "
+            "use a new key, or send the same request",
+            param="Idempotency-Key",
+        )
+
+
+def _by_key(owner: str, idempotency_key: str) -> sa.Select[Any]:
+    return sa.select(jobs).where(jobs.c.owner == owner, jobs.c.idempotency_key == idempotency_key)

@@ -1,0 +1,183 @@
+"""The database of jobs: one SQLite file, or Postgres. The only place that knows which.
+
+Knows nothing of what the tables mean.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+
+from vivant.errors import DatabaseError, OptionError
+from vivant.jobs.tables import METADATA, SCHEMA_VERSION, meta
+
+T = TypeVar("T")
+
+ADMISSION_LOCK = 0x7669_7661
+"""Postgres advisory lock under which jobs are counted and accepted."""
+
+BUSY_TIMEOUT_MS = 10_000
+
+
+class Database:
+    """An engine, and transactions on it.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql+psycopg://…`` (``postgresql://`` is understood).
+        pool_size: connections held; twice as many at a peak.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+        self.url = normal_url(url)
+        self.sqlite = self.url.startswith("sqlite")
+        self.engine = sa.create_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_pre_ping=not self.sqlite,
+            pool_timeout=10,
+            connect_args={} if self.sqlite else {"connect_timeout": 5},
+        )
+        if self.sqlite:
+            event.listen(self.engine, "connect", _prepare_sqlite)
+
+    def migrate(self) -> None:
+        """Create what is missing: DBOS's tables and ours.
+
+        Raises:
+            DatabaseError: the database cannot be reached, or is of a newer Vivant.
+        """
+        from dbos import DBOS
+
+        if self.sqlite:
+            Path(str(self.engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with self.engine.connect() as connection:
+                if self.sqlite:
+                    connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            DBOS.migrate(self.url)
+            METADATA.create_all(self.engine)
+        except DBAPIError as error:
+            raise unreachable(error) from error
+        found = self.remember("schema_version", lambda: SCHEMA_VERSION)
+        if found != SCHEMA_VERSION:
+            raise DatabaseError(
+                f"the database has schema {found} and this Vivant knows {SCHEMA_VERSION}: "
+                "use the Vivant that made it, or another database"
+            )
+
+    def remember(self, key: str, make: Callable[[], str]) -> str:
+        """The value kept under ``key``, made the first time it is asked for."""
+        find = sa.select(meta.c.value).where(meta.c.key == key)
+        with self.read() as connection:
+            found = connection.execute(find).scalar()
+        if found is None:
+            try:
+                with self.write() as connection:
+                    connection.execute(meta.insert().values(key=key, value=make()))
+            except IntegrityError:
+                pass  # another process was first
+            with self.read() as connection:
+                found = connection.execute(find).scalar_one()
+        return str(found)
+
+    def secret(self) -> bytes:
+        """32 random bytes that every process on this database shares."""
+        return bytes.fromhex(self.remember("secret", lambda: secrets.token_hex(32)))
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection for reading."""
+        with self._translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, exclusive: bool = False) -> Iterator[sa.Connection]:
+        """A transaction, committed at the end.
+
+        Args:
+            exclusive: hold the admission lock, so that what was counted stays true.
+        """
+        with self._translated(), self.engine.begin() as connection:
+            if self.sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            elif exclusive:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADMISSION_LOCK)))
+            yield connection
+
+    def patiently(self, work: Callable[[], T], *, seconds: float = 120.0) -> T:
+        """``work()``, again with growing pauses while the database is away or full.
+
+        Raises:
+            DatabaseError: it did not come back within ``seconds``.
+        """
+        until = time.monotonic() + seconds
+        pause = 0.1
+        while True:
+            try:
+                return work()
+            except DatabaseError:
+                if time.monotonic() + pause > until:
+                    raise
+                time.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
+                pause = min(2 * pause, 3.0)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (IntegrityError, ProgrammingError):
+            raise
+        except (DBAPIError, sa.exc.TimeoutError) as error:
+            raise unreachable(error) from error
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+def unreachable(error: Exception) -> DatabaseError:
+    """The sentence for a database that does not do its work."""
+    text = str(getattr(error, "orig", None) or error).strip().splitlines()
+    first = text[0][:300] if text else type(error).__name__
+    if "disk is full" in first or "No space left" in first or "disk I/O error" in first:
+        return DatabaseError(
+            f"the database cannot be written ({first}): make room", code="storage_full"
+        )
+    return DatabaseError(f"the database does not answer ({first}): try again in a moment")
+
+
+def normal_url(url: str) -> str:
+    """``postgres://`` and ``postgresql://`` as SQLAlchemy with psycopg wants them.
+
+    Raises:
+        OptionError: any other database.
+    """
+    for prefix in ("postgresql+psycopg://", "sqlite:///"):
+        if url.startswith(prefix):
+            return url
+    for prefix in ("postgresql://", "postgres://"):
+        if url.startswith(prefix):
+            return "postgresql+psycopg://" + url.removeprefix(prefix)
+    raise OptionError(
+        f"database_url {url.split('@')[-1][:80]!r} is not sqlite:///FILE or postgresql://…",
+        param="database_url",
+    )
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    # DBOS expects writers to queue up from BEGIN on; NORMAL loses nothing but the last
+    # moments at a power cut, and nothing at all at a kill.
+    connection.isolation_level = "IMMEDIATE"
+    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+    connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA synchronous=FULL")

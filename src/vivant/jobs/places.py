@@ -1,0 +1,24 @@
+"""Where the service keeps things, from its settings."""
+
+from __future__ import annotations
+
+from vivant.jobs.database import Database
+from vivant.objects import Objects
+from vivant.settings import Settings
+
+
+def database_url(settings: Settings) -> str:
+    """The operator's, or a SQLite file of our own."""
+    return settings.database_url or f"sqlite:///{settings.service_dir / 'vivant.db'}"
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of jobs, not yet connected to."""
+    return Database(database_url(settings))
+
+
+def open_objects(settings: Settings) -> Objects:
+    """The object store."""
+    return Objects.open(
+        settings.objects_url or settings.service_dir / "objects", settings.objects_options
+    )

@@ -1,0 +1,149 @@
+"""Writes a run's progress beside the work, and stops the work when it is no longer wanted.
+
+The observer only notes what was done; a thread writes it, at most every :data:`INTERVAL`, so that
+a slow database slows no clip down. Each write says whether the run may go on; when it may not,
+the observer raises at the very next step, frame or chunk. Knows nothing of what is being made.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from vivant.errors import Cancelled, DatabaseError
+from vivant.jobs.ledger import Lease, Ledger
+from vivant.jobs.progress import Meter
+from vivant.types import Progress
+
+INTERVAL = 0.2
+"""Seconds between two writes; a denoising step takes longer than that."""
+
+LOOK = 0.5
+"""Seconds after which is looked for a cancel even if nothing was done."""
+
+log = logging.getLogger("vivant.jobs")
+
+
+class ShuttingDownError(Cancelled):
+    """The worker is told to stop; the job goes on elsewhere or later."""
+
+
+class Reporter:
+    """The observer of one run; a context manager.
+
+    Args:
+        ledger: where to write.
+        lease: the run.
+        meter: turns stages into a percentage.
+        cost: seconds → the bill so far, as clients see it; None where there is no rate.
+        expected: seconds such a clip usually takes; None where nobody knows.
+        stopping: set when the worker is to stop.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        lease: Lease,
+        meter: Meter,
+        *,
+        cost: Callable[[float], Mapping[str, Any] | None],
+        expected: float | None,
+        stopping: threading.Event,
+    ) -> None:
+        self._ledger, self._lease, self._meter = ledger, lease, meter
+        self._cost, self._expected, self._stopping = cost, expected, stopping
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._lost = threading.Event()
+        self._done = threading.Event()
+        self._started = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="vivant-report", daemon=True)
+
+    def __call__(self, progress: Progress) -> None:
+        """The observer.
+
+        Raises:
+            Cancelled: the job was cancelled, deleted or taken over.
+            ShuttingDownError: the worker stops.
+        """
+        if self._stopping.is_set():
+            raise ShuttingDownError
+        if self._lost.is_set():
+            raise Cancelled
+        with self._lock:
+            self._meter.take(progress)
+        self._news.set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._news.set()
+        self._thread.join()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._started
+
+    def labels(self) -> list[str]:
+        """Stages that came up, as :func:`vivant.jobs.progress.label` names them."""
+        return list(self._meter.weights)
+
+    def stages(self) -> list[dict[str, Any]]:
+        """What has been done."""
+        with self._lock:
+            return self._meter.stages()
+
+    def _run(self) -> None:
+        while not self._done.is_set() and not self._lost.is_set():
+            news = self._news.wait(LOOK)
+            self._news.clear()
+            if self._done.is_set():
+                return
+            try:
+                allowed = self._write() if news else self._ledger.alive(self._lease)
+            except DatabaseError as error:
+                log.warning("progress is not written: %s", error.message)
+                self._done.wait(1.0)
+                continue
+            if not allowed:
+                self._lost.set()
+                return
+            self._done.wait(INTERVAL)
+
+    def _write(self) -> bool:
+        with self._lock:
+            elapsed = self.elapsed
+            at = self._meter.slowest()
+            stages = self._meter.stages()
+            percent = self._meter.percent
+            eta = self._meter.eta(elapsed, self._expected)
+        by_unit = {entry["unit"]: entry["done"] for entry in stages}
+        return self._ledger.report(
+            self._lease,
+            percent,
+            {
+                "stage": at.stage if at else None,
+                "done": at.done if at else None,
+                "total": at.total if at else None,
+                "unit": at.unit if at else None,
+                "step": by_unit.get("step"),
+                "frame": min((e["done"] for e in stages if e["unit"] == "frame"), default=None),
+                "stages": stages,
+                "elapsed_seconds": elapsed,
+                "eta_seconds": None if eta is None else round(eta, 2),
+                "cost": self._cost(elapsed),
+            },
+        )

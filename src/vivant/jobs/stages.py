@@ -1,0 +1,457 @@
+"""What a worker does for a job: prepare → render → publish.
+
+Each stage may be repeated from its beginning at any time: it reads and writes deterministic keys
+and asks the ledger before it changes anything. Generation, upscaling, encoding and verification
+are one stage on purpose: frames stream through them, and they are never whole in between. Knows
+nothing of queues, and of how a clip is made only :mod:`vivant.pipeline`.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vivant.cost import bill
+from vivant.errors import Cancelled, OutputError, StorageError, VivantError
+from vivant.faces import FaceReader
+from vivant.framing import crop_pixels
+from vivant.image import load_portrait
+from vivant.jobs import estimates
+from vivant.jobs.job import (
+    CLIP,
+    CONTACT_SHEET,
+    PORTRAIT,
+    REFERENCE,
+    REPORT,
+    SOURCE,
+    THUMBNAIL,
+    Job,
+    key,
+    request_from_json,
+)
+from vivant.jobs.ledger import Lease, Ledger
+from vivant.jobs.logs import job_id as log_job_id
+from vivant.jobs.portrait_file import read_portrait, write_portrait
+from vivant.jobs.progress import OTHERS, WEIGHTS, Meter
+from vivant.jobs.reporter import Reporter, ShuttingDownError
+from vivant.objects import Objects
+from vivant.pipeline import Times, describe, image_limits, performance, render
+from vivant.report import report_json, to_json
+from vivant.settings import Settings
+from vivant.sheet import write_jpeg
+from vivant.store import COMPANIONS, Target
+from vivant.types import Engine, Portrait, Progress, Upscaler
+
+STORE_ATTEMPTS = 5
+"""Uploads of a finished clip, with pauses of 0.5, 1, 2 and 4 s: it was expensive to make."""
+
+FILES: Mapping[str, str] = {
+    CLIP: "clip.mp4",
+    THUMBNAIL: COMPANIONS["thumbnail"],
+    CONTACT_SHEET: COMPANIONS["contact_sheet"],
+    REPORT: COMPANIONS["report"],
+}
+"""Object name → what the pipeline calls it."""
+
+log = logging.getLogger("vivant.jobs")
+
+
+class Bench:
+    """Where the stages are worked on: one per worker process.
+
+    Args:
+        ledger: of the jobs.
+        objects: where pictures and clips are.
+        settings: limits and prices.
+        scratch: a folder of this process alone, for files on their way.
+        engines: name → loaded engine.
+        upscalers: name → upscaler.
+        stopping: set when the worker is to stop.
+        clips_at_once: renders that run side by side.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        objects: Objects,
+        settings: Settings,
+        scratch: Path,
+        *,
+        engines: Callable[[str], Engine],
+        upscalers: Callable[[str], Upscaler],
+        stopping: threading.Event,
+        clips_at_once: int = 1,
+    ) -> None:
+        self._ledger, self._objects, self._settings = ledger, objects, settings
+        self._scratch, self._engines, self._upscalers = scratch, engines, upscalers
+        self._stopping = stopping
+        self._rendering = threading.Semaphore(clips_at_once)
+        self._guard = threading.Lock()
+        self._preparing: dict[str, threading.Lock] = {}
+        self._running = 0
+        self._readers: queue.SimpleQueue[FaceReader] = queue.SimpleQueue()
+
+    @property
+    def running(self) -> int:
+        """Renders that have not been given back yet."""
+        return self._running
+
+    @property
+    def keep_seconds(self) -> float:
+        """How long a finished job's files stay."""
+        return self._settings.result_days * 86_400
+
+    # -- prepare ---------------------------------------------------------------------------
+
+    def prepare(self, job_id: str) -> None:
+        """Decode the picture and choose its framing, ahead of the GPU.
+
+        A picture that cannot be used fails the job here, before anything else is spent on it.
+        """
+        with self._about(job_id, "prepare"), self._once(job_id):
+            job = self._ledger.preparing(job_id)
+            if job is None:
+                return
+            try:
+                self._prepare(job)
+            except (StorageError, OutputError):
+                raise
+            except VivantError as error:
+                self._fail(job_id, error)
+
+    def _prepare(self, job: Job) -> Portrait:
+        started = time.perf_counter()
+        request = request_from_json(job.request)
+        with self._folder() as folder, self._reader() as reader:
+            source = folder / SOURCE
+            self._objects.get_file(key(job.id, SOURCE), source)
+            portrait = load_portrait(
+                source.read_bytes(),
+                width=request.width,
+                height=request.height,
+                limits=image_limits(self._settings),
+                reader=reader,
+            )
+            portrait = replace(
+                portrait, source=replace(portrait.source, name=job.picture.get("name", ""))
+            )
+            reference = folder / REFERENCE
+            write_jpeg(reference, crop_pixels(portrait, request.width, request.height))
+            self._objects.put_file(key(job.id, REFERENCE), reference)
+            decoded = folder / PORTRAIT
+            write_portrait(decoded, portrait)
+            self._objects.put_file(key(job.id, PORTRAIT), decoded)
+        self._ledger.prepared(
+            job.id,
+            {"seconds": time.perf_counter() - started, "warnings": list(portrait.warnings)},
+        )
+        return portrait
+
+    def _portrait(self, job_id: str) -> tuple[Portrait, float]:
+        """The prepared picture and the seconds it took; prepared here if nobody has yet."""
+        with self._once(job_id):
+            job = self._ledger.get(job_id)
+            if job.prepared is None:
+                portrait = self._prepare(job)
+                prepared = self._ledger.get(job_id).prepared or {}
+                return portrait, float(prepared.get("seconds", 0.0))
+        with self._folder() as folder:
+            path = folder / PORTRAIT
+            self._objects.get_file(key(job_id, PORTRAIT), path)
+            return read_portrait(path), float(job.prepared["seconds"])
+
+    @contextmanager
+    def _once(self, job_id: str) -> Iterator[None]:
+        """One thread at a time prepares a job; the second one finds it done."""
+        with self._guard:
+            lock = self._preparing.setdefault(job_id, threading.Lock())
+        with lock:
+            yield
+        with self._guard:
+            self._preparing.pop(job_id, None)
+
+    def warm_up(self, engine: str) -> None:
+        """Load what every job needs, so that the first one does not wait for it."""
+        with self._reader() as reader:
+            reader.detect(np.zeros((160, 160, 3), np.uint8))
+        self._engines(engine)
+
+    @contextmanager
+    def _reader(self) -> Iterator[FaceReader]:
+        """One that nobody else uses meanwhile; making one takes half a second."""
+        try:
+            reader = self._readers.get_nowait()
+        except queue.Empty:
+            reader = FaceReader()
+        try:
+            yield reader
+        finally:
+            self._readers.put(reader)
+
+    # -- render ----------------------------------------------------------------------------
+
+    def make(self, job_id: str) -> bool:
+        """Generate, encode, verify and store; whether there is something to publish."""
+        with self._about(job_id, "render"), self._rendering:
+            if self._stopping.is_set():
+                self._park()
+            lease = self._ledger.begin(job_id)
+            if lease is None:
+                return False
+            self._running += 1
+            try:
+                return self._render(lease)
+            except ShuttingDownError:
+                self._ledger.database.patiently(lambda: self._ledger.give_back(lease), seconds=5)
+                log.info("given back: the worker stops")
+                self._running -= 1
+                self._park()
+                raise
+            except Cancelled:
+                log.info("stopped: cancelled, deleted or taken over")
+                return False
+            except OutputError:
+                # The disk may have room again in a moment; this start was not the job's fault.
+                self._ledger.give_back(lease)
+                raise
+            except VivantError as error:
+                self._fail(job_id, error)
+                return False
+            finally:
+                self._running -= 1
+
+    def _render(self, lease: Lease) -> bool:
+        job, settings = lease.job, self._settings
+        request = request_from_json(job.request)
+        recipe = str(request.options.get("recipe", ""))
+        measured = self._ledger.measured(request.engine)
+        expected = estimates.estimate(
+            measured,
+            num_frames=request.num_frames,
+            pixels=request.width * request.height,
+            recipe=recipe,
+        ).seconds
+        usual = WEIGHTS.get(request.engine, OTHERS)
+        device = ""
+
+        def cost(seconds: float) -> dict[str, Any] | None:
+            return price(settings, device, seconds, job.request.get("currency"))
+
+        reporter = Reporter(
+            self._ledger,
+            lease,
+            Meter(estimates.weights(measured, recipe, usual)),
+            cost=lambda seconds: cost(seconds) if device else None,
+            expected=expected,
+            stopping=self._stopping,
+        )
+        times = Times()
+        with reporter as observe, self._folder() as folder, self._reader() as reader:
+            portrait, image_seconds = self._portrait(job.id)
+            # prepared ahead of this run, or within it
+            ahead = 0.0 if job.prepared is None else image_seconds
+            times.add("image", image_seconds)
+            observe(Progress("image", 1, 1, "item"))
+            with times.measure("load"):
+                engine = self._engines(request.engine)
+            device = settings.device or engine.info.device
+            upscaler = self._upscalers(request.upscaler)
+
+            def charge() -> Any:
+                return bill(
+                    device,
+                    ahead + observe.elapsed,
+                    currency=job.request.get("currency") or settings.currency,
+                    rates=settings.rates,
+                    exchange=settings.exchange,
+                )
+
+            made = render(
+                portrait,
+                request,
+                folder,
+                engine,
+                upscaler,
+                reader,
+                observe,
+                times,
+                lambda: performance(ahead + observe.elapsed, charge(), settings),
+            )
+            seconds = ahead + observe.elapsed
+            report = describe(
+                request, portrait, made, engine, times, seconds, charge(), settings,
+                Target(folder / CLIP),
+            )  # fmt: skip
+            body = report_json(report)
+            (folder / COMPANIONS["report"]).write_text(to_json(body), "utf-8")
+            observe(Progress("store", 0, len(FILES), "item"))
+            if not self._ledger.alive(lease):
+                raise Cancelled
+            sizes = {}
+            for number, (name, file) in enumerate(FILES.items(), 1):
+                self._store(key(job.id, name), folder / file)
+                sizes[name] = (folder / file).stat().st_size
+                observe(Progress("store", number, len(FILES), "item"))
+            result = {
+                "verdict": body["verdict"],
+                "device": device,
+                "seconds": seconds,
+                "cost": None if (final := cost(seconds)) is None else {**final, "final": True},
+                "durations": {stage["stage"]: stage["seconds"] for stage in body["stages"]},
+                "labels": busy(times.seconds, observe.labels()),
+                "peak_memory_mb": body["peak_memory_mb"],
+                "warnings": body["warnings"],
+                "sizes": sizes,
+                "stages": observe.stages(),
+            }
+            return self._ledger.database.patiently(lambda: self._ledger.rendered(lease, result))
+
+    def _store(self, name: str, path: Path) -> None:
+        pause = 0.5
+        for attempt in range(1, STORE_ATTEMPTS + 1):
+            try:
+                self._objects.put_file(name, path)
+            except StorageError as error:
+                if attempt == STORE_ATTEMPTS:
+                    raise
+                log.warning("stored not yet: %s", error.message)
+                if self._stopping.wait(pause):
+                    raise ShuttingDownError from error
+                pause *= 2
+            else:
+                return
+
+    # -- publish ---------------------------------------------------------------------------
+
+    def publish(self, job_id: str) -> None:
+        """See that everything is there, and finish the job."""
+        with self._about(job_id, "publish"):
+            job = self._ledger.get(job_id)
+            if not job.active or job.result is None:
+                return
+            for name, size in job.result["sizes"].items():
+                stored = self._objects.head(key(job_id, name))
+                if stored is None or stored.size != size:
+                    found = "missing" if stored is None else f"{stored.size} of {size} bytes"
+                    raise StorageError(f"{name} is {found} in the object store")
+            self._objects.delete(key(job_id, PORTRAIT))
+            done = self._ledger.complete(
+                job_id,
+                keep_seconds=self.keep_seconds,
+                result=job.result,
+            )
+            if done:
+                log.info("completed", extra={"seconds": round(job.result["seconds"], 2)})
+
+    # -- all -------------------------------------------------------------------------------
+
+    def give_up(self, job_id: str, error: BaseException) -> None:
+        """The last word about a job whose stage failed for good."""
+        self._fail(job_id, error)
+
+    def _fail(self, job_id: str, error: BaseException) -> None:
+        told = explain(error)
+        if told["code"] == "internal":
+            log.error("failed for a reason that nobody foresaw", exc_info=error)
+        else:
+            log.info("failed", extra={"code": told["code"]})
+        self._ledger.database.patiently(
+            lambda: self._ledger.fail(job_id, told, keep_seconds=self.keep_seconds), seconds=600
+        )
+
+    @contextmanager
+    def _about(self, job_id: str, stage: str) -> Iterator[None]:
+        token = log_job_id.set(job_id)
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = round(time.perf_counter() - started, 3)
+            log.info("stage ended", extra={"stage": stage, "seconds": seconds})
+            log_job_id.reset(token)
+
+    @contextmanager
+    def _folder(self) -> Iterator[Path]:
+        """A scratch folder, gone afterwards.
+
+        Raises:
+            OutputError: the disk does not take it.
+        """
+        try:
+            self._scratch.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(dir=self._scratch))
+        except OSError as error:
+            raise OutputError(f"cannot write in {self._scratch}: {error.strerror}") from error
+        try:
+            yield folder
+        except OSError as error:
+            raise OutputError(f"cannot write in {self._scratch}: {error.strerror}") from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _park(self) -> None:
+        """Wait for the end of the process, so that nothing more is recorded about this run."""
+        threading.Event().wait()
+
+
+def price(
+    settings: Settings, device: str, seconds: float, currency: str | None
+) -> dict[str, Any] | None:
+    """Seconds on a device as clients see it; None where there is no rate."""
+    charged = bill(
+        device,
+        seconds,
+        currency=currency or settings.currency,
+        rates=settings.rates,
+        exchange=settings.exchange,
+    )
+    if charged is None:
+        return None
+    return {
+        "currency": charged.currency,
+        "amount": round(charged.amount, 4),
+        "usd": round(charged.usd, 7),
+        "device": charged.device,
+        "final": False,
+    }
+
+
+def busy(seconds: Mapping[str, float], labels: list[str]) -> dict[str, float]:
+    """Busy seconds by label; denoising steps take what generation took, but for the decoding.
+
+    The pipeline measures stages; steps and what follows them share the stage ``generate``. The
+    split (4 : 1) is that of an H200's first measurement, and only moves the bar.
+    """
+    found = {}
+    for name in labels:
+        stage, _, step = name.partition("/")
+        share = 1.0
+        if f"{stage}/step" in labels and stage in labels:
+            share = 0.8 if step else 0.2
+        found[name] = max(0.01, seconds.get(stage, 0.0) * share)
+    return found
+
+
+def explain(error: BaseException) -> dict[str, Any]:
+    """What a client is told: our own sentence, and nothing about what nobody foresaw."""
+    if isinstance(error, VivantError):
+        return {"code": error.error_code, "message": error.message, "param": error.param}
+    if isinstance(error, MemoryError):
+        message = "the worker's memory is not enough: use smaller settings"
+        return {"code": "out_of_memory", "message": message, "param": None}
+    return {
+        "code": "internal",
+        "message": "the worker failed in a way that nobody foresaw; its log tells more",
+        "param": None,
+    }

@@ -1,0 +1,87 @@
+"""The stages as durable workflows of DBOS: their order, their retries and their queues.
+
+A workflow's argument is the job's id. Knows nothing of what a stage does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dbos import DBOS, EnqueueOptions, StepOptions
+from dbos import error as dbos_error
+
+from vivant.errors import DatabaseError, OutputError, StorageError
+from vivant.jobs.admission import (
+    APPLICATION_VERSION,
+    PREPARE_QUEUE,
+    PUBLISH_QUEUE,
+    RENDER_QUEUE,
+    workflow_ids,
+)
+from vivant.jobs.stages import Bench
+
+POLL_SECONDS = 0.1
+"""Between looks into a queue: a job starts within that on an idle machine."""
+
+CPU_AT_ONCE = 2
+"""Prepare and publish stages side by side; one clip's render runs beside them."""
+
+MAX_RECOVERIES = 50
+"""Only a net under :data:`vivant.jobs.ledger.MAX_STARTS`, which counts what matters."""
+
+
+def worth_retrying(error: BaseException) -> bool:
+    """Storage, disk and database come back; bad pictures and failed engines stay."""
+    return isinstance(error, (StorageError, DatabaseError, OutputError, OSError))
+
+
+def step(name: str) -> StepOptions:
+    """Three attempts, 1 and 3 s apart."""
+    return {
+        "name": name,
+        "retries_allowed": True,
+        "max_attempts": 3,
+        "interval_seconds": 1.0,
+        "backoff_rate": 3.0,
+        "should_retry": worth_retrying,
+    }
+
+
+def register(bench: Callable[[], Bench]) -> None:
+    """Tell DBOS the three workflows; ``bench`` is asked when one runs."""
+
+    @DBOS.workflow(name="prepare", max_recovery_attempts=MAX_RECOVERIES)
+    def prepare(job_id: str) -> None:
+        _guarded("prepare", bench().prepare, job_id)
+
+    @DBOS.workflow(name="render", max_recovery_attempts=MAX_RECOVERIES)
+    def render(job_id: str) -> None:
+        if _guarded("render", bench().make, job_id):
+            options: EnqueueOptions = {
+                "workflow_name": "publish",
+                "queue_name": PUBLISH_QUEUE,
+                "workflow_id": workflow_ids(job_id)[2],
+                "priority": 1,  # finished work first
+                "app_version": APPLICATION_VERSION,
+            }
+            DBOS.enqueue_workflow_with_options(options, job_id)
+
+    @DBOS.workflow(name="publish", max_recovery_attempts=MAX_RECOVERIES)
+    def publish(job_id: str) -> None:
+        _guarded("publish", bench().publish, job_id)
+
+    def _guarded(name: str, stage: Callable[[str], Any], job_id: str) -> Any:
+        try:
+            return DBOS.run_step(step(name), stage, job_id)
+        except dbos_error.DBOSMaxStepRetriesExceeded as error:
+            bench().give_up(job_id, error.errors[-1])
+        except Exception as error:  # noqa: BLE001 - a job always ends with a reason
+            bench().give_up(job_id, error)
+        return None
+
+
+def register_queues() -> None:
+    """Tell the database the queues; after ``DBOS.launch``."""
+    for name, at_once in ((PREPARE_QUEUE, CPU_AT_ONCE), (RENDER_QUEUE, 1)):
+        DBOS.register_queue(name, worker_concurrency=at_once, polling_interval_sec=POLL_SECONDS)
