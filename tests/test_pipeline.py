@@ -33,6 +33,7 @@ def test_a_picture_becomes_a_clip_with_its_companions(
     assert names(tmp_path) == [
         "me.contact_sheet.jpg",
         "me.mp4",
+        "me.report.html",
         "me.report.json",
         "me.thumbnail.jpg",
     ]
@@ -150,7 +151,7 @@ def test_an_old_clip_survives_a_failed_replacement(tmp_path: Path, portrait_byte
             portrait_bytes, tmp_path / "me.mp4", force=True, options={"fail_at_frame": 3}, **SMALL
         )
     assert (tmp_path / "me.mp4").read_bytes() == before
-    assert len(names(tmp_path)) == 4
+    assert len(names(tmp_path)) == 5
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ def test_everything_appears_together(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "me.contact_sheet.jpg",
         "me.mp4",
+        "me.report.html",
         "me.report.json",
         "me.thumbnail.jpg",
     ]

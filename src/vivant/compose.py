@@ -70,6 +70,7 @@ def verify(
     clip: Path | str,
     image: Path | str | bytes,
     *,
+    page: Path | str | None = None,
     observe: Observer = ignore_progress,
     settings: Settings | None = None,
 ) -> Verification:
@@ -78,12 +79,14 @@ def verify(
     Args:
         clip: a video file; Vivant's own or anybody's.
         image: the picture it was made from.
+        page: write the answers as one HTML page for people here.
         observe: called after every frame; raise ``Cancelled`` in it to stop.
         settings: limits; the environment's where None.
 
     Raises:
         ClipError: the clip cannot be read.
         ImageError: the picture cannot be read.
+        OutputError: the page cannot be written.
     """
     from vivant.checks import verify_file
     from vivant.image import load_portrait
@@ -100,7 +103,12 @@ def verify(
         height=facts.height,
         limits=image_limits(settings or default_settings()),
     )
-    return verify_file(path, portrait, observe=observe)
+    verification = verify_file(path, portrait, observe=observe)
+    if page is not None:
+        from vivant.checks.report import write_html
+
+        write_html(verification, portrait, path, Path(page))
+    return verification
 
 
 def demo_image() -> bytes:

@@ -23,10 +23,10 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from vivant.checks.checklist import Answer, answers, group_title
 from vivant.cost import money
 from vivant.settings import Settings
 from vivant.types import (
-    Group,
     Observer,
     Progress,
     Request,
@@ -43,15 +43,6 @@ MARKS: dict[Verdict, tuple[str, str]] = {
     "fail": ("FAIL", "bold red"),
     "not_measured": ("not measured", "dim"),
 }
-
-GROUPS: dict[Group, str] = {
-    "fidelity": "Character fidelity",
-    "quality": "Quality",
-    "ai_feel": "AI feel",
-    "delivery": "1080p and YouTube",
-    "performance": "Performance",
-}
-"""The headings of the user's checklist."""
 
 STAGE_LABELS: dict[Stage, str] = {
     "image": "read the picture",
@@ -123,7 +114,7 @@ def heading(console: Console, text: str, rest: str = "") -> None:
 
 def row(console: Console, label: str, value: str) -> None:
     """``  label:   value``."""
-    console.print(Text(f"  {label + ':':<12}", style="dim") + Text(value), soft_wrap=True)
+    console.print(Text(f"  {label + ':':<13}", style="dim") + Text(value), soft_wrap=True)
 
 
 def mark(verdict: Verdict) -> Text:
@@ -173,7 +164,7 @@ def log_result(console: Console, result: Result, settings: Settings) -> None:
         row(console, "Time", f"{seconds.get('upscale', 0.0):.1f}s")
 
     heading(console, f"FINAL VERIFICATION @ {facts.height}p")
-    log_scores(console, report.verification)
+    log_checklist(console, report.verification)
 
     heading(console, "COMPLETE")
     row(console, "Clip", str(result.clip))
@@ -181,7 +172,7 @@ def log_result(console: Console, result: Result, settings: Settings) -> None:
     row(console, "File size", f"{facts.size_bytes / 1e6:.2f} MB")
     row(console, "Duration", f"{facts.seconds:.2f} s")
     row(console, "Pictures", f"{result.contact_sheet.name}, {result.thumbnail.name}")
-    row(console, "Report", result.report_file.name)
+    row(console, "Report", f"{result.page.name}, {result.report_file.name}")
 
     heading(console, "PERFORMANCE")
     for stage, label in (
@@ -228,21 +219,36 @@ def _word(score: Score, value: float) -> str:
     return "OK" if not isinstance(score.limit, float | int) or value <= score.limit else "HIGH"
 
 
-def log_scores(console: Console, verification: Verification) -> None:
-    """Every score under its heading of the checklist: verdict, sentence, value and limit."""
-    for group, title in GROUPS.items():
-        scores = [
-            score
-            for score in verification.scores
-            if score.group == group and not score.name.startswith("frame_difference")
-        ]
-        if not scores:
-            continue
-        console.print(Text(f"  {title}", style="bold"))
+def log_checklist(console: Console, verification: Verification) -> None:
+    """Every question of the checklist, answered: verdict, question, and the sentences behind it.
+
+    A question that passed shows its first sentence; any other shows every sentence.
+    """
+    found = answers(verification)
+    for group in dict.fromkeys(answer.group for answer in found):
+        console.print(Text(f"  {group_title(group)['en']}", style="bold"))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(width=14, justify="right")
         table.add_column(ratio=1, overflow="fold")
-        for score in scores:
-            name = Text(f"  {score.name}", style="dim")
-            table.add_row(mark(score.verdict), Text(score.reason) + name)
+        for answer in found:
+            if answer.group != group or _is_frame_check(answer.scores):
+                continue
+            text = Text(answer.question["en"])
+            for sentence in _sentences(answer):
+                text.append(f"  {sentence}", style="dim")
+            table.add_row(mark(answer.verdict), text)
         console.print(table)
+
+
+def _is_frame_check(scores: tuple[Score, ...]) -> bool:
+    """The user's frame differences have a section of their own."""
+    return bool(scores) and all(score.name.startswith("frame_difference") for score in scores)
+
+
+def _sentences(answer: Answer) -> Iterator[str]:
+    if not answer.scores:
+        yield answer.note.get("en", "")
+    elif answer.verdict == "pass":
+        yield answer.scores[0].reason
+    else:
+        yield from (score.reason for score in answer.scores if score.verdict != "pass")

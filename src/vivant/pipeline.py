@@ -20,6 +20,7 @@ import av
 import psutil
 
 from vivant.checks import Expectation, Inspector, Performance
+from vivant.checks.report import write_html
 from vivant.cost import bill, no_rate
 from vivant.encode import Encoder
 from vivant.errors import EngineError
@@ -150,6 +151,14 @@ def run(
             report = describe(
                 request, portrait, made, engine, times, seconds, charge(), settings, target
             )
+            write_html(
+                made.verification,
+                portrait,
+                folder / "clip.mp4",
+                folder / COMPANIONS["page"],
+                name=target.clip.stem,
+                href=target.clip.name,
+            )
             (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
             publish(folder, target)
     observe(Progress("store", 1, 1, "item"))
@@ -157,6 +166,7 @@ def run(
         clip=target.clip,
         thumbnail=target.companion(COMPANIONS["thumbnail"]),
         contact_sheet=target.companion(COMPANIONS["contact_sheet"]),
+        page=target.companion(COMPANIONS["page"]),
         report_file=target.companion(COMPANIONS["report"]),
         report=report,
     )

@@ -36,6 +36,7 @@ class Target:
 COMPANIONS: Mapping[str, str] = {
     "thumbnail": "thumbnail.jpg",
     "contact_sheet": "contact_sheet.jpg",
+    "page": "report.html",
     "report": "report.json",
 }
 """Role → what stands after the clip's stem."""

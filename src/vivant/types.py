@@ -422,11 +422,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A finished job: where the files are, and the report."""
+    """A finished job: where the files are, and the report; ``page`` is the report for people."""
 
     clip: Path
     thumbnail: Path
     contact_sheet: Path
+    page: Path
     report_file: Path
     report: Report
 

@@ -77,6 +77,7 @@ def write_html(
     path: Path,
     *,
     name: str = "",
+    href: str = "",
 ) -> None:
     """Write the page.
 
@@ -86,12 +87,13 @@ def write_html(
         clip: the file that was verified.
         path: of the page; an existing one is replaced.
         name: shown as the page's title; the clip's file name where empty.
+        href: where a clip too large to embed will be; its place now where empty.
 
     Raises:
         ClipError: the clip cannot be read any more.
         OutputError: the page cannot be written.
     """
-    text = render(verification, portrait, clip, path.parent, name=name)
+    text = render(verification, portrait, clip, path.parent, name=name, href=href)
     try:
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".vivant-", suffix=".html")
         try:
@@ -109,13 +111,22 @@ def write_html(
 
 
 def render(
-    verification: Verification, portrait: Portrait, clip: Path, folder: Path, *, name: str = ""
+    verification: Verification,
+    portrait: Portrait,
+    clip: Path,
+    folder: Path,
+    *,
+    name: str = "",
+    href: str = "",
 ) -> str:
     """The page as text; ``folder`` is where it will stand, for a link to a large clip."""
     facts = verification.facts
     found = answers(verification)
     embedded = facts.size_bytes <= EMBED_LIMIT
-    source = _data_url(clip.read_bytes(), _kind(clip)) if embedded else _link(clip, folder)
+    if embedded:
+        source = _data_url(clip.read_bytes(), _kind(clip))
+    else:
+        source = _quoted(href) if href else _link(clip, folder)
     reference = crop_pixels(portrait, facts.width, facts.height)
     counted = [answer for answer in found if answer.scores]
     return _template().render(
