@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.canonical import cut, plane, stillness, to_chip
-from vivant.checks.metric import CannotMeasure, Spec, judged, unmeasured
+from vivant.checks.metric import CannotMeasure, Spec, judged, mild, unmeasured
 from vivant.checks.sample import Reference, Sample, reduced
 from vivant.types import Face, Image, Score
 
@@ -114,13 +114,18 @@ class Color:
         high = [(index, low) for index, low, _ in rows]
         faded = [(index, top) for index, _, top in rows]
         return (
-            judged(SATURATION, min(high[0][1], _median(high)), series=high, frame=_top(high)),
-            judged(FADED, max(faded[0][1], _median(faded)), series=faded, frame=_bottom(faded)),
+            judged(
+                SATURATION, mild(high, above=True, allowance=0.88), series=high, frame=_top(high)
+            ),
+            judged(
+                FADED, mild(faded, above=False, allowance=1.15), series=faded, frame=_bottom(faded)
+            ),
         )
 
     def _cast(self) -> Score:
         series = [(index, _apart(found, self._wanted)) for index, found in self._seen]
-        return judged(CAST, min(series[0][1], _median(series)), series=series, frame=_top(series))
+        value = mild(series, above=True, allowance=0.5)
+        return judged(CAST, value, series=series, frame=_top(series))
 
     def _drift(self) -> Score:
         if len(self._seen) < 4:
@@ -148,13 +153,17 @@ def _mean(found: Sequence[Colors]) -> Colors:
     )
 
 
-def _median(series: Sequence[tuple[int, float]]) -> float:
-    return float(np.median([value for _, value in series]))
-
-
 def _top(series: Sequence[tuple[int, float]]) -> int:
     return max(series, key=lambda pair: pair[1])[0]
 
 
 def _bottom(series: Sequence[tuple[int, float]]) -> int:
     return min(series, key=lambda pair: pair[1])[0]
+
+
+def _high(series: Sequence[tuple[int, float]]) -> float:
+    return mild(series, above=True, allowance=0.88)
+
+
+def _low(series: Sequence[tuple[int, float]]) -> float:
+    return mild(series, above=False, allowance=1.15)

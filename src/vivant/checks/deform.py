@@ -2,7 +2,8 @@
 
 Flow inside the face is a rigid head's (similarity and, for turns, depth) plus expression plus
 defects. What a rigid head explains is taken out, places that expression moves weigh little, and
-what is left is read over time: a melt grows steadily with one pattern, a wobble swings on,
+what is left is read over time: a melt grows steadily with one pattern or
+stretches the face, a wobble swings on,
 jitter never rests. Unit: percent of the inter-ocular distance. Knows nothing of identity.
 """
 
@@ -36,6 +37,7 @@ from vivant.checks.sample import Luma, Reference, Sample
 from vivant.types import Box, Score
 
 MELT: Final = Spec("face_deformation", "fidelity", "% of eye distance")
+STRETCH: Final = Spec("face_stretch", "fidelity", "%")
 WOBBLE: Final = Spec("face_wobble", "fidelity", "% of eye distance")
 JITTER: Final = Spec("face_jitter", "fidelity", "% of eye distance")
 
@@ -64,6 +66,7 @@ class _Face(NamedTuple):
     inside: npt.NDArray[np.bool_]
     weights: Floats
     similarity: Floats
+    affine: Floats
     rigid: Floats
     smooth_out: Floats
 
@@ -79,12 +82,13 @@ def _face() -> _Face:
         return np.stack([np.concatenate([a[inside], b[inside]]) for a, b in pairs], axis=1)
 
     similarity = columns((one, none), (none, one), (u, v), (-v, u))
-    rigid = np.hstack([similarity, columns((u, -v), (v, u), (z, none), (none, z))])
+    affine = np.hstack([similarity, columns((u, -v), (v, u))])
+    rigid = np.hstack([affine, columns((z, none), (none, z))])
     bends = [(a, none) for a in (u * u, u * v, v * v)] + [(none, a) for a in (u * u, u * v, v * v)]
     smooth = np.hstack([rigid, columns(*bends)])
     root = np.sqrt(np.tile(weights, 2))
     projector = smooth @ np.linalg.pinv(smooth * root[:, None]) * root[None]
-    return _Face(inside, weights, similarity, rigid, projector)
+    return _Face(inside, weights, similarity, affine, rigid, projector)
 
 
 def _cells(field: Field) -> Floats:
@@ -124,6 +128,15 @@ def _motion(coefficients: Floats) -> Matrix:
     return np.column_stack([linear, eyes + np.asarray([x, y]) - linear @ eyes])
 
 
+def _growth(time: Floats, rows: Floats) -> tuple[Floats, float]:
+    """How far each row has gone along the trend of all, and how steadily (0 … 1)."""
+    trend = (time[:, None] * rows).sum(axis=0) / (time**2).sum()
+    grown: Floats = rows @ trend / max(float(np.linalg.norm(trend)), 1e-9)
+    if grown.std() < 1e-6:
+        return grown, 0.0
+    return grown, max(0.0, float(np.corrcoef(time, grown)[0, 1]))
+
+
 def _length(rows: Floats) -> Floats:
     """``[T]`` root mean square over the cells, still places weighing most."""
     share = np.tile(_face().weights, 2)
@@ -133,17 +146,19 @@ def _length(rows: Floats) -> Floats:
 
 
 class Deformation:
-    """Melting, wobble and jitter from one flow per frame inside the face."""
+    """Melting, stretching, wobble and jitter from one flow per frame inside the face."""
 
-    specs = (MELT, WOBBLE, JITTER)
+    specs = (MELT, STRETCH, WOBBLE, JITTER)
 
     def __init__(self, fps: float) -> None:
         self._step = Flow("fast")
         self._reach = Flow("medium")
         self._first: Luma | None = None
+        self._start = 0
         self._previous: Luma | None = None
         self._matrix: Matrix | None = None
         self._residuals: list[tuple[int, npt.NDArray[np.float32], Matrix]] = []
+        self._stretches: list[Floats] = []
         self._calm: list[float] = []
         self._wobble = Oscillation(fps, low=LOW_HERTZ, high=HIGH_HERTZ, weights=_face().weights)
 
@@ -187,37 +202,51 @@ class Deformation:
         _, residual = _explain(flow, _face().rigid, 3)
         percent = residual / LAYOUT.interocular * 100
         self._matrix = matrix
+        stretch, _ = _explain(flow, _face().affine, 3)
+        self._stretches.append(stretch[4:6] / LAYOUT.interocular * 100)
         self._residuals.append((sample.index, percent.astype(np.float32), matrix))
 
     def finish(self, _: Reference) -> Sequence[Score]:
-        """Three scores."""
+        """Four scores."""
         if self._first is None:
             raise CannotMeasure("no_face_in_clip")
-        return self._melt(), self._wobbling(), self._jitter()
+        return self._melt(), self._stretch(), self._wobbling(), self._jitter()
 
     def _melt(self) -> Score:
         if len(self._residuals) < FEWEST:
             return unmeasured(MELT, CannotMeasure("too_few_faces"))
-        frames = np.asarray([index for index, _, _ in self._residuals], np.float64)
+        time = self._time()
         fields = np.stack([field for _, field, _ in self._residuals]).astype(np.float64)
-        time = (frames - self._start) / (frames[-1] - self._start)
-        trend = (time[:, None] * fields).sum(axis=0) / (time**2).sum()
         share = np.tile(_face().weights, 2)
-        share = share / (share.sum() / 2)
-        size = float(np.sqrt((trend**2 * share).sum()))
-        grown = (fields * trend * share).sum(axis=1) / max(size, 1e-9)
-        steady = float(np.corrcoef(time, grown)[0, 1]) if grown.std() > 1e-6 else 0.0
-        value = max(0.0, float(grown[time > LATE].min())) * max(0.0, steady)
+        grown, steady = _growth(time, fields * np.sqrt(share / (share.sum() / 2)))
+        value = max(0.0, float(grown[time > LATE].min())) * steady
         index, field, matrix = self._residuals[-1]
-        series = [(0, 0.0), *zip(frames.astype(int).tolist(), grown.tolist(), strict=True)]
         return judged(
             MELT,
             value,
-            series=series,
+            series=self._series(grown),
             frame=index,
             region=_where(np.hypot(*np.split(field.astype(np.float64), 2)), matrix),
             facts={"steady": steady},
         )
+
+    def _stretch(self) -> Score:
+        if len(self._stretches) < FEWEST:
+            return unmeasured(STRETCH, CannotMeasure("too_few_faces"))
+        time = self._time()
+        grown, steady = _growth(time, np.stack(self._stretches))
+        value = max(0.0, float(grown[time > LATE].min())) * steady
+        return judged(STRETCH, value, series=self._series(grown), frame=self._residuals[-1][0])
+
+    def _time(self) -> Floats:
+        """0 at the first face, 1 at the last, for every grid frame after the first."""
+        frames = np.asarray([index for index, _, _ in self._residuals], np.float64)
+        share: Floats = (frames - self._start) / (frames[-1] - self._start)
+        return share
+
+    def _series(self, grown: Floats) -> list[tuple[int, float]]:
+        frames = [index for index, _, _ in self._residuals]
+        return [(self._start, 0.0), *zip(frames, grown.tolist(), strict=True)]
 
     def _wobbling(self) -> Score:
         swing = self._wobble.finish()

@@ -15,7 +15,7 @@ from vivant.checks.color import Color
 from vivant.checks.deform import Deformation
 from vivant.checks.delivery import Expectation, delivery
 from vivant.checks.identity import FacePresence, Identity
-from vivant.checks.metric import CannotMeasure, Metric, unmeasured
+from vivant.checks.metric import CannotMeasure, Metric, Spec, unmeasured
 from vivant.checks.motion import FrameDifference
 from vivant.checks.performance import Performance, performance_scores
 from vivant.checks.sample import Reference, Sample
@@ -49,6 +49,10 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         Seams(reference),
         Color(reference),
     )
+
+
+WILD: Final = 100.0
+"""Percent of the frame's height per second; four in five calibration clips stay below 40."""
 
 
 class Inspector:
@@ -150,6 +154,7 @@ class Inspector:
         scores: list[Score] = []
         for number, metric in enumerate(self._metrics):
             scores.extend(self._finish(number, metric))
+        scores = [_calm(score, scores) for score in scores]
         scores.extend(delivery(facts, expected))
         scores.extend(performance_scores(performance))
         return Verification(scores=tuple(scores), facts=facts, warnings=self._warnings())
@@ -178,6 +183,17 @@ class Inspector:
                 )
             )
         return tuple(found)
+
+
+def _calm(score: Score, scores: Sequence[Score]) -> Score:
+    """Swaying cannot be told from wild movement: say so instead of failing the clip."""
+    speed = next((s for s in scores if s.name == "motion_speed"), None)
+    wild = speed is not None and isinstance(speed.value, float) and speed.value > WILD
+    if not wild or score.name not in ("global_jelly", "face_wobble", "face_jitter"):
+        return score
+    return unmeasured(
+        Spec(score.name, score.group, score.unit), CannotMeasure("too_wild", speed=WILD)
+    )
 
 
 def _reference(

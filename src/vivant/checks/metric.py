@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import numpy as np
+
 from vivant.checks.limits import limits
 from vivant.checks.sample import Reference, Sample
 from vivant.checks.words import reason
@@ -127,6 +129,26 @@ def score(
         series=thinned(series),
         facts=known,
     )
+
+
+def mild(series: Sequence[tuple[int, float]], *, above: bool, allowance: float) -> float:
+    """One value for a clip from its values against the picture.
+
+    The first frame of an animated picture shows nearly the picture itself: it may hardly differ.
+    Later frames show other poses: their median may differ more, by ``allowance``. The milder of
+    first frame and median counts, unless the median is beyond even its allowance.
+
+    Args:
+        series: ratios to the picture, 1 where nothing changed, or differences, 0 where so.
+        above: larger is worse.
+        allowance: factor towards harmless that is granted to the median; below 1 for values
+            where larger is worse, else above 1.
+    """
+    values = [value for _, value in series]
+    middle = float(np.median(values))
+    if above:
+        return max(min(values[0], middle), middle * allowance)
+    return min(max(values[0], middle), middle * allowance)
 
 
 def unmeasured(spec: Spec, why: CannotMeasure) -> Score:
