@@ -1,4 +1,4 @@
-"""The page at ``/``, its files, and a plain list of the routes at ``/docs``."""
+"""The page at ``/``, its files, the page as one file, and a plain list of the routes at ``/docs``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from vivant.api.errors import HttpError
-from vivant.web import PAGE_POLICY, asset
+from vivant.web import PAGE_POLICY, asset, single_file
 
 router = APIRouter(include_in_schema=False)
 
@@ -29,6 +29,15 @@ async def index(request: Request) -> Response:
 async def assets(request: Request, path: str) -> Response:
     """Its modules, styles and pictures."""
     return file(request, f"assets/{path}")
+
+
+@router.get("/vivant.html")
+async def single(request: Request) -> Response:
+    """The page as one file, to keep and to open from a disk, with this server's address in it."""
+    return HTMLResponse(
+        single_file(str(request.base_url).rstrip("/")),
+        headers={"Content-Disposition": 'attachment; filename="vivant.html"'},
+    )
 
 
 def file(request: Request, path: str) -> Response:

@@ -3,6 +3,7 @@ import { h, style, svg } from "./dom.js";
 import { t } from "./i18n.js";
 import { duration, money, number } from "./format.js";
 import { recallJson, remember } from "./memory.js";
+import { note } from "./notes.js";
 
 const MOVES = ["auto", "push_in", "drift", "orbit"];
 const SHAPES = { "16:9": 16 / 9, "9:16": 9 / 16, "1:1": 1 };
@@ -119,7 +120,7 @@ export function createForm(form, { onChange, onSubmit }) {
             h("strong", { text: t(model.moves === "camera" ? "engine_camera" : "engine_person", { id: model.id }) }),
             model.available
               ? h("span", { class: "hint", text: t(model.moves === "camera" ? "engine_camera_hint" : "engine_person_hint") })
-              : h("span", { class: "hint why-not" }, t("engine_away"), " ", h("span", { lang: "en", text: model.reason })),
+              : h("span", { class: "hint why-not" }, h("span", note(model.reason))),
           ),
         ),
       ),
@@ -286,6 +287,7 @@ export function createForm(form, { onChange, onSubmit }) {
       render();
     },
     config: () => config,
+    models: () => models,
     aspect: () => {
       const [width, height] = config.aspects[chosen().aspect];
       return width / height;

@@ -583,6 +583,20 @@ async function route() {
 
 window.addEventListener("hashchange", route);
 
+// A worker may come up after the page: until an engine can be used, the engines are asked for again.
+setInterval(async () => {
+  if (!online || document.hidden || form.models().some((model) => model.available)) return;
+  try {
+    const models = await api.models();
+    if (models.some((model) => model.available)) {
+      form.learn(form.config(), models);
+      estimate();
+    }
+  } catch {
+    // the connection has its own watch
+  }
+}, 2000);
+
 // Other jobs that run are asked after together, so that no browser limit on open lines is met.
 setInterval(async () => {
   run.tick();
