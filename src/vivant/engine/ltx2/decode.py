@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from vivant.engine.ltx2.conditioning import statistics
-from vivant.engine.ltx2.vae_kernels import fill
+from vivant.engine.ltx2.vae_kernels import add, fill
 from vivant.types import Frames
 
 
@@ -33,21 +33,32 @@ class _Conv:
         self.reflect = self.conv.padding_mode == "reflect"
         self.tail: Tensor | None = None
 
-    def __call__(self, x: Tensor | None, *, last: bool, norm: bool = False) -> Tensor | None:
+    def __call__(
+        self,
+        x: Tensor | None,
+        *,
+        last: bool,
+        norm: bool = False,
+        before: Tensor | None = None,
+        bias: bool = True,
+    ) -> Tensor | None:
         """Feed ``[1, C, T, H, W]`` or nothing; what can be said of the frames so far, or None.
 
-        With ``norm`` the input is normalised over channels and passed through SiLU first.
+        With ``norm`` the input is normalised over channels and passed through SiLU first, after
+        ``before``, the bias of the convolution it comes from, was added. Without ``bias`` this
+        convolution leaves its own to whoever comes next: cuDNN adds it in a pass of its own.
         """
         if x is None and self.tail is None:
             return None
-        joined = self._join(x, last=last, norm=norm)
+        joined = self._join(x, last=last, norm=norm, bias=before)
         self.tail = None if last else joined[:, :, -2:].clone(memory_format=torch.preserve_format)
         if joined.shape[2] < 3:
             return None
         padding = (0, 0, 0) if self.reflect else self.conv.padding
-        return nn.functional.conv3d(joined, self.conv.weight, self.conv.bias, padding=padding)
+        own = self.conv.bias if bias else None
+        return nn.functional.conv3d(joined, self.conv.weight, own, padding=padding)
 
-    def _join(self, x: Tensor | None, *, last: bool, norm: bool) -> Tensor:
+    def _join(self, x: Tensor | None, *, last: bool, norm: bool, bias: Tensor | None) -> Tensor:
         """Frames before, the frames of ``x`` activated and padded, and the last one again."""
         like = x if self.tail is None else self.tail
         assert like is not None  # noqa: S101 - checked by the caller
@@ -64,7 +75,7 @@ class _Conv:
         )
         if x is not None:
             # one pass over memory: norm, activation and both paddings land in place
-            fill(joined[:, :, before : before + new], x, norm=norm, pad=self.reflect)
+            fill(joined[:, :, before : before + new], x, norm=norm, pad=self.reflect, bias=bias)
         if self.tail is None:
             joined[:, :, :before] = joined[:, :, before : before + 1]
         else:
@@ -102,17 +113,18 @@ class _Resnet:
     def __init__(self, source: Any, *, causal: bool) -> None:
         self.conv1 = _Conv(source.conv1, causal=causal)
         self.conv2 = _Conv(source.conv2, causal=causal)
+        self.bias: Tensor = source.conv2.conv.bias
         self.queue = _Queue()
 
     def __call__(self, x: Tensor | None, *, last: bool) -> Tensor | None:
         self.queue.put(x)
-        hidden = self.conv1(x, last=last, norm=True)
-        hidden = self.conv2(hidden, last=last, norm=True)
+        hidden = self.conv1(x, last=last, norm=True, bias=False)
+        hidden = self.conv2(hidden, last=last, norm=True, before=self.conv1.conv.bias, bias=False)
         if hidden is None:
             return None
         start = 0
         for part in self.queue.take(hidden.shape[2]):
-            hidden[:, :, start : start + part.shape[2]] += part
+            add(hidden[:, :, start : start + part.shape[2]], part, self.bias)
             start += part.shape[2]
         return hidden
 

@@ -54,22 +54,24 @@ class Float8Linear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``[..., in]`` → ``[..., out]`` in ``x``'s dtype."""
         rows = x.reshape(-1, self.in_features)
-        quantized, scale = quantize_rows(rows)
-        if x.is_cuda:
-            out = torch._scaled_mm(
-                quantized,
-                self.weight.t(),
-                scale_a=scale,
-                scale_b=self.weight_scale.t(),
-                bias=self.bias,
-                out_dtype=x.dtype,
-                use_fast_accum=True,
-            )
-        else:
-            out = nn.functional.linear(
-                (quantized.float() * scale).to(x.dtype), self.dequantized(x.dtype), self.bias
-            )
+        out = self.multiply(quantize_rows(rows), x.dtype)
         return out.reshape(*x.shape[:-1], self.out_features)
+
+    def multiply(self, rounded: tuple[Tensor, Tensor], dtype: torch.dtype) -> Tensor:
+        """Rows already rounded, ``[rows, in]`` with scales ``[rows, 1]`` → ``[rows, out]``."""
+        quantized, scale = rounded
+        if not quantized.is_cuda:
+            wide = (quantized.float() * scale).to(dtype)
+            return nn.functional.linear(wide, self.dequantized(dtype), self.bias)
+        return torch._scaled_mm(
+            quantized,
+            self.weight.t(),
+            scale_a=scale,
+            scale_b=self.weight_scale.t(),
+            bias=self.bias,
+            out_dtype=dtype,
+            use_fast_accum=True,
+        )
 
 
 def quantize_linears(module: nn.Module) -> int:

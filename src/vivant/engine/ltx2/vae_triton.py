@@ -11,12 +11,14 @@ import triton.language as tl
 def activate_kernel(
     source,
     target,
+    bias,
     pixels,
     rows,
     columns,
     CHANNELS: tl.constexpr,  # noqa: N803 - Triton's compile-time constants
     EDGE: tl.constexpr,  # noqa: N803
     NORM: tl.constexpr,  # noqa: N803
+    BIAS: tl.constexpr,  # noqa: N803
     BLOCK: tl.constexpr,  # noqa: N803
     EPS: tl.constexpr,  # noqa: N803
 ):
@@ -38,9 +40,29 @@ def activate_kernel(
     x = tl.load(source + where, mask=inside[:, None], other=0.0)
     if NORM:
         wide_x = x.to(tl.float32)
+        if BIAS:
+            wide_x += tl.load(bias + channel).to(tl.float32)[None, :]
         mean = tl.sum(wide_x * wide_x, axis=1) / CHANNELS
         wide_x = wide_x * tl.rsqrt(mean + EPS)[:, None]
         wide_x = wide_x * tl.sigmoid(wide_x)
         x = wide_x.to(x.dtype)
     goal = pixel.to(tl.int64)[:, None] * CHANNELS + channel[None, :]
     tl.store(target + goal, x, mask=inside[:, None])
+
+
+@triton.jit
+def add_kernel(
+    target,
+    part,
+    bias,
+    elements,
+    CHANNELS: tl.constexpr,  # noqa: N803
+    BLOCK: tl.constexpr,  # noqa: N803
+):
+    """``target += part + bias``; memory is ``[…, C]``."""
+    where = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = where < elements
+    value = tl.load(target + where, mask=inside, other=0.0).to(tl.float32)
+    value += tl.load(part + where, mask=inside, other=0.0).to(tl.float32)
+    value += tl.load(bias + where % CHANNELS).to(tl.float32)
+    tl.store(target + where, value.to(target.dtype.element_ty), mask=inside)

@@ -1,0 +1,60 @@
+"""Run by a test with TRITON_INTERPRET=1: the fused block against the plain one, on the CPU.
+
+Prints, as JSON, the relative difference of video and audio for each case.
+"""
+
+from __future__ import annotations
+
+import json
+
+import torch
+from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
+
+from vivant.engine.ltx2 import block_kernels, fp8, tiny
+from vivant.engine.ltx2.conditioning import clip_coords
+from vivant.engine.ltx2.transformer import Denoiser
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER, quantize=True)
+    # Triton's interpreter rounds e4m3 wrongly (1 % of values): leave activations unrounded in
+    # both paths, which compares everything else; the rounding itself is the GPU's
+    fp8.FLOAT8 = block_kernels.FLOAT8 = torch.float32
+    batch, frames, rows, columns = 2, 2, 2, 3
+    tokens = frames * rows * columns
+    latents, audio = torch.randn(batch, tokens, 4), torch.randn(batch, 5, 4)
+    text = (torch.randn(batch, 8, 16), torch.randn(batch, 8, 16))
+    negative = (torch.randn(batch, 8, 16), torch.randn(batch, 8, 16))
+    coords = clip_coords(model.rope, frames, rows, columns, 24.0)
+    audio_coords = model.audio_rope.prepare_audio_coords(1, 5, torch.device("cpu"))
+    found = {}
+    for kinds in (1, 2, 3):
+        mask = torch.zeros(tokens)
+        mask[:2], mask[-2:] = float(kinds > 1), 0.5 * (kinds > 2)
+        strengths, kind = torch.unique(mask, return_inverse=True)
+        for guided in (False, True):
+            nag = torch.tensor([5.0, 2.5, 0.25]) if guided else None
+            outs = []
+            for fused in (False, True):
+                denoiser = Denoiser(model, fused=fused)
+                with torch.no_grad():
+                    outs.append(
+                        denoiser(
+                            latents,
+                            audio,
+                            denoiser.text_context(text, negative if guided else None),
+                            denoiser.modulations((0.9,), strengths, kind, batch)[0],
+                            denoiser.rotaries(coords, audio_coords),
+                            nag,
+                        )
+                    )
+            found[f"{kinds} kinds{', nag' if guided else ''}"] = [
+                float((a - b).norm() / a.norm()) for a, b in zip(*outs, strict=True)
+            ]
+    print(json.dumps(found))  # noqa: T201 - its output is what it is for
+
+
+if __name__ == "__main__":
+    main()
