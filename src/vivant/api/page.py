@@ -1,4 +1,4 @@
-"""The page at ``/``, its files, the page as one file, and a plain list of the routes at ``/docs``."""
+"""The page at ``/`` with its files, the same as one file, and a list of routes at ``/docs``."""
 
 from __future__ import annotations
 

@@ -76,7 +76,8 @@ def _link(name: str, done: dict[str, str], above: tuple[str, ...]) -> None:
     exported = _EXPORT.findall(body)
     body = _EXPORT.sub("", body)
     for mark in ("</script", "import ", "export ", "import("):
-        if re.search(rf"^{re.escape(mark)}" if mark.endswith(" ") else re.escape(mark), body, re.M):
+        pattern = ("^" if mark.endswith(" ") else "") + re.escape(mark)
+        if re.search(pattern, body, re.MULTILINE):
             raise ValueError(f"{name}.js has {mark!r} where one file cannot")
     done[name] = (
         f"const {_scope(name)} = (() => {{\n{body}\nreturn {{ {', '.join(exported)} }};\n}})();"

@@ -228,7 +228,13 @@ function leave() {
 function stillPicture(job) {
   const kept = sources.get(job.id);
   if (kept?.crop && kept.picture.drawable) return croppedPicture(kept.picture, kept.crop, t("your_picture"));
-  const img = h("img", { class: "whole", src: api.link(job, "reference"), crossorigin: "anonymous", alt: t("your_picture") });
+  const framed = job.variants?.includes("reference");
+  if (!framed && kept?.picture.drawable) {
+    const { picture: own } = kept;
+    return croppedPicture(own, centredCrop(own.width, own.height, job.width / job.height), t("your_picture"));
+  }
+  if (!framed && !job.variants?.includes("source")) return "";
+  const img = h("img", { class: framed ? "whole" : "cover", src: api.link(job, framed ? "reference" : "source"), crossorigin: "anonymous", alt: t("your_picture") });
   img.addEventListener("error", () => img.remove(), { once: true });
   return img;
 }
