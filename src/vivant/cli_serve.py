@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,9 +30,7 @@ def serve(
     from vivant.api.server import run
     from vivant.settings import read_settings
 
-    if data is not None:
-        os.environ["VIVANT_DATA_DIR"] = str(data.expanduser().absolute())
-    run(read_settings(), host=host, port=port, workers=workers)
+    run(read_settings(**_places(data)), host=host, port=port, workers=workers)
 
 
 def worker(
@@ -49,48 +46,52 @@ def worker(
     from vivant.settings import read_settings
     from vivant.upscale import load_upscaler
 
-    if data is not None:
-        os.environ["VIVANT_DATA_DIR"] = str(data.expanduser().absolute())
-    settings = read_settings()
+    settings = read_settings(**_places(data))
     logs.configure(settings.log_format)
     Worker(settings, load_engine=load_engine, load_upscaler=load_upscaler).run(
         parent=sys.stdin if embedded else None
     )
 
 
-def _keyring() -> Any:
+def _places(data: Path | None) -> dict[str, Any]:
+    return {} if data is None else {"data_dir": data.expanduser().absolute()}
+
+
+def _keyring(data: Path | None) -> Any:
     from vivant.jobs.keys import Keyring
     from vivant.jobs.places import open_database
-    from vivant.settings import default_settings
+    from vivant.settings import read_settings
 
-    database = open_database(default_settings())
+    database = open_database(read_settings(**_places(data)))
     database.migrate()
     return Keyring(database)
 
 
 @keys_app.command("add")
-def add_key(name: Annotated[str, typer.Argument(help="Whose it is.")]) -> None:
+def add_key(name: Annotated[str, typer.Argument(help="Whose it is.")], data: Data = None) -> None:
     """Make a key and print it; it is not shown again."""
-    key = _keyring().add(name)
+    key = _keyring(data).add(name)
     sys.stdout.write(f"{key}\n")
     sys.stderr.write("Keep it: it is stored as a hash and cannot be shown again.\n")
 
 
 @keys_app.command("list")
-def list_keys() -> None:
+def list_keys(data: Data = None) -> None:
     """Show whose keys there are."""
     from datetime import UTC, datetime
 
-    for key in _keyring().list():
+    for key in _keyring(data).all():
         made = datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%d")
         state = "revoked" if key.revoked_at else "active"
         sys.stdout.write(f"{key.id}  {state:<8}  {made}  {key.name}\n")
 
 
 @keys_app.command("revoke")
-def revoke_key(key_id: Annotated[str, typer.Argument(help="Its id, from the list.")]) -> None:
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="Its id, from the list.")], data: Data = None
+) -> None:
     """Make a key useless, within seconds."""
-    _keyring().revoke(key_id)
+    _keyring(data).revoke(key_id)
 
 
 def mount(app: typer.Typer) -> None:

@@ -113,10 +113,12 @@ class Objects:
         for first in range(start, end, CHUNK_BYTES):
             with _translated(f"{key} cannot be read"):
                 yield bytes(
-                    obstore.get_range(self._store, key, start=first, end=min(first + CHUNK_BYTES, end))
+                    obstore.get_range(
+                        self._store, key, start=first, end=min(first + CHUNK_BYTES, end)
+                    )
                 )
 
-    def list(self, prefix: str) -> Iterator[Stored]:
+    def walk(self, prefix: str) -> Iterator[Stored]:
         """Every object whose key starts with the folder ``prefix``."""
         with _translated(f"{prefix} cannot be listed"):
             for page in obstore.list(self._store, prefix):
@@ -140,7 +142,7 @@ class Objects:
 
     def delete_folder(self, prefix: str) -> int:
         """Remove everything below ``prefix``; how many objects there were."""
-        keys = [stored.key for stored in self.list(prefix)]
+        keys = [stored.key for stored in self.walk(prefix)]
         self.delete(*keys)
         if isinstance(self._store, LocalStore) and self._store.prefix is not None:
             folder = Path(self._store.prefix) / prefix

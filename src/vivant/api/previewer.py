@@ -59,7 +59,8 @@ class Previewer:
             self._waiting -= 1
         if isinstance(found, VivantError):
             raise found
-        return found
+        answer: dict[str, Any] = found
+        return answer
 
     def close(self) -> None:
         """End the process."""

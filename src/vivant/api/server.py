@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 import sys
 import threading
@@ -11,6 +10,7 @@ import threading
 import uvicorn
 
 from vivant.api.app import create_app
+from vivant.api.events import Broker
 from vivant.api.models import check_options
 from vivant.api.state import build
 from vivant.errors import MachineError, OptionError
@@ -52,7 +52,8 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         )
     listener = listen(host, port)
     supervisors = [
-        Supervisor(database, os.environ, timeout=settings.worker_timeout) for _ in range(workers)
+        Supervisor(database, settings.data_dir, timeout=settings.worker_timeout)
+        for _ in range(workers)
     ]
     state = build(settings, database, loopback=loopback)
     server = Server(
@@ -89,7 +90,7 @@ def warm_up(settings: Settings) -> None:
 class Server(uvicorn.Server):
     """Ends event streams first: their clients would not."""
 
-    broker = None
+    broker: Broker | None = None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""

@@ -80,7 +80,7 @@ async def list_videos(
 ) -> dict[str, Any]:
     """A page of this key's clips, by creation."""
     jobs, more = await asyncio.to_thread(
-        shared.ledger.list, owner, after=after, limit=limit, order=order
+        shared.ledger.page, owner, after=after, limit=limit, order=order
     )
     data = [show.video(job, shared.secret) for job in jobs]
     return {

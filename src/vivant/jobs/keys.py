@@ -66,7 +66,7 @@ class Keyring:
             return self.add(name)
         return key
 
-    def list(self) -> list[ApiKey]:
+    def all(self) -> list[ApiKey]:
         """All keys, oldest first, revoked ones too."""
         query = sa.select(keys).order_by(keys.c.created_at)
         with self._database.read() as connection:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 
@@ -24,6 +24,9 @@ MAX_STARTS = 3
 
 MEASURED = 20
 """Finished clips that estimates look back at."""
+
+
+Row: TypeAlias = Mapping[str, Any] | sa.RowMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Ledger:
             ahead = _ahead(connection, row) if row["status"] == "queued" else None
         return from_row(row, ahead)
 
-    def list(
+    def page(
         self,
         owner: str | None,
         *,
@@ -188,7 +191,7 @@ class Ledger:
         """Write progress; False where this run may not write any more: stop."""
         with self.database.write() as connection:
             row = _locked(connection, lease.job.id)
-            if not _may_write(row, lease):
+            if row is None or not _may_write(row, lease):
                 return False
             changes = {"progress": progress}
             data = {**snapshot, "attempt": lease.attempt}
@@ -350,7 +353,7 @@ def poison(when: str) -> dict[str, Any]:
     }
 
 
-def from_row(row: Mapping[str, Any], queue_position: int | None = None) -> Job:
+def from_row(row: Row, queue_position: int | None = None) -> Job:
     """A table row as a :class:`Job`."""
     known = Job.__dataclass_fields__
     values = {name: row[name] for name in known if name in row and name != "queue_position"}
@@ -358,7 +361,7 @@ def from_row(row: Mapping[str, Any], queue_position: int | None = None) -> Job:
     return Job(**values, queue_position=queue_position)
 
 
-def _ahead(connection: sa.Connection, row: Mapping[str, Any]) -> int:
+def _ahead(connection: sa.Connection, row: Row) -> int:
     here = sa.tuple_(
         sa.literal(row["priority"]), sa.literal(row["created_at"]), sa.literal(row["id"])
     )
@@ -376,7 +379,7 @@ def _locked(connection: sa.Connection, job_id: str) -> dict[str, Any] | None:
     return None if row is None else dict(row)
 
 
-def _may_write(row: Mapping[str, Any] | None, lease: Lease) -> bool:
+def _may_write(row: Row | None, lease: Lease) -> bool:
     return row is not None and row["status"] == "in_progress" and row["token"] == lease.token
 
 

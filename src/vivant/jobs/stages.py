@@ -427,7 +427,7 @@ def price(
     }
 
 
-def busy(seconds: Mapping[str, float], labels: list[str]) -> dict[str, float]:
+def busy(seconds: Mapping[Any, float], labels: list[str]) -> dict[str, float]:
     """Busy seconds by label; denoising steps take what generation took, but for the decoding.
 
     The pipeline measures stages; steps and what follows them share the stage ``generate``. The

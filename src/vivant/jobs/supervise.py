@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -34,14 +34,12 @@ class Supervisor:
 
     Args:
         database: to see its heartbeat.
-        environment: of the process; settings travel in it.
+        data_dir: of the service; other settings travel in the environment.
         timeout: seconds without a heartbeat after which it is killed.
     """
 
-    def __init__(
-        self, database: Database, environment: Mapping[str, str], *, timeout: float
-    ) -> None:
-        self._database, self._environment, self._timeout = database, environment, timeout
+    def __init__(self, database: Database, data_dir: Path, *, timeout: float) -> None:
+        self._database, self._data_dir, self._timeout = database, data_dir, timeout
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="vivant-supervisor", daemon=True)
@@ -79,9 +77,8 @@ class Supervisor:
             # Its own session: Ctrl-C is for the server, which ends it in good order. The pipe
             # closes when the server is gone, however it went.
             with subprocess.Popen(
-                [sys.executable, "-m", "vivant", "worker", "--embedded"],
+                [sys.executable, "-m", "vivant", "worker", "--embedded", "--data", self._data_dir],
                 stdin=subprocess.PIPE,
-                env=dict(self._environment),
                 start_new_session=os.name == "posix",
             ) as process:
                 self._process = process

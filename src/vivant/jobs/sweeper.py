@@ -94,7 +94,7 @@ class Sweeper:
         removed = 0
         for name in unowned:
             newest = max(
-                (stored.modified.timestamp() for stored in self._objects.list(f"jobs/{name}")),
+                (stored.modified.timestamp() for stored in self._objects.walk(f"jobs/{name}")),
                 default=0.0,
             )
             if self.now - newest > self._orphan_seconds:
