@@ -83,9 +83,9 @@ export function createApi(endpoint, key) {
     config: () => json("/v1/config"),
     models: async () => (await json("/v1/models")).data,
     estimate: (query, signal) => json(`/v1/estimate?${new URLSearchParams(query)}`, { signal }),
-    crop(picture, aspect, signal) {
+    crop(picture, shape, signal) {
       const body = new FormData();
-      body.append("aspect", aspect);
+      for (const [name, value] of Object.entries(shape)) body.append(name, value);
       body.append("input_reference", picture, picture.name || "picture");
       return json("/v1/crops", { method: "POST", body, signal });
     },

@@ -1,4 +1,4 @@
-// Elements without innerHTML: text that comes from a server or a file name stays text.
+// Elements, never markup: text that comes from a server or a file name stays text.
 const SVG = "http://www.w3.org/2000/svg";
 
 function fill(element, attributes, children) {

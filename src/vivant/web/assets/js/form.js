@@ -4,6 +4,7 @@ import { t } from "./i18n.js";
 import { duration, money, number } from "./format.js";
 import { recallJson, remember } from "./memory.js";
 import { note } from "./notes.js";
+import { presetRatio, presets } from "./preset.js";
 
 const MOVES = ["auto", "push_in", "drift", "orbit"];
 const SHAPES = { "16:9": 16 / 9, "9:16": 9 / 16, "1:1": 1 };
@@ -196,14 +197,13 @@ export function createForm(form, { onChange, onSubmit }) {
   }
 
   let estimateBox = null;
-  let goButton = null;
 
   function render() {
     const open = form.querySelector("details.more")?.open ?? false;
     const now = chosen();
     const { defaults } = config;
     estimateBox = h("dl", { class: "estimate", id: "estimate" });
-    goButton = h("button", { type: "submit", class: "loud go", id: "go", text: t("make") });
+    const goButton = h("button", { type: "submit", class: "loud go", id: "go", text: t("make") });
     const camera = now.model?.moves === "camera";
     const prompt = text("prompt", "prompt", now.prompt, defaults.prompt, 2);
     const moves = choices("move", t("move"), MOVES.map((value) => ({ value, word: t(`move_${value}`) })));
@@ -289,27 +289,26 @@ export function createForm(form, { onChange, onSubmit }) {
     config: () => config,
     models: () => models,
     aspect: () => {
+      if (presetRatio()) return presetRatio();
       const [width, height] = config.aspects[chosen().aspect];
       return width / height;
     },
+    shape: () => (presets().size ? { size: presets().size } : { aspect: chosen().aspect }),
     fields() {
       const now = chosen();
       const fields = { prompt: now.prompt, negative_prompt: now.negative, seconds: String(now.seconds), aspect: now.aspect, seed: String(now.seed), quality: now.quality };
       if (now.model) fields.model = now.model.id;
       if (now.recipe) fields.recipe = now.recipe;
       if (now.model?.id === "camera" && now.move !== "auto") fields["options[move]"] = now.move;
-      return fields;
+      const wanted = presets();
+      if (wanted.size) delete fields.aspect;
+      if (wanted.num_frames) delete fields.seconds;
+      return { ...fields, ...wanted };
     },
     fail(message) {
       const line = form.querySelector("#form-error");
       line.textContent = message;
       line.hidden = !message;
     },
-    busy(word) {
-      if (!goButton) return;
-      goButton.disabled = Boolean(word);
-      goButton.textContent = word || t("make");
-    },
-    focus: () => form.querySelector("#prompt")?.focus(),
   };
 }

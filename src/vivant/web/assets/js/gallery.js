@@ -27,7 +27,10 @@ function hangPiece(job, open, { link, standard, onDelete }) {
   const done = job.status === "completed";
   const thumb = style(h("span", { class: "thumb" }), { "--aspect": job.width / job.height || 1 });
   if (done && job.variants?.includes("thumbnail")) thumb.append(h("img", { src: link(job, "thumbnail"), crossorigin: "anonymous", alt: "", loading: "lazy" }));
-  else thumb.append(h("span", { class: "state" }, ...stateWords(job)));
+  else {
+    if (!isOver(job) && job.variants?.includes("reference")) thumb.append(h("img", { class: "faint", src: link(job, "reference"), crossorigin: "anonymous", alt: "", loading: "lazy" }));
+    thumb.append(h("span", { class: "state" }, ...stateWords(job)));
+  }
   // The default prompt tells pieces apart no better than a seed does.
   const plain = !job.prompt || job.prompt === standard;
   const title = plain ? `${job.model} · ${t("seed_is", { n: job.seed })}` : job.prompt;

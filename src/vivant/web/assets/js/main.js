@@ -163,7 +163,7 @@ async function findCrop() {
   showCompose();
   if (!online) return;
   try {
-    const answer = await api.crop(picture.file, form.chosen().aspect, mine.signal);
+    const answer = await api.crop(picture.file, form.shape(), mine.signal);
     found = { state: "found", ...answer };
     picture.width ||= answer.picture?.width ?? 0;
     picture.height ||= answer.picture?.height ?? 0;
@@ -534,8 +534,8 @@ function estimate() {
     if (!online) return;
     estimating?.abort();
     estimating = new AbortController();
-    const { model, seconds, aspect, recipe } = form.chosen();
-    const query = { seconds, aspect, ...(model ? { model: model.id } : {}), ...(recipe ? { recipe } : {}) };
+    const { model, seconds, recipe } = form.chosen();
+    const query = { seconds, ...form.shape(), ...(model ? { model: model.id } : {}), ...(recipe ? { recipe } : {}) };
     try {
       form.showEstimate(await api.estimate(query, estimating.signal));
     } catch (error) {

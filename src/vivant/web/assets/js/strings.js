@@ -89,7 +89,6 @@ export const STRINGS = {
   quality_high: ["High", "고품질"],
   more_settings: ["More settings", "자세한 설정"],
   make: ["Bring it to life", "영상 만들기"],
-  sending: ["Sending…", "보내는 중…"],
   about_time: ["Time", "예상 시간"],
   about_cost: ["Cost", "예상 비용"],
   about: ["about {n}", "약 {n}"],
@@ -222,7 +221,6 @@ export const STRINGS = {
   gallery_offline: ["The earlier clips appear once the server answers.", "서버에 연결되면 지난 작품이 나타납니다."],
   gallery_running: ["{n} being made or waiting", "만드는 중이거나 기다리는 영상 {n}개"],
   more: ["Show more", "더 보기"],
-  untitled: ["Untitled", "제목 없음"],
 
   // the connection
   connection: ["Connection", "서버 연결"],

@@ -1,0 +1,118 @@
+"""The page's files without a browser: all there, in both languages, and the same as one file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from base64 import b64encode
+
+import pytest
+
+from vivant.web import PAGE_POLICY, asset, asset_paths, single_file
+from vivant.web.files import MEDIA_TYPES
+from vivant.web.single import link
+
+SCRIPTS = [path for path in asset_paths() if path.endswith(".js")]
+
+INJECTORS = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(")
+
+
+def text(path: str) -> str:
+    found = asset(path)
+    assert found is not None, path
+    return found.body.decode()
+
+
+def table() -> dict[str, tuple[str, str]]:
+    """``strings.js``, read as the JSON that its lists are."""
+    rows = re.findall(r"^  (\w+): (\[.*\]),$", text("assets/js/strings.js"), re.MULTILINE)
+    return {key: tuple(json.loads(pair)) for key, pair in rows}
+
+
+def test_every_file_that_a_file_names_is_there() -> None:
+    for path in asset_paths():
+        if path.endswith((".html", ".css", ".js")):
+            for name in re.findall(r'(?:src|href)="(assets/[^"]+)"', text(path)):
+                assert asset(name) is not None, f"{path} names {name}"
+            for name in re.findall(r'from "\./([^"]+)"', text(path)):
+                assert asset(f"assets/js/{name}") is not None, f"{path} imports {name}"
+
+
+def test_nothing_is_asked_of_anybody_else() -> None:
+    for path in asset_paths():
+        for url in re.findall(r"https?://[^\s\"'`<>)]+", text(path)):
+            assert url.startswith(
+                ("http://www.w3.org/", "http://127.0.0.1:8000", "https://name.example", "https://…")
+            ) or url in ("https://이름.example", "https://"), f"{path}: {url}"
+
+
+@pytest.mark.parametrize("path", ["", "..", "assets/../index.html", "/etc/passwd", "files.py"])
+def test_only_the_pages_own_files_are_found(path: str) -> None:
+    assert asset(path) is None
+
+
+def test_media_types_and_etags() -> None:
+    for path in asset_paths():
+        found = asset(path)
+        assert found is not None
+        assert found.media_type == MEDIA_TYPES["." + path.rsplit(".", 1)[1]]
+        assert found.etag == f'"{hashlib.sha256(found.body).hexdigest()[:32]}"'
+
+
+def test_every_word_is_there_in_both_languages() -> None:
+    rows = table()
+    declared = re.findall(r"^  (\w+): ", text("assets/js/strings.js"), re.MULTILINE)
+    assert sorted(declared) == sorted(rows), "a line that is not key: [English, Korean]"
+    for key, pair in rows.items():
+        assert len(pair) == 2, key
+        english, korean = pair
+        assert english.strip() and korean.strip(), key
+        places = [sorted(re.findall(r"\{\w+\}", words)) for words in pair]
+        assert places[0] == places[1], f"{key}: {places}"
+        assert not re.search("[가-힣]", english) or key == "language_other", key
+
+
+def test_every_word_that_is_used_is_in_the_table_and_none_is_spare() -> None:
+    rows = table()
+    pages = [text(path) for path in (*SCRIPTS, "index.html") if "strings.js" not in path]
+    source = "\n".join(pages)
+    asked = set(re.findall(r'\bt\("(\w+)"', source))
+    asked |= set(re.findall(r'data-t(?:-label)?="(\w+)"', source))
+    assert asked <= set(rows), asked - set(rows)
+    literals = set(re.findall(r'"(\w+)"', source))
+    prefixes = tuple(set(re.findall(r"t\(`(\w+_)\$\{", source)) | {"error_", "unit_"})
+    spare = {key for key in rows if key not in asked | literals and not key.startswith(prefixes)}
+    assert not spare
+
+
+def test_the_page_obeys_a_policy_without_inline_code() -> None:
+    page = text("index.html")
+    assert "unsafe" not in PAGE_POLICY
+    assert not re.search(r"\son\w+=|\sstyle=|<style|<script>", page)
+    for path in SCRIPTS:
+        assert not INJECTORS.search(text(path)), path
+
+
+def test_single_file_needs_no_other_and_allows_only_itself() -> None:
+    page = single_file('http://192.168.0.7:8000/"><script>')
+    assert "assets/" not in page
+    assert "<script>" not in page.split("<style>")[0]
+    assert "&quot;&gt;&lt;script&gt;" in page
+    scripts = re.findall(r"<script(?: type=\"module\")?>(.*?)</script>", page, re.DOTALL)
+    assert len(scripts) == 2
+    for code in [*scripts, *re.findall(r"<style>(.*?)</style>", page, re.DOTALL)]:
+        digest = b64encode(hashlib.sha256(code.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in page
+    assert not re.search(r"^(import|export) ", scripts[1], re.MULTILINE)
+
+
+def test_linking_takes_each_module_once_and_after_what_it_needs() -> None:
+    linked = link("main")
+    for path in SCRIPTS:
+        name = path.rsplit("/", 1)[1].removesuffix(".js")
+        if name != "early":
+            assert linked.count(f"const ${name} = (() => {{") == 1, name
+    assert linked.index("const $dom =") < linked.index("const $frame =")
+    with pytest.raises(ValueError, match="no assets/js/nothing"):
+        link("nothing")
