@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "image": LOW,
     "weights": GROUND,
     "engine": LOW | {"settings", "weights"},
-    "upscale": LOW | {"settings"},
+    "upscale": LOW | {"settings", "weights"},
     "checks": LOW | {"media"},
 }
 """Package → what it may import of ours, besides itself. Others are composition."""

@@ -15,6 +15,7 @@ class LanczosUpscaler:
     """OpenCV's Lanczos over 8×8 pixels; area averaging where the clip has to shrink."""
 
     name = "lanczos"
+    kernel = cv2.INTER_LANCZOS4
 
     def upscale(self, clip: Clip, *, width: int, height: int, observe: Observer) -> Clip:
         """See :class:`vivant.types.Upscaler`."""
@@ -50,7 +51,7 @@ class LanczosUpscaler:
                         to_source,
                         (width, height),
                         dst=target,
-                        flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
+                        flags=self.kernel | cv2.WARP_INVERSE_MAP,
                         borderMode=cv2.BORDER_REFLECT_101,
                     )
             done += len(chunk)
