@@ -32,6 +32,7 @@ def write(
     flags = {"movflags": movflags} if movflags else {}
     with av.open(str(path), "w", options=flags) as container:
         stream = container.add_stream(codec, rate=fps, options=options or {"crf": "16", "bf": "0"})
+        assert isinstance(stream, av.VideoStream)
         height, width = frames.shape[1:3]
         stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
         if tags:
@@ -168,6 +169,7 @@ def test_decoding_is_the_same_as_of_the_encoders_packets(tmp_path: Path) -> None
     path = write(tmp_path / "a.mp4", ramp())
     with av.open(str(path)) as container:
         context = av.CodecContext.create("h264", "r")
+        assert isinstance(context, av.VideoCodecContext)
         context.extradata = container.streams.video[0].codec_context.extradata
         frames = [
             to_rgb(frame)
@@ -221,6 +223,7 @@ def test_audio_only(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=48000)
+        assert isinstance(stream, av.AudioStream)
         frame = av.AudioFrame.from_ndarray(
             np.zeros((1, 4096), np.float32), format="fltp", layout="mono"
         )

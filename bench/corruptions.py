@@ -1,0 +1,601 @@
+"""The defects of generated clips, made on purpose: fixed seeds, a ladder of doses for each.
+
+Knows nothing of the checks. Every function takes frames ``[T, H, W, 3]`` uint8 and gives new
+ones; those that work on a face take its track, one :class:`~vivant.types.Face` a frame.
+Displacements are in inter-ocular distances, so that a dose means the same in any picture.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.media import to_rgb
+from vivant.types import Face, Frames, Image
+
+__all__ = ["LADDERS", "Case", "Material", "cases", "recode"]
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """A clean clip to spoil.
+
+    Attributes:
+        person: who it shows; the split goes by person.
+        name: of the segment.
+        frames: ``[T, H, W, 3]`` uint8.
+        fps: of the clip.
+        track: the face in every frame.
+    """
+
+    person: str
+    name: str
+    frames: Frames
+    fps: float
+    track: Sequence[Face]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One entry of the suite: a defect, how it is made, how strong."""
+
+    defect: str
+    variant: str
+    dose: float
+    apply: Callable[[Material, Material, np.random.Generator], Frames]
+
+    @property
+    def label(self) -> str:
+        """E.g. ``melt/droop@0.3``."""
+        return f"{self.defect}/{self.variant}@{self.dose:g}"
+
+
+# --- geometry -------------------------------------------------------------------------------
+
+
+def _grid(height: int, width: int) -> tuple[Floats, Floats]:
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return x, y
+
+
+def _pose(face: Face) -> tuple[float, float, float, float]:
+    """Middle of the eyes ``(x, y)``, inter-ocular distance, roll in radians."""
+    points = np.asarray(face.landmarks, np.float64)
+    right, left = points[0:2].mean(axis=0), points[2:4].mean(axis=0)
+    middle = (right + left) / 2
+    along = right - left
+    if along[0] < 0:
+        along = -along
+    return (
+        float(middle[0]),
+        float(middle[1]),
+        float(np.hypot(*along)),
+        float(np.arctan2(along[1], along[0])),
+    )
+
+
+def _smooth_track(track: Sequence[Face]) -> npt.NDArray[np.float64]:
+    """Poses ``[T, 4]`` without the landmarks' jitter (a triangular window of nine frames)."""
+    poses = np.asarray([_pose(face) for face in track])
+    kernel = np.asarray([1, 2, 3, 4, 5, 4, 3, 2, 1], np.float64)
+    kernel /= kernel.sum()
+    padded = np.pad(poses, ((4, 4), (0, 0)), mode="edge")
+    return np.stack([np.convolve(padded[:, i], kernel, "valid") for i in range(4)], axis=1)
+
+
+def _window(u: Floats, v: Floats) -> Floats:
+    """1 inside the face, 0 outside, smooth: u and v in inter-ocular distances from the eyes."""
+    radius = np.sqrt((u / 1.35) ** 2 + ((v - 0.55) / 1.75) ** 2)
+    return np.clip((1.15 - radius) / 0.35, 0, 1).astype(np.float32)
+
+
+def _warp(frame: Image, dx: Floats, dy: Floats) -> Image:
+    x, y = _grid(*frame.shape[:2])
+    return cv2.remap(frame, x + dx, y + dy, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT).astype(
+        np.uint8, copy=False
+    )
+
+
+def _smooth_field(rng: np.random.Generator, scale: float) -> Callable[[Floats, Floats], Floats]:
+    """A smooth random function of the face's plane, |value| ≤ 1: a few waves longer than scale."""
+    waves = [
+        (rng.normal(size=2) / scale, rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 1))
+        for _ in range(5)
+    ]
+
+    def field(u: Floats, v: Floats) -> Floats:
+        total = sum(a * np.sin(k[0] * u + k[1] * v + p) for k, p, a in waves)
+        return np.asarray(total, np.float32)
+
+    probe_u, probe_v = np.meshgrid(np.linspace(-1.2, 1.2, 40), np.linspace(-1, 2.2, 40))
+    top = float(np.abs(field(probe_u.astype(np.float32), probe_v.astype(np.float32))).max())
+    return lambda u, v: field(u, v) / np.float32(top)
+
+
+def _deform(
+    material: Material,
+    amount: Callable[[int], float],
+    field: Callable[[Floats, Floats], tuple[Floats, Floats]],
+) -> Frames:
+    """Warp the face of every frame by ``amount(t)`` inter-ocular distances times ``field``."""
+    poses = _smooth_track(material.track)
+    height, width = material.frames.shape[1:3]
+    x, y = _grid(height, width)
+    out = np.empty_like(material.frames)
+    for t, frame in enumerate(material.frames):
+        cx, cy, iod, roll = (np.float32(value) for value in poses[t])
+        c, s = np.cos(roll), np.sin(roll)
+        u = ((x - cx) * c + (y - cy) * s) / iod
+        v = (-(x - cx) * s + (y - cy) * c) / iod
+        du, dv = field(u, v)
+        scale = np.float32(amount(t)) * iod * _window(u, v)
+        out[t] = _warp(frame, scale * (du * c - dv * s), scale * (du * s + dv * c))
+    return out
+
+
+def _melt(variant: str, dose: float) -> Callable[..., Frames]:
+    """Displacement growing from nothing to ``dose`` inter-ocular distances at its largest."""
+
+    def apply(material: Material, _: Material, rng: np.random.Generator) -> Frames:
+        last = len(material.frames) - 1
+        one, two = _smooth_field(rng, 0.45), _smooth_field(rng, 0.45)
+        phase = rng.uniform(0, 2 * np.pi)
+
+        def field(u: Floats, v: Floats) -> tuple[Floats, Floats]:
+            if variant == "droop":  # the lower, the more it hangs
+                fall = np.clip((v + 0.4) / 2.0, 0, 1)
+                return 0.25 * np.sin(2.5 * u + phase) * fall, -fall * (
+                    0.75 + 0.25 * np.cos(2 * u + phase)
+                )
+            if variant == "sine":
+                return np.sin(2.2 * v + phase), np.sin(2.2 * u + phase)
+            return one(u, v), two(u, v)
+
+        return _deform(material, lambda t: dose * t / last, field)
+
+    return apply
+
+
+def _wobble(variant: str, dose: float) -> Callable[..., Frames]:
+    """A standing non-rigid wave of ``dose`` inter-ocular distances at 2.5-6 Hz."""
+
+    def apply(material: Material, _: Material, rng: np.random.Generator) -> Frames:
+        one, two = _smooth_field(rng, 0.4), _smooth_field(rng, 0.4)
+        hertz = {"slow": 2.5, "fast": 6.0}.get(variant, 4.0)
+        phase = rng.uniform(0, 2 * np.pi)
+
+        def field(u: Floats, v: Floats) -> tuple[Floats, Floats]:
+            if variant == "sine":
+                return np.sin(3 * v + phase), np.cos(3 * u + phase)
+            return one(u, v), two(u, v)
+
+        omega = 2 * np.pi * hertz / material.fps
+        return _deform(material, lambda t: dose * float(np.sin(omega * t)), field)
+
+    return apply
+
+
+def _jelly(variant: str, dose: float) -> Callable[..., Frames]:
+    """The whole frame sways: waves of ``dose`` of the frame's height."""
+
+    def apply(material: Material, _: Material, rng: np.random.Generator) -> Frames:
+        height, width = material.frames.shape[1:3]
+        x, y = _grid(height, width)
+        hertz = {"slow": 2.0, "fast": 6.0}.get(variant, 3.5)
+        length = rng.uniform(0.35, 0.7) * height
+        a, b = rng.uniform(0, 2 * np.pi, size=2)
+        out = np.empty_like(material.frames)
+        for t, frame in enumerate(material.frames):
+            swing = 2 * np.pi * hertz * t / material.fps
+            if variant == "standing":
+                wave = np.sin(swing)
+                dx = dose * height * wave * np.sin(2 * np.pi * y / length + a)
+                dy = dose * height * wave * np.sin(2 * np.pi * x / length + b)
+            else:
+                dx = dose * height * np.sin(2 * np.pi * y / length + a + swing)
+                dy = dose * height * np.sin(2 * np.pi * x / length + b + swing)
+            out[t] = _warp(frame, dx.astype(np.float32), dy.astype(np.float32))
+        return out
+
+    return apply
+
+
+# --- somebody else --------------------------------------------------------------------------
+
+
+def _fit_size(frames: Frames, height: int, width: int) -> Frames:
+    """Cover-crop and resize to another clip's size."""
+    rows, columns = frames.shape[1:3]
+    factor = max(height / rows, width / columns)
+    out = np.empty((len(frames), height, width, 3), np.uint8)
+    for t, frame in enumerate(frames):
+        size = (max(width, round(columns * factor)), max(height, round(rows * factor)))
+        method = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+        large = cv2.resize(frame, size, interpolation=method)
+        top, left = (size[1] - height) // 2, (size[0] - width) // 2
+        out[t] = large[top : top + height, left : left + width]
+    return out
+
+
+def _similarity(source: Face, target: Face) -> npt.NDArray[np.float64]:
+    """2x3 matrix that puts one face's eyes and nose onto another's."""
+    one = np.asarray(source.landmarks, np.float64)
+    two = np.asarray(target.landmarks, np.float64)
+    a, b = one - one.mean(axis=0), two - two.mean(axis=0)
+    z = ((a[:, 0] + 1j * a[:, 1]).conj() * (b[:, 0] + 1j * b[:, 1])).sum()
+    z /= (a**2).sum()
+    linear = np.asarray([[z.real, -z.imag], [z.imag, z.real]])
+    return np.column_stack([linear, two.mean(axis=0) - linear @ one.mean(axis=0)])
+
+
+def _paste(alpha: float, start: float = 0.0) -> Callable[..., Frames]:
+    """Another person's face laid over this one, in its place, pose and colours."""
+
+    def apply(material: Material, other: Material, _: np.random.Generator) -> Frames:
+        out = material.frames.copy()
+        poses = _smooth_track(material.track)
+        height, width = out.shape[1:3]
+        x, y = _grid(height, width)
+        for t in range(round(start * len(out)), len(out)):
+            donor = t % len(other.frames)
+            matrix = _similarity(other.track[donor], material.track[t])
+            placed = cv2.warpAffine(
+                other.frames[donor], matrix, (width, height), flags=cv2.INTER_CUBIC,
+                borderMode=cv2.BORDER_REFLECT,
+            ).astype(np.float32)  # fmt: skip
+            cx, cy, iod, roll = (np.float32(value) for value in poses[t])
+            c, s = np.cos(roll), np.sin(roll)
+            u = ((x - cx) * c + (y - cy) * s) / iod
+            v = (-(x - cx) * s + (y - cy) * c) / iod
+            mask = _window(u, v)
+            inside = mask > 0.5
+            if inside.any():
+                here = out[t][inside].astype(np.float32)
+                there = placed[inside]
+                placed += here.mean(axis=0) - there.mean(axis=0)
+            weight = (alpha * mask)[..., None]
+            mixed = out[t] * (1 - weight) + np.clip(placed, 0, 255) * weight
+            out[t] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+        return out
+
+    return apply
+
+
+def _other_clip(start: float) -> Callable[..., Frames]:
+    """Another person's clip, from ``start`` of the length on."""
+
+    def apply(material: Material, other: Material, _: np.random.Generator) -> Frames:
+        out = material.frames.copy()
+        first = round(start * len(out))
+        there = other.frames[[t % len(other.frames) for t in range(len(out))]]
+        out[first:] = _fit_size(there, *out.shape[1:3])[first:]
+        return out
+
+    return apply
+
+
+# --- time -----------------------------------------------------------------------------------
+
+
+def _frozen(material: Material, _: Material, __: np.random.Generator) -> Frames:
+    return np.repeat(material.frames[:1], len(material.frames), axis=0)
+
+
+def _frozen_noise(material: Material, _: Material, rng: np.random.Generator) -> Frames:
+    still = np.repeat(material.frames[:1], len(material.frames), axis=0).astype(np.float32)
+    still += rng.normal(0, 1.5, still.shape).astype(np.float32)
+    return np.clip(np.rint(still), 0, 255).astype(np.uint8)
+
+
+def _cut(variant: str, dose: float) -> Callable[..., Frames]:
+    """A jump: the second part starts ``dose`` seconds away, or is mirrored, or shifted."""
+
+    def apply(material: Material, _: Material, __: np.random.Generator) -> Frames:
+        frames = material.frames
+        half = len(frames) // 2
+        if variant == "mirror":
+            return np.concatenate([frames[:half], frames[half:, :, ::-1]])
+        if variant == "zoom":
+            out = frames.copy()
+            height, width = frames.shape[1:3]
+            matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 0, 1 + dose)
+            for t in range(half, len(frames)):
+                out[t] = cv2.warpAffine(frames[t], matrix, (width, height))
+            return out
+        skip = round(dose * material.fps)
+        order = [*range(half), *range(half + skip, len(frames))]
+        order += [*range(len(frames) - 1, 0, -1)][: len(frames) - len(order)]
+        return frames[order]
+
+    return apply
+
+
+def _flicker(variant: str, dose: float) -> Callable[..., Frames]:
+    def apply(material: Material, _: Material, rng: np.random.Generator) -> Frames:
+        count = len(material.frames)
+        t = np.arange(count)
+        gains = {
+            "alternate": np.where(t % 2 == 0, 1 + dose, 1 - dose),
+            "random": 1 + dose * rng.uniform(-1, 1, count) * np.sqrt(3),
+            "sine": 1 + dose * np.sin(2 * np.pi * 8 * t / material.fps) * np.sqrt(2),
+        }[variant]
+        table = np.arange(256)
+        out = np.empty_like(material.frames)
+        for i, frame in enumerate(material.frames):
+            out[i] = np.clip(np.rint(table * gains[i]), 0, 255).astype(np.uint8)[frame]
+        return out
+
+    return apply
+
+
+def _ending(variant: str, dose: float) -> Callable[..., Frames]:
+    """The last quarter second fades to black, or flashes."""
+
+    def apply(material: Material, _: Material, __: np.random.Generator) -> Frames:
+        out = material.frames.astype(np.float32)
+        count = max(2, round(material.fps / 4))
+        ramp = np.linspace(0, 1, count, dtype=np.float32)[:, None, None, None] * dose
+        tail = out[-count:]
+        out[-count:] = tail * (1 - ramp) if variant == "fade" else tail + (255 - tail) * ramp
+        return np.clip(np.rint(out), 0, 255).astype(np.uint8)
+
+    return apply
+
+
+# --- pixels ---------------------------------------------------------------------------------
+
+
+def _each(
+    change: Callable[[Image, Material, int, np.random.Generator], npt.NDArray[np.generic]],
+) -> Callable[..., Frames]:
+    """Spoil every frame by itself."""
+
+    def apply(material: Material, _: Material, rng: np.random.Generator) -> Frames:
+        out = np.empty_like(material.frames)
+        for t, frame in enumerate(material.frames):
+            changed = change(frame, material, t, rng)
+            out[t] = np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+        return out
+
+    return apply
+
+
+def _blur(dose: float) -> Callable[..., Frames]:
+    return _each(lambda frame, *_: cv2.GaussianBlur(frame, (0, 0), dose))
+
+
+def _lower(variant: str, dose: float) -> Callable[..., Frames]:
+    methods = {
+        "area": (cv2.INTER_AREA, cv2.INTER_LINEAR),
+        "cubic": (cv2.INTER_AREA, cv2.INTER_CUBIC),
+        "lanczos": (cv2.INTER_AREA, cv2.INTER_LANCZOS4),
+    }
+    down, up = methods[variant]
+
+    def change(frame: Image, *_: object) -> Image:
+        height, width = frame.shape[:2]
+        small = cv2.resize(frame, (round(width * dose), round(height * dose)), interpolation=down)
+        return cv2.resize(small, (width, height), interpolation=up).astype(np.uint8, copy=False)
+
+    return _each(change)
+
+
+def _noise(variant: str, dose: float) -> Callable[..., Frames]:
+    def change(
+        frame: Image, _: Material, __: int, rng: np.random.Generator
+    ) -> npt.NDArray[np.generic]:
+        shape = frame.shape if variant == "color" else (*frame.shape[:2], 1)
+        return frame + rng.normal(0, dose, shape).astype(np.float32)
+
+    return _each(change)
+
+
+def _saturate(variant: str, dose: float) -> Callable[..., Frames]:
+    def change(frame: Image, *_: object) -> npt.NDArray[np.generic]:
+        if variant == "hsv":
+            hsv = cv2.cvtColor(frame, cv2.COLOR_RGB2HSV).astype(np.float32)
+            hsv[..., 1] = np.clip(hsv[..., 1] * dose, 0, 255)
+            return cv2.cvtColor(np.rint(hsv).astype(np.uint8), cv2.COLOR_HSV2RGB)
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)[..., None].astype(np.float32)
+        return grey + dose * (frame - grey)
+
+    return _each(change)
+
+
+def _skin_mask(frame: Image, face: Face) -> Floats:
+    """Soft mask of the skin of the face by colour (Chai and Ngan, 1999) inside its ellipse."""
+    x, y = _grid(*frame.shape[:2])
+    cx, cy, iod, _ = _pose(face)
+    window = _window((x - np.float32(cx)) / iod, (y - np.float32(cy)) / iod)
+    chroma = cv2.cvtColor(frame, cv2.COLOR_RGB2YCrCb)
+    skin = cv2.inRange(chroma, (0, 133, 77), (255, 180, 135)).astype(np.float32) / 255
+    soft: Floats = cv2.GaussianBlur(skin, (0, 0), 3).astype(np.float32)
+    return window * soft
+
+
+def _plastic(variant: str, dose: float) -> Callable[..., Frames]:
+    """Skin smoothed, edges kept."""
+
+    def change(frame: Image, material: Material, t: int, _: np.random.Generator) -> Floats:
+        if variant == "bilateral":
+            smooth = cv2.bilateralFilter(frame, 9, dose, 7)
+        elif variant == "guided":
+            radius = max(3, round(frame.shape[0] / 64))
+            smooth = cv2.ximgproc.guidedFilter(frame, frame, radius, dose * dose)
+        else:
+            smooth = cv2.edgePreservingFilter(frame, flags=1, sigma_s=20, sigma_r=dose / 100)
+        mask = _skin_mask(frame, material.track[t])[..., None]
+        return np.asarray(frame * (1 - mask) + smooth * mask, np.float32)
+
+    return _each(change)
+
+
+def _cartoon(variant: str, dose: float) -> Callable[..., Frames]:
+    def change(frame: Image, *_: object) -> npt.NDArray[np.generic]:
+        if variant == "stylize":
+            return cv2.stylization(frame, sigma_s=60, sigma_r=dose)
+        smooth = frame
+        for _step in range(3):
+            smooth = cv2.bilateralFilter(smooth, 9, 40 * dose, 7).astype(np.uint8, copy=False)
+        if variant == "bilateral":
+            return smooth
+        step = 32.0 * dose
+        return np.asarray(np.floor(smooth / step) * step + step / 2, np.float32)
+
+    return _each(change)
+
+
+def _ringing(dose: float) -> Callable[..., Frames]:
+    """Over-sharpening: an unsharp mask of radius 2 px."""
+
+    def change(frame: Image, *_: object) -> Floats:
+        blurred = cv2.GaussianBlur(frame, (0, 0), 2.0).astype(np.float32)
+        return frame + np.float32(dose) * (frame - blurred)
+
+    return _each(change)
+
+
+def _seams(variant: str, dose: float) -> Callable[..., Frames]:
+    """Tiles of different brightness, fixed over time, or one row of pixels between them."""
+
+    def apply(material: Material, _: Material, rng: np.random.Generator) -> Frames:
+        height, width = material.frames.shape[1:3]
+        side = max(32, height // 4)
+        rows, columns = -(-height // side), -(-width // side)
+        if variant == "offset":
+            tiles = rng.choice([-1.0, 1.0], (rows, columns)) * dose
+            field = np.kron(tiles, np.ones((side, side)))[:height, :width, None]
+        else:
+            field = np.zeros((height, width, 1))
+            field[side::side] = dose
+            field[:, side::side] = dose
+        out = np.rint(material.frames + field)
+        return np.clip(out, 0, 255).astype(np.uint8)
+
+    return apply
+
+
+def _drift(variant: str, dose: float) -> Callable[..., Frames]:
+    """Colours wander, growing to ``dose`` levels at the end."""
+    directions = {"warm": (1, 0, -1), "green": (-0.7, 1, -0.7), "dark": (-1, -1, -1)}
+
+    def change(frame: Image, material: Material, t: int, _: np.random.Generator) -> Floats:
+        share = t / (len(material.frames) - 1)
+        shift = np.asarray(directions[variant], np.float32) * np.float32(dose * share)
+        return np.asarray(frame + shift, np.float32)
+
+    return _each(change)
+
+
+def _banding(dose: float) -> Callable[..., Frames]:
+    """Fewer levels: steps of ``dose``."""
+    return _each(lambda frame, *_: np.floor(frame / dose) * dose + dose / 2)
+
+
+def _resize(variant: str, dose: float) -> Callable[..., Frames]:
+    methods = {"linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA, "cubic": cv2.INTER_CUBIC,
+               "lanczos": cv2.INTER_LANCZOS4}  # fmt: skip
+
+    def apply(material: Material, _: Material, __: np.random.Generator) -> Frames:
+        height, width = material.frames.shape[1:3]
+        size = (round(width * dose / 2) * 2, round(height * dose / 2) * 2)
+        return np.stack(
+            [cv2.resize(f, size, interpolation=methods[variant]) for f in material.frames]
+        ).astype(np.uint8, copy=False)
+
+    return apply
+
+
+def _as_is(material: Material, _: Material, __: np.random.Generator) -> Frames:
+    return material.frames
+
+
+# --- encoding -------------------------------------------------------------------------------
+
+
+def recode(frames: Frames, fps: float, *, crf: int = 18, codec: str = "libx264") -> Frames:
+    """The frames after an encoder and a decoder, BT.709-tagged 4:2:0, as a player gets them."""
+    buffer = io.BytesIO()
+    height, width = frames.shape[1] // 2 * 2, frames.shape[2] // 2 * 2
+    with av.open(buffer, "w", format="mp4") as container:
+        options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        if codec == "mpeg4":
+            options = {"qscale": str(crf), "flags": "+qscale"}
+        rate = Fraction(fps).limit_denominator(1001)
+        stream = container.add_stream(codec, rate=rate, options=options)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.color_primaries = context.color_trc = context.colorspace = context.color_range = 1
+        for pixels in frames:
+            frame = av.VideoFrame.from_ndarray(
+                np.ascontiguousarray(pixels[:height, :width]), format="rgb24"
+            ).reformat(format="yuv420p", dst_colorspace=1, dst_color_range=1)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    buffer.seek(0)
+    with av.open(buffer, "r") as container:
+        return np.stack([to_rgb(frame) for frame in container.decode(video=0)])
+
+
+def _recoded(variant: str, dose: float) -> Callable[..., Frames]:
+    def apply(material: Material, _: Material, __: np.random.Generator) -> Frames:
+        return recode(material.frames, material.fps, crf=int(dose), codec=variant)
+
+    return apply
+
+
+# --- the suite ------------------------------------------------------------------------------
+
+Maker = Callable[[str, float], Callable[..., Frames]]
+LADDERS: dict[str, tuple[Maker, tuple[str, ...], tuple[float, ...]]] = {
+    "clean": (lambda _, __: _as_is, ("as_is",), (0,)),
+    "reencode": (_recoded, ("libx264",), (18, 23, 28)),
+    "resize": (_resize, ("area", "linear", "cubic"), (0.5, 0.75, 1.25, 1.5)),
+    "swap": (
+        lambda v, d: _other_clip(d) if v == "clip" else _paste(1.0, d),
+        ("clip", "paste"),
+        (0, 0.5),
+    ),
+    "blend": (lambda _, d: _paste(d), ("paste",), (0.3, 0.5, 0.7)),
+    "melt": (_melt, ("droop", "sine", "random"), (0.05, 0.1, 0.15, 0.2, 0.3)),
+    "wobble": (_wobble, ("random", "sine", "slow", "fast"), (0.005, 0.01, 0.015, 0.03)),
+    "jelly": (_jelly, ("standing", "travelling", "slow", "fast"), (0.0015, 0.003, 0.006, 0.012)),
+    "frozen": (lambda v, _: _frozen if v == "still" else _frozen_noise, ("still", "noisy"), (1,)),
+    "cut": (_cut, ("skip", "mirror", "zoom"), (0.1, 0.25, 0.5)),
+    "flicker": (_flicker, ("alternate", "random", "sine"), (0.005, 0.01, 0.02, 0.04)),
+    "ending": (_ending, ("fade", "flash"), (0.1, 0.2, 0.4, 0.8)),
+    "blur": (lambda _, d: _blur(d), ("gauss",), (0.5, 0.8, 1.2, 2, 3)),
+    "half_resolution": (_lower, ("area", "cubic", "lanczos"), (0.75, 0.5, 0.33)),
+    "noise": (_noise, ("color", "luma"), (1.5, 3, 6, 10)),
+    "saturation": (_saturate, ("hsv", "linear"), (1.1, 1.25, 1.5)),
+    "desaturation": (_saturate, ("linear",), (0.8, 0.6)),
+    "plastic": (_plastic, ("bilateral", "guided", "edge"), (12, 25, 40, 75)),
+    "cartoon": (_cartoon, ("bilateral", "posterize"), (0.5, 1.0, 2.0)),
+    "stylize": (_cartoon, ("stylize",), (0.25, 0.45)),
+    "ringing": (lambda _, d: _ringing(d), ("unsharp",), (0.5, 1, 2, 4)),
+    "seams": (_seams, ("offset", "lines"), (1, 2, 4, 8)),
+    "drift": (_drift, ("warm", "green", "dark"), (4, 8, 16, 32)),
+    "banding": (lambda _, d: _banding(d), ("levels",), (4, 8, 16)),
+}
+"""Defect → how it is made, its variants, its doses (see each maker for the unit)."""
+
+
+def cases(only: Sequence[str] = ()) -> tuple[Case, ...]:
+    """Every entry of the suite, or those of the named defects."""
+    return tuple(
+        Case(defect, variant, dose, maker(variant, dose))
+        for defect, (maker, variants, doses) in LADDERS.items()
+        if not only or defect in only
+        for variant in variants
+        for dose in doses
+    )
