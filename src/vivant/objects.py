@@ -58,7 +58,8 @@ class Objects:
 
         Args:
             where: path, ``file://`` or ``s3://`` URL.
-            options: of obstore's S3 configuration (``endpoint``, ``access_key_id``, …); for a URL.
+            options: of obstore's S3 configuration (``endpoint``, ``access_key_id``, …), and
+                ``allow_http`` for endpoints without TLS; for a URL.
 
         Raises:
             OptionError: not a place that objects can be in.
@@ -67,7 +68,10 @@ class Objects:
         try:
             if "://" not in text:
                 return cls(LocalStore(Path(text).expanduser().resolve(), mkdir=True))
-            return cls(from_url(text, **dict(options or {})))  # type: ignore[call-overload]
+            config = dict(options or {})
+            plain = config.pop("allow_http", "false").lower() in ("1", "true", "yes")
+            client = {"allow_http": plain}
+            return cls(from_url(text, config=config, client_options=client))  # type: ignore[call-overload]
         except (BaseError, OSError, ValueError, TypeError) as error:
             raise OptionError(
                 f"objects_url {text!r} cannot be used ({_first_line(error)}): "

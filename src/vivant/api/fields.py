@@ -35,6 +35,7 @@ PEERS = {"num_inference_steps": "steps", "lora": "loras", "recipe": "recipe"}
 """Top-level fields of the API → options of the engine."""
 
 _NESTED = re.compile(r"(options|lora)\[([A-Za-z0-9_]{1,60})\]")
+_PATH = re.compile(r"^[/~.\\]|\.\.|\\|://|^[A-Za-z]:")
 _NTSC = {"23.976": Fraction(24000, 1001), "23.98": Fraction(24000, 1001),
          "29.97": Fraction(30000, 1001), "59.94": Fraction(60000, 1001)}  # fmt: skip
 
@@ -259,5 +260,11 @@ def _check_value(value: Any, name: str, depth: int) -> None:
             _check_value(inner, name, depth + 1)
     elif isinstance(value, str):
         _text({name: value}, name, "", MAX_PROMPT)
+        if _PATH.search(value):
+            raise OptionError(
+                f"{name} looks like a path, and files of the server cannot be named here: "
+                "use a name or owner/repository",
+                param=name,
+            )
     elif value is not None and not isinstance(value, bool):
         _number(name, value)

@@ -8,6 +8,8 @@ told to fail.
 from __future__ import annotations
 
 import math
+import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -28,6 +30,7 @@ class FakeOptions:
         step_seconds: how long each takes; slept in short naps so that a cancel is not late.
         fail_at_step: raise ``EngineError`` at this step; −1 never.
         fail_at_frame: raise ``EngineError`` at this frame; −1 never.
+        die_at_step: kill the whole process at this step, as a crash in a driver would; −1 never.
         shift: amplitude of the sideways motion, pixels.
         scale: frames leave this much smaller than asked, to be upscaled.
         chunk: frames per chunk.
@@ -37,6 +40,7 @@ class FakeOptions:
     step_seconds: float = 0.0
     fail_at_step: int = -1
     fail_at_frame: int = -1
+    die_at_step: int = -1
     shift: float = 6.0
     scale: float = 1.0
     chunk: int = 4
@@ -55,7 +59,11 @@ class FakeOptions:
                 f"engine fake has no option {unknown[0]!r}: it has {', '.join(sorted(known))}",
                 param=unknown[0],
             )
-        return cls(**request.options)
+        kinds = {field.name: type(field.default) for field in fields(cls)}
+        try:  # forms bring text
+            return cls(**{name: kinds[name](value) for name, value in request.options.items()})
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"engine fake: an option is not a number: {error}") from None
 
 
 class FakeEngine:
@@ -93,6 +101,8 @@ class FakeEngine:
         for step in range(options.steps):
             if step == options.fail_at_step:
                 raise EngineError(f"the fake engine was told to fail at step {step}")
+            if step == options.die_at_step:
+                os.kill(os.getpid(), signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
             until = time.monotonic() + options.step_seconds
             while (left := until - time.monotonic()) > 0:
                 time.sleep(min(0.05, left))
