@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class FakeOptions:
                 f"engine fake has no option {unknown[0]!r}: it has {', '.join(sorted(known))}",
                 param=unknown[0],
             )
-        kinds = {field.name: type(field.default) for field in fields(cls)}
+        kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
         try:  # forms bring text
             return cls(**{name: kinds[name](value) for name, value in request.options.items()})
         except (TypeError, ValueError) as error:
