@@ -1,7 +1,7 @@
 """OpenCV's ``dnn_superres`` networks (EDSR, ESPCN, FSRCNN, LapSRN) on the CPU.
 
-The user's own way to 1080p. From seconds (FSRCNN) to minutes (EDSR) per frame: the first frame is timed,
-and what the rest will take is said before the hours are spent.
+The user's own way to 1080p. A frame takes from a part of a second (FSRCNN) to minutes (EDSR): the
+first one is timed, and what the rest will take is said before the hours are spent.
 """
 
 from __future__ import annotations

@@ -119,16 +119,13 @@ def build(
     kernels = [name for name, _ in module.named_buffers() if name.endswith("kernel")]
     logging.getLogger("diffusers").setLevel(logging.ERROR)
     module = module.to(dtype)
-    if quantize:
-        # one block at a time: the whole in bf16 would not fit where fp8 does
-        for index, block in enumerate(module.transformer_blocks):
-            block.to_empty(device=device)
-            randomize(block, seed + index)
+    # one block at a time, so that fp8 and bf16 hold the same weights, and fp8 never needs more
+    for index, block in enumerate(getattr(module, "transformer_blocks", ())):
+        block.to_empty(device=device)
+        randomize(block, seed + index)
+        if quantize:
             quantize_linears(block)
-        _materialize(module, torch.device(device), seed)
-    else:
-        module = module.to_empty(device=device)
-        randomize(module, seed)
+    _materialize(module, torch.device(device), seed)
     generator = torch.Generator().manual_seed(seed)
     for name, shape in buffers.items():
         values: Tensor = torch.randn(shape, generator=generator) * 0.1

@@ -1,0 +1,591 @@
+"""LTX-2 at real size on one GPU: Vivant beside stock diffusers, in one run.
+
+Random weights: they are as fast as trained ones, and decode to noise. The stages after decoding
+are therefore timed on the decoder's own cadence with the frames of a real picture's ``camera``
+clip. Medians of three warm clips. Every figure goes to ``--out`` as it is measured;
+``--table`` prints the rows of ``docs/benchmarks.md`` from such a file. ``--tiny`` rehearses
+the whole script on a CPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vivant.engine.ltx2.engine import UNGUIDED, LTX2Engine
+from vivant.engine.ltx2.recipes import SEED_SIGMAS
+from vivant.settings import Settings
+from vivant.types import (
+    Box,
+    Clip,
+    EngineInfo,
+    Frames,
+    Observer,
+    Portrait,
+    Progress,
+    Request,
+    Source,
+    ignore_progress,
+)
+
+REPS = 3
+GIB = 2**30
+
+
+class Bench:
+    """Results, written as they come."""
+
+    def __init__(self, out: Path, device: torch.device) -> None:
+        self.out, self.device = out, device
+        self.results: dict[str, Any] = {}
+        self.started = time.perf_counter()
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep and print one figure."""
+        self.results[name] = value
+        print(f"[{time.perf_counter() - self.started:6.1f}] {name}: {value}", flush=True)
+        self.out.write_text(json.dumps(self.results, indent=1))
+
+    def sync(self) -> None:
+        """Wait for the GPU."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def reset_peak(self) -> None:
+        """Start a new measurement of GPU memory."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats()
+
+    def peak(self) -> float:
+        """Most GPU memory allocated since, GiB."""
+        if self.device.type != "cuda":
+            return 0.0
+        return round(torch.cuda.max_memory_allocated() / GIB, 2)
+
+
+def picture() -> Any:
+    """A real portrait: Eileen Collins, NASA, public domain."""
+    from skimage.data import astronaut
+
+    return astronaut()
+
+
+def portrait(width: int, height: int) -> Portrait:
+    """The picture, framed without a face detector."""
+    pixels = picture()
+    aspect = width / height
+    size = pixels.shape[0]
+    crop = Box(0, 0, size, size / aspect) if aspect > 1 else Box(0, 0, size * aspect, size)
+    return Portrait(
+        pixels=pixels,
+        crop=crop,
+        faces=(),
+        source=Source("astronaut", "PNG", size, size, 1, "0" * 64),
+    )
+
+
+class Clock:
+    """An observer that notes when the last denoising step was really over."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.denoised = 0.0
+        self.first = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """See ``vivant.types.Observer``."""
+        if progress.stage == "generate" and progress.unit == "step":
+            if progress.done == 1:
+                self.bench.sync()
+                self.first = time.perf_counter()
+            if progress.done == progress.total:
+                self.bench.sync()
+                self.denoised = time.perf_counter()
+
+
+class Cadence:
+    """An engine whose frames come when the inner engine's do, and show a real picture."""
+
+    def __init__(self, inner: LTX2Engine, frames: Frames) -> None:
+        self.inner, self.frames = inner, frames
+
+    @property
+    def info(self) -> EngineInfo:
+        """The inner engine's."""
+        return self.inner.info
+
+    def generate(self, portrait: Portrait, request: Request, observe: Observer) -> Clip:
+        """The inner engine's clip, its frames replaced."""
+        clip = self.inner.generate(portrait, request, observe)
+
+        def chunks() -> Iterator[Frames]:
+            done = 0
+            for chunk in clip.chunks:
+                yield self.frames[done : done + len(chunk)]
+                done += len(chunk)
+
+        return replace(clip, chunks=chunks())
+
+
+def camera_frames(width: int, height: int, num_frames: int) -> Frames:
+    """A ``camera`` clip of the picture at an engine's grid."""
+    from vivant.engine.camera import CameraEngine
+
+    request = Request(image=b"", num_frames=num_frames, width=width, height=height)
+    clip = CameraEngine().generate(portrait(width, height), request, ignore_progress)
+    return np.concatenate(list(clip.chunks))
+
+
+def median(values: list[float]) -> float:
+    """Rounded to milliseconds."""
+    return round(statistics.median(values), 3)
+
+
+def clip_times(bench: Bench, engine: LTX2Engine, request: Request, reps: int) -> dict[str, Any]:
+    """Generate and decode to frames on the CPU; seconds, after one warm-up."""
+    shot = portrait(request.width, request.height)
+    rows: dict[str, list[float]] = {"total": [], "denoise": [], "decode": []}
+    warm = 0.0
+    for rep in range(reps + 1):
+        clock = Clock(bench)
+        if rep == 1:
+            bench.reset_peak()
+        start = time.perf_counter()
+        clip = engine.generate(shot, request, clock)
+        for _ in clip.chunks:
+            pass
+        bench.sync()
+        end = time.perf_counter()
+        if not rep:
+            warm = end - start
+            continue
+        rows["total"].append(end - start)
+        rows["denoise"].append(clock.denoised - start)
+        rows["decode"].append(end - clock.denoised)
+    return {
+        **{name: median(values) for name, values in rows.items()},
+        "spread": round(max(rows["total"]) - min(rows["total"]), 3),
+        "first_call": round(warm, 1),
+        "peak_gib": bench.peak(),
+    }
+
+
+def file_times(
+    bench: Bench, engine: LTX2Engine, request: Request, frames: Frames, folder: Path, reps: int
+) -> dict[str, Any]:
+    """Picture file → finished MP4 and report, through Vivant's own pipeline; seconds."""
+    from vivant.pipeline import run
+    from vivant.upscale import load_upscaler
+
+    rows: dict[str, list[float]] = {"total": [], "after_denoise": [], "image": []}
+    stages: dict[str, list[float]] = {}
+    settings = engine._settings
+    for rep in range(reps + 1):
+        clock = Clock(bench)
+        if rep == 1:
+            bench.reset_peak()
+        start = time.perf_counter()
+        result = run(
+            request,
+            folder / "clip.mp4",
+            engine=Cadence(engine, frames),
+            upscaler=load_upscaler("lanczos-gpu"),
+            settings=settings,
+            observe=clock,
+            force=True,
+        )
+        end = time.perf_counter()
+        if not rep:
+            continue
+        rows["total"].append(end - start)
+        rows["after_denoise"].append(end - clock.denoised)
+        for stage in result.report.stages:
+            stages.setdefault(stage.stage, []).append(stage.seconds)
+        rows["image"].append(stages["image"][-1])
+    return {
+        **{name: median(values) for name, values in rows.items()},
+        "busy": {name: median(values) for name, values in stages.items()},
+        "peak_gib": bench.peak(),
+        "bytes": (folder / "clip.mp4").stat().st_size,
+        "verdict": result.verdict,
+    }
+
+
+def psnr(a: Frames, b: Frames) -> float:
+    """Peak signal-to-noise ratio of 8-bit frames, dB."""
+    error = np.mean((a.astype(np.float32) - b.astype(np.float32)) ** 2)
+    return round(float(10 * np.log10(255**2 / max(error, 1e-9))), 2)
+
+
+def requests(tiny: bool) -> dict[str, Request]:
+    """The recipes, as they are asked for."""
+    options: dict[str, Any] = {"weights": "tiny" if tiny else "random"}
+    frames = 17 if tiny else 97
+    base = Request(image=b"", num_frames=frames, width=1920, height=1080, fps=Fraction(24))
+    if tiny:
+        options["grid"] = "128x64"
+        base = replace(base, width=192, height=108)
+    made = {}
+    for name in ("seed", "fast", "native"):
+        made[name] = replace(base, options={**options, "recipe": name})
+    return made
+
+
+def vivant(bench: Bench, args: Any, settings: Settings, device: torch.device) -> None:
+    """Vivant's own figures."""
+    asked = requests(args.tiny)
+    frames: dict[tuple[int, int], Frames] = {}
+
+    def draw() -> None:
+        for name in ("fast", "native"):
+            size = grid(asked[name])
+            frames[size] = camera_frames(*size, asked[name].num_frames)
+
+    drawing = threading.Thread(target=draw)
+    drawing.start()
+    file = Path(tempfile.mkdtemp()) / "astronaut.png"
+    from PIL import Image as PillowImage
+
+    PillowImage.fromarray(picture()).save(file)
+    engine = LTX2Engine(settings, device)
+    seed = asked["seed"]
+    quiet = replace(seed, options={**seed.options, "nag": False})
+    bench.note("seed, nag off", clip_times(bench, engine, quiet, REPS))
+    bench.note("seed", clip_times(bench, engine, seed, REPS))
+    fp8_frames = np.concatenate(
+        list(engine.generate(portrait(16, 9), quiet, ignore_progress).chunks)
+    )
+    bench.note("fast", clip_times(bench, engine, asked["fast"], REPS))
+    bench.note("native", clip_times(bench, engine, asked["native"], REPS))
+    drawing.join()
+    for name in ("fast", "native"):
+        request = replace(asked[name], image=file)
+        try:
+            bench.note(
+                f"{name} → MP4",
+                file_times(bench, engine, request, frames[grid(request)], file.parent, REPS),
+            )
+        except Exception as error:  # noqa: BLE001 - the other figures matter too
+            bench.note(f"{name} → MP4 failed", repr(error)[:500])
+    if "start" in args.parts:
+        start_time(bench, args, engine, seed, settings)
+    if "precision" in args.parts:
+        engine._loaded = None
+        torch.cuda.empty_cache() if device.type == "cuda" else None
+        plain = replace(
+            quiet, options={**quiet.options, "precision": "bf16", "compile": False}
+        )
+        exact = np.concatenate(
+            list(engine.generate(portrait(16, 9), plain, ignore_progress).chunks)
+        )
+        bench.note("fp8 vs bf16, decoded frames PSNR dB", psnr(fp8_frames, exact))
+        bench.note(
+            "fp8 vs bf16, frames PSNR dB by fifth",
+            [psnr(fp8_frames[i], exact[i]) for i in range(0, len(exact), max(1, len(exact) // 5))],
+        )
+    if "swap" in args.parts:
+        engine._loaded = None
+        swap_tier(bench, asked, settings, device)
+
+
+def grid(request: Request) -> tuple[int, int]:
+    """What the engine will generate at."""
+    from vivant.engine.ltx2.options import LTX2Options
+
+    options = LTX2Options.from_request(request)
+    return options.width, options.height
+
+
+def swap_tier(bench: Bench, asked: Any, settings: Settings, device: torch.device) -> None:
+    """The 24 GB tier, held to 22 GiB."""
+    import gc
+
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        total = torch.cuda.get_device_properties(device).total_memory
+        torch.cuda.set_per_process_memory_fraction(22 * GIB / total)
+    engine = LTX2Engine(settings, device)
+    for name in ("fast", "native"):
+        request = replace(asked[name], options={**asked[name].options, "tier": "swap"})
+        try:
+            bench.note(f"{name}, 24 GB tier", clip_times(bench, engine, request, 1))
+            if device.type == "cuda":
+                bench.note(
+                    f"{name}, 24 GB tier, reserved GiB",
+                    round(torch.cuda.max_memory_reserved() / GIB, 2),
+                )
+        except Exception as error:  # noqa: BLE001
+            bench.note(f"{name}, 24 GB tier failed", repr(error)[:500])
+    engine._loaded = None
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.set_per_process_memory_fraction(1.0)
+
+
+START = """
+import sys, time
+begin = time.perf_counter()
+from pathlib import Path
+sys.path.insert(0, "bench")
+import ltx2, torch
+from vivant.engine.ltx2.engine import LTX2Engine
+from vivant.settings import Settings
+imported = time.perf_counter()
+settings = Settings(cache_dir=Path(sys.argv[1]), data_dir=Path(sys.argv[2]))
+request = ltx2.requests(False)["seed"]
+request = ltx2.replace(request, options={**request.options, "weights": "hub"})
+engine = LTX2Engine(settings)
+clip = engine.generate(ltx2.portrait(16, 9), request, ltx2.ignore_progress)
+loaded = time.perf_counter()
+first = None
+for chunk in clip.chunks:
+    first = first or time.perf_counter()
+end = time.perf_counter()
+print("START", imported - begin, loaded - imported, first - loaded, end - begin)
+"""
+
+
+def start_time(
+    bench: Bench, args: Any, engine: LTX2Engine, request: Request, settings: Settings
+) -> None:
+    """A fresh process, fp8 checkpoint on local disk, warm compile cache: seconds to a clip."""
+    from safetensors.torch import save_file
+
+    from vivant.engine.ltx2.components import FP8_FOLDER, save_fp8
+    from vivant.engine.ltx2.prompts import PromptCache
+    from vivant.weights import LOCK
+
+    if args.tiny:
+        bench.note("start", "not measured with tiny models")
+        return
+    folder = settings.weights_path / "ltx-2-19b-distilled"
+    begin = time.perf_counter()
+    parts = engine.loaded.parts
+    size = save_fp8(parts.transformer, folder / FP8_FOLDER)
+    (folder / "vae").mkdir()
+    save_file(
+        {k: v.cpu().contiguous() for k, v in parts.vae.state_dict().items()},
+        folder / "vae" / "model.safetensors",
+    )
+    config = {k: v for k, v in parts.vae.config.items() if not k.startswith("_")}
+    (folder / "vae" / "config.json").write_text(json.dumps(config))
+    files = [p for p in folder.rglob("*") if p.is_file()]
+    (folder / LOCK).write_text(
+        json.dumps(
+            {
+                "files": {
+                    str(p.relative_to(folder)): {
+                        "repo": "bench", "commit": "0", "size": p.stat().st_size, "sha256": "",
+                    }
+                    for p in files
+                }
+            }
+        )
+    )
+    cache = PromptCache(
+        settings.cache_dir / "prompts",
+        {"model": "ltx-2-19b-distilled", "commits": "0", "dtype": str(torch.bfloat16)},
+    )
+    for text in (request.prompt, request.negative_prompt):
+        with parts.text() as stack:
+            cache.put(text, stack.encode(text))
+    bench.note("fp8 checkpoint", {"gb": round(size / 1e9, 2), "write_s": round(time.perf_counter() - begin, 1)})
+    for label, drop in (("cold files", True), ("files in page cache", False)):
+        if drop:
+            subprocess.run("sync; echo 3 > /proc/sys/vm/drop_caches", shell=True, check=False)
+        begin = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", START, str(settings.cache_dir), str(settings.data_dir)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        wall = time.perf_counter() - begin
+        line = [row for row in done.stdout.splitlines() if row.startswith("START")]
+        if not line:
+            bench.note(f"start, {label} failed", done.stderr[-1500:])
+            continue
+        imported, loaded, first, total = (round(float(x), 2) for x in line[0].split()[1:])
+        bench.note(
+            f"start, {label}",
+            {
+                "process": round(wall, 1),
+                "import": imported,
+                "load": loaded,
+                "to_first_frames": first,
+                "to_whole_clip": total,
+            },
+        )
+
+
+def stock(bench: Bench, args: Any, device: torch.device) -> None:
+    """Stock diffusers: image-to-video, ten steps, guidance really off; then the two stages."""
+    from diffusers import (
+        FlowMatchEulerDiscreteScheduler,
+        LTX2ConditionPipeline,
+        LTX2ImageToVideoPipeline,
+    )
+    from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
+    from diffusers.models.autoencoders.autoencoder_kl_ltx2_audio import AutoencoderKLLTX2Audio
+    from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
+    from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
+    from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
+    from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+    from diffusers.pipelines.ltx2.pipeline_ltx2_latent_upsample import LTX2LatentUpsamplePipeline
+    from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
+    from PIL import Image as PillowImage
+
+    from vivant.engine.ltx2 import tiny
+    from vivant.engine.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS
+
+    dtype = torch.float32 if args.tiny else torch.bfloat16
+
+    def make(cls: Any, small: Any, full: Any) -> Any:
+        return tiny.build(cls, small if args.tiny else full, device=device, dtype=dtype)
+
+    vae = make(AutoencoderKLLTX2Video, tiny.TINY_VAE, tiny.VAE_2_0)
+    small_audio = {"base_channels": 4, "ch_mult": (1, 1, 1), "latent_channels": 2, "mel_bins": 8}
+    _ = LTX2Vocoder
+    shared: dict[str, Any] = {
+        "scheduler": FlowMatchEulerDiscreteScheduler(),
+        "vae": vae,
+        "audio_vae": AutoencoderKLLTX2Audio(**small_audio if args.tiny else {}).to(device, dtype),
+        "text_encoder": None,
+        "tokenizer": None,
+        "connectors": make(LTX2TextConnectors, tiny.TINY_CONNECTORS, tiny.CONNECTORS_2_0),
+        "transformer": make(
+            LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER, tiny.TRANSFORMER_2_0
+        ),
+        "vocoder": None,
+    }
+    tokens, channels = (16, 48) if args.tiny else (1024, 3840 * 49)
+    common: dict[str, Any] = {
+        **UNGUIDED,
+        "num_frames": 17 if args.tiny else 97,
+        "frame_rate": 24.0,
+        "prompt_embeds": torch.randn(1, tokens, channels, device=device, dtype=dtype),
+        "prompt_attention_mask": torch.ones(1, tokens, dtype=torch.long, device=device),
+        "output_type": "latent",
+        "return_dict": False,
+    }
+    image = PillowImage.fromarray(picture())
+    pipe = LTX2ImageToVideoPipeline(**shared)
+    refine = LTX2ConditionPipeline(**shared)
+    for each in (pipe, refine):
+        each.set_progress_bar_config(disable=True)
+    width, height = (128, 64) if args.tiny else (1280, 704)
+
+    def decode(latents: Any) -> Any:
+        # the pipelines' own decoding, without the audio nobody hears here
+        with torch.no_grad():
+            frames = vae.decode(latents.to(dtype), None, return_dict=False)[0]
+        return pipe.video_processor.postprocess_video(frames, output_type="np")
+
+    def one() -> None:
+        latents, _ = pipe(
+            image=image, width=width, height=height, sigmas=list(SEED_SIGMAS), image_crf=33,
+            generator=torch.Generator().manual_seed(0), **common,
+        )
+        bench.sync()
+        marks.append(time.perf_counter())
+        decode(latents)
+
+    marks: list[float] = []
+    bench.reset_peak()
+    bench.note("stock seed", timed(bench, one, marks, REPS))
+    if "stock-native" not in args.parts:
+        return
+    full = (128, 128) if args.tiny else (1920, 1088)
+    upsampler = make(LTX2LatentUpsamplerModel, tiny.TINY_UPSAMPLER, tiny.UPSAMPLER_2_0)
+    upsample = LTX2LatentUpsamplePipeline(vae=vae, latent_upsampler=upsampler)
+
+    def two() -> None:
+        generator = torch.Generator().manual_seed(0)
+        latents, audio = pipe(
+            image=image, width=full[0] // 2, height=full[1] // 2, sigmas=list(DISTILLED_SIGMAS),
+            image_crf=33, generator=generator, **common,
+        )
+        (latents,) = upsample(latents=latents, output_type="latent", return_dict=False)
+        latents, _ = refine(
+            conditions=[LTX2VideoCondition(frames=image, index=0, strength=1.0, crf=33)],
+            latents=latents, audio_latents=audio, width=full[0], height=full[1],
+            sigmas=list(REFINE_SIGMAS), generator=generator, **common,
+        )
+        bench.sync()
+        marks.append(time.perf_counter())
+        decode(latents)
+
+    marks = []
+    bench.reset_peak()
+    bench.note("stock native", timed(bench, two, marks, REPS))
+
+
+def timed(bench: Bench, work: Callable[[], None], marks: list[float], reps: int) -> dict[str, Any]:
+    """Medians of a pipeline's total, denoising and decoding seconds."""
+    totals, denoise, decode = [], [], []
+    for rep in range(reps + 1):
+        start = time.perf_counter()
+        work()
+        bench.sync()
+        end = time.perf_counter()
+        if rep:
+            totals.append(end - start)
+            denoise.append(marks[-1] - start)
+            decode.append(end - marks[-1])
+    return {
+        "total": median(totals),
+        "denoise": median(denoise),
+        "decode": median(decode),
+        "spread": round(max(totals) - min(totals), 3),
+        "peak_gib": bench.peak(),
+    }
+
+
+def main() -> None:
+    """Run, or print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("ltx2.json"))
+    parser.add_argument("--tiny", action="store_true")
+    parser.add_argument("--commit", default="")
+    parser.add_argument("--parts", default="vivant,start,precision,swap,stock,stock-native")
+    parser.add_argument("--cache", type=Path, default=None)
+    args = parser.parse_args()
+    args.parts = args.parts.split(",")
+    device = torch.device("cpu" if args.tiny else "cuda")
+    bench = Bench(args.out, device)
+    bench.note("commit", args.commit)
+    bench.note("torch", torch.__version__)
+    if device.type == "cuda":
+        bench.note("device", torch.cuda.get_device_name())
+    scratch = Path(tempfile.mkdtemp())
+    settings = Settings(cache_dir=args.cache or scratch / "cache", data_dir=scratch / "data")
+    if "vivant" in args.parts:
+        vivant(bench, args, settings, device)
+    import gc
+
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    if "stock" in args.parts:
+        stock(bench, args, device)
+    bench.note("seconds", round(time.perf_counter() - bench.started, 1))
+
+
+if __name__ == "__main__":
+    main()
