@@ -29,6 +29,7 @@ export function cleanEndpoint(text) {
   if (!/^https?:\/\//i.test(trimmed)) {
     trimmed = (/^(localhost|127\.|\[::1\]|192\.168\.|10\.)/i.test(trimmed) ? "http://" : "https://") + trimmed;
   }
+  if (/\s/.test(trimmed)) throw new TypeError("spaces");
   const url = new URL(trimmed);
   return (url.origin + url.pathname).replace(/\/+(v1\/?)?$/, "");
 }

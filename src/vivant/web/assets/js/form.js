@@ -202,7 +202,7 @@ export function createForm(form, { onChange, onSubmit }) {
     const open = form.querySelector("details.more")?.open ?? false;
     const now = chosen();
     const { defaults } = config;
-    estimateBox = h("dl", { class: "estimate", id: "estimate" });
+    estimateBox = h("div", { class: "estimate", id: "estimate" });
     const goButton = h("button", { type: "submit", class: "loud go", id: "go", text: t("make") });
     const camera = now.model?.moves === "camera";
     const prompt = text("prompt", "prompt", now.prompt, defaults.prompt, 2);
@@ -243,17 +243,21 @@ export function createForm(form, { onChange, onSubmit }) {
   function showEstimate(found) {
     lastEstimate = found;
     if (!estimateBox) return;
-    const pair = (word, figure, more) => [h("div", {}, h("dt", { text: word }), h("dd", {}, figure, more && h("small", { text: more })))];
+    const pair = (word, figure, more) => h("div", {}, h("dt", { text: word }), h("dd", {}, figure, more && h("small", { text: more })));
     if (!found) {
-      estimateBox.replaceChildren(...pair(t("about_time"), "–"), ...pair(t("about_cost"), "–"));
+      estimateBox.replaceChildren(h("dl", {}, pair(t("about_time"), "–"), pair(t("about_cost"), "–")));
       return;
     }
     const [first, second] = found.costs ?? [];
     const none = found.seconds === null || found.seconds === undefined;
     const about = (text) => t("about", { n: text });
     estimateBox.replaceChildren(
-      ...pair(t("about_time"), none ? "–" : about(duration(found.seconds))),
-      ...pair(t("about_cost"), none || !first ? "–" : about(money(first.amount, first.currency)), !none && second ? money(second.amount, second.currency) : null),
+      h(
+        "dl",
+        {},
+        pair(t("about_time"), none ? "–" : about(duration(found.seconds))),
+        pair(t("about_cost"), none || !first ? "–" : about(money(first.amount, first.currency)), !none && second ? money(second.amount, second.currency) : null),
+      ),
       h("p", { class: "hint", text: basis(found, none) }),
     );
   }

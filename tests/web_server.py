@@ -1,0 +1,114 @@
+"""A real server and a real browser for the tests of the page."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, Page, Playwright
+
+CHROMIUM = "VIVANT_TEST_CHROMIUM"
+"""Environment variable: a Chromium to use instead of the one on the PATH."""
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--autoplay-policy=no-user-gesture-required",
+)
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Debian's Chromium; its absence fails the tests, with the remedy."""
+    path = os.environ.get(CHROMIUM) or shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        raise RuntimeError(
+            f"no Chromium was found: apt-get install chromium, or name one in {CHROMIUM}"
+        )
+    return playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+
+
+def environment(data: Path, **settings: str) -> dict[str, str]:
+    """The environment of a server that keeps everything under ``data``."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("VIVANT_")}
+    return {
+        **kept,
+        "VIVANT_DATA_DIR": str(data),
+        "VIVANT_CACHE_DIR": str(data / "cache"),
+        **{f"VIVANT_{name.upper()}": value for name, value in settings.items()},
+    }
+
+
+@contextmanager
+def serving(data: Path, *, workers: int = 1, **settings: str) -> Iterator[str]:
+    """``vivant serve`` as its users start it; yields its address once it can take work."""
+    log = (data / "serve.log").open("wb")
+    command = [sys.executable, "-m", "vivant", "serve", "--port", "0", "--workers", str(workers)]
+    process = subprocess.Popen(
+        command, env=environment(data, **settings), stdout=log, stderr=subprocess.STDOUT
+    )
+    try:
+        yield _address(process, data / "serve.log", ready=workers > 0)
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        log.close()
+
+
+def _address(process: subprocess.Popen[bytes], log: Path, *, ready: bool) -> str:
+    for _ in range(600):
+        text = log.read_text("utf-8", "replace")
+        found = re.search(r"Vivant is at (http://\S+)", text)
+        if process.poll() is not None:
+            raise RuntimeError(f"the server ended at once:\n{text}")
+        if found and _answers(f"{found[1]}/{'ready' if ready else 'health'}"):
+            return found[1]
+        time.sleep(0.1)
+    raise RuntimeError(f"the server did not get ready in 60 s:\n{log.read_text('utf-8')}")
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def percent(page: Page) -> int:
+    """The big number of a run; −1 while there is none."""
+    shown: str = page.evaluate(
+        "document.querySelector('#stages li') ? document.querySelector('#percent').textContent : ''"
+    )
+    return int(shown.strip("%")) if shown.strip("%").isdigit() else -1
+
+
+def overflow(page: Page) -> int:
+    """Pixels that the page is wider than the window."""
+    found: int = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    return found
+
+
+def widths(page: Page, sizes: Sequence[int]) -> dict[int, int]:
+    """Window width → horizontal overflow, where there is some."""
+    found = {}
+    height = (page.viewport_size or {"height": 800})["height"]
+    for width in sizes:
+        page.set_viewport_size({"width": width, "height": height})
+        if (beyond := overflow(page)) > 0:
+            found[width] = beyond
+    return found
