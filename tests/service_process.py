@@ -168,6 +168,8 @@ class Service:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     def stop(self) -> None:
         if self.process is None or self.process.poll() is not None:

