@@ -52,7 +52,7 @@ class CameraEngine:
         return self._info
 
     def generate(self, portrait: Portrait, request: Request, observe: Observer) -> Clip:
-        """Start a clip of exactly ``request.width`` × ``request.height``.
+        """Start a clip of ``request.width`` × ``request.height``, times the option ``scale``.
 
         Planes are cut out when the first chunk is asked for (about 1 s at 1080p). Progress
         counts drawn frames.
@@ -63,6 +63,8 @@ class CameraEngine:
         """
         options = CameraOptions.parse(request.options)
         self._info = EngineInfo(name="camera", moves="camera", device="cpu", notes=NOTES)
+        width, height = options.size(request.width, request.height)
+        request = replace(request, width=width, height=height)
         return Clip(
             num_frames=request.num_frames,
             fps=request.fps,

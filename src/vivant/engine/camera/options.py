@@ -23,6 +23,10 @@ MAX_PARALLAX = 0.03
 """Share of the width; above, the picture behind the subject would have to be made up."""
 
 
+MIN_SCALE = 0.25
+"""Below, a 1080p clip would be drawn with fewer pixels than a thumbnail."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CameraOptions:
     """``Request.options`` of the camera engine.
@@ -32,11 +36,14 @@ class CameraOptions:
         strength: 0.25 … 2; multiplies how far the camera goes. 1 is a 6 % push-in in 4 s.
         parallax: 0 … 0.03; how far the background may shift against the subject over the clip,
             as a share of the width. 0 moves the whole picture as one plane.
+        scale: 0.25 … 1; frames leave the engine this much smaller than asked, to be upscaled.
+            1 draws at the target's size; less is for comparing upscalers.
     """
 
     move: Move = "auto"
     strength: float = 1.0
     parallax: float = 0.012
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.move not in MOVES:
@@ -46,6 +53,11 @@ class CameraOptions:
             )
         _check_number("strength", self.strength, MIN_STRENGTH, MAX_STRENGTH)
         _check_number("parallax", self.parallax, 0.0, MAX_PARALLAX)
+        _check_number("scale", self.scale, MIN_SCALE, 1.0)
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Even sides to draw at for a clip of ``width`` × ``height``."""
+        return round(width * self.scale / 2) * 2, round(height * self.scale / 2) * 2
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> CameraOptions:

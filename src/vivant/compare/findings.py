@@ -1,0 +1,189 @@
+"""From clips to evidence to recommendations: the numbers of the page, as plain values."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vivant.checks.limits import limits
+from vivant.compare.judge import Evidence, Recommendation, better_side, recommend
+from vivant.compare.runner import Cell, Comparison
+from vivant.compare.statistics import Paired, paired
+from vivant.types import Group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spending:
+    """Time and money of one variant, medians over its clips.
+
+    Attributes:
+        amount: in ``currency``; None where the device has no rate.
+    """
+
+    clips: int
+    seconds: float
+    amount: float | None
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Every score of one variant against the baseline.
+
+    Attributes:
+        scores: name → group, unit and paired values, in the report's order.
+        pictures: in how many pictures the variant's median is better, by score.
+    """
+
+    variant: str
+    scores: Mapping[str, tuple[Group, str, Paired]]
+    pictures: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """Everything the page says."""
+
+    look: int
+    evidence: str
+    tables: tuple[Table, ...]
+    spending: Mapping[str, Spending]
+    seconds: Mapping[str, float]
+    amounts: Mapping[str, float]
+    recommendations: tuple[Recommendation, ...]
+
+
+def evidence_key(comparison: Comparison) -> str:
+    """Which clips and deciding scores the findings rest on."""
+    parts = sorted(cell.key for cell in comparison.cells.values())
+    return hashlib.sha256("\n".join([*parts, *comparison.plan.judged]).encode()).hexdigest()[:20]
+
+
+def find(comparison: Comparison, earlier: Sequence[str] = ()) -> Findings:
+    """Compare every variant with the baseline.
+
+    Args:
+        comparison: the clips.
+        earlier: :func:`evidence_key` of earlier pages of this folder, oldest first; looking again
+            at the same clips costs nothing.
+    """
+    key = evidence_key(comparison)
+    look = [*earlier].index(key) + 1 if key in earlier else len(earlier) + 1
+    plan = comparison.plan
+    tables, evidence = [], []
+    seconds: dict[str, float] = {}
+    amounts: dict[str, float] = {}
+    for variant in plan.variants[1:]:
+        pairs = list(comparison.pairs(variant.name))
+        table = _table(variant.name, pairs)
+        tables.append(table)
+        evidence.append(
+            Evidence(
+                variant=variant.name,
+                scores={
+                    name: (table.scores[name][0], table.scores[name][2])
+                    for name in plan.judged
+                    if name in table.scores
+                },
+                pairs=len(pairs),
+                identical=sum(_same_file(a.clip, b.clip) for a, b in pairs),
+                fails=(
+                    sum(_fails(before) for before, _ in pairs),
+                    sum(_fails(after) for _, after in pairs),
+                ),
+            )
+        )
+        if pairs:
+            seconds[variant.name] = float(
+                np.median([b.report["seconds"] - a.report["seconds"] for a, b in pairs])
+            )
+            costs = [
+                b.report["bill"]["usd"] - a.report["bill"]["usd"]
+                for a, b in pairs
+                if a.report["bill"] and b.report["bill"]
+            ]
+            if costs:
+                amounts[variant.name] = float(np.median(costs)) * currency(comparison)[1]
+    return Findings(
+        look=look,
+        evidence=key,
+        tables=tuple(tables),
+        spending={v.name: _spending(comparison, v.name) for v in plan.variants},
+        seconds=seconds,
+        amounts=amounts,
+        recommendations=recommend(evidence, look),
+    )
+
+
+def scores_of(cell: Cell) -> dict[str, dict[str, Any]]:
+    """Scores of a clip's report by name."""
+    return {score["name"]: score for score in cell.report["scores"]}
+
+
+def _table(variant: str, pairs: Sequence[tuple[Cell, Cell]]) -> Table:
+    values: dict[str, list[tuple[str, float, float]]] = {}
+    about: dict[str, tuple[Group, str]] = {}
+    for before, after in pairs:
+        first, second = scores_of(before), scores_of(after)
+        for name in first:
+            if name not in limits() or name not in second:
+                continue
+            a, b = first[name]["value"], second[name]["value"]
+            if isinstance(a, int | float) and isinstance(b, int | float):
+                values.setdefault(name, []).append((before.picture, float(a), float(b)))
+                about[name] = (first[name]["group"], first[name]["unit"])
+    scores: dict[str, tuple[Group, str, Paired]] = {}
+    pictures: dict[str, tuple[int, int]] = {}
+    for name, rows in values.items():
+        pair = paired([a for _, a, _ in rows], [b for _, _, b in rows], better_side(name))
+        if pair is not None:
+            scores[name] = (*about[name], pair)
+            pictures[name] = _by_picture(rows, higher=pair.better == "higher")
+    return Table(variant=variant, scores=scores, pictures=pictures)
+
+
+def _by_picture(rows: Sequence[tuple[str, float, float]], *, higher: bool) -> tuple[int, int]:
+    """``(pictures whose median difference is a gain, pictures)``."""
+    names = dict.fromkeys(name for name, _, _ in rows)
+    gains = [float(np.median([b - a for n, a, b in rows if n == name])) for name in names]
+    return sum(gain > 0 if higher else gain < 0 for gain in gains), len(names)
+
+
+def _spending(comparison: Comparison, variant: str) -> Spending:
+    cells = [cell for cell in comparison.cells.values() if cell.variant == variant]
+    bills = [cell.report["bill"] for cell in cells if cell.report["bill"]]
+    return Spending(
+        clips=len(cells),
+        seconds=float(np.median([c.report["seconds"] for c in cells])) if cells else 0.0,
+        amount=(
+            float(np.median([b["usd"] for b in bills])) * currency(comparison)[1] if bills else None
+        ),
+        currency=currency(comparison)[0],
+    )
+
+
+def currency(comparison: Comparison) -> tuple[str, float]:
+    """The first bill's currency and its units per US dollar: clips may be billed in several."""
+    for cell in comparison.cells.values():
+        bill = cell.report["bill"]
+        if bill:
+            return str(bill["currency"]), float(bill["exchange_rate"])
+    return "USD", 1.0
+
+
+def _fails(cell: Cell) -> bool:
+    return any(
+        score["group"] == "fidelity" and score["verdict"] == "fail"
+        for score in cell.report["scores"]
+    )
+
+
+def _same_file(first: Path, second: Path) -> bool:
+    return (
+        first.stat().st_size == second.stat().st_size and first.read_bytes() == second.read_bytes()
+    )

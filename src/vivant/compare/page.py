@@ -1,0 +1,141 @@
+"""One self-contained page in Korean and English. Knows nothing of how anything was found."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+
+from vivant.checks.checklist import group_title, title, unit_word, verdict_word
+from vivant.compare.findings import Findings
+from vivant.compare.judge import ALPHA, MATTERS, Judged
+from vivant.compare.runner import CLIPS, Cell, Comparison
+from vivant.compare.sentences import heading, paragraph, price
+from vivant.cost import money
+from vivant.types import Group
+
+EMBED_LIMIT: Final = 48_000_000
+"""Bytes of all clips together that are put inside the page; above, they are linked beside it."""
+
+_MARKS: Final = {"pass": "✓", "warn": "!", "fail": "✕", "not_measured": "–"}
+_GROUPS: Final[tuple[Group, ...]] = ("fidelity", "quality", "ai_feel", "delivery")
+
+
+def render(comparison: Comparison, findings: Findings) -> str:
+    """The page as text, to stand beside the folder of clips."""
+    plan = comparison.plan
+    cells = list(comparison.cells.values())
+    embedded = sum(cell.clip.stat().st_size for cell in cells) <= EMBED_LIMIT
+    judged: Mapping[str, Mapping[str, Judged]] = {
+        r.variant: {score.name: score for score in r.judged} for r in findings.recommendations
+    }
+    return _template().render(
+        plan=plan,
+        comparison=comparison,
+        findings=findings,
+        advice=[
+            {
+                "found": r,
+                "heading": heading(r, plan.baseline.name),
+                "text": paragraph(r, plan.baseline.name, len(comparison.pictures)),
+                "price": price(findings, r.variant),
+            }
+            for r in findings.recommendations
+        ],
+        tables=[
+            {
+                "variant": table.variant,
+                "groups": [
+                    (
+                        group_title(group),
+                        [
+                            (
+                                name,
+                                unit,
+                                pair,
+                                judged[table.variant].get(name),
+                                table.pictures[name],
+                            )
+                            for name, (g, unit, pair) in table.scores.items()
+                            if g == group
+                        ],
+                    )
+                    for group in _GROUPS
+                ],
+            }
+            for table in findings.tables
+        ],
+        embedded=embedded,
+        clips=[(cell.key, _base64(cell.clip)) for cell in cells] if embedded else [],
+        data=_data(comparison, embedded=embedded),
+        alpha=ALPHA,
+        matters=MATTERS,
+    )
+
+
+def _data(comparison: Comparison, *, embedded: bool) -> dict[str, Any]:
+    """What the page's script needs to know."""
+    plan = comparison.plan
+    pairs = []
+    for picture in comparison.pictures:
+        for seed in plan.seeds:
+            found = {
+                v.name: _player(comparison.cells[v.name, picture.name, seed], embedded=embedded)
+                for v in plan.variants
+                if (v.name, picture.name, seed) in comparison.cells
+            }
+            if found:
+                pairs.append({"picture": picture.name, "seed": seed, "clips": found})
+    return {
+        "fps": float(plan.fps),
+        "frames": plan.num_frames,
+        "variants": [variant.name for variant in plan.variants],
+        "pairs": pairs,
+    }
+
+
+def _player(cell: Cell, *, embedded: bool) -> dict[str, str]:
+    where = {} if embedded else {"src": f"{CLIPS}/{cell.clip.name}"}
+    return {"key": cell.key, "verdict": cell.report["verdict"], **where}
+
+
+def _base64(clip: Path) -> str:
+    return base64.b64encode(clip.read_bytes()).decode("ascii")
+
+
+def _number(value: float | None) -> str:
+    """For people: three significant figures."""
+    if value is None:
+        return "–"
+    return f"{value:.0f}" if value == 0 or abs(value) >= 100 else f"{value:.3g}"
+
+
+def _signed(value: float | None) -> str:
+    if value is None:
+        return "–"
+    text = _number(abs(value))
+    return text if value == 0 else ("+" if value > 0 else "−") + text
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vivant.compare", ""),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters.update(number=_number, signed=_signed, p=_p)
+    environment.globals.update(
+        title=title, unit_word=unit_word, verdict_word=verdict_word, marks=_MARKS, money=money
+    )
+    return environment.get_template("page.html.j2")
