@@ -5,12 +5,12 @@ import { duration, money, value } from "./format.js";
 import { plot } from "./plot.js";
 import { answers, reason, scoreName } from "./questions.js";
 
-export function tally(scores) {
+function tally(questions) {
   return h(
     "p",
     { class: "tally" },
     ["pass", "warn", "fail", "not_measured"]
-      .map((verdict) => [verdict, scores.filter((score) => score.verdict === verdict).length])
+      .map((verdict) => [verdict, questions.filter((question) => question.verdict === verdict).length])
       .filter(([, count]) => count)
       .map(([verdict, count]) => h("span", {}, sign(verdict), t("tally", { word: t(`verdict_${verdict}`), n: count }))),
   );
@@ -18,13 +18,14 @@ export function tally(scores) {
 
 export function checklist(report, job, links, player) {
   const last = Math.max(0, job.num_frames - 1);
+  const groups = answers(report.scores);
   return [
-    h("div", { class: "section-head" }, h("h2", { id: "proof-name", text: t("proof") }), tally(report.scores)),
+    h("div", { class: "section-head" }, h("h2", { id: "proof-name", text: t("proof") }), tally(groups.flatMap(({ questions }) => questions))),
     overTime(report.scores, last, player),
     h(
       "div",
       { class: "groups" },
-      answers(report.scores).map(({ group, title, questions }) =>
+      groups.map(({ group, title, questions }) =>
         h(
           "section",
           { class: "group", "data-group": group, "aria-labelledby": `group-${group}` },

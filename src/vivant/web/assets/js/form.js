@@ -18,6 +18,8 @@ export const OFFLINE_CONFIG = {
   limits: { max_image_bytes: 50_000_000, max_frames: 1441, max_prompt_characters: 2000 },
 };
 
+const kind = (model) => (model.id === "fake" ? "engine_fake" : model.moves === "camera" ? "engine_camera" : "engine_person");
+
 export function randomSeed() {
   return crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000;
 }
@@ -118,9 +120,9 @@ export function createForm(form, { onChange, onSubmit }) {
                 form.querySelector(`input[name="model"][value="${CSS.escape(model.id)}"]`)?.focus();
               },
             }),
-            h("strong", { text: t(model.moves === "camera" ? "engine_camera" : "engine_person", { id: model.id }) }),
+            h("strong", { text: t(kind(model), { id: model.id }) }),
             model.available
-              ? h("span", { class: "hint", text: t(model.moves === "camera" ? "engine_camera_hint" : "engine_person_hint") })
+              ? h("span", { class: "hint", text: t(`${kind(model)}_hint`) })
               : h("span", { class: "hint why-not" }, h("span", note(model.reason))),
           ),
         ),

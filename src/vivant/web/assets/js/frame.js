@@ -12,7 +12,7 @@ export function createFrame(frame, art, under) {
     delete frame.dataset.view;
     style(frame, { "--aspect": ratio, "--aspect-row": ratio * 2, "--aspect-column": ratio / 2 });
     frame.toggleAttribute("data-tall", ratio < 0.9);
-    art.replaceChildren(...inside);
+    if (inside) art.replaceChildren(...inside);
     under.replaceChildren(...below);
   }
 
@@ -65,13 +65,17 @@ export function croppedPicture(picture, crop, alt) {
       h("p", { class: "small", text: t("undrawable") }),
     );
   }
-  const shown = style(h("img", { src: picture.url, alt, draggable: "false" }), {
+  return h("div", { class: "cropped" }, place(h("img", { src: picture.url, alt, draggable: "false" }), crop));
+}
+
+// Moves a picture behind its window; the style sheet lets it glide there.
+export function place(img, crop) {
+  return style(img, {
     left: `${(-crop.left / crop.width) * 100}%`,
     top: `${(-crop.top / crop.height) * 100}%`,
     width: `${100 / crop.width}%`,
     height: `${100 / crop.height}%`,
   });
-  return h("div", { class: "cropped" }, shown);
 }
 
 // Below the chosen picture: the whole of it with the crop drawn in, its name, and what to know.
@@ -117,9 +121,9 @@ function inset(picture, found) {
     svg(
       "svg",
       { viewBox: "0 0 100 100", preserveAspectRatio: "none" },
-      svg("path", { class: "veil", d: `M0 0h100v100H0zM${x} ${y}h${width}v${height}h${-width}z` }),
+      found.state !== "looking" && svg("path", { class: "veil", d: `M0 0h100v100H0zM${x} ${y}h${width}v${height}h${-width}z` }),
       (found.faces ?? []).map((face) => svg("rect", { class: "face", ...box(face) })),
-      svg("rect", { class: "window", x, y, width, height }),
+      found.state !== "looking" && svg("rect", { class: "window", x, y, width, height }),
     ),
   );
 }

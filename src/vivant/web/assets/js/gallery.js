@@ -28,7 +28,7 @@ function hangPiece(job, open, { link, standard, onDelete }) {
   const thumb = style(h("span", { class: "thumb" }), { "--aspect": job.width / job.height || 1 });
   if (done && job.variants?.includes("thumbnail")) thumb.append(h("img", { src: link(job, "thumbnail"), crossorigin: "anonymous", alt: "", loading: "lazy" }));
   else {
-    if (!isOver(job) && job.variants?.includes("reference")) thumb.append(h("img", { class: "faint", src: link(job, "reference"), crossorigin: "anonymous", alt: "", loading: "lazy" }));
+    if (job.variants?.includes("reference")) thumb.append(h("img", { class: "faint", src: link(job, "reference"), crossorigin: "anonymous", alt: "", loading: "lazy" }));
     thumb.append(h("span", { class: "state" }, ...stateWords(job)));
   }
   // The default prompt tells pieces apart no better than a seed does.

@@ -5,8 +5,8 @@ import { forget, recall, remember } from "./memory.js";
 import { ApiError, createApi } from "./api.js";
 import { bytes } from "./format.js";
 import { watch } from "./watch.js";
-import { centredCrop, closePicture, firstPicture, looksLikePicture, openPicture } from "./picture.js";
-import { createFrame, croppedPicture, emptyFrame, plaque } from "./frame.js";
+import { centredCrop, closePicture, firstPicture, looksLikePicture, openPicture, wholePicture } from "./picture.js";
+import { createFrame, croppedPicture, emptyFrame, place, plaque } from "./frame.js";
 import { createForm, randomSeed } from "./form.js";
 import { createRun } from "./run.js";
 import { createPlayer } from "./player.js";
@@ -65,11 +65,14 @@ async function connect() {
   showServer();
   try {
     const [config, models] = await Promise.all([api.config(), api.models()]);
+    const arriving = online !== true;
     online = true;
     form.learn(config, models);
     banner(null);
     await refresh();
     estimate();
+    // The open job is in the address; it is found again once there is a server to ask.
+    if (arriving && location.hash.length > 1 && !stopWatching && !sending) await route();
     if (picture && found.state !== "found") findCrop();
   } catch (error) {
     online = false;
@@ -94,8 +97,8 @@ function openConnection(needsKey = false) {
     if (next.key) remember("key", next.key, next.lasting);
     say(t("connected"));
     jobs = [];
+    online = null;
     await connect();
-    route();
     return null;
   });
 }
@@ -148,7 +151,7 @@ async function take(file) {
   found = { state: "looking", crop: centredCrop(opened.width, opened.height, form.aspect()), faces: [], warnings: [] };
   showCompose();
   say(t("picture_chosen", { name: file.name || t("pasted") }));
-  byId("go")?.focus();
+  byId("go")?.focus({ preventScroll: true });
   findCrop();
 }
 
@@ -211,10 +214,15 @@ function showCompose() {
     return;
   }
   const active = document.activeElement?.id;
+  // Until the face is found the whole picture is shown; then it glides into its framing.
+  const window = found.state === "looking" ? wholePicture(picture.width, picture.height, form.aspect()) : found.crop;
+  const hung = byId("art").querySelector(".cropped img");
+  const same = hung?.src === picture.url && frame.root.dataset.state === "chosen";
+  if (same) place(hung, window);
   frame.hang(
     "chosen",
     form.aspect(),
-    [croppedPicture(picture, found.crop, t("preview_alt"))],
+    same ? null : [croppedPicture(picture, window, t("preview_alt"))],
     [plaque(picture, found, (found.warnings ?? []).map(note), { onChoose: () => chooser.click(), onRemove: removePicture })],
   );
   if (active === "change" || active === "remove") byId(active)?.focus();
@@ -690,4 +698,4 @@ dressTools();
 showServer();
 form.render();
 showCompose();
-connect().then(() => openId === null && location.hash && route());
+connect();

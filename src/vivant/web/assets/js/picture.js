@@ -34,6 +34,14 @@ export function centredCrop(width, height, aspect) {
   return { left: 0, top: 0.4 * (1 - share), width: 1, height: share };
 }
 
+// The whole picture in a window of the aspect, with air beside it.
+export function wholePicture(width, height, aspect) {
+  if (!width || !height) return { left: 0, top: 0, width: 1, height: 1 };
+  const across = Math.max(1, (aspect * height) / width);
+  const down = Math.max(1, width / aspect / height);
+  return { left: (1 - across) / 2, top: (1 - down) / 2, width: across, height: down };
+}
+
 export function firstPicture(transfer) {
   return [...(transfer?.files ?? [])].find(looksLikePicture) ?? [...(transfer?.files ?? [])][0] ?? null;
 }
