@@ -28,7 +28,7 @@ FACE_SHARPNESS: Final = Spec("face_sharpness", "quality")
 DETAIL: Final = Spec("detail", "quality")
 NOISE: Final = Spec("noise", "quality", "levels")
 RINGING: Final = Spec("ringing", "quality")
-BANDING: Final = Spec("banding", "quality")
+BANDING: Final = Spec("banding", "quality", "% of pixels")
 FADING: Final = Spec("sharpness_end", "quality")
 CARTOON: Final = Spec("cartoon", "ai_feel")
 PLASTIC: Final = Spec("plastic_skin", "ai_feel")
@@ -38,6 +38,13 @@ NOISE_KERNEL: Final = np.asarray([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float
 
 SIGMAS: Final = (0.8, 1.6, 3.2)
 """Pixels; the Gaussians whose differences are the bands, finest first."""
+
+ENLARGED: Final = 0.5
+"""Where the clip is larger than the picture, both are compared at this share of the picture's
+resolution: finer detail is up to the enlarging filter (bilinear takes 60 % of it at Nyquist)."""
+
+COMB_SIGMA: Final = 3.0
+"""Levels; wider than the gaps of a posterised picture that was encoded."""
 
 EDGE_SHARE: Final = 95.0
 """Percentile of the coarse band above which a pixel counts as at an edge."""
@@ -134,17 +141,16 @@ def texture(pixels: Image, luma: Luma, face: Face | None, layout: Layout, scale:
 
 
 def banding(luma: Luma) -> float:
-    """Share of smooth places that are a flat terrace ending in a step of three levels or more.
+    """Percent of the pixels whose levels stick out of a smooth histogram.
 
-    A smooth ramp has steps of one level; posterised ones are flat on both sides of a big one.
+    Missing levels leave a comb; a picture's own flat areas do too, hence relative to the input.
     """
-    values = luma[::2].astype(np.int16)
-    step = np.abs(values[:, 3:-2] - values[:, 2:-3])
-    before = np.abs(values[:, 2:-3] - values[:, :-5])
-    after = np.abs(values[:, 5:] - values[:, 3:-2])
-    terrace = (before <= 1) & (after <= 1)
-    stepped = terrace & (step >= 3) & (step <= 20)
-    return float(stepped.sum() / max(1, terrace.sum())) * 100
+    counts = np.bincount(luma.ravel(), minlength=256).astype(np.float64)
+    share = counts / counts.sum()
+    offsets = np.arange(-8, 9)
+    kernel = np.exp(-(offsets**2) / (2 * COMB_SIGMA**2))
+    smooth = np.convolve(share, kernel / kernel.sum(), mode="same")
+    return float(np.abs(share - smooth).sum() * 100)
 
 
 def _spread(values: npt.NDArray[np.generic]) -> float:
@@ -177,7 +183,8 @@ class Textures:
         # Skin is looked at with 96 px between the eyes, or as many as the picture really has.
         eyes = LAYOUT.interocular * 2 if face is None else face.interocular * reference.detail
         self._layout = LAYOUT.scaled(float(np.clip(eyes / LAYOUT.interocular, 0.5, 2.0)))
-        self._scale = reference.detail
+        enlarged = reference.detail < 0.95
+        self._scale = reference.detail * ENLARGED if enlarged else 1.0
         self._wanted = texture(reference.pixels, reference.luma, face, self._layout, self._scale)
         self._seen: list[tuple[int, Texture, Box | None]] = []
 

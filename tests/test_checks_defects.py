@@ -1,0 +1,129 @@
+"""Every check: a corrupted clip fails it, the clean one does not."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from checks_clips import (
+    SHORT,
+    by_name,
+    case,
+    examine,
+    failing,
+    material,
+    picture,
+    portrait,
+    spoiled,
+)
+from corruptions import Material, recode
+from vivant.checks.sample import reduced
+from vivant.checks.track import rescaled
+from vivant.types import Frames, Verification
+
+
+@pytest.fixture(scope="module")
+def clean() -> Verification:
+    return examine(recode(material().frames, 24.0, crf=18))
+
+
+def test_the_clean_clip_fails_nothing(clean: Verification) -> None:
+    assert failing(clean) == []
+    unclear = [s.name for s in clean.scores if s.verdict == "not_measured"]
+    assert unclear == ["seconds", "cost"]
+    troubled = [s.name for s in clean.scores if s.verdict == "warn" and s.group != "delivery"]
+    assert troubled == []
+
+
+MOVING = [
+    ("melt/random@0.3", "face_deformation"),
+    ("melt/droop@0.3", "face_stretch"),
+    ("wobble/sine@0.015", "face_wobble"),
+    ("jelly/standing@0.006", "global_jelly"),
+    ("frozen/still@1", "motion"),
+    ("frozen/noisy@1", "motion"),
+    ("cut/mirror@0.25", "cut"),
+    ("flicker/random@0.02", "flicker"),
+    ("flicker/sine@0.02", "flicker"),
+    ("ending/fade@0.4", "ending"),
+    ("ending/flash@0.4", "ending"),
+    ("drift/warm@16", "color_drift"),
+    ("drift/dark@32", "color_drift"),
+]
+STILL = [
+    ("blur/gauss@1.2", "sharpness"),
+    ("blur/gauss@1.2", "face_sharpness"),
+    ("half_resolution/area@0.5", "detail"),
+    ("half_resolution/lanczos@0.5", "sharpness"),
+    ("noise/color@6", "noise"),
+    ("noise/luma@6", "noise"),
+    ("ringing/unsharp@2", "ringing"),
+    ("seams/offset@4", "seams"),
+    ("banding/levels@16", "banding"),
+    ("cartoon/bilateral@1", "cartoon"),
+    ("plastic/guided@40", "plastic_skin"),
+    ("saturation/hsv@1.25", "saturation"),
+    ("saturation/linear@1.25", "saturation"),
+    ("desaturation/linear@0.6", "faded_colors"),
+]
+
+
+@pytest.mark.parametrize(("label", "name"), MOVING)
+def test_defects_in_time(label: str, name: str) -> None:
+    assert by_name(examine(spoiled(label), only=[name]))[name].verdict == "fail"
+
+
+@pytest.mark.parametrize(("label", "name"), STILL)
+def test_defects_in_the_picture(label: str, name: str) -> None:
+    assert by_name(examine(spoiled(label, SHORT), only=[name]))[name].verdict == "fail"
+
+
+def test_getting_softer_is_said() -> None:
+    frames = material().frames.copy()
+    frames[60:] = spoiled("blur/gauss@2")[60:]
+    found = by_name(examine(frames, only=["sharpness_end"]))
+    assert found["sharpness_end"].verdict == "warn"
+
+
+def test_a_tint_is_found() -> None:
+    frames: Frames = material(SHORT).frames.copy()
+    frames[..., 2] = frames[..., 2] // 10 * 8
+    assert by_name(examine(frames, only=["color_cast"]))["color_cast"].verdict == "fail"
+
+
+def test_shivering_is_found() -> None:
+    """Every frame bent anew: no frequency of its own, but never a rest."""
+    clean = material(SHORT)
+    bend = case("melt/random@0.05")
+    frames = clean.frames.copy()
+    for index in range(1, SHORT):
+        pair = Material("a", "a", clean.frames[[0, index]], 24.0, clean.track[:2])
+        frames[index] = bend.apply(pair, pair, np.random.default_rng(index))[1]
+    assert by_name(examine(frames, only=["face_jitter"]))["face_jitter"].verdict == "fail"
+
+
+def test_the_region_points_into_the_face(clean: Verification) -> None:
+    _, face = picture()
+    score = by_name(examine(spoiled("melt/random@0.3"), only=["face_deformation"]))
+    region = score["face_deformation"].region
+    assert region is not None
+    x, y = region.center
+    box = face.box
+    assert box.left - box.width / 2 < x < box.right + box.width / 2
+    assert box.top - box.height / 2 < y < box.bottom + box.height / 2
+
+
+def test_a_small_picture_is_not_called_soft() -> None:
+    """The picture has a third of the clip's pixels: an enlarged clip is as sharp as it can be."""
+    image, face = picture()
+    small = reduced(image, 256)
+    frames = np.stack(
+        [
+            cv2.resize(reduced(f, 256), (512, 320), interpolation=cv2.INTER_CUBIC)
+            for f in material(SHORT).frames
+        ]
+    ).astype(np.uint8)
+    given = portrait(small, rescaled(face, 0.5))
+    found = examine(frames, given=given, only=["sharpness"])
+    assert failing(found) == []
