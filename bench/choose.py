@@ -1,0 +1,219 @@
+"""Choose the limits from the measured suite, and report what they catch.
+
+The rule, for every score: its worst value over the clean, re-encoded and resized clips, and the
+weakest value of the defects it is meant for, at the dose it must catch; the limit stands between
+the two (:data:`SHARE` of the way), and at least :data:`MARGIN` away from the clean ones. Knows
+only numbers: no frames, no checks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+Record = Mapping[str, Any]
+
+SHARE: Final = 0.4
+"""Of the way from the worst clean clip to the weakest defect."""
+
+WEAKEST: Final = 25.0
+"""Percentile of the defect's values that counts as its weakest: single duds do not pull."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a score is for.
+
+    Attributes:
+        side: ``above`` or ``below``: where the bad values are.
+        target: labels of the defects it must catch; a prefix is enough.
+        margin: factor between the worst clean value and the limit, at least; for ``below``
+            the limit is at most the worst clean value divided by it.
+        floor: limits never come closer to harmless than this, whatever seven clips say.
+        near: warnings start at this share of the way from the worst clean value to the limit.
+        warn_only: it never fails a clip.
+    """
+
+    side: str
+    target: tuple[str, ...]
+    floor: float
+    margin: float = 1.1
+    near: float = 0.7
+    warn_only: bool = False
+
+
+AIMS: Final[Mapping[str, Aim]] = {
+    "identity_mean": Aim("below", ("swap/paste@0", "blend/paste@0.5"), 0.55),
+    "identity_min": Aim("below", ("swap/", "blend/paste@0.5"), 0.4),
+    "identity_first_last": Aim("below", ("swap/clip@0.5", "melt/random@0.3"), 0.45),
+    "identity_drift": Aim("above", ("melt/random@0.3", "melt/sine@0.3"), 0.4),
+    "identity_first_frame": Aim("below", ("swap/paste@0", "blend/paste@0.5"), 0.6),
+    "face_presence": Aim("below", (), 0.5),
+    "face_deformation": Aim("above", ("melt/random@0.15", "melt/sine@0.15"), 3.2),
+    "face_stretch": Aim("above", ("melt/sine@0.15", "melt/droop@0.3"), 2.9),
+    "face_wobble": Aim("above", ("wobble/sine@0.015", "wobble/random@0.015"), 0.13),
+    "face_jitter": Aim("above", (), 0.5),
+    "global_jelly": Aim("above", ("jelly/standing@0.006", "jelly/travelling@0.003"), 0.14),
+    "frame_difference_max": Aim("above", (), 16.8, warn_only=True),
+    "frame_difference_mean": Aim("above", (), 16.8, warn_only=True),
+    "flicker": Aim("above", ("flicker/",), 0.5),
+    "cut": Aim("above", ("cut/mirror", "swap/clip@0.5"), 8.0),
+    "motion": Aim("below", ("frozen/",), 0.4),
+    "motion_speed": Aim("above", (), 100.0, warn_only=True),
+    "ending": Aim("above", ("ending/",), 10.0),
+    "sharpness": Aim("below", ("blur/", "half_resolution/"), 0.83),
+    "face_sharpness": Aim("below", ("blur/", "half_resolution/"), 0.81),
+    "detail": Aim("below", ("blur/", "half_resolution/"), 0.83),
+    "sharpness_end": Aim("below", (), 0.6, warn_only=True),
+    "noise": Aim("above", ("noise/",), 0.9),
+    "ringing": Aim("above", ("ringing/",), 1.1),
+    "banding": Aim("above", ("banding/",), 20.0),
+    "seams": Aim("above", ("seams/offset@4",), 2.0),
+    "cartoon": Aim("below", ("cartoon/",), 0.8),
+    "plastic_skin": Aim("below", ("plastic/",), 0.88, margin=1.03),
+    "saturation": Aim("above", ("saturation/",), 1.12),
+    "faded_colors": Aim("below", ("desaturation/",), 0.82),
+    "color_cast": Aim("above", (), 6.0),
+    "color_drift": Aim("above", ("drift/",), 5.0),
+}
+"""Score → what it is for. Floors are what experience outside this folder says: dlib's distances
+between and within people, YouTube's and encoders' usual losses, how much talking people move."""
+
+CLEAN: Final = ("clean/", "reencode/libx264@18", "reencode/libx264@23", "resize/")
+"""Labels that must not fail."""
+
+GENTLE: Final = 100.0
+"""Clips that move faster (percent of the height a second) are not gentle."""
+
+
+def label(record: Record) -> str:
+    """E.g. ``melt/random@0.3``."""
+    return f"{record['defect']}/{record['variant']}@{record['dose']:g}"
+
+
+def is_clean(record: Record) -> bool:
+    """Whether nothing must fail."""
+    return label(record).startswith(CLEAN)
+
+
+def value(record: Record, name: str) -> float | None:
+    """The score's value; None where it was not measured."""
+    entry = record["values"].get(name)
+    return None if entry is None or not isinstance(entry[0], int | float) else float(entry[0])
+
+
+def choose(records: Sequence[Record]) -> dict[str, dict[str, Any]]:
+    """Limits for every score, from these records alone."""
+    return {name: _limit(name, aim, records) for name, aim in AIMS.items()}
+
+
+def _limit(name: str, aim: Aim, records: Sequence[Record]) -> dict[str, Any]:
+    sign = 1.0 if aim.side == "above" else -1.0
+    known = [(r, v) for r in records if (v := value(r, name)) is not None]
+    clean = [sign * v for r, v in known if is_clean(r)]
+    defects = [sign * v for r, v in known if aim.target and label(r).startswith(aim.target)]
+    worst = max(clean, default=sign * aim.floor)
+    how = f"floor {aim.floor:g}: no clip of the suite comes near"
+    limit = sign * aim.floor
+    if aim.warn_only:
+        how = "a mark for the reader; it never fails a clip"
+        return _entry(aim, None, aim.floor, how)
+    if not clean:
+        return _entry(aim, aim.floor, aim.floor, f"floor {aim.floor:g}: no clean clip was measured")
+    apart = worst * aim.margin if worst > 0 else worst / aim.margin
+    if defects:
+        weakest = float(np.percentile(np.asarray(defects), WEAKEST))
+        between = worst + SHARE * max(0.0, weakest - worst)
+        if between > limit:
+            limit = between
+            how = (
+                f"{SHARE:.0%} of the way from the worst clean clip ({sign * worst:.3g}) "
+                f"to the weak end of {', '.join(aim.target)} ({sign * weakest:.3g})"
+            )
+        else:
+            how = (
+                f"floor {aim.floor:g}; worst clean clip {sign * worst:.3g}, weak end of "
+                f"{', '.join(aim.target)} {sign * weakest:.3g}"
+            )
+    if apart > limit:
+        limit, how = apart, f"{aim.margin:g} times off the worst clean clip ({sign * worst:.3g})"
+    near = worst + aim.near * (limit - worst)
+    return _entry(aim, _rounded(sign * limit), _rounded(sign * near), how)
+
+
+def _entry(aim: Aim, fail: float | None, warn: float | None, how: str) -> dict[str, Any]:
+    return {"side": aim.side, "fail": fail, "warn": warn, "how": how}
+
+
+def _rounded(number: float) -> float:
+    return float(f"{number:.3g}")
+
+
+def alarms(record: Record, limits: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Names of the scores that fail this clip under ``limits``."""
+    out = []
+    for name, limit in limits.items():
+        found, fail = value(record, name), limit["fail"]
+        if found is None or fail is None:
+            continue
+        if found > fail if limit["side"] == "above" else found < fail:
+            out.append(name)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """How one entry of the suite fared."""
+
+    label: str
+    clips: int
+    caught: int
+    by: str
+
+    @property
+    def share(self) -> float:
+        """Caught of all."""
+        return self.caught / self.clips if self.clips else float("nan")
+
+
+def table(
+    records: Iterable[Record], limits_for: Mapping[str, Mapping[str, Mapping[str, Any]]]
+) -> list[Row]:
+    """Every label, with the limits that go with each record's person."""
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        groups[label(record)].append(record)
+    rows = []
+    for name, members in sorted(groups.items()):
+        caught = 0
+        by: dict[str, int] = defaultdict(int)
+        for record in members:
+            names = alarms(record, limits_for[record["person"]])
+            caught += bool(names)
+            for score in names:
+                by[score] += 1
+        most = sorted(by.items(), key=lambda pair: -pair[1])[:4]
+        rows.append(Row(name, len(members), caught, ", ".join(f"{n} {c}" for n, c in most)))
+    return rows
+
+
+def leave_one_out(records: Sequence[Record]) -> dict[str, dict[str, dict[str, Any]]]:
+    """For every person, the limits chosen without them."""
+    people = sorted({r["person"] for r in records})
+    return {p: choose([r for r in records if r["person"] != p]) for p in people}
+
+
+def halves(records: Sequence[Record]) -> tuple[list[str], list[str]]:
+    """Every other person, in alphabetical order: tuned on, held out."""
+    people = sorted({r["person"] for r in records})
+    return people[0::2], people[1::2]
+
+
+def is_gentle(record: Record) -> bool:
+    """Whether the person moves as somebody who talks does."""
+    speed = value(record, "motion_speed")
+    return speed is None or speed <= GENTLE
