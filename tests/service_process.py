@@ -106,19 +106,20 @@ class Service:
         headers = {**self.headers, **options.pop("headers", {})}
         return httpx.request(method, self.url + path, headers=headers, timeout=60, **options)
 
-    def post(self, image: bytes | None = None, **fields: Any) -> httpx.Response:
-        """``POST /v1/videos`` of the smallest clip as a form; ``headers`` besides fields."""
-        headers = fields.pop("headers", {})
+    def post(
+        self, picture_bytes: Any = None, *, headers: Any = None, **fields: Any
+    ) -> httpx.Response:
+        """``POST /v1/videos`` of the smallest clip as a form."""
         return self.request(
             "POST",
             "/v1/videos",
-            headers=headers,
+            headers=headers or {},
             data={**FAKE, **{k: str(v) for k, v in fields.items()}},
-            files={"input_reference": ("me.png", image or picture(), "image/png")},
+            files={"input_reference": ("me.png", picture_bytes or picture(), "image/png")},
         )
 
-    def submit(self, image: bytes | None = None, **fields: Any) -> str:
-        answer = self.post(image, **fields)
+    def submit(self, picture_bytes: Any = None, **fields: Any) -> str:
+        answer = self.post(picture_bytes, **fields)
         assert answer.status_code == 202, answer.text
         return str(answer.json()["id"])
 

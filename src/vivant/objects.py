@@ -27,6 +27,10 @@ CHUNK_BYTES = 1 << 20
 """How much of an object is in memory at once, both ways."""
 
 
+PART_BYTES = 5 * CHUNK_BYTES
+"""Of an upload in parts: the least S3 allows. One at a time, so that many uploads stay small."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """An object's facts.
@@ -82,7 +86,7 @@ class Objects:
     def put_file(self, key: str, path: Path) -> None:
         """Upload a file, in parts where it is large; it appears whole or not at all."""
         with _translated(f"{key} cannot be stored"):
-            obstore.put(self._store, key, path, chunk_size=8 * CHUNK_BYTES)
+            obstore.put(self._store, key, path, chunk_size=PART_BYTES, max_concurrency=1)
 
     def put(self, key: str, data: bytes) -> None:
         """Store a small object."""

@@ -36,7 +36,9 @@ async def owner(request: Request, shared: Shared) -> str:
     """
     presented = request.headers.get("authorization", "")
     scheme, _, key = presented.partition(" ")
-    needed = not shared.loopback or await asyncio.to_thread(shared.keyring.any)
+    if not shared.keyring.fresh:
+        await asyncio.to_thread(shared.keyring.any)
+    needed = not shared.loopback or shared.keyring.any()
     if not needed:
         return ""
     if not presented:
@@ -48,7 +50,7 @@ async def owner(request: Request, shared: Shared) -> str:
         )
     found = None
     if scheme.lower() == "bearer" and len(key) < 200:
-        found = await asyncio.to_thread(shared.keyring.owner, key.strip())
+        found = shared.keyring.owner(key.strip())
     if found is None:
         raise HttpError(
             401,

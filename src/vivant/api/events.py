@@ -20,7 +20,7 @@ from vivant.errors import DatabaseError
 from vivant.jobs.job import ACTIVE, Job
 from vivant.jobs.ledger import Ledger
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
 KEEP_ALIVE_SECONDS = 15.0
 POSITION_SECONDS = 2.0
 """Between looks at the queue position of a waiting job."""
@@ -34,12 +34,21 @@ GONE_LOOKS = 20
 log = logging.getLogger("vivant.api")
 
 
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """An event as it is sent, made once for all listeners."""
+
+    seq: int
+    status: str
+    text: bytes
+
+
 @dataclass
 class Topic:
     """One job somebody listens to."""
 
     seq: int
-    recent: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=RECENT))
+    recent: deque[Ready] = field(default_factory=lambda: deque(maxlen=RECENT))
     news: asyncio.Event = field(default_factory=asyncio.Event)
     listeners: int = 0
     gone: bool = False
@@ -111,7 +120,9 @@ class Broker:
                 if topic is not None:
                     fresh = [event for event in events if event["seq"] > topic.seq]
                     if fresh:
-                        topic.recent.extend(fresh)
+                        topic.recent.extend(
+                            Ready(event["seq"], event["status"], encode(event)) for event in fresh
+                        )
                         topic.seq = fresh[-1]["seq"]
                         topic.tell()
             for job_id in positions if alive is not None else ():
@@ -152,12 +163,12 @@ async def stream(
         quiet = 0.0
         while not broker.closing:
             news = topic.news
-            fresh = [event for event in topic.recent if event["seq"] > seen]
-            for event in fresh:
-                seen = event["seq"]
-                waiting = event["status"] == "queued"
-                yield encode(event)
-                if event["status"] not in ACTIVE:
+            fresh = [event for event in topic.recent if event.seq > seen]
+            if fresh:
+                seen = fresh[-1].seq
+                waiting = fresh[-1].status == "queued"
+                yield b"".join(event.text for event in fresh)
+                if fresh[-1].status not in ACTIVE:
                     return
             if topic.gone:
                 yield encode(

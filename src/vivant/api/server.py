@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import ipaddress
 import socket
 import sys
@@ -26,6 +27,11 @@ GRACE_SECONDS = 3
 
 MAX_CONNECTIONS = 2_000
 
+M_MMAP_THRESHOLD = -3
+"""glibc, malloc.h."""
+
+MMAP_THRESHOLD_BYTES = 1 << 18
+
 
 def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Serve until told to stop.
@@ -35,6 +41,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         MachineError: the address is taken.
     """
     logs.configure(settings.log_format)
+    give_memory_back()
     if settings.default_engine not in settings.engines:
         raise OptionError(
             f"default_engine {settings.default_engine!r} is not one of engines "
@@ -78,6 +85,20 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     finally:
         for supervisor in supervisors:
             supervisor.stop()
+
+
+def give_memory_back() -> None:
+    """Let glibc return every large block when it is freed.
+
+    By default it raises the size above which it does so with every large block it sees, up to
+    32 MB (mallopt(3), M_MMAP_THRESHOLD): after a few uploads nothing would go back any more.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD_BYTES)
+    except (OSError, AttributeError):
+        return  # another C library, which does not have this
 
 
 def warm_up(settings: Settings) -> None:

@@ -28,6 +28,8 @@ router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
 POLL_AFTER_MS = {"queued": "1000", "in_progress": "500", "completed": "0", "failed": "0"}
 
+LARGE_BYTES = 4_000_000
+
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,199}")
 
 
@@ -166,8 +168,8 @@ def answer(job: Job, shared: State, status: int) -> JSONResponse:
 async def submit(request: Request, shared: State, owner: str) -> Job:
     """Read a request and take its job in."""
     idempotency_key = _idempotency_key(request)
-    if idempotency_key is None:
-        # Known to be full: say so before megabytes have been read. With a key it may be known.
+    if idempotency_key is None and large(request):
+        # Full already: say so before megabytes are read. With a key the job may be there.
         await asyncio.to_thread(shared.admission.look, owner)
     async with shared.intake.read(request) as upload:
         wanted = read_fields(upload.fields, shared.settings)
@@ -180,7 +182,6 @@ async def submit(request: Request, shared: State, owner: str) -> Job:
                 "missing_field",
                 param="input_reference",
             )
-        await asyncio.to_thread(check_options, wanted.request)
         order = Order(
             request=wanted.request,
             picture={"name": upload.name, "size": upload.size, "sha256": upload.sha256},
@@ -190,16 +191,22 @@ async def submit(request: Request, shared: State, owner: str) -> Job:
         return await asyncio.to_thread(_accept, shared, owner, order, upload, idempotency_key)
 
 
+def large(request: Request) -> bool:
+    """Whether a look at the queue costs less than the upload."""
+    length = request.headers.get("content-length", "")
+    return not length.isdigit() or int(length) > LARGE_BYTES
+
+
 def _accept(
     shared: State, owner: str, order: Order, upload: Upload, idempotency_key: str | None
 ) -> Job:
     assert upload.picture is not None  # noqa: S101 - checked by the caller
+    check_options(order.request)
     if idempotency_key is not None:
         found = shared.admission.find(owner, idempotency_key)
         if found is not None:
             same(found.request_hash, request_hash(request_json(order), order), idempotency_key)
             return shared.ledger.get(found.id, owner)
-    shared.admission.look(owner)
     check_signature(upload)
     job_id = new_id()
     name = key(job_id, SOURCE)

@@ -34,9 +34,12 @@ class Database:
     Args:
         url: ``sqlite:///path`` or ``postgresql+psycopg://…`` (``postgresql://`` is understood).
         pool_size: connections held; twice as many at a peak.
+        durable: wait for the disk at every commit, so that what was accepted survives even a
+            power cut. Without it SQLite may lose the last moments at a power cut, and nothing
+            at a kill: right for progress, which would be made again.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 8) -> None:
+    def __init__(self, url: str, *, pool_size: int = 8, durable: bool = True) -> None:
         self.url = normal_url(url)
         self.sqlite = self.url.startswith("sqlite")
         self.engine = sa.create_engine(
@@ -48,7 +51,15 @@ class Database:
             connect_args={} if self.sqlite else {"connect_timeout": 5},
         )
         if self.sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
+            level = "FULL" if durable else "NORMAL"
+
+            @event.listens_for(self.engine, "connect")
+            def prepare(connection: Any, _: object) -> None:
+                # DBOS expects writers to queue up from BEGIN on
+                connection.isolation_level = "IMMEDIATE"
+                connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+                connection.execute("PRAGMA foreign_keys=ON")
+                connection.execute(f"PRAGMA synchronous={level}")
 
     def migrate(self) -> None:
         """Create what is missing: DBOS's tables and ours.
@@ -172,12 +183,3 @@ def normal_url(url: str) -> str:
         f"database_url {url.split('@')[-1][:80]!r} is not sqlite:///FILE or postgresql://…",
         param="database_url",
     )
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    # DBOS expects writers to queue up from BEGIN on; NORMAL loses nothing but the last
-    # moments at a power cut, and nothing at all at a kill.
-    connection.isolation_level = "IMMEDIATE"
-    connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-    connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA synchronous=FULL")

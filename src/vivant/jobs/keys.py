@@ -105,6 +105,11 @@ class Keyring:
         """Whether there are active keys."""
         return bool(self._current())
 
+    @property
+    def fresh(self) -> bool:
+        """Whether the answers need no look into the database now."""
+        return time.monotonic() - self._read_at < CACHE_SECONDS
+
     def _current(self) -> dict[str, str]:
         now = time.monotonic()
         if now - self._read_at >= CACHE_SECONDS:

@@ -12,9 +12,9 @@ def database_url(settings: Settings) -> str:
     return settings.database_url or f"sqlite:///{settings.service_dir / 'vivant.db'}"
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, *, durable: bool = True) -> Database:
     """The database of jobs, not yet connected to."""
-    return Database(database_url(settings))
+    return Database(database_url(settings), durable=durable)
 
 
 def open_objects(settings: Settings) -> Objects:

@@ -1,8 +1,9 @@
 """Writes a run's progress beside the work, and stops the work when it is no longer wanted.
 
-The observer only notes what was done; a thread writes it, at most every :data:`INTERVAL`, so that
-a slow database slows no clip down. Each write says whether the run may go on; when it may not,
-the observer raises at the very next step, frame or chunk. Knows nothing of what is being made.
+Frames and chunks are only noted; a thread writes them, at most every :data:`INTERVAL`, so that a
+slow database slows no clip down. A denoising step takes long enough to be written at once. Each
+write says whether the run may go on; when it may not, the observer raises at that very step, or
+at the next frame or chunk. Knows nothing of what is being made.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from vivant.jobs.progress import Meter
 from vivant.types import Progress
 
 INTERVAL = 0.2
-"""Seconds between two writes; a denoising step takes longer than that."""
+"""Seconds between two writes of the thread."""
+
+STEP_INTERVAL = 0.1
+"""Seconds between two writes of steps, which hold the run up for a few milliseconds."""
 
 LOOK = 0.5
 """Seconds after which is looked for a cancel even if nothing was done."""
@@ -57,6 +61,8 @@ class Reporter:
         self._ledger, self._lease, self._meter = ledger, lease, meter
         self._cost, self._expected, self._stopping = cost, expected, stopping
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._written_at = 0.0
         self._news = threading.Event()
         self._lost = threading.Event()
         self._done = threading.Event()
@@ -77,6 +83,14 @@ class Reporter:
         with self._lock:
             self._meter.take(progress)
         self._news.set()
+        if progress.unit == "step" and time.monotonic() - self._written_at > STEP_INTERVAL:
+            try:
+                allowed = self._write()
+            except DatabaseError:
+                return  # the thread tries on, and tells
+            if not allowed:
+                self._lost.set()
+                raise Cancelled
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -124,6 +138,11 @@ class Reporter:
             self._done.wait(INTERVAL)
 
     def _write(self) -> bool:
+        with self._writing:
+            self._written_at = time.monotonic()
+            return self._write_one()
+
+    def _write_one(self) -> bool:
         with self._lock:
             elapsed = self.elapsed
             at = self._meter.slowest()

@@ -183,7 +183,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._stopping = threading.Event()
-        self._database = open_database(settings)
+        self._database = open_database(settings, durable=False)
         self._database.patiently(self._database.migrate)
         self._slot = Slot.take(settings.service_dir / "slots")
         self._id = f"{self._slot.name}-{uuid.uuid4().hex[:12]}"

@@ -21,7 +21,7 @@ from vivant.jobs.admission import (
 )
 from vivant.jobs.stages import Bench
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = {PREPARE_QUEUE: 0.1, RENDER_QUEUE: 0.05}
 """Between looks into a queue: a job starts within that on an idle machine."""
 
 CPU_AT_ONCE = 2
@@ -84,4 +84,5 @@ def register(bench: Callable[[], Bench]) -> None:
 def register_queues() -> None:
     """Tell the database the queues; after ``DBOS.launch``."""
     for name, at_once in ((PREPARE_QUEUE, CPU_AT_ONCE), (RENDER_QUEUE, 1)):
-        DBOS.register_queue(name, worker_concurrency=at_once, polling_interval_sec=POLL_SECONDS)
+        pause = POLL_SECONDS[name]
+        DBOS.register_queue(name, worker_concurrency=at_once, polling_interval_sec=pause)
