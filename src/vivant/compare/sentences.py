@@ -173,7 +173,7 @@ def _p(value: float) -> str:
 
 
 def _names(scores: Sequence[Judged], language: Language) -> str:
-    return ", ".join(title(score.name)[language] for score in scores)
+    return "; ".join(title(score.name)[language] for score in scores)
 
 
 def _run_more(more: int, language: Language) -> str:
