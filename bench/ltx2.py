@@ -286,9 +286,7 @@ def vivant(bench: Bench, args: Any, settings: Settings, device: torch.device) ->
     if "precision" in args.parts:
         engine._loaded = None
         torch.cuda.empty_cache() if device.type == "cuda" else None
-        plain = replace(
-            quiet, options={**quiet.options, "precision": "bf16", "compile": False}
-        )
+        plain = replace(quiet, options={**quiet.options, "precision": "bf16", "compile": False})
         exact = np.concatenate(
             list(engine.generate(portrait(16, 9), plain, ignore_progress).chunks)
         )
@@ -391,7 +389,10 @@ def start_time(
             {
                 "files": {
                     str(p.relative_to(folder)): {
-                        "repo": "bench", "commit": "0", "size": p.stat().st_size, "sha256": "",
+                        "repo": "bench",
+                        "commit": "0",
+                        "size": p.stat().st_size,
+                        "sha256": "",
                     }
                     for p in files
                 }
@@ -405,13 +406,24 @@ def start_time(
     for text in (request.prompt, request.negative_prompt):
         with parts.text() as stack:
             cache.put(text, stack.encode(text))
-    bench.note("fp8 checkpoint", {"gb": round(size / 1e9, 2), "write_s": round(time.perf_counter() - begin, 1)})
+    bench.note(
+        "fp8 checkpoint",
+        {"gb": round(size / 1e9, 2), "write_s": round(time.perf_counter() - begin, 1)},
+    )
     for label, drop in (("cold files", True), ("files in page cache", False)):
         if drop:
             subprocess.run("sync; echo 3 > /proc/sys/vm/drop_caches", shell=True, check=False)
         begin = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", START, str(settings.cache_dir), str(settings.data_dir)],
+            [
+                sys.executable,
+                "-W",
+                "ignore",
+                "-c",
+                START,
+                str(settings.cache_dir),
+                str(settings.data_dir),
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -499,8 +511,13 @@ def stock(bench: Bench, args: Any, device: torch.device) -> None:
 
     def one() -> None:
         latents, _ = pipe(
-            image=image, width=width, height=height, sigmas=list(SEED_SIGMAS), image_crf=33,
-            generator=torch.Generator().manual_seed(0), **common,
+            image=image,
+            width=width,
+            height=height,
+            sigmas=list(SEED_SIGMAS),
+            image_crf=33,
+            generator=torch.Generator().manual_seed(0),
+            **common,
         )
         bench.sync()
         marks.append(time.perf_counter())
@@ -518,14 +535,24 @@ def stock(bench: Bench, args: Any, device: torch.device) -> None:
     def two() -> None:
         generator = torch.Generator().manual_seed(0)
         latents, audio = pipe(
-            image=image, width=full[0] // 2, height=full[1] // 2, sigmas=list(DISTILLED_SIGMAS),
-            image_crf=33, generator=generator, **common,
+            image=image,
+            width=full[0] // 2,
+            height=full[1] // 2,
+            sigmas=list(DISTILLED_SIGMAS),
+            image_crf=33,
+            generator=generator,
+            **common,
         )
         (latents,) = upsample(latents=latents, output_type="latent", return_dict=False)
         latents, _ = refine(
             conditions=[LTX2VideoCondition(frames=image, index=0, strength=1.0, crf=33)],
-            latents=latents, audio_latents=audio, width=full[0], height=full[1],
-            sigmas=list(REFINE_SIGMAS), generator=generator, **common,
+            latents=latents,
+            audio_latents=audio,
+            width=full[0],
+            height=full[1],
+            sigmas=list(REFINE_SIGMAS),
+            generator=generator,
+            **common,
         )
         bench.sync()
         marks.append(time.perf_counter())

@@ -28,7 +28,11 @@ def main() -> None:
     outs = {}
     for quantized in (False, True):
         model = tiny.build(
-            LTX2VideoTransformer3DModel, config, device="cuda", dtype=torch.bfloat16, quantize=quantized
+            LTX2VideoTransformer3DModel,
+            config,
+            device="cuda",
+            dtype=torch.bfloat16,
+            quantize=quantized,
         )
         generator = torch.Generator().manual_seed(0)
         latents = torch.randn(1, tokens, 128, generator=generator)

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -32,7 +34,7 @@ from vivant.engine.ltx2.fp8 import FLOAT8, Float8Linear, quantize_rows, skeleton
 from vivant.engine.ltx2.lora import Adapter, fuse
 from vivant.engine.ltx2.memory import release
 from vivant.engine.ltx2.prompts import TextStack
-from vivant.errors import MissingPartError, WeightsError
+from vivant.errors import MissingPartError, OutputError, WeightsError
 from vivant.types import Observer, Progress, ignore_progress
 from vivant.weights import Model, read_header
 
@@ -285,11 +287,24 @@ def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
 def _read_side_by_side(files: list[Path]) -> Iterator[tuple[str, Tensor]]:
     """Tensors of several files, read by as many threads: page faults are what loading waits for."""
 
-    def touch(item: tuple[Path, str]) -> tuple[str, Tensor]:
-        with safe_open(item[0], framework="pt") as file:
-            return item[1], file.get_tensor(item[1]).clone()
+    handles = threading.local()
 
-    items = [(path, name) for path in files for name in read_header(path) if name != "__metadata__"]
+    def touch(item: tuple[Path, str]) -> tuple[str, Tensor]:
+        path, name = item
+        opened = handles.__dict__.setdefault("files", {})
+        if path not in opened:
+            opened[path] = safe_open(path, framework="pt").__enter__()
+        # the copy is what reads the file; without it the reader after us would
+        return name, opened[path].get_tensor(name).clone()
+
+    names = [[n for n in read_header(path) if n != "__metadata__"] for path in files]
+    # round robin over the files, so that their reads overlap
+    items = [
+        (path, some[index])
+        for index in range(max(map(len, names)))
+        for path, some in zip(files, names, strict=True)
+        if index < len(some)
+    ]
     with ThreadPoolExecutor(SHARDS) as pool:
         waiting = []
         try:
@@ -334,11 +349,8 @@ def _fill(
             skeleton(block)
     wanted = dict(module.named_parameters()) | dict(module.named_buffers())
     shapes = {name: tuple(tensor.shape) for name, tensor in wanted.items()}
-    missing = {
-        name
-        for name, tensor in wanted.items()
-        if tensor.is_meta and name in module.state_dict(keep_vars=True)
-    }
+    kept = set(module.state_dict(keep_vars=True))
+    missing = {name for name, tensor in wanted.items() if tensor.is_meta and name in kept}
     total = len(missing)
     done = 0
     for name, tensor in tensors:
@@ -518,3 +530,39 @@ def save_fp8(transformer: Any, folder: Path, observe: Observer = ignore_progress
         folder.rmdir()
     draft.rename(folder)
     return total
+
+
+def quantize_folder(
+    model: Model, folder: Path, observe: Observer = ignore_progress
+) -> tuple[Path, int]:
+    """Write a pulled model's transformer as an fp8 checkpoint; where, and its bytes.
+
+    Matrices are rounded one at a time, on the GPU where there is one.
+
+    Raises:
+        MissingPartError: a file is not there.
+        WeightsError: a file is corrupt, or another model's.
+        OutputError: not enough disk.
+    """
+    single = folder / model.single_file if model.single_file else None
+    source = single or folder / "transformer"
+    transformer = _transformer(source, single is not None)
+    count = sum(parameter.numel() for parameter in transformer.parameters())
+    free = shutil.disk_usage(folder).free
+    if count * 1.05 > free:
+        raise OutputError(
+            f"the fp8 checkpoint takes {count * 1.05 / 1e9:.0f} GB, and {free / 1e9:.1f} GB are "
+            f"free in {folder}"
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    _fill(
+        transformer,
+        _transformer_tensors(source, single=single is not None),
+        dtype=torch.bfloat16,
+        device=device,
+        store=torch.device("cpu"),
+        quantize=True,
+        observe=observe,
+    )
+    target = folder / FP8_FOLDER
+    return target, save_fp8(transformer, target, observe)

@@ -1,0 +1,393 @@
+"""Real loading code on small files: folders, one file, fp8, adapters, and everything broken."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import ltx2_tiny as small
+import numpy as np
+import pytest
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
+from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
+from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from vivant.engine.ltx2 import lora, tiny
+from vivant.engine.ltx2.components import FP8_FOLDER, load_components, quantize_folder
+from vivant.engine.ltx2.fp8 import Float8Linear, quantize_rows
+from vivant.errors import MissingPartError, VivantError, WeightsError
+from vivant.types import ignore_progress
+from vivant.weights import Model, Part
+
+CPU = torch.device("cpu")
+MODEL = Model(name="ltx-2-19b-distilled", parts=(Part(repo="a/b", patterns=("*",)),), size=1)
+SINGLE = Model(
+    name="ltx-2-19b-distilled-file",
+    parts=(Part(repo="a/b", patterns=("*",)),),
+    size=1,
+    single_file="one.safetensors",
+)
+
+
+def built() -> dict[str, Any]:
+    return {
+        "transformer": tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER),
+        "vae": tiny.build(AutoencoderKLLTX2Video, tiny.TINY_VAE),
+        "latent_upsampler": tiny.build(LTX2LatentUpsamplerModel, tiny.TINY_UPSAMPLER),
+    }
+
+
+def write_folder(folder: Path) -> dict[str, Any]:
+    parts = built()
+    for name, module in parts.items():
+        (folder / name).mkdir(parents=True)
+        config = {key: value for key, value in module.config.items() if not key.startswith("_")}
+        (folder / name / "config.json").write_text(json.dumps(config), "utf-8")
+        state = module.state_dict()
+        keys = sorted(state)
+        half = len(keys) // 2
+        for index, some in enumerate((keys[:half], keys[half:])):
+            save_file(
+                {key: state[key].contiguous() for key in some},
+                folder / name / f"model-{index}.safetensors",
+            )
+    return parts
+
+
+TO_ORIGINAL = {
+    "av_cross_attn_video_scale_shift": "av_ca_video_scale_shift_adaln_single",
+    "av_cross_attn_video_a2v_gate": "av_ca_a2v_gate_adaln_single",
+    "av_cross_attn_audio_scale_shift": "av_ca_audio_scale_shift_adaln_single",
+    "av_cross_attn_audio_v2a_gate": "av_ca_v2a_gate_adaln_single",
+    "video_a2v_cross_attn_scale_shift_table": "scale_shift_table_a2v_ca_video",
+    "audio_a2v_cross_attn_scale_shift_table": "scale_shift_table_a2v_ca_audio",
+    "audio_time_embed.": "audio_adaln_single.",
+    "time_embed.": "adaln_single.",
+    "audio_proj_in": "audio_patchify_proj",
+    "proj_in": "patchify_proj",
+    "norm_q": "q_norm",
+    "norm_k": "k_norm",
+}
+VAE_TO_ORIGINAL = {
+    "encoder.down_blocks.{}.downsamplers.0": "encoder.down_blocks.{}",
+    "encoder.down_blocks.{}.": "encoder.down_blocks.{}.",
+}
+
+
+def original_name(name: str) -> str:
+    """diffusers' transformer name → Lightricks'."""
+    for ours, theirs in TO_ORIGINAL.items():
+        if ours in name:
+            name = name.replace(ours, theirs)
+            if "adaln" in theirs or "proj" in theirs:
+                break
+    return f"model.diffusion_model.{name}"
+
+
+def original_vae_name(name: str) -> str:
+    """diffusers' VAE name → Lightricks'."""
+    parts = name.split(".")
+    if name in ("latents_mean", "latents_std"):
+        what = "mean-of-means" if name.endswith("mean") else "std-of-means"
+        return f"vae.per_channel_statistics.{what}"
+    if parts[1] == "mid_block":
+        block = "down_blocks.8" if parts[0] == "encoder" else "up_blocks.0"
+        rest = parts[2:]
+    elif parts[1] in ("down_blocks", "up_blocks"):
+        index, inner = int(parts[2]), parts[3:]
+        sampler = inner[0] in ("downsamplers", "upsamplers")
+        place = 2 * index + (1 if sampler else 0)
+        if parts[1] == "up_blocks":
+            place = 2 * index + (1 if sampler else 2)
+        block, rest = f"{parts[1]}.{place}", inner[2:] if sampler else inner
+    else:
+        return "vae." + name
+    return ".".join(["vae", parts[0], block, *rest]).replace("resnets", "res_blocks")
+
+
+def write_single(path: Path) -> dict[str, Any]:
+    parts = built()
+    state: dict[str, Tensor] = {
+        original_name(name): tensor.contiguous()
+        for name, tensor in parts["transformer"].state_dict().items()
+    }
+    for name, tensor in parts["vae"].state_dict().items():
+        state[original_vae_name(name)] = tensor.contiguous()
+    # what a real file also holds, and diffusers' converters drop
+    state["model.diffusion_model.video_embeddings_connector.learnable_registers"] = torch.ones(1)
+    state["vae.per_channel_statistics.mean-of-stds"] = torch.ones(1)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    configs = {
+        "transformer": tiny.TINY_TRANSFORMER,
+        "vae": tiny.TINY_VAE,
+        "connectors": tiny.TINY_CONNECTORS,
+    }
+    save_file(state, path, metadata={"diffusers_config": json.dumps(configs)})
+    return parts
+
+
+def load(model: Model, folder: Path, precision: str = "bf16", **options: Any) -> Any:
+    return load_components(
+        model,
+        folder,
+        **{
+            "device": CPU,
+            "store": CPU,
+            "precision": precision,
+            "two_stages": False,
+            **options,
+        },
+    )
+
+
+def assert_same(ours: Any, theirs: Any) -> None:
+    mine, yours = ours.state_dict(), theirs.state_dict()
+    assert set(mine) == set(yours)
+    for name in mine:
+        torch.testing.assert_close(mine[name], yours[name], atol=0, rtol=0, msg=name)
+
+
+def test_folder_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
+    parts = write_folder(tmp_path)
+    seen: list[int] = []
+    loaded = load(MODEL, tmp_path, two_stages=True, observe=lambda p: seen.append(p.done))
+    assert_same(loaded.transformer, parts["transformer"])
+    assert_same(loaded.vae, parts["vae"])
+    assert_same(loaded.upsampler, parts["latent_upsampler"])
+    assert seen == sorted(seen)
+    assert len(seen) == len(parts["transformer"].state_dict())
+
+
+def test_one_file_is_loaded_under_lightricks_names(tmp_path: Path) -> None:
+    parts = write_single(tmp_path / "one.safetensors")
+    names = set(load_file(tmp_path / "one.safetensors"))
+    assert "model.diffusion_model.adaln_single.linear.weight" in names
+    assert "vae.encoder.down_blocks.1.conv.conv.weight" in names
+    loaded = load(SINGLE, tmp_path)
+    assert_same(loaded.transformer, parts["transformer"])
+    assert_same(loaded.vae, parts["vae"])
+
+
+def test_fp8_checkpoint_equals_rounding_at_load(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    at_load = load(MODEL, tmp_path, precision="fp8")
+    # the checkpoint rounds from bf16, so let loading do so too
+    target, size = quantize_folder(MODEL, tmp_path)
+    assert target == tmp_path / FP8_FOLDER
+    assert size < sum(p.stat().st_size for p in (tmp_path / "transformer").iterdir())
+    from_file = load(MODEL, tmp_path, precision="fp8")
+    first = from_file.transformer.transformer_blocks[0].attn1.to_q
+    assert isinstance(first, Float8Linear)
+    other = at_load.transformer.transformer_blocks[0].attn1.to_q
+    exact, rounded = other.dequantized(torch.float32), first.dequantized(torch.float32)
+    assert (exact - rounded).norm() / exact.norm() < 0.03
+    assert not list(tmp_path.glob("*.part"))
+    assert quantize_folder(MODEL, tmp_path)[1] == size  # again, over the first
+
+
+def test_rounding_error_is_that_of_e4m3() -> None:
+    x = torch.randn(64, 256)
+    values, scale = quantize_rows(x)
+    back = values.float() * scale
+    # three mantissa bits: half a step of 2⁻³ at most, relative, above the subnormals
+    large = x.abs() > x.abs().amax(-1, keepdim=True) / 448 * 2**-6 * 4
+    assert ((back - x).abs() / x.abs())[large].max() <= 2**-4 + 1e-6
+    zero = quantize_rows(torch.zeros(2, 16))
+    assert torch.equal(zero[0].float(), torch.zeros(2, 16))
+
+
+def replace_tensor(folder: Path, change: Any) -> None:
+    path = folder / "transformer" / "model-0.safetensors"
+    state = load_file(path)
+    change(state)
+    save_file(state, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "words"),
+    [
+        (lambda s: s.pop(sorted(s)[0]), WeightsError, "lack 1 tensors"),
+        (lambda s: s.update(extra=torch.ones(2)), WeightsError, "which LTX-2 19B has not"),
+        (
+            lambda s: s.update({sorted(s)[0]: torch.ones(3, 3)}),
+            WeightsError,
+            "another model's file",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit(tmp_path: Path, change: Any, kind: Any, words: str) -> None:
+    write_folder(tmp_path)
+    replace_tensor(tmp_path, change)
+    with pytest.raises(kind, match=words):
+        load(MODEL, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "words"),
+    [
+        (lambda p: p.write_bytes(p.read_bytes()[:-10]), WeightsError, "cut off"),
+        (lambda p: p.write_bytes(b"not weights at all"), WeightsError, "not a safetensors"),
+        (lambda p: p.write_bytes(b""), WeightsError, "not a safetensors"),
+        (lambda p: p.write_bytes(p.read_bytes() + b"more"), WeightsError, "promises"),
+    ],
+)
+def test_files_that_are_broken(tmp_path: Path, damage: Any, kind: Any, words: str) -> None:
+    write_folder(tmp_path)
+    damage(tmp_path / "vae" / "model-1.safetensors")
+    with pytest.raises(kind, match=words):
+        load(MODEL, tmp_path)
+
+
+def test_parts_that_are_missing(tmp_path: Path) -> None:
+    write_folder(tmp_path)
+    for path in (tmp_path / "vae").glob("*.safetensors"):
+        path.unlink()
+    with pytest.raises(MissingPartError, match="no safetensors file"):
+        load(MODEL, tmp_path)
+    (tmp_path / "transformer" / "config.json").unlink()
+    with pytest.raises(MissingPartError, match=r"config\.json is not there"):
+        load(MODEL, tmp_path)
+
+
+def test_transformer_of_a_later_model_is_refused(tmp_path: Path) -> None:
+    from vivant.engine.ltx2.transformer import Denoiser
+
+    later = tiny.build(
+        LTX2VideoTransformer3DModel, {**tiny.TINY_TRANSFORMER, "gated_attn": True}
+    )
+    with pytest.raises(WeightsError, match="gated_attn, which belongs to another LTX"):
+        Denoiser(later)
+    write_folder(tmp_path)
+    path = tmp_path / "transformer" / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "new_part": 1}))
+    with pytest.raises(WeightsError, match="describes another model"):
+        load(MODEL, tmp_path)
+
+
+# -- adapters ------------------------------------------------------------------------------
+
+
+def adapter(path: Path, *, rank: int = 2, prefix: str = "diffusion_model.", **changes: Any) -> Path:
+    generator = torch.Generator().manual_seed(0)
+    name = changes.pop("name", "transformer_blocks.0.attn1.to_q")
+    wide = changes.pop("wide", (32, 32))
+    state = {
+        f"{prefix}{name}.lora_A.weight": torch.randn(rank, wide[1], generator=generator),
+        f"{prefix}{name}.lora_B.weight": torch.randn(wide[0], rank, generator=generator),
+    }
+    state.update(changes.pop("extra", {}))
+    for key in changes.pop("drop", ()):
+        state.pop(prefix + name + key)
+    save_file(state, path)
+    return path
+
+
+def shapes() -> dict[str, tuple[int, int]]:
+    with torch.device("meta"):
+        return lora.linear_shapes(LTX2VideoTransformer3DModel(**tiny.TINY_TRANSFORMER))
+
+
+@pytest.mark.parametrize("alpha", [None, 4.0])
+def test_adapters_add_up(tmp_path: Path, alpha: float | None) -> None:
+    extra = (
+        {}
+        if alpha is None
+        else {"diffusion_model.transformer_blocks.0.attn1.to_q.alpha": torch.tensor(alpha)}
+    )
+    path = adapter(tmp_path / "a.safetensors", extra=extra)
+    checked = lora.inspect(path, 0.65, shapes())
+    model = tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    lora.fuse(model, checked)
+    state = load_file(path)
+    down = state["diffusion_model.transformer_blocks.0.attn1.to_q.lora_A.weight"]
+    up = state["diffusion_model.transformer_blocks.0.attn1.to_q.lora_B.weight"]
+    changed = "transformer_blocks.0.attn1.to_q.weight"
+    expected = before[changed] + 0.65 * (1.0 if alpha is None else alpha / 2) * up @ down
+    after = model.state_dict()
+    torch.testing.assert_close(after[changed], expected)
+    assert all(torch.equal(after[k], before[k]) for k in before if k != changed)
+    # at load the same sum is made before anything is rounded
+    folder = tmp_path / "model"
+    write_folder(folder)
+    loaded = load(MODEL, folder, adapters=(checked,)).transformer
+    torch.testing.assert_close(loaded.state_dict()[changed], expected)
+    rounded = load(MODEL, folder, precision="fp8", adapters=(checked,)).transformer
+    layer = rounded.get_submodule("transformer_blocks.0.attn1.to_q")
+    torch.testing.assert_close(layer.weight.float(), quantize_rows(expected)[0].float())
+
+
+def test_adapters_under_lightricks_names_find_their_layers(tmp_path: Path) -> None:
+    path = adapter(tmp_path / "a.safetensors", name="patchify_proj", wide=(32, 4))
+    assert list(lora.inspect(path, 1.0, shapes()).pairs) == ["proj_in"]
+    path = adapter(
+        tmp_path / "b.safetensors", name="audio_adaln_single.linear", wide=(6 * 16, 16)
+    )
+    assert list(lora.inspect(path, 1.0, shapes()).pairs) == ["audio_time_embed.linear"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"drop": (".lora_B.weight",)}, "only one half"),
+        ({"wide": (32, 48)}, "does not fit transformer_blocks.0.attn1.to_q"),
+        ({"name": "transformer_blocks.7.attn1.to_q"}, "made for another model"),
+        (
+            {
+                "drop": (".lora_A.weight",),
+                "extra": {
+                    "diffusion_model.transformer_blocks.0.attn1.to_q.lora_A.weight": torch.ones(
+                        3, 32
+                    )
+                },
+            },
+            "mismatched ranks",
+        ),
+    ],
+)
+def test_adapters_that_do_not_fit(tmp_path: Path, changes: Any, words: str) -> None:
+    if "mismatched" in words:
+        path = tmp_path / "a.safetensors"
+        key = "diffusion_model.transformer_blocks.0.attn1.to_q"
+        save_file(
+            {f"{key}.lora_A.weight": torch.ones(3, 32), f"{key}.lora_B.weight": torch.ones(32, 2)},
+            path,
+        )
+    else:
+        path = adapter(tmp_path / "a.safetensors", **changes)
+    with pytest.raises(WeightsError, match=words):
+        lora.inspect(path, 1.0, shapes())
+
+
+def test_adapters_are_refused_before_anything_is_built(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    save_file({"weights": torch.ones(2)}, tmp_path / "plain.safetensors")
+    (tmp_path / "cut.safetensors").write_bytes(b"\x10\0\0")
+    cases: list[tuple[str, type[VivantError], str]] = [
+        (str(tmp_path / "none.safetensors"), MissingPartError, "is not there"),
+        (str(tmp_path / "plain.safetensors"), WeightsError, "is not a LoRA"),
+        (str(tmp_path / "cut.safetensors"), WeightsError, "not a safetensors"),
+    ]
+    for source, kind, words in cases:
+        with pytest.raises(kind, match=words):
+            engine.generate(small.portrait(), small.request(loras=[source]), ignore_progress)
+        assert engine._loaded is None
+
+
+def test_an_adapter_changes_the_clip_and_scale_zero_does_not(tmp_path: Path) -> None:
+    path = adapter(tmp_path / "a.safetensors")
+
+    def frames(**options: Any) -> Any:
+        engine = small.engine(tmp_path)
+        clip = engine.generate(
+            small.portrait(), small.request(recipe="fast", steps=2, **options), ignore_progress
+        )
+        return np.concatenate(list(clip.chunks))
+
+    plain = frames()
+    np.testing.assert_array_equal(frames(loras=f"{path}:0"), plain)
+    assert (frames(loras=f"{path}:1") != plain).mean() > 0.1
