@@ -37,6 +37,8 @@ FILES = {"source", "reference.jpg", "clip.mp4", "thumbnail.jpg", "contact_sheet.
 OPEN = {"queue_limit": 5_000, "requests_per_minute": 1_000_000, "worker_timeout": 5.0}
 SHORT = {"num_frames": 1, "size": "64x64", "options[steps]": 4, "options[step_seconds]": 0.05}
 IMAGE = picture(64, 64)
+MINUTES = 15
+"""Kills stop then, however many there were; the report says how many."""
 
 CLOCK = r"""
 #define _GNU_SOURCE
@@ -144,15 +146,18 @@ def kills(chance: random.Random, number: int) -> dict[str, Any]:
         accepted: list[str] = []
         cancelled = 0
         killed: Counter[str] = Counter()
+        until = time.monotonic() + 60 * MINUTES
         for _ in range(number):
+            if time.monotonic() > until:
+                break
             accepted += [i for i in (submit(service) for _ in range(chance.randint(0, 2))) if i]
             if accepted and chance.random() < 0.1:
                 with contextlib.suppress(httpx.TransportError):
                     path = f"/v1/videos/{chance.choice(accepted)}/cancel"
                     cancelled += service.request("POST", path).is_success
-            time.sleep(chance.uniform(0.0, 3.0))
+            time.sleep(chance.uniform(0.0, 8.0))
             workers = service.workers()
-            if workers and chance.random() < 0.7:
+            if workers and chance.random() < 0.85:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(chance.choice(workers), signal.SIGKILL)
                 killed["worker"] += 1
