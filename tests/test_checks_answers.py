@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from checks_clips import FACTS, SHORT, examine, material, portrait, reader, with_facts
 from test_media import write
 from vivant.checks import Expectation, Performance, verify_file
+from vivant.checks.ahead import ahead
 from vivant.checks.checklist import answers, title
 from vivant.checks.delivery import delivery
 from vivant.checks.limits import Limit, limits
@@ -179,6 +182,27 @@ def test_verifying_a_file_observes_and_can_be_stopped(tmp_path: Path) -> None:
 
     with pytest.raises(Cancelled):
         verify_file(clip, portrait(), observe=stop, reader=reader())
+
+
+def test_working_ahead_keeps_order_errors_and_manners() -> None:
+    closed: list[bool] = []
+
+    def produce(count: int, *, fail: bool = False) -> Iterator[int]:
+        try:
+            yield from range(count)
+            if fail:
+                raise ClipError("broken")
+        finally:
+            closed.append(True)
+
+    assert list(ahead(produce(50))) == list(range(50))
+    with pytest.raises(ClipError, match="broken"):
+        list(ahead(produce(3, fail=True)))
+    early = ahead(produce(10_000))
+    assert next(early) == 0
+    early.close()
+    assert closed == [True, True, True]
+    assert not [t for t in threading.enumerate() if t.name == "vivant-decode"]
 
 
 def test_verifying_what_is_not_a_clip(tmp_path: Path) -> None:

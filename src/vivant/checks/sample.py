@@ -19,8 +19,8 @@ from vivant.types import Box, Face, Image
 Luma = npt.NDArray[np.uint8]
 """``[H, W]`` uint8, the Y' of BT.601 as OpenCV computes it from RGB."""
 
-SMALL_SIDE: Final = 384
-"""Pixels; longest side of the frames that motion, flicker and colour are measured on."""
+SMALL_SIDE: Final = 192
+"""Pixels; longest side of the frames that motion and flicker are measured on."""
 
 
 def reduced(image: Image, side: int) -> Image:
@@ -63,14 +63,9 @@ class Sample:
     _embedding: Embedding | None = field(default=None, repr=False)
 
     @cached_property
-    def small(self) -> Image:
-        """The frame at :data:`SMALL_SIDE`."""
-        return reduced(self.pixels, SMALL_SIDE)
-
-    @cached_property
     def small_luma(self) -> Luma:
-        """Luma of :attr:`small`."""
-        return luma_of(self.small)
+        """Luma at most :data:`SMALL_SIDE` long."""
+        return reduced(self.luma, SMALL_SIDE)
 
     @cached_property
     def luma(self) -> Luma:
@@ -105,16 +100,6 @@ class Reference:
     fps: float
     reader: FaceReader
     others: int = 0
-
-    @cached_property
-    def small(self) -> Image:
-        """The picture at :data:`SMALL_SIDE`."""
-        return reduced(self.pixels, SMALL_SIDE)
-
-    @cached_property
-    def small_luma(self) -> Luma:
-        """Luma of :attr:`small`."""
-        return luma_of(self.small)
 
     @cached_property
     def luma(self) -> Luma:

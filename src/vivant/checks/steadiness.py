@@ -25,9 +25,6 @@ JELLY: Final = Spec("global_jelly", "fidelity", "% of height")
 TOO_MUCH: Final = Spec("motion_speed", "quality", "% of height/s")
 MOTION: Final = Spec("motion", "quality", "% of height")
 
-SIDE: Final = 192
-"""Pixels; longest side of the frames that flow is computed on."""
-
 CELL: Final = 8
 """Pixels of a flow cell."""
 
@@ -68,15 +65,6 @@ class Steadiness:
     def look(self, sample: Sample) -> None:
         """Compare with the frame before; on the grid also with the first frame."""
         small = sample.small_luma
-        factor = SIDE / max(small.shape)
-        if factor < 1:
-            size = (
-                max(16, round(small.shape[1] * factor)),
-                max(16, round(small.shape[0] * factor)),
-            )
-            small = cv2.resize(small, size, interpolation=cv2.INTER_AREA).astype(
-                np.uint8, copy=False
-            )
         log = np.log(
             cv2.resize(
                 small.astype(np.float32), (GAIN_CELLS, GAIN_CELLS), interpolation=cv2.INTER_AREA

@@ -5,8 +5,10 @@ Knows nothing of how a picture is read: the caller brings it.
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
+from vivant.checks.ahead import ahead
 from vivant.checks.delivery import Expectation
 from vivant.checks.inspector import Inspector
 from vivant.checks.performance import Performance
@@ -50,8 +52,9 @@ def verify_file(
     )
     done = 0
     observe(Progress("verify", 0, facts.num_frames))
-    for frames in opened.chunks:
-        inspector.look(frames)
-        done += len(frames)
-        observe(Progress("verify", done, facts.num_frames))
+    with closing(ahead(opened.chunks)) as chunks:
+        for frames in chunks:
+            inspector.look(frames)
+            done += len(frames)
+            observe(Progress("verify", done, facts.num_frames))
     return inspector.finish(facts, expected=expected, performance=performance)
