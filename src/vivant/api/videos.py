@@ -22,7 +22,7 @@ from vivant.api.state import State
 from vivant.api.uploads import Upload
 from vivant.errors import StorageError
 from vivant.jobs.admission import request_hash, same
-from vivant.jobs.job import SOURCE, Job, Order, key, new_id, request_json
+from vivant.jobs.job import PORTRAIT, SOURCE, Job, Order, key, new_id, request_json
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -214,10 +214,10 @@ def _accept(
     try:
         job, new = shared.admission.accept(job_id, order, owner, idempotency_key=idempotency_key)
     except BaseException:
-        _discard(shared, job_id)
+        discard(shared, name)
         raise
     if not new:
-        _discard(shared, job_id)
+        discard(shared, name)
     return job if new else shared.ledger.get(job.id, owner)
 
 
@@ -239,9 +239,10 @@ def check_signature(upload: Upload) -> None:
     sniff(head, "the picture")
 
 
-def _discard(shared: State, job_id: str) -> None:
+def discard(shared: State, name: str) -> None:
+    """Remove one object that nobody needs."""
     try:
-        shared.objects.delete_folder(f"jobs/{job_id}")
+        shared.objects.delete(name)
     except StorageError:
         return  # the sweeper removes it later
 
@@ -250,6 +251,8 @@ def end(shared: State, job_id: str, owner: str | None) -> Job:
     """Cancel a job and take it off the queues."""
     job = shared.ledger.cancel(job_id, owner, keep_seconds=shared.keep_seconds)
     shared.admission.withdraw(job_id)
+    if not job.active:
+        discard(shared, key(job_id, PORTRAIT))
     return job
 
 

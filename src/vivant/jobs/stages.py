@@ -23,7 +23,13 @@ from typing import Any
 import numpy as np
 
 from vivant.cost import bill
-from vivant.errors import Cancelled, OutputError, StorageError, VivantError
+from vivant.errors import (
+    Cancelled,
+    JobNotFoundError,
+    OutputError,
+    StorageError,
+    VivantError,
+)
 from vivant.faces import FaceReader
 from vivant.framing import crop_pixels
 from vivant.image import load_portrait
@@ -208,6 +214,7 @@ class Bench:
                 self._park()
             lease = self._ledger.begin(job_id)
             if lease is None:
+                self._tidy(job_id)
                 return False
             self._running += 1
             try:
@@ -220,6 +227,7 @@ class Bench:
                 raise
             except Cancelled:
                 log.info("stopped: cancelled, deleted or taken over")
+                self._tidy(job_id)
                 return False
             except OutputError:
                 # The disk may have room again in a moment; this start was not the job's fault.
@@ -360,6 +368,16 @@ class Bench:
         """The last word about a job whose stage failed for good."""
         self._fail(job_id, error)
 
+    def _tidy(self, job_id: str) -> None:
+        """Remove what only a render needs, where there will be none."""
+        try:
+            if not self._ledger.get(job_id).active:
+                self._objects.delete(key(job_id, PORTRAIT))
+        except JobNotFoundError:
+            self._objects.delete_folder(f"jobs/{job_id}")
+        except VivantError as error:
+            log.warning("not tidied: %s", error.message)
+
     def _fail(self, job_id: str, error: BaseException) -> None:
         told = explain(error)
         if told["code"] == "internal":
@@ -369,6 +387,7 @@ class Bench:
         self._ledger.database.patiently(
             lambda: self._ledger.fail(job_id, told, keep_seconds=self.keep_seconds), seconds=600
         )
+        self._tidy(job_id)
 
     @contextmanager
     def _about(self, job_id: str, stage: str) -> Iterator[None]:
