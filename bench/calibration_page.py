@@ -207,9 +207,9 @@ def _smallest(
     """Per defect and variant: the smallest dose from which on 95 % are caught."""
     ladders: dict[str, list[tuple[float, float]]] = defaultdict(list)
     for row in table(records, without):
-        name, dose = row.label.rsplit("@", 1)
+        name, number = row.label.rsplit("@", 1)
         if not row.label.startswith(("clean", "reencode", "resize")):
-            ladders[name].append((float(dose), row.share))
+            ladders[name].append((float(number), row.share))
     lines = [
         "## Smallest dose caught 95 % of the time",
         "",

@@ -21,7 +21,7 @@ from vivant.checks.ahead import ahead
 from vivant.checks.checklist import answers, title
 from vivant.checks.delivery import delivery
 from vivant.checks.limits import Limit, limits
-from vivant.checks.metric import MAX_SERIES, mild, thinned
+from vivant.checks.metric import MAX_SERIES, against_picture, thinned
 from vivant.checks.oscillation import Oscillation
 from vivant.checks.performance import performance_scores
 from vivant.checks.report import page, write_html
@@ -98,15 +98,24 @@ def test_limits_judge_monotonically(value: float, warn: float, apart: float) -> 
 
 @given(st.lists(st.floats(0.1, 10), min_size=1, max_size=9))
 @settings(deadline=None)
-def test_the_milder_value_is_never_worse_than_the_first_and_the_median(
+def test_values_against_the_picture_are_bounded_by_first_frame_and_median(
     values: list[float],
 ) -> None:
     series = list(enumerate(values))
-    middle = float(np.median(values))
-    assert mild(series, above=True, allowance=0.8) <= max(values[0], middle)
-    assert mild(series, above=False, allowance=1.3) >= min(values[0], middle)
-    # A median far off counts whatever the first frame says.
-    assert mild(series, above=True, allowance=0.8) >= 0.8 * middle - 1e-9
+    first, middle = values[0], float(np.median(values))
+
+    def value(*, above: bool, exact: bool) -> float:
+        allowance = 0.8 if above else 1.25
+        return against_picture(series, above=above, allowance=allowance, exact=exact)
+
+    assert value(above=True, exact=False) <= max(first, middle)
+    assert value(above=False, exact=False) >= min(first, middle)
+    for exact in (True, False):
+        # A median far off counts whatever the first frame says.
+        assert value(above=True, exact=exact) >= 0.8 * middle
+        assert value(above=False, exact=exact) <= 1.25 * middle
+    assert value(above=True, exact=True) >= first
+    assert value(above=False, exact=True) <= first
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=3000))

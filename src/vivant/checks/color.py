@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.canonical import cut, plane, stillness, to_chip
-from vivant.checks.metric import CannotMeasure, Spec, judged, mild, unmeasured
+from vivant.checks.metric import CannotMeasure, Spec, against_picture, judged, unmeasured
 from vivant.checks.sample import Reference, Sample, reduced
 from vivant.types import Face, Image, Score
 
@@ -88,6 +88,7 @@ class Color:
     specs = (SATURATION, FADED, CAST, DRIFT)
 
     def __init__(self, reference: Reference) -> None:
+        self._reference = reference
         self._wanted = colors(reference.pixels, reference.face)
         self._seen: list[tuple[int, Colors]] = []
 
@@ -114,17 +115,17 @@ class Color:
         high = [(index, low) for index, low, _ in rows]
         faded = [(index, top) for index, _, top in rows]
         return (
-            judged(
-                SATURATION, mild(high, above=True, allowance=0.88), series=high, frame=_top(high)
-            ),
-            judged(
-                FADED, mild(faded, above=False, allowance=1.15), series=faded, frame=_bottom(faded)
-            ),
+            judged(SATURATION, self._held(high, True, 0.88), series=high, frame=_top(high)),
+            judged(FADED, self._held(faded, False, 1.15), series=faded, frame=_bottom(faded)),
         )
+
+    def _held(self, series: list[tuple[int, float]], above: bool, allowance: float) -> float:
+        exact = self._reference.exact
+        return against_picture(series, above=above, allowance=allowance, exact=exact)
 
     def _cast(self) -> Score:
         series = [(index, _apart(found, self._wanted)) for index, found in self._seen]
-        value = mild(series, above=True, allowance=0.5)
+        value = self._held(series, True, 0.5)
         return judged(CAST, value, series=series, frame=_top(series))
 
     def _drift(self) -> Score:
@@ -159,11 +160,3 @@ def _top(series: Sequence[tuple[int, float]]) -> int:
 
 def _bottom(series: Sequence[tuple[int, float]]) -> int:
     return min(series, key=lambda pair: pair[1])[0]
-
-
-def _high(series: Sequence[tuple[int, float]]) -> float:
-    return mild(series, above=True, allowance=0.88)
-
-
-def _low(series: Sequence[tuple[int, float]]) -> float:
-    return mild(series, above=False, allowance=1.15)

@@ -18,7 +18,7 @@ from vivant.checks.identity import FacePresence, Identity
 from vivant.checks.metric import CannotMeasure, Metric, Spec, unmeasured
 from vivant.checks.motion import FrameDifference
 from vivant.checks.performance import Performance, performance_scores
-from vivant.checks.sample import Reference, Sample
+from vivant.checks.sample import Reference, Sample, same_picture
 from vivant.checks.seams import Seams
 from vivant.checks.steadiness import Steadiness
 from vivant.checks.texture import Textures
@@ -123,6 +123,8 @@ class Inspector:
             checked=index in self._checked,
             reader=self._reader,
         )
+        if index == 0:
+            self._reference.exact = same_picture(sample.small_luma, self._reference.small_luma)
         self._tracker.look(sample)
         for number, metric in enumerate(self._metrics):
             if number not in self._given_up:

@@ -131,24 +131,27 @@ def score(
     )
 
 
-def mild(series: Sequence[tuple[int, float]], *, above: bool, allowance: float) -> float:
+def against_picture(
+    series: Sequence[tuple[int, float]], *, above: bool, allowance: float, exact: bool
+) -> float:
     """One value for a clip from its values against the picture.
 
-    The first frame of an animated picture shows nearly the picture itself: it may hardly differ.
-    Later frames show other poses: their median may differ more, by ``allowance``. The milder of
-    first frame and median counts, unless the median is beyond even its allowance.
+    Where the first frame is the picture, its value has nothing else in it and counts as it is.
+    Otherwise poses differ from the start, and the milder of first frame and median counts. In
+    both cases a median that is off by more than ``allowance`` grants counts too.
 
     Args:
         series: ratios to the picture, 1 where nothing changed, or differences, 0 where so.
         above: larger is worse.
         allowance: factor towards harmless that is granted to the median; below 1 for values
             where larger is worse, else above 1.
+        exact: the first frame is the picture.
     """
     values = [value for _, value in series]
-    middle = float(np.median(values))
+    first, middle = values[0], float(np.median(values))
     if above:
-        return max(min(values[0], middle), middle * allowance)
-    return min(max(values[0], middle), middle * allowance)
+        return max(first if exact else min(first, middle), middle * allowance)
+    return min(first if exact else max(first, middle), middle * allowance)
 
 
 def unmeasured(spec: Spec, why: CannotMeasure) -> Score:

@@ -90,6 +90,8 @@ class Reference:
         detail: clip pixels per picture pixel are ``1 / detail``; 1.0 where the picture has at
             least the clip's resolution, below where it was enlarged.
         num_frames: of the clip, as announced.
+        others: faces beside the followed one.
+        exact: the clip's first frame is this picture; known once that frame was seen.
         fps: of the clip.
     """
 
@@ -100,6 +102,12 @@ class Reference:
     fps: float
     reader: FaceReader
     others: int = 0
+    exact: bool = False
+
+    @cached_property
+    def small_luma(self) -> Luma:
+        """Luma at most :data:`SMALL_SIDE` long."""
+        return reduced(self.luma, SMALL_SIDE)
 
     @cached_property
     def luma(self) -> Luma:
@@ -110,6 +118,17 @@ class Reference:
     def embedding(self) -> Embedding | None:
         """Identity of :attr:`face`; None without one."""
         return None if self.face is None else self.reader.embed(self.pixels, self.face)
+
+
+EXACT: Final = 3.0
+"""Levels of mean difference at :data:`SMALL_SIDE` up to which two pictures are the same one: an
+encoder's losses stay below one, a second of talking is above five."""
+
+
+def same_picture(one: Luma, other: Luma) -> bool:
+    """Whether two lumas of one size show the same, up to brightness, blur, noise and encoding."""
+    apart = one.astype(np.float32) - other.astype(np.float32)
+    return float(np.mean(np.abs(apart - np.median(apart)))) <= EXACT
 
 
 def clipped(box: Box, width: int, height: int) -> tuple[int, int, int, int]:

@@ -2,8 +2,8 @@
 
 All relative to the input picture at the clip's size, so that a soft or stylised input is not
 punished; where the picture has fewer pixels than the clip, both are compared at the picture's
-resolution. First frame and median are weighed by :func:`vivant.checks.metric.mild`. Knows
-nothing of motion or identity.
+resolution. First frame and median are weighed by :func:`vivant.checks.metric.against_picture`.
+Knows nothing of motion or identity.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from vivant.checks.canonical import LAYOUT, Layout, cut_luma, plane, skin, to_chip
 from vivant.checks.limits import limits
-from vivant.checks.metric import CannotMeasure, Spec, judged, mild, unmeasured
+from vivant.checks.metric import CannotMeasure, Spec, against_picture, judged, unmeasured
 from vivant.checks.sample import Luma, Reference, Sample, clipped
 from vivant.types import Box, Face, Image, Score
 
@@ -59,8 +59,8 @@ ALLOWANCES: Final = {
     CARTOON.name: 1.25,
     PLASTIC.name: 1.4,
 }
-"""See :func:`vivant.checks.metric.mild`; at least twice what the clean clips of the calibration
-need, because a turning head and motion blur change these numbers without any defect."""
+"""See :func:`vivant.checks.metric.against_picture`; about twice what the clean clips of the
+calibration need, because a turning head and motion blur change these numbers without any defect."""
 
 Floats = npt.NDArray[np.float32]
 _Reading = Callable[["Texture"], float]
@@ -179,6 +179,7 @@ class Textures:
     )
 
     def __init__(self, reference: Reference) -> None:
+        self._reference = reference
         face = reference.face
         # Skin is looked at with 96 px between the eyes, or as many as the picture really has.
         eyes = LAYOUT.interocular * 2 if face is None else face.interocular * reference.detail
@@ -205,16 +206,16 @@ class Textures:
             self._face(FACE_SHARPNESS, lambda t: t.face_sharpness),
             self._ratio(DETAIL, lambda t: t.detail),
             self._fading(),
-            self._mild(NOISE, [(i, t.noise - wanted.noise) for i, t, _ in self._seen]),
+            self._held(NOISE, [(i, t.noise - wanted.noise) for i, t, _ in self._seen]),
             self._ratio(RINGING, lambda t: t.ringing),
-            self._mild(BANDING, [(i, t.banding - wanted.banding) for i, t, _ in self._seen]),
+            self._held(BANDING, [(i, t.banding - wanted.banding) for i, t, _ in self._seen]),
             self._ratio(CARTOON, lambda t: t.cartoon),
             self._face(PLASTIC, plasticity),
         )
 
     def _ratio(self, spec: Spec, of: _Reading) -> Score:
         floor = max(of(self._wanted), 1e-6)
-        return self._mild(spec, [(i, of(t) / floor) for i, t, _ in self._seen])
+        return self._held(spec, [(i, of(t) / floor) for i, t, _ in self._seen])
 
     def _face(self, spec: Spec, of: _Reading) -> Score:
         known = of(self._wanted)
@@ -223,7 +224,7 @@ class Textures:
         series = [(i, of(t) / max(known, 1e-6)) for i, t, _ in self._seen if np.isfinite(of(t))]
         if not series:
             return unmeasured(spec, CannotMeasure("no_face_in_clip"))
-        return self._mild(spec, series)
+        return self._held(spec, series)
 
     def _fading(self) -> Score:
         values = [(i, t.sharpness) for i, t, _ in self._seen]
@@ -234,10 +235,15 @@ class Textures:
         series = [(i, v / max(start, 1e-6)) for i, v in values]
         return judged(FADING, float(np.median([v for _, v in series[-quarter:]])), series=series)
 
-    def _mild(self, spec: Spec, series: list[tuple[int, float]]) -> Score:
+    def _held(self, spec: Spec, series: list[tuple[int, float]]) -> Score:
         above = limits()[spec.name].side == "above"
         values = [v for _, v in series]
-        value = mild(series, above=above, allowance=ALLOWANCES[spec.name])
+        value = against_picture(
+            series,
+            above=above,
+            allowance=ALLOWANCES[spec.name],
+            exact=self._reference.exact,
+        )
         frame = series[int((np.argmax if above else np.argmin)(values))][0]
         region = next((box for i, _, box in self._seen if i == frame), None)
         return judged(
