@@ -6,9 +6,12 @@ import hashlib
 import json
 import re
 from base64 import b64encode
+from pathlib import Path
 
 import pytest
 
+from vivant.cli_page import page
+from vivant.errors import OutputError, OutputExistsError
 from vivant.web import PAGE_POLICY, asset, asset_paths, single_file
 from vivant.web.files import MEDIA_TYPES
 from vivant.web.single import link
@@ -87,9 +90,9 @@ def test_every_word_that_is_used_is_in_the_table_and_none_is_spare() -> None:
 
 
 def test_the_page_obeys_a_policy_without_inline_code() -> None:
-    page = text("index.html")
+    index = text("index.html")
     assert "unsafe" not in PAGE_POLICY
-    assert not re.search(r"\son\w+=|\sstyle=|<style|<script>", page)
+    assert not re.search(r"\son\w+=|\sstyle=|<style|<script>", index)
     for path in SCRIPTS:
         assert not INJECTORS.search(text(path)), path
 
@@ -116,3 +119,17 @@ def test_linking_takes_each_module_once_and_after_what_it_needs() -> None:
     assert linked.index("const $dom =") < linked.index("const $frame =")
     with pytest.raises(ValueError, match="no assets/js/nothing"):
         link("nothing")
+
+
+def test_the_page_can_be_written_to_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "vivant.html"
+    page(target, endpoint="https://name.example")
+    assert 'name="vivant-endpoint" content="https://name.example"' in target.read_text("utf-8")
+    assert "VIVANT_CORS_ORIGINS" in capsys.readouterr().out
+    with pytest.raises(OutputExistsError, match="--force"):
+        page(target)
+    page(target, force=True)
+    with pytest.raises(OutputError, match="cannot be written"):
+        page(tmp_path / "nowhere" / "vivant.html")

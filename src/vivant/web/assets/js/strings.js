@@ -133,7 +133,7 @@ export const STRINGS = {
   attempt: ["Attempt {n}: the last one was interrupted.", "{n}번째 시도입니다. 앞선 시도가 중간에 끊겼습니다."],
   line_live: ["You may close this page; the work goes on and waits for you here.", "페이지를 닫으셔도 작업은 계속되고, 다시 열면 여기에 있습니다."],
   line_polling: ["The live line does not hold; asking again every moment instead.", "실시간 연결이 불안정해서 조금씩 다시 물어보고 있습니다."],
-  line_lost: ["The connection is gone; trying again. The work goes on at the server.", "연결이 끊겨 다시 시도하고 있습니다. 작업은 서버에서 계속됩니다."],
+  line_lost: ["The connection is gone; trying again. What was accepted is kept at the server.", "연결이 끊겨 다시 시도하고 있습니다. 접수된 작업은 서버에 남아 있습니다."],
   cancel: ["Cancel", "취소"],
   cancelling: ["Stopping…", "멈추는 중…"],
   make_another: ["Make another meanwhile", "기다리는 동안 하나 더 만들기"],
