@@ -225,6 +225,38 @@ def file_times(
     }
 
 
+def encode_times(
+    bench: Bench, engine: LTX2Engine, request: Request, frames: Frames, folder: Path, reps: int
+) -> dict[str, Any]:
+    """As :func:`file_times` without verification: generate, upscale, encode; seconds."""
+    from vivant.encode import Encoder
+    from vivant.upscale import load_upscaler
+
+    shot = portrait(request.width, request.height)
+    totals, after = [], []
+    for rep in range(reps + 1):
+        clock = Clock(bench)
+        start = time.perf_counter()
+        clip = Cadence(engine, frames).generate(shot, request, clock)
+        if (clip.width, clip.height) != (request.width, request.height):
+            clip = load_upscaler("lanczos-gpu").upscale(
+                clip, width=request.width, height=request.height, observe=ignore_progress
+            )
+        with Encoder(
+            folder / "plain.mp4", width=request.width, height=request.height, fps=request.fps
+        ) as encoder:
+            for chunk in clip.chunks:
+                for _ in encoder.write(chunk):
+                    pass
+            for _ in encoder.finish():
+                pass
+        end = time.perf_counter()
+        if rep:
+            totals.append(end - start)
+            after.append(end - clock.denoised)
+    return {"total": median(totals), "after_denoise": median(after)}
+
+
 def psnr(a: Frames, b: Frames) -> float:
     """Peak signal-to-noise ratio of 8-bit frames, dB."""
     error = np.mean((a.astype(np.float32) - b.astype(np.float32)) ** 2)
@@ -262,6 +294,16 @@ def vivant(bench: Bench, args: Any, settings: Settings, device: torch.device) ->
 
     PillowImage.fromarray(picture()).save(file)
     engine = LTX2Engine(settings, device)
+    if "encode" in args.parts:
+        drawing.join()
+        for name in ("fast", "native"):
+            bench.note(
+                f"{name} → MP4, unverified",
+                encode_times(
+                    bench, engine, asked[name], frames[grid(asked[name])], file.parent, REPS
+                ),
+            )
+        return
     seed = asked["seed"]
     quiet = replace(seed, options={**seed.options, "nag": False})
     bench.note("seed, nag off", clip_times(bench, engine, quiet, REPS))
