@@ -1,11 +1,11 @@
 // Puts the parts together: which job is open, what the frame shows, what the server said.
 import { byId, h } from "./dom.js";
-import { language, onLanguage, setLanguage, t, translate } from "./i18n.js";
+import { language, onLanguage, t, translate } from "./i18n.js";
 import { forget, recall, remember } from "./memory.js";
 import { ApiError, createApi } from "./api.js";
 import { bytes } from "./format.js";
 import { watch } from "./watch.js";
-import { centredCrop, closePicture, firstPicture, looksLikePicture, openPicture, wholePicture } from "./picture.js";
+import { centredCrop, closePicture, looksLikePicture, openPicture, wholePicture } from "./picture.js";
 import { createFrame, croppedPicture, emptyFrame, place, plaque } from "./frame.js";
 import { createForm, randomSeed } from "./form.js";
 import { createRun } from "./run.js";
@@ -14,6 +14,8 @@ import { doneCard } from "./done.js";
 import { checklist } from "./checklist.js";
 import { isOver, showGallery } from "./gallery.js";
 import { askConnection, askSure } from "./dialogs.js";
+import { createIntake } from "./intake.js";
+import { dressTools, startTools } from "./tools.js";
 import { explain } from "./trouble.js";
 import { note } from "./notes.js";
 
@@ -39,9 +41,7 @@ const say = (words) => (byId("say").textContent = words);
 const frame = createFrame(byId("frame"), byId("art"), byId("under"));
 const form = createForm(byId("form"), { onChange: changed, onSubmit: submit });
 const run = createRun(byId("run"), { onCancel: cancel, onNew: () => go("") });
-const chooser = h("input", { type: "file", accept: "image/*,.heic,.heif,.avif,.tif,.tiff", hidden: true, id: "file", onchange: () => take(chooser.files[0]) });
-const camera = h("input", { type: "file", accept: "image/*", capture: "user", hidden: true, id: "camera", onchange: () => take(camera.files[0]) });
-document.body.append(chooser, camera);
+const intake = createIntake(frame.root, take);
 
 // ---- the connection
 
@@ -131,8 +131,6 @@ function banner(error, again) {
 // ---- the picture
 
 async function take(file) {
-  chooser.value = "";
-  camera.value = "";
   if (!file) return;
   if (openId) go("");
   const limit = form.config().limits.max_image_bytes;
@@ -210,7 +208,7 @@ function showCompose() {
   document.title = "Vivant";
   frame.gild(0);
   if (!picture) {
-    frame.hang("empty", form.aspect(), [emptyFrame({ onChoose: () => chooser.click(), onPhotograph: () => camera.click() })]);
+    frame.hang("empty", form.aspect(), [emptyFrame({ onChoose: intake.choose, onPhotograph: intake.photograph })]);
     return;
   }
   const active = document.activeElement?.id;
@@ -223,7 +221,7 @@ function showCompose() {
     "chosen",
     form.aspect(),
     same ? null : [croppedPicture(picture, window, t("preview_alt"))],
-    [plaque(picture, found, (found.warnings ?? []).map(note), { onChoose: () => chooser.click(), onRemove: removePicture })],
+    [plaque(picture, found, (found.warnings ?? []).map(note), { onChoose: intake.choose, onRemove: removePicture })],
   );
   if (active === "change" || active === "remove") byId(active)?.focus();
 }
@@ -626,53 +624,8 @@ setInterval(async () => {
 setInterval(() => run.tick(), 1000);
 window.addEventListener("online", connect);
 
-// ---- dropping, pasting
+// ---- the header
 
-const dragged = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
-for (const name of ["dragenter", "dragover"]) {
-  document.addEventListener(name, (event) => {
-    if (!dragged(event)) return;
-    event.preventDefault();
-    frame.root.toggleAttribute("data-over", true);
-  });
-}
-document.addEventListener("dragleave", (event) => {
-  if (!event.relatedTarget) frame.root.removeAttribute("data-over");
-});
-document.addEventListener("drop", (event) => {
-  if (!dragged(event)) return;
-  event.preventDefault();
-  frame.root.removeAttribute("data-over");
-  take(firstPicture(event.dataTransfer));
-});
-document.addEventListener("paste", (event) => {
-  const file = firstPicture(event.clipboardData);
-  if (!file) return;
-  event.preventDefault();
-  take(file);
-});
-
-// ---- language and theme
-
-function dressTools() {
-  byId("language").textContent = t("language_other");
-  byId("language").lang = language() === "ko" ? "en" : "ko";
-  const theme = document.documentElement.dataset.theme ?? "auto";
-  byId("theme-word").textContent = t(`theme_${theme}`);
-  byId("theme").setAttribute("aria-label", t(`theme_${theme}`));
-  chooser.setAttribute("aria-label", t("picture_file"));
-  camera.setAttribute("aria-label", t("picture_camera"));
-}
-
-byId("language").addEventListener("click", () => setLanguage(language() === "ko" ? "en" : "ko"));
-byId("theme").addEventListener("click", () => {
-  const order = ["auto", "light", "dark"];
-  const next = order[(order.indexOf(document.documentElement.dataset.theme ?? "auto") + 1) % 3];
-  if (next === "auto") delete document.documentElement.dataset.theme;
-  else document.documentElement.dataset.theme = next;
-  remember("theme", next);
-  dressTools();
-});
 byId("connect").addEventListener("click", () => openConnection());
 byId("home").addEventListener("click", (event) => {
   event.preventDefault();
@@ -681,6 +634,7 @@ byId("home").addEventListener("click", (event) => {
 
 onLanguage(() => {
   dressTools();
+  intake.translate();
   showServer();
   form.render();
   run.render();
@@ -694,7 +648,8 @@ onLanguage(() => {
 });
 
 translate(document);
-dressTools();
+startTools();
+intake.translate();
 showServer();
 form.render();
 showCompose();
