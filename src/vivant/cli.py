@@ -196,8 +196,17 @@ def animate(
     quiet: Quiet = False,
     json: Json = False,
     force: Force = False,
+    until_pass: Annotated[
+        bool, typer.Option("--until-pass", help="Try again with what helps until no check fails.")
+    ] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="For all attempts of --until-pass: 120s, ₩100, $0.10.", metavar="LIMIT"),
+    ] = None,
 ) -> None:
     """Turn a picture into a verified clip."""
+    if until_pass != (budget is not None):
+        raise OptionError("give --until-pass and --budget together", param="budget")
     rate = parse_fps(fps)
     width, height = parse_dimensions(aspect, size)
     request = Request(
@@ -222,6 +231,7 @@ def animate(
         quiet=quiet,
         json=json,
         force=force,
+        budget=budget,
     )
 
 
@@ -281,8 +291,9 @@ def make(
     quiet: bool,
     json: bool,
     force: bool,
+    budget: str | None = None,
 ) -> None:
-    """Run one request with progress and the run log."""
+    """Run one request with progress and the run log; with a budget, until it passes."""
     from rich.console import Console
 
     from vivant import console as show
@@ -296,6 +307,13 @@ def make(
     out = Console(quiet=quiet or json, highlight=False)
     progress = Console(stderr=True, quiet=quiet, highlight=False)
     show.log_settings(out, request, picture, settings)
+    if budget is not None:
+        from vivant.cli_compare import make_until_pass
+
+        make_until_pass(
+            request, output, budget, out, progress, currency=currency, json=json, force=force
+        )
+        return
     show.heading(out, "STARTING GENERATION")
     with show.progress_bars(progress) as observe:
         result = run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,15 @@ from vivant.batch.rows import Row
 from vivant.cost import bill
 from vivant.engine import load_engine
 from vivant.errors import EngineError, InputError, OutputExistsError
+from vivant.pace import device, expected, remember
 from vivant.pipeline import check_request, run
 from vivant.report import plain
 from vivant.settings import Settings
-from vivant.shelf import finished, write_whole
+from vivant.shelf import finished
 from vivant.store import COMPANIONS
-from vivant.types import Bill, Engine, Observer, Request, Upscaler, ignore_progress
+from vivant.types import Bill, Engine, Observer, Upscaler, ignore_progress
 from vivant.upscale import load_upscaler
 from vivant.version import __version__
-
-HISTORY = "clip-seconds.json"
-"""In the cache: seconds per million pixels of what was made on this machine, by engine."""
-
-KEPT = 20
-"""Clips of an engine that the history remembers."""
 
 State = Literal["made", "there", "failed"]
 
@@ -76,18 +70,17 @@ def estimate(
         row.request for row in rows if row.request is not None and made_already(row, folder) is None
     ]
     unusable = sum(row.request is None for row in rows)
-    history = _history(settings)
-    unknown = tuple(sorted({r.engine for r in missing if not history.get(r.engine)}))
+    took = [expected(request, settings) for request in missing]
+    unknown = tuple(
+        sorted({r.engine for r, known in zip(missing, took, strict=True) if known is None})
+    )
     seconds = costs = None
     if not unknown:
-        seconds = sum(
-            statistics.median(entry["pace"] for entry in history[r.engine]) * _millions(r)
-            for r in missing
-        )
-        devices = {history[r.engine][-1]["device"] for r in missing}
+        seconds = sum(known for known in took if known is not None)
+        devices = {device(request.engine, settings) for request in missing}
         if len(devices) == 1:
             costs = bill(
-                settings.device or devices.pop(),
+                settings.device or devices.pop() or "",
                 seconds,
                 currency=currency or settings.currency,
                 rates=settings.rates,
@@ -208,31 +201,5 @@ def _make(
     report = finished(clip)
     if report is None:
         return Outcome(row, "failed", None, f"{COMPANIONS['report']} is not there")
-    _remember(request, report, settings)
+    remember(request, report, settings)
     return Outcome(row, "made", report)
-
-
-def _millions(request: Request) -> float:
-    return request.num_frames * request.width * request.height / 1e6
-
-
-def _history(settings: Settings) -> dict[str, list[dict[str, Any]]]:
-    try:
-        found = json.loads((settings.cache_dir / HISTORY).read_text("utf-8"))
-        return {
-            str(engine): [{"pace": float(e["pace"]), "device": str(e["device"])} for e in entries]
-            for engine, entries in found.items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
-
-
-def _remember(request: Request, report: Mapping[str, Any], settings: Settings) -> None:
-    history = _history(settings)
-    entry = {
-        "pace": report["seconds"] / _millions(request),
-        "device": report["engine"]["device"],
-    }
-    history[request.engine] = [*history.get(request.engine, ()), entry][-KEPT:]
-    settings.cache_dir.mkdir(parents=True, exist_ok=True)
-    write_whole(settings.cache_dir / HISTORY, json.dumps(history))

@@ -15,11 +15,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+import cv2
 import numpy as np
 
 from vivant.errors import EngineError, OptionError
 from vivant.framing import crop_pixels
-from vivant.types import Clip, EngineInfo, Frames, Observer, Portrait, Progress, Request
+from vivant.types import Clip, EngineInfo, Frames, Image, Observer, Portrait, Progress, Request
+
+FLAWS = ("drift", "frozen", "plastic", "soft", "unlucky", "hopeless")
+"""``drift``: the face dissolves; ``frozen``: nothing moves; ``plastic``: skin without texture;
+``soft``: everything blurred; ``unlucky`` and ``hopeless``: the picture flickers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,14 @@ class FakeOptions:
         shift: amplitude of the sideways motion, pixels.
         scale: frames leave this much smaller than asked, to be upscaled.
         chunk: frames per chunk.
+        flaw: a defect the clip has, see :data:`FLAWS`; empty for none. Each has the remedy that
+            LTX-2's option of the same name is for, and goes away with it.
+        end_anchor: heals ``drift`` from 0.5 on.
+        motion_speed: heals ``frozen`` above 1.
+        nag: heals ``plastic``.
+        nag_scale: changes nothing.
+        image_crf: heals ``soft`` at 20 or less.
+        lucky_seed: seeds that leave this remainder by 4 heal ``unlucky``.
     """
 
     steps: int = 2
@@ -45,6 +58,13 @@ class FakeOptions:
     shift: float = 6.0
     scale: float = 1.0
     chunk: int = 4
+    flaw: str = ""
+    end_anchor: float = 0.0
+    motion_speed: float = 1.0
+    nag: bool = False
+    nag_scale: float = 5.0
+    image_crf: int = 33
+    lucky_seed: int = 3
 
     @classmethod
     def from_request(cls, request: Request) -> FakeOptions:
@@ -62,9 +82,25 @@ class FakeOptions:
             )
         kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
         try:  # forms bring text
-            return cls(**{name: kinds[name](value) for name, value in request.options.items()})
+            options = cls(**{name: kinds[name](value) for name, value in request.options.items()})
         except (TypeError, ValueError) as error:
             raise OptionError(f"engine fake: an option is not a number: {error}") from None
+        if options.flaw and options.flaw not in FLAWS:
+            raise OptionError(
+                f"flaw {options.flaw!r} is unknown: choose {', '.join(FLAWS)}", param="flaw"
+            )
+        return options
+
+    def defect(self, seed: int) -> str:
+        """The flaw, unless its remedy was given."""
+        healed = {
+            "drift": self.end_anchor >= 0.5,
+            "frozen": self.motion_speed > 1,
+            "plastic": self.nag,
+            "soft": self.image_crf <= 20,
+            "unlucky": seed % 4 == self.lucky_seed,
+        }
+        return "" if healed.get(self.flaw, False) else self.flaw
 
 
 class FakeEngine:
@@ -115,9 +151,33 @@ class FakeEngine:
                 raise EngineError(
                     f"the fake engine was told to fail at frame {options.fail_at_frame}"
                 )
+            defect = options.defect(request.seed)
+            if defect == "frozen":
+                yield np.stack([picture] * len(indices))
+                continue
             shifts = [
                 round(options.shift * math.sin(math.tau * (i + request.seed) / 48))
                 - round(options.shift * math.sin(math.tau * request.seed / 48))
                 for i in indices
             ]
-            yield np.stack([np.roll(picture, shift, axis=1) for shift in shifts])
+            yield np.stack(
+                [
+                    np.roll(_spoiled(picture, defect, i, request.num_frames), shift, axis=1)
+                    for i, shift in zip(indices, shifts, strict=True)
+                ]
+            )
+
+
+def _spoiled(picture: Image, defect: str, index: int, num_frames: int) -> Image:
+    """One frame with the defect; nothing worth watching, but seen by the check it is for."""
+    if defect == "drift":
+        share = min(1.0, 6 * index / max(1, num_frames - 1))
+        mixed = picture * (1 - share) + picture[:, ::-1][::-1] * share
+        return mixed.astype(np.uint8)
+    if defect == "plastic":
+        return cv2.bilateralFilter(picture, 9, 40, 9).astype(np.uint8)
+    if defect == "soft":
+        return cv2.GaussianBlur(picture, (0, 0), 1.3).astype(np.uint8)
+    if defect in ("unlucky", "hopeless") and index % 2:
+        return (picture * 0.8).astype(np.uint8)
+    return picture

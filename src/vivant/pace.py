@@ -1,0 +1,63 @@
+"""How long clips took on this machine, so that the next bill can be said beforehand.
+
+A small file in the cache; losing it costs an estimate and nothing else. Knows nothing of how
+clips are made.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from vivant.settings import Settings
+from vivant.shelf import write_whole
+from vivant.types import Request
+
+HISTORY = "clip-seconds.json"
+"""In the cache: seconds per million pixels of what was made on this machine, by engine."""
+
+KEPT = 20
+"""Clips of an engine that are remembered."""
+
+
+def expected(request: Request, settings: Settings) -> float | None:
+    """Seconds a clip like this takes, scaled by its pixels; None where none was made here."""
+    entries = _history(settings).get(request.engine)
+    if not entries:
+        return None
+    return float(statistics.median(entry["pace"] for entry in entries)) * _millions(request)
+
+
+def device(engine: str, settings: Settings) -> str | None:
+    """What the engine last ran on; None where it never did."""
+    entries = _history(settings).get(engine)
+    return str(entries[-1]["device"]) if entries else None
+
+
+def remember(request: Request, report: Mapping[str, Any], settings: Settings) -> None:
+    """Note what a finished clip took, from its ``report.json``."""
+    history = _history(settings)
+    entry = {
+        "pace": report["seconds"] / _millions(request),
+        "device": report["engine"]["device"],
+    }
+    history[request.engine] = [*history.get(request.engine, ()), entry][-KEPT:]
+    settings.cache_dir.mkdir(parents=True, exist_ok=True)
+    write_whole(settings.cache_dir / HISTORY, json.dumps(history))
+
+
+def _millions(request: Request) -> float:
+    return request.num_frames * request.width * request.height / 1e6
+
+
+def _history(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    try:
+        found = json.loads((settings.cache_dir / HISTORY).read_text("utf-8"))
+        return {
+            str(engine): [{"pace": float(e["pace"]), "device": str(e["device"])} for e in entries]
+            for engine, entries in found.items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
