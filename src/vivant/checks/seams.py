@@ -25,6 +25,9 @@ BLOCK: Final = 32
 NEAR: Final = 3
 """Pixels; an edge of the picture may lie this far off."""
 
+PICTURED: Final = 1.5
+"""An edge of the picture may be this much harder in the clip: resizing filters overshoot."""
+
 RING: Final = (2, 8)
 """Pixels; a seam stands out from its neighbours at these distances."""
 
@@ -76,7 +79,7 @@ class Seams:
         height, width = self._common[1].shape[1] + 1, self._common[0].shape[1] + 1
         kernel = np.ones((1, 2 * NEAR + 1), np.uint8)
         for upright, (kept, pictured) in enumerate(zip(self._common, self._pictured, strict=True)):
-            excess = np.maximum(0, np.abs(kept) - cv2.dilate(pictured, kernel))
+            excess = np.maximum(0, np.abs(kept) - PICTURED * cv2.dilate(pictured, kernel))
             line = excess.mean(axis=0)
             size = 2 * RING[1] + 1
             around = np.convolve(line, _ring(size), mode="same")
