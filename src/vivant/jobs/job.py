@@ -90,6 +90,7 @@ class Job:
     picture: Mapping[str, Any]
     priority: int
     request_hash: str
+    prepare_starts: int
     render_starts: int
     token: int
     seq: int

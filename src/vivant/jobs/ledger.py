@@ -35,7 +35,6 @@ class Lease:
 
     job: Job
     token: int
-    attempt: int
 
 
 class Ledger:
@@ -176,16 +175,16 @@ class Ledger:
                 _end(connection, row, "failed", error=poison("the clip was made"))
                 return None
             now = time.time()
-            token, attempt = row["token"] + 1, row["render_starts"] + 1
+            token, starts = row["token"] + 1, row["render_starts"] + 1
             changes = {
                 "status": "in_progress",
                 "started_at": row["started_at"] or now,
                 "token": token,
-                "render_starts": attempt,
+                "render_starts": starts,
                 "progress": 0,
             }
-            _write_event(connection, {**row, **changes}, "started", {"attempt": attempt}, changes)
-            return Lease(from_row({**row, **changes}), token, attempt)
+            _write_event(connection, {**row, **changes}, "started", {"attempt": token}, changes)
+            return Lease(from_row({**row, **changes}), token)
 
     def report(self, lease: Lease, progress: int, snapshot: Mapping[str, Any]) -> bool:
         """Write progress; False where this run may not write any more: stop."""
@@ -194,7 +193,7 @@ class Ledger:
             if row is None or not _may_write(row, lease):
                 return False
             changes = {"progress": progress}
-            data = {**snapshot, "attempt": lease.attempt}
+            data = {**snapshot, "attempt": lease.token}
             _write_event(connection, {**row, **changes}, "progress", data, changes)
             return True
 
@@ -400,7 +399,7 @@ def _end(
         "error": None if error is None else dict(error),
     }
     name: Event = status
-    data: dict[str, Any] = {"attempt": row["render_starts"]}
+    data: dict[str, Any] = {"attempt": row["token"]}
     if error is not None:
         name = "cancelled" if error["code"] == "cancelled" else "failed"
     if result is not None:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,7 @@ class Bench:
 
         A picture that cannot be used fails the job here, before anything else is spent on it.
         """
-        with self._about(job_id, "prepare"), self._once(job_id):
+        with self._about(job_id, "prepare"), self._apart(job_id), self._once(job_id):
             job = self._ledger.preparing(job_id)
             if job is None:
                 return
@@ -178,6 +178,20 @@ class Bench:
             return read_portrait(path), float(job.prepared["seconds"])
 
     @contextmanager
+    def _apart(self, job_id: str) -> Iterator[None]:
+        """A picture that was being read when a worker died is read while nothing else is made.
+
+        Otherwise a job that kills its worker would again and again take along what is at hand,
+        and the innocent would be counted as poison too.
+        """
+        try:
+            suspect = self._ledger.get(job_id).prepare_starts > 0
+        except JobNotFoundError:
+            suspect = False
+        with self._rendering if suspect else nullcontext():
+            yield
+
+    @contextmanager
     def _once(self, job_id: str) -> Iterator[None]:
         """One thread at a time prepares a job; the second one finds it done."""
         with self._guard:
@@ -212,6 +226,8 @@ class Bench:
         with self._about(job_id, "render"), self._rendering:
             if self._stopping.is_set():
                 self._park()
+            if self._made(job_id):
+                return True
             lease = self._ledger.begin(job_id)
             if lease is None:
                 self._tidy(job_id)
@@ -238,6 +254,14 @@ class Bench:
                 return False
             finally:
                 self._running -= 1
+
+    def _made(self, job_id: str) -> bool:
+        """The clip is in the store already: the worker ended just before it could say so."""
+        try:
+            job = self._ledger.get(job_id)
+        except JobNotFoundError:
+            return False
+        return job.active and job.result is not None
 
     def _render(self, lease: Lease) -> bool:
         job, settings = lease.job, self._settings

@@ -40,7 +40,7 @@ class Sweeper:
         orphan_seconds: see :data:`ORPHAN_SECONDS`.
     """
 
-    pause = 30.0
+    pause = 20.0
 
     def __init__(
         self,

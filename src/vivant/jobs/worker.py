@@ -25,11 +25,12 @@ from typing import IO, Any
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig
+from dbos._dbos import _get_dbos_instance  # pinned: has no public name
 
 from vivant.errors import DatabaseError, MachineError, VivantError
 from vivant.jobs import logs, workflows
 from vivant.jobs.abilities import gpu_name, why_not
-from vivant.jobs.admission import APPLICATION, APPLICATION_VERSION
+from vivant.jobs.admission import APPLICATION, APPLICATION_VERSION, PREPARE_QUEUE
 from vivant.jobs.database import Database
 from vivant.jobs.ledger import Ledger
 from vivant.jobs.places import open_database, open_objects
@@ -183,6 +184,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._stopping = threading.Event()
+        self._dropped: set[str] = set()
         self._database = open_database(settings, durable=False)
         self._database.patiently(self._database.migrate)
         self._slot = Slot.take(settings.service_dir / "slots")
@@ -285,11 +287,29 @@ class Worker:
     def _tidy(self) -> None:
         while not self._stopping.wait(self._sweeper.pause):
             try:
+                self._resume_dropped()
                 self._sweeper.sweep()
             except VivantError as error:
                 log.warning("sweeping failed: %s", error.message)
             except Exception:  # the sweeper must not stop
                 log.exception("sweeping failed")
+
+    def _resume_dropped(self) -> None:
+        """Put back what is this worker's by the database, and which none of its threads is at.
+
+        That happens where the database went away at the very moment a stage ended. What is
+        dropped must be so for two rounds.
+        """
+        dbos = _get_dbos_instance()
+        mine = DBOS.list_workflows(
+            status="PENDING", executor_id=self._id, load_input=False, load_output=False
+        )
+        at_work = set(dbos._active_workflows_set.activeList())
+        dropped = {workflow.workflow_id for workflow in mine} - at_work
+        for workflow_id in dropped & self._dropped:
+            log.warning("a dropped stage is put back: %s", workflow_id)
+            dbos._sys_db.reenqueue_for_recovery(workflow_id, [self._id], PREPARE_QUEUE)
+        self._dropped = dropped - self._dropped
 
     def _wait_for(self, parent: IO[str]) -> None:
         while parent.read(1):

@@ -5,11 +5,13 @@ A workflow's argument is the job's id. Knows nothing of what a stage does.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
 from dbos import DBOS, EnqueueOptions, StepOptions
 from dbos import error as dbos_error
+from sqlalchemy.exc import DBAPIError
 
 from vivant.errors import DatabaseError, OutputError, StorageError
 from vivant.jobs.admission import (
@@ -31,19 +33,23 @@ MAX_RECOVERIES = 50
 """Only a net under :data:`vivant.jobs.ledger.MAX_STARTS`, which counts what matters."""
 
 
+OUTAGE_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
+"""Seconds between attempts while the database is away."""
+
+
 def worth_retrying(error: BaseException) -> bool:
     """Storage, disk and database come back; bad pictures and failed engines stay."""
-    return isinstance(error, (StorageError, DatabaseError, OutputError, OSError))
+    return isinstance(error, (StorageError, DatabaseError, DBAPIError, OutputError, OSError))
 
 
 def step(name: str) -> StepOptions:
-    """Three attempts, 1 and 3 s apart."""
+    """Six attempts, 1, 2, 4, 8 and 16 s apart: databases restart within that."""
     return {
         "name": name,
         "retries_allowed": True,
-        "max_attempts": 3,
+        "max_attempts": 6,
         "interval_seconds": 1.0,
-        "backoff_rate": 3.0,
+        "backoff_rate": 2.0,
         "should_retry": worth_retrying,
     }
 
@@ -72,12 +78,20 @@ def register(bench: Callable[[], Bench]) -> None:
         _guarded("publish", bench().publish, job_id)
 
     def _guarded(name: str, stage: Callable[[str], Any], job_id: str) -> Any:
-        try:
-            return DBOS.run_step(step(name), stage, job_id)
-        except dbos_error.DBOSMaxStepRetriesExceeded as error:
-            bench().give_up(job_id, error.errors[-1])
-        except Exception as error:  # noqa: BLE001 - a job always ends with a reason
-            bench().give_up(job_id, error)
+        for pause in OUTAGE_PAUSES:
+            try:
+                return DBOS.run_step(step(name), stage, job_id)
+            except dbos_error.DBOSMaxStepRetriesExceeded as error:
+                bench().give_up(job_id, error.errors[-1])
+                return None
+            except DBAPIError:
+                # DBOS could not write down what was done: the stage finds it done, or repeats it
+                time.sleep(pause)
+            except Exception as error:  # noqa: BLE001 - a job always ends with a reason
+                bench().give_up(job_id, error)
+                return None
+        away = DatabaseError("the database was away for too long: send the job again")
+        bench().give_up(job_id, away)
         return None
 
 
