@@ -30,7 +30,7 @@ def main() -> None:
     coords = clip_coords(model.rope, frames, rows, columns, 24.0)
     audio_coords = model.audio_rope.prepare_audio_coords(1, 5, torch.device("cpu"))
     found = {}
-    for kinds in (1, 2, 3):
+    for kinds in (3,):
         mask = torch.zeros(tokens)
         mask[:2], mask[-2:] = float(kinds > 1), 0.5 * (kinds > 2)
         strengths, kind = torch.unique(mask, return_inverse=True)
