@@ -28,6 +28,10 @@ from vivant.types import Request
 GRACE_SECONDS = 3
 """Requests under way have that long when the service stops."""
 
+KEEP_ALIVE_SECONDS = 75
+"""An idle connection stays open for longer than most clients keep one, so that none is used in the
+moment it is closed."""
+
 MAX_CONNECTIONS = 2_000
 
 M_MMAP_THRESHOLD = -3
@@ -74,6 +78,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             limit_concurrency=MAX_CONNECTIONS,
         )
     )

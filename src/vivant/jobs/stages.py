@@ -25,6 +25,7 @@ import numpy as np
 from vivant.cost import bill
 from vivant.errors import (
     Cancelled,
+    DatabaseError,
     JobNotFoundError,
     OutputError,
     StorageError,
@@ -69,6 +70,9 @@ FILES: Mapping[str, str] = {
     REPORT: COMPANIONS["report"],
 }
 """Object name → what the pipeline calls it."""
+
+PASSING = (StorageError, OutputError, DatabaseError)
+"""Troubles of the surroundings, after which a stage is tried again."""
 
 log = logging.getLogger("vivant.jobs")
 
@@ -131,7 +135,7 @@ class Bench:
                 return
             try:
                 self._prepare(job)
-            except (StorageError, OutputError):
+            except PASSING:
                 raise
             except VivantError as error:
                 self._fail(job_id, error)
@@ -245,9 +249,9 @@ class Bench:
                 log.info("stopped: cancelled, deleted or taken over")
                 self._tidy(job_id)
                 return False
-            except OutputError:
-                # The disk may have room again in a moment; this start was not the job's fault.
-                self._ledger.give_back(lease)
+            except PASSING:
+                # It may be over in a moment, and this start was not the job's fault.
+                self._ledger.database.patiently(lambda: self._ledger.give_back(lease), seconds=60)
                 raise
             except VivantError as error:
                 self._fail(job_id, error)
