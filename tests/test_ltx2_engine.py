@@ -1,0 +1,372 @@
+"""The engine as a whole, on tiny models: caching, cancelling, seeds, tiers, what it reports."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import ltx2_tiny as small
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vivant.engine.ltx2.attention import nag_mix
+from vivant.engine.ltx2.engine import grid_pixels
+from vivant.engine.ltx2.memory import Berth, choose_tier, next_tier
+from vivant.engine.ltx2.prompts import PromptCache
+from vivant.errors import (
+    Cancelled,
+    EngineError,
+    MissingPartError,
+    OptionError,
+    OutOfMemoryError,
+)
+from vivant.grid import cover_crop
+from vivant.types import Clip, Frames, Observer, Progress, Request, ignore_progress
+
+FAST: dict[str, Any] = {"recipe": "fast", "steps": 3}
+
+
+def frames(engine: Any, request: Request, observe: Observer = ignore_progress) -> Frames:
+    clip = engine.generate(small.portrait(), request, observe)
+    return np.concatenate(list(clip.chunks))
+
+
+# -- NAG -----------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 2**31),
+    st.floats(1, 20),
+    st.floats(1, 10),
+    st.floats(0, 1),
+)
+def test_nag_is_its_formula(seed: int, scale: float, tau: float, alpha: float) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    positive = torch.randn(2, 3, 8, generator=generator, dtype=torch.float64)
+    negative = torch.randn(2, 3, 8, generator=generator, dtype=torch.float64)
+    setting = torch.tensor([scale, tau, alpha], dtype=torch.float64)
+    ours = nag_mix(positive, negative, setting)
+    guided = scale * positive - (scale - 1) * negative
+    ratio = guided.abs().sum(-1, keepdim=True) / positive.abs().sum(-1, keepdim=True)
+    capped = guided * ratio.clamp(max=tau) / ratio
+    torch.testing.assert_close(ours, alpha * capped + (1 - alpha) * positive, atol=1e-9, rtol=1e-9)
+    torch.testing.assert_close(nag_mix(positive, positive, setting), positive)
+    off = torch.tensor([1.0, tau, alpha], dtype=torch.float64)
+    torch.testing.assert_close(nag_mix(positive, negative, off), positive)
+
+
+def test_nag_makes_the_negative_prompt_act(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    plain = frames(engine, small.request(**FAST, nag=False))
+    other = frames(engine, small.request(**FAST, nag=False, negative_prompt="x"))
+    np.testing.assert_array_equal(plain, other)
+    assert any("has no effect" in note for note in engine.info.notes)
+    assert engine.info.provenance["nag"] is None
+
+    guided = frames(engine, small.request(**FAST, nag_scale=20, nag_alpha=1, nag_from_sigma=0))
+    assert (guided != plain).mean() > 0.05
+    assert not any("has no effect" in note for note in engine.info.notes)
+    again = frames(
+        engine,
+        small.request(**FAST, nag_scale=20, nag_alpha=1, nag_from_sigma=0, negative_prompt="x"),
+    )
+    assert (guided != again).any()
+    one = frames(engine, small.request(**FAST, nag_scale=1))
+    assert np.abs(one.astype(int) - plain).max() <= 1
+
+
+def test_nag_only_above_its_sigma(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    frames(engine, small.request(**FAST))
+    denoiser = engine.loaded.denoiser
+    seen: list[bool] = []
+    block = denoiser.blocks[0]
+
+    def watched(*args: Any) -> Any:
+        seen.append(args[-1] is not None)
+        return block(*args)
+
+    denoiser.blocks[0] = watched
+    frames(engine, small.request(recipe="seed"))
+    assert seen == [True] * 8 + [False] * 2  # σ ≥ 0.725
+
+
+# -- prompts -------------------------------------------------------------------------------
+
+
+def test_cached_prompts_give_the_same_clip_without_the_encoder(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    first = frames(engine, small.request(**FAST))
+    assert engine.info.provenance["prompts_from_cache"] == 0
+
+    def forbidden() -> AbstractContextManager[Any]:
+        raise AssertionError("the text encoder was loaded on a cache hit")
+
+    engine.loaded.parts.text = forbidden
+    second = frames(engine, small.request(**FAST))
+    assert engine.info.provenance["prompts_from_cache"] == 2
+    np.testing.assert_array_equal(first, second)
+    with pytest.raises(AssertionError, match="was loaded"):
+        frames(engine, small.request(**FAST, prompt="another"))
+
+
+def test_damaged_or_foreign_cache_entries_are_not_used(tmp_path: Path) -> None:
+    cache = PromptCache(tmp_path, {"model": "a"})
+    value = (torch.randn(1, 4, 8), torch.randn(1, 4, 8))
+    cache.put("text ", value)
+    found = cache.get("text")
+    assert found is not None
+    assert torch.equal(found[0], value[0])
+    assert cache.get("other") is None
+    assert PromptCache(tmp_path, {"model": "b"}).get("text") is None
+    cache.path("text").write_bytes(b"rubbish")
+    assert cache.get("text") is None
+    assert not cache.path("text").exists()
+    blocked = PromptCache(tmp_path / "file" / "x", {"model": "a"})
+    (tmp_path / "file").write_text("")
+    blocked.put("text", value)  # cannot be written: no harm
+    assert blocked.get("text") is None
+
+
+# -- progress, cancelling, seeds -----------------------------------------------------------
+
+
+def test_progress_counts_every_step_and_frame(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    frames(small.engine(tmp_path), small.request(recipe="native"), seen.append)
+    steps = [p.done for p in seen if p.stage == "generate" and p.unit == "step"]
+    assert steps == list(range(1, 12))
+    decoded = [p.done for p in seen if p.unit == "frame"]
+    assert decoded[-1] == small.FRAMES
+    assert decoded == sorted(decoded)
+
+
+@pytest.mark.parametrize("step", [1, 2, 9])
+def test_cancel_at_a_step_stops_there(tmp_path: Path, step: int) -> None:
+    engine = small.engine(tmp_path)
+
+    def observe(progress: Progress) -> None:
+        if progress.unit == "step" and progress.done == step:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        frames(engine, small.request(recipe="native"), observe)
+    assert engine.loaded.denoiser.forwards == step
+    assert len(frames(engine, small.request(**FAST))) == small.FRAMES
+
+
+def test_cancel_while_decoding_and_closing_early(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+
+    def observe(progress: Progress) -> None:
+        if progress.unit == "frame":
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        frames(engine, small.request(**FAST, tier="swap"), observe)
+    clip = engine.generate(small.portrait(), small.request(**FAST, tier="swap"), ignore_progress)
+    next(clip.chunks)
+    clip.chunks.close()  # type: ignore[attr-defined]
+    assert len(frames(engine, small.request(**FAST))) == small.FRAMES
+
+
+def test_nothing_is_generated_before_frames_are_asked_for(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    clip = engine.generate(small.portrait(), small.request(**FAST), ignore_progress)
+    assert engine.loaded.denoiser.forwards == 0
+    assert (clip.width, clip.height, clip.num_frames) == (192, 128, 17)
+
+
+def test_a_seed_does_not_depend_on_its_companions(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    request = small.request(**FAST, end_anchor=0.5)
+    clips: list[Clip] = engine.generate_many(small.portrait(), request, (3, 4, 5))
+    together = [np.concatenate(list(clip.chunks)) for clip in clips]
+    assert engine.loaded.denoiser.forwards == 3
+    for seed, batch in zip((3, 4, 5), together, strict=True):
+        alone = frames(engine, replace(request, seed=seed))
+        assert np.abs(alone.astype(int) - batch).max() <= 1
+    assert (together[0] != together[1]).mean() > 0.1
+    with pytest.raises(OptionError, match="9 seeds"):
+        engine.generate_many(small.portrait(), request, tuple(range(9)))
+
+
+# -- tiers ---------------------------------------------------------------------------------
+
+
+def test_every_tier_makes_the_same_clip(tmp_path: Path) -> None:
+    made = {}
+    for tier in ("resident", "fp8", "swap"):
+        engine = small.engine(tmp_path)
+        made[tier] = frames(engine, small.request(**FAST, tier=tier, precision="fp8"))
+        assert engine.info.provenance["tier"] == tier
+        assert engine.info.provenance["precision"] == "fp8"
+    np.testing.assert_array_equal(made["resident"], made["fp8"])
+    assert np.abs(made["resident"].astype(int) - made["swap"]).max() <= 1
+
+
+def test_swapped_components_come_back_unchanged() -> None:
+    module = torch.nn.Linear(4, 4)
+    before = module.weight.detach().clone()
+    berth = Berth(module, torch.device("cpu"), swap=True)
+    with berth.use() as inside:
+        assert inside is module
+        assert torch.equal(module.weight, before)
+    with pytest.raises(RuntimeError), berth.use():
+        raise RuntimeError
+    assert torch.equal(module.weight, before)
+
+
+@pytest.mark.parametrize("step", [0, 2])
+def test_memory_that_runs_out_costs_one_tier(tmp_path: Path, step: int) -> None:
+    engine = small.engine(tmp_path)
+    request = small.request(recipe="fast", tier="resident", precision="bf16")
+    engine.generate(small.portrait(), request, ignore_progress)
+    block = engine.loaded.denoiser.blocks[0]
+    calls = 0
+
+    def full(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > step:
+            raise torch.OutOfMemoryError
+        return block(*args)
+
+    engine.loaded.denoiser.blocks[0] = full
+    assert len(frames(engine, request)) == small.FRAMES
+    assert engine.info.provenance["tier"] == "fp8"
+    assert engine.info.provenance["precision"] == "fp8"
+    assert any("ran out" in note for note in engine.info.notes)
+
+    engine.loaded.denoiser.blocks[0] = full
+    with pytest.raises(OutOfMemoryError, match="GPU memory is not enough"):
+        frames(engine, request)
+
+
+def test_memory_that_runs_out_while_decoding(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    request = small.request(**FAST, tier="resident", precision="bf16")
+    engine.generate(small.portrait(), request, ignore_progress)
+    failed = False
+    original = type(engine.loaded.vae).use
+
+    def use(self: Berth) -> Any:
+        nonlocal failed
+        decoding = self.module is engine.loaded.parts.vae and engine.loaded.denoiser.forwards >= 3
+        if decoding and not failed:
+            failed = True
+            raise torch.OutOfMemoryError
+        return original(self)
+
+    type(engine.loaded.vae).use = use  # type: ignore[method-assign]
+    try:
+        assert len(frames(engine, request)) == small.FRAMES
+    finally:
+        type(engine.loaded.vae).use = original  # type: ignore[method-assign]
+    assert engine.info.provenance["tier"] == "fp8"
+
+
+def test_tiers_by_device() -> None:
+    assert choose_tier(torch.device("cpu")) == "resident"
+    assert choose_tier(torch.device("cpu"), "swap") == "swap"
+    assert [next_tier(tier) for tier in ("resident", "fp8", "swap")] == ["fp8", "swap", None]
+
+
+# -- errors and reports --------------------------------------------------------------------
+
+
+def test_values_that_are_not_finite_are_not_drawn(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    request = small.request(**FAST)
+    engine.generate(small.portrait(), request, ignore_progress)
+    engine.loaded.parts.transformer.proj_out.bias.fill_(float("nan"))
+    with pytest.raises(EngineError, match="not finite"):
+        frames(engine, request)
+
+
+def test_real_weights_need_a_gpu_and_to_be_there(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    with pytest.raises(OptionError, match="needs an NVIDIA GPU"):
+        engine.generate(small.portrait(), small.request(weights="hub"), ignore_progress)
+    from vivant.weights import Library
+
+    with pytest.raises(MissingPartError, match="vivant weights pull ltx-2-19b-dev"):
+        Library(tmp_path).need("ltx-2-19b-dev")
+
+
+def test_the_report_says_what_was_done(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    frames(engine, small.request(recipe="native", end_anchor=0.5, motion_speed=0.8, seed=9))
+    info = engine.info
+    assert info.name == "ltx2"
+    assert info.moves == "person"
+    facts = info.provenance
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["sigmas"][0] == 1.0
+    assert facts["refine_sigmas"] == [0.909375, 0.725, 0.421875]
+    assert facts["guidance"]["modality_scale"] == 1.0
+    assert facts["guidance"]["stg_scale"] == 0.0
+    assert facts["seeds"] == [9]
+    assert facts["image_crf"] == 33
+    assert facts["nag"] == {"scale": 5.0, "tau": 2.5, "alpha": 0.25, "from_sigma": 0.725}
+
+
+def test_the_distilled_adapter_on_the_distilled_model_is_warned_of(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    frames(engine, small.request(recipe="seed-lora", steps=1))
+    assert any("distils twice" in note for note in engine.info.notes)
+    frames(engine, small.request(recipe="dev-lora", steps=1))
+    assert not any("distils twice" in note for note in engine.info.notes)
+
+
+# -- framing -------------------------------------------------------------------------------
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from([(1280, 704), (1280, 736), (960, 960), (1920, 1088), (704, 1280)]))
+def test_the_centre_of_the_grid_is_the_portraits_crop(grid: tuple[int, int]) -> None:
+    from vivant.framing import crop_pixels
+
+    portrait = small.portrait()
+    aspect = portrait.crop.width / portrait.crop.height
+    whole = grid_pixels(portrait, *grid)
+    assert whole.shape == (grid[1], grid[0], 3)
+    inner = cover_crop(grid[0], grid[1], aspect)
+    left, top = round(inner.left), round(inner.top)
+    centre = whole[top : top + round(inner.height), left : left + round(inner.width)]
+    wanted = crop_pixels(portrait, centre.shape[1], centre.shape[0])
+    difference = np.abs(centre.astype(int) - wanted)
+    assert difference.mean() < 1.5
+    recompressed = grid_pixels(portrait, *grid, crf=18)
+    assert np.abs(recompressed.astype(int) - whole).mean() < 6
+
+
+# -- kernels -------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="not measured: Triton, the kernels' language, is Linux only"
+)
+def test_fused_kernels_compute_what_plain_torch_does() -> None:
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(Path(__file__).parent / "interpreted_block.py")],
+        env={**os.environ, "TRITON_INTERPRET": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) == 2
+    for case, differences in found.items():
+        assert max(differences) < 1e-5, case
