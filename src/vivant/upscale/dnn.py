@@ -65,6 +65,8 @@ class DnnUpscaler:
         try:
             self._network.readModel(str(path))
             self._network.setModel(self.kind, self.scale)
+            # OpenCV reads anything; only using it tells
+            self._network.upsample(np.zeros((16, 16, 3), np.uint8))
         except cv2.error:
             raise WeightsError(f"{path.name} is not a network OpenCV can read") from None
 

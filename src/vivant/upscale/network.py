@@ -117,7 +117,14 @@ def _read(path: Path) -> dict[str, Tensor]:
     try:
         # weights only: a pickle may otherwise run whatever it likes
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError, ValueError) as error:
+    except (
+        RuntimeError,
+        pickle.UnpicklingError,
+        EOFError,
+        OSError,
+        ValueError,
+        LookupError,
+    ) as error:
         raise WeightsError(
             f"{path.name} is not a file of weights: {str(error).splitlines()[0][:120]}"
         ) from None
