@@ -43,8 +43,11 @@ def portrait() -> Portrait:
 
 
 def request(**options: Any) -> Request:
-    fields = {key: options.pop(key) for key in ("seed", "prompt", "negative_prompt", "num_frames")
-              if key in options}
+    fields = {
+        key: options.pop(key)
+        for key in ("seed", "prompt", "negative_prompt", "num_frames")
+        if key in options
+    }
     return Request(
         image=b"",
         **{"num_frames": FRAMES, "seed": 3, **fields},

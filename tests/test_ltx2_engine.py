@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import ltx2_tiny as small
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import ltx2_tiny as small
 from vivant.engine.ltx2.attention import nag_mix
 from vivant.engine.ltx2.engine import grid_pixels
 from vivant.engine.ltx2.memory import Berth, choose_tier, next_tier

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import ltx2_tiny as small
 import numpy as np
 import pytest
 import torch
@@ -16,6 +15,7 @@ from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+import ltx2_tiny as small
 from vivant.engine.ltx2 import lora, tiny
 from vivant.engine.ltx2.components import FP8_FOLDER, load_components, quantize_folder
 from vivant.engine.ltx2.fp8 import Float8Linear, quantize_rows
@@ -210,10 +210,10 @@ def replace_tensor(folder: Path, change: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        (lambda s: s.pop(sorted(s)[0]), WeightsError, "lack 1 tensors"),
+        (lambda s: s.pop(sorted(s)[0]), WeightsError, "lack 1 tensors"),  # noqa: FURB192
         (lambda s: s.update(extra=torch.ones(2)), WeightsError, "which LTX-2 19B has not"),
         (
-            lambda s: s.update({sorted(s)[0]: torch.ones(3, 3)}),
+            lambda s: s.update({sorted(s)[0]: torch.ones(3, 3)}),  # noqa: FURB192
             WeightsError,
             "another model's file",
         ),
@@ -256,9 +256,7 @@ def test_parts_that_are_missing(tmp_path: Path) -> None:
 def test_transformer_of_a_later_model_is_refused(tmp_path: Path) -> None:
     from vivant.engine.ltx2.transformer import Denoiser
 
-    later = tiny.build(
-        LTX2VideoTransformer3DModel, {**tiny.TINY_TRANSFORMER, "gated_attn": True}
-    )
+    later = tiny.build(LTX2VideoTransformer3DModel, {**tiny.TINY_TRANSFORMER, "gated_attn": True})
     with pytest.raises(WeightsError, match="gated_attn, which belongs to another LTX"):
         Denoiser(later)
     write_folder(tmp_path)
@@ -324,9 +322,7 @@ def test_adapters_add_up(tmp_path: Path, alpha: float | None) -> None:
 def test_adapters_under_lightricks_names_find_their_layers(tmp_path: Path) -> None:
     path = adapter(tmp_path / "a.safetensors", name="patchify_proj", wide=(32, 4))
     assert list(lora.inspect(path, 1.0, shapes()).pairs) == ["proj_in"]
-    path = adapter(
-        tmp_path / "b.safetensors", name="audio_adaln_single.linear", wide=(6 * 16, 16)
-    )
+    path = adapter(tmp_path / "b.safetensors", name="audio_adaln_single.linear", wide=(6 * 16, 16))
     assert list(lora.inspect(path, 1.0, shapes()).pairs) == ["audio_time_embed.linear"]
 
 

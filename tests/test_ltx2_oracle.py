@@ -85,9 +85,7 @@ def test_one_stage_recompresses_the_picture_as_diffusers_does(tmp_path: Path) ->
     from vivant.engine.ltx2.conditioning import recompress
 
     pixels = small.portrait().pixels
-    np.testing.assert_array_equal(
-        recompress(pixels, 33), apply_image_conditioning_crf(pixels, 33)
-    )
+    np.testing.assert_array_equal(recompress(pixels, 33), apply_image_conditioning_crf(pixels, 33))
     np.testing.assert_array_equal(recompress(pixels, 0), pixels)
 
 

@@ -60,7 +60,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, fa3: bool = False) -> T
         )
 
         out = flash_attn_func(query, key, value)
-        return out[0] if isinstance(out, tuple) else out
+        result: Tensor = out[0] if isinstance(out, tuple) else out
+        return result
     out = torch.nn.functional.scaled_dot_product_attention(
         query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
     )

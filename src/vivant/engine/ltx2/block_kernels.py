@@ -1,8 +1,8 @@
 """What happens between the matrix products of a block, fused: norms, modulation, rounding to fp8.
 
-Custom operators around the kernels of ``block_triton``, so that ``torch.compile`` takes them as they
-are. ``transformer.Block`` holds the same formulas in plain torch; the two are tested against each
-other. Knows nothing of blocks.
+Custom operators around the kernels of ``block_triton``, so that ``torch.compile`` takes them as
+they are. ``transformer.Block`` holds the same formulas in plain torch; the two are tested against
+each other. Knows nothing of blocks.
 """
 
 from __future__ import annotations

@@ -286,7 +286,6 @@ def _read(path: Path) -> Iterator[tuple[str, Tensor]]:
 
 def _read_side_by_side(files: list[Path]) -> Iterator[tuple[str, Tensor]]:
     """Tensors of several files, read by as many threads: page faults are what loading waits for."""
-
     handles = threading.local()
 
     def touch(item: tuple[Path, str]) -> tuple[str, Tensor]:
@@ -380,7 +379,7 @@ def _fill(
         observe(Progress("load", min(done, total), total, "item"))
     if missing:
         raise WeightsError(
-            f"the weights lack {len(missing)} tensors, {sorted(missing)[0]} among them: "
+            f"the weights lack {len(missing)} tensors, {min(missing)} among them: "
             "they were cut off, or are another model's"
         )
 
@@ -463,7 +462,7 @@ def _connectors(folder: Path, single: Path | None, dtype: torch.dtype, device: t
         for name, tensor in _read(single):
             if "embeddings_connector" in name or "text_embedding_projection" in name:
                 for old, new in _CONNECTOR_RENAMES:
-                    name = name.replace(old, new)  # noqa: PLW2901 - read as a pipeline
+                    name = name.replace(old, new)
                 yield name, tensor
 
     _fill(module, tensors(), dtype=dtype, device=device, store=device)

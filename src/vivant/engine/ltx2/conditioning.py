@@ -45,7 +45,8 @@ def pack(latents: Tensor) -> Tensor:
 
 def unpack(tokens: Tensor, frames: int, rows: int, columns: int) -> Tensor:
     """``[B, F·H·W, C]`` → ``[B, C, F, H, W]``."""
-    return tokens.transpose(1, 2).unflatten(2, (frames, rows, columns))
+    batch, _, channels = tokens.shape
+    return tokens.transpose(1, 2).reshape(batch, channels, frames, rows, columns)
 
 
 def pack_audio(latents: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ def pack_audio(latents: Tensor) -> Tensor:
 
 def unpack_audio(tokens: Tensor, mel_bins: int) -> Tensor:
     """``[B, L, C·M]`` → ``[B, C, L, M]``."""
-    return tokens.unflatten(2, (-1, mel_bins)).transpose(1, 2)
+    return tokens.reshape(*tokens.shape[:2], -1, mel_bins).transpose(1, 2)
 
 
 def recompress(pixels: Image, crf: int) -> Image:
@@ -78,7 +79,7 @@ def recompress(pixels: Image, crf: int) -> Image:
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
     buffer.seek(0)
-    with av.open(buffer) as container:
+    with av.open(buffer, "r") as container:
         decoded = next(container.decode(video=0))
         return np.asarray(decoded.to_ndarray(format="rgb24"), dtype=np.uint8)
 
@@ -91,7 +92,8 @@ def encode_image(vae: Any, pixels: Image) -> Tensor:
     tensor = (tensor.permute(2, 0, 1)[None, :, None].float() / 127.5 - 1.0).to(weight.dtype)
     encoded = vae.encode(tensor).latent_dist.mode().float()
     mean, std = statistics(vae, encoded.device)
-    return (encoded - mean) / std
+    latents: Tensor = (encoded - mean) / std
+    return latents
 
 
 def statistics(vae: Any, device: torch.device) -> tuple[Tensor, Tensor]:

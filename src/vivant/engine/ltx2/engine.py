@@ -429,10 +429,11 @@ class _Job:
             for chunk in self._decode_once(latents):
                 done += len(chunk)
                 yield chunk
-            return
         except torch.OutOfMemoryError:
             if done:
                 raise
+        else:
+            return
         self.engine.fall(self.options)
         yield from self._decode_once(latents)
 

@@ -44,7 +44,8 @@ class Float8Linear(nn.Module):
     def from_linear(cls, linear: nn.Linear) -> Float8Linear:
         """Quantise a linear layer's weight; the bias keeps its dtype."""
         weight, scale = quantize_rows(linear.weight.detach())
-        bias = None if linear.bias is None else linear.bias.detach()
+        bias: Tensor | None = getattr(linear, "bias", None)
+        bias = None if bias is None else bias.detach()
         return cls(weight, scale, bias)
 
     def dequantized(self, dtype: torch.dtype) -> Tensor:

@@ -114,7 +114,7 @@ class LTX2Options:
         if "loras" in given:
             values["loras"] = _loras(given.pop("loras"))
         if given:
-            name = sorted(given)[0]
+            name = min(given)
             raise OptionError(
                 f"engine ltx2 has no option {name!r}: it has {', '.join(option_names())}",
                 param=name,

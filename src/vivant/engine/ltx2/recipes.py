@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from vivant.errors import OptionError
 
@@ -98,7 +99,7 @@ def check_sigmas(sigmas: tuple[float, ...], param: str = "sigmas") -> None:
                 "(the last step to 0 is implied)",
                 param=param,
             )
-    for before, after in zip(sigmas, sigmas[1:], strict=False):
+    for before, after in pairwise(sigmas):
         if after >= before:
             raise OptionError(
                 f"{param} must fall from step to step, but {after:g} follows {before:g}",

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -88,6 +88,10 @@ def _norm(x: Tensor, eps: float) -> Tensor:
 class Block(nn.Module):
     """One of diffusers' ``LTX2VideoTransformerBlock``, run by the rules of this module."""
 
+    if TYPE_CHECKING:
+        # the submodules and tables taken over from diffusers' block
+        def __getattr__(self, name: str) -> Any: ...
+
     def __init__(self, source: Any, *, eps: float, fa3: bool = False, fused: bool = False) -> None:
         super().__init__()
         self.fused = fused
@@ -132,7 +136,8 @@ class Block(nn.Module):
         query = rotate(attn.norm_q(attn.to_q(x)).unflatten(-1, heads), rotary)
         key = rotate(attn.norm_k(attn.to_k(context)).unflatten(-1, heads), key_rotary)
         value = attn.to_v(context).unflatten(-1, heads)
-        return attn.to_out[0](attend(query, key, value, fa3=self.fa3).flatten(2))
+        out: Tensor = attn.to_out[0](attend(query, key, value, fa3=self.fa3).flatten(2))
+        return out
 
     def _attend_text(
         self, attn: Any, x: Tensor, key: Tensor, value: Tensor, length: int, nag: Tensor | None
@@ -142,7 +147,8 @@ class Block(nn.Module):
         if nag is not None:
             negative = attend(query, key[:, length:], value[:, length:], fa3=self.fa3).flatten(2)
             out = nag_mix(out, negative, nag)
-        return attn.to_out[0](out)
+        joined: Tensor = attn.to_out[0](out)
+        return joined
 
     def forward(
         self,
