@@ -65,7 +65,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "frame_difference_mean": Aim("above", (), 16.8, warn_only=True),
     "flicker": Aim("above", ("flicker/",), 0.5),
     "cut": Aim("above", ("cut/mirror", "swap/clip@0.5"), 8.0),
-    "motion": Aim("below", ("frozen/",), 0.4, near=None),
+    "motion": Aim("below", ("frozen/",), 0.7, near=None),
     "motion_speed": Aim("above", (), 100.0, warn_only=True),
     "ending": Aim("above", ("ending/",), 10.0),
     "sharpness": Aim("below", ("blur/", "half_resolution/"), 0.83),

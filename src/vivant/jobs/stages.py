@@ -478,7 +478,7 @@ def busy(seconds: Mapping[Any, float], labels: list[str]) -> dict[str, float]:
     """Busy seconds by label; denoising steps take what generation took, but for the decoding.
 
     The pipeline measures stages; steps and what follows them share the stage ``generate``. The
-    split (4 : 1) is that of an H200's first measurement, and only moves the bar.
+    split (4 : 1) is a guess until a clip of the engine has been measured; it only moves the bar.
     """
     found = {}
     for name in labels:
