@@ -272,6 +272,13 @@ def test_verify_refuses_what_is_no_clip(vivant: Run, tmp_path: Path, portrait_fi
         )
 
 
+def test_weights_are_listed_and_missing_ones_are_one_line(vivant: Run, tmp_path: Path) -> None:
+    code, out, _ = vivant("weights", "list")
+    assert code == 0
+    assert "ltx-2-19b-distilled" in out
+    refused(vivant, tmp_path, 2, "weights", "pull", "no-such-model", keep=[])
+
+
 def test_doctor_says_what_runs(vivant: Run) -> None:
     code, out, _ = vivant("doctor")
     assert code == 0

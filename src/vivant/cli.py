@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vivant import cli_compare, cli_page, cli_serve
+from vivant import cli_compare, cli_page, cli_serve, cli_weights
 from vivant.errors import Cancelled, OptionError, VivantError
 from vivant.grid import ASPECTS, frames_for, parse_size
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Request
@@ -34,6 +34,7 @@ app = typer.Typer(
 cli_serve.mount(app)
 cli_page.mount(app)
 cli_compare.mount(app)
+app.add_typer(cli_weights.app)
 
 FRACTIONAL_RATES = {
     "23.976": Fraction(24000, 1001),
