@@ -13,29 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from vivant.cli import main
-
 Run = Callable[..., tuple[int, str, str]]
 
 SMALL = ("--engine", "fake", "--size", "128x72", "--frames", "5")
-
-
-@pytest.fixture
-def vivant(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Run:
-    """Runs the command line in an empty directory: ``(exit code, stdout, stderr)``."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vivant", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out, err = capsys.readouterr()
-        code = stopped.value.code
-        return (code if isinstance(code, int) else 0), out, err
-
-    return run
 
 
 def test_rows_of_a_csv_are_made_each_its_own_way(

@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from vivant.cli import main
 from vivant.compare.findings import find
 from vivant.compare.page import render
 from vivant.compare.runner import compare
@@ -45,24 +44,6 @@ name = "moving"
 name = "still"
 options = { shift = 0.0 }
 """
-
-
-@pytest.fixture
-def vivant(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Run:
-    """Runs the command line in an empty directory: ``(exit code, stdout, stderr)``."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vivant", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out, err = capsys.readouterr()
-        code = stopped.value.code
-        return (code if isinstance(code, int) else 0), out, err
-
-    return run
 
 
 def timeless(page: str) -> str:

@@ -89,6 +89,7 @@ def verify(
         OutputError: the page cannot be written.
     """
     from vivant.checks import verify_file
+    from vivant.faces import FaceReader
     from vivant.image import load_portrait
     from vivant.media import probe
     from vivant.pipeline import image_limits
@@ -97,13 +98,15 @@ def verify(
     facts = probe(path)
     if not facts.num_frames:
         raise ClipError(f"{path.name} has no frames: nothing can be verified", param="clip")
+    reader = FaceReader()
     portrait = load_portrait(
         Path(image) if isinstance(image, str) else image,
         width=facts.width,
         height=facts.height,
         limits=image_limits(settings or default_settings()),
+        reader=reader,
     )
-    verification = verify_file(path, portrait, observe=observe)
+    verification = verify_file(path, portrait, observe=observe, reader=reader)
     if page is not None:
         from vivant.checks.report import write_html
 
