@@ -36,10 +36,19 @@ class Supervisor:
         database: to see its heartbeat.
         data_dir: of the service; other settings travel in the environment.
         timeout: seconds without a heartbeat after which it is killed.
+        module: what is run; it must end when its standard input closes.
     """
 
-    def __init__(self, database: Database, data_dir: Path, *, timeout: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        data_dir: Path,
+        *,
+        timeout: float,
+        module: tuple[str, ...] = ("vivant", "worker", "--embedded"),
+    ) -> None:
         self._database, self._data_dir, self._timeout = database, data_dir, timeout
+        self._module = module
         self._stopping = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="vivant-supervisor", daemon=True)
@@ -77,7 +86,7 @@ class Supervisor:
             # Its own session: Ctrl-C is for the server, which ends it in good order. The pipe
             # closes when the server is gone, however it went.
             with subprocess.Popen(
-                [sys.executable, "-m", "vivant", "worker", "--embedded", "--data", self._data_dir],
+                [sys.executable, "-m", *self._module, "--data", self._data_dir],
                 stdin=subprocess.PIPE,
                 start_new_session=os.name == "posix",
             ) as process:
