@@ -5,15 +5,27 @@ import { bytes } from "./format.js";
 
 export function createFrame(frame, art, under) {
   let aspect = 16 / 9;
+  let held = null;
 
+  // inside: null keeps what hangs there.
   function hang(state, ratio, inside, below = []) {
     aspect = ratio;
+    held?.close();
+    held = null;
     frame.dataset.state = state;
     delete frame.dataset.view;
+    delete frame.dataset.job;
     style(frame, { "--aspect": ratio, "--aspect-row": ratio * 2, "--aspect-column": ratio / 2 });
     frame.toggleAttribute("data-tall", ratio < 0.9);
     if (inside) art.replaceChildren(...inside);
     under.replaceChildren(...below);
+  }
+
+  // A player, closed when something else is hung.
+  function mount(player) {
+    held = player;
+    art.replaceChildren(player.inside);
+    under.replaceChildren(player.controls);
   }
 
   // Gold runs round the frame, clockwise from the upper left corner, at an even pace.
@@ -27,7 +39,7 @@ export function createFrame(frame, art, under) {
     });
   }
 
-  return { hang, gild, root: frame, art };
+  return { hang, mount, gild, holds: (player) => held === player, root: frame, art };
 }
 
 const touch = () => matchMedia("(pointer: coarse)").matches;

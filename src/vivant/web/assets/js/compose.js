@@ -1,0 +1,112 @@
+// A new clip: the picture that was taken in, its framing by the server, and the frame that shows both.
+import { byId } from "./dom.js";
+import { language, t } from "./i18n.js";
+import { bytes } from "./format.js";
+import { croppedPicture, emptyFrame, place, plaque } from "./frame.js";
+import { createIntake } from "./intake.js";
+import { note } from "./notes.js";
+import { say, showPanel } from "./panels.js";
+import { centredCrop, closePicture, looksLikePicture, openPicture, wholePicture } from "./picture.js";
+import { session } from "./session.js";
+import { explain } from "./trouble.js";
+
+const NOTHING = { state: "none" };
+
+// onTake is called before a new picture is taken in: what else is open is closed.
+export function createCompose(frame, form, { onTake }) {
+  const intake = createIntake(frame.root, take);
+  let picture = null;
+  let framing = NOTHING;
+  let cropping = null;
+
+  function wrong(file) {
+    const limit = session.config.limits.max_image_bytes;
+    if (!looksLikePicture(file)) return t("picture_bad_type", { name: file.name });
+    if (file.size === 0) return t("picture_empty");
+    return file.size > limit ? t("picture_too_big", { size: bytes(file.size), limit: bytes(limit) }) : "";
+  }
+
+  async function take(file) {
+    if (!file) return;
+    onTake();
+    const problem = wrong(file);
+    form.fail(problem);
+    if (problem) return;
+    const opened = await openPicture(file);
+    closePicture(picture);
+    picture = opened;
+    framing = { state: "looking", crop: centredCrop(opened.width, opened.height, form.aspect()), faces: [], warnings: [] };
+    show();
+    say(t("picture_chosen", { name: file.name || t("pasted") }));
+    byId("go")?.focus({ preventScroll: true });
+    crop();
+  }
+
+  async function crop() {
+    cropping?.abort();
+    if (!picture) return show();
+    const mine = new AbortController();
+    cropping = mine;
+    const { width, height } = picture;
+    framing = { ...framing, state: session.online ? "looking" : "centred", crop: centredCrop(width, height, form.aspect()) };
+    show();
+    if (!session.online) return;
+    try {
+      const answer = await session.api.crop(picture.file, form.shape(), mine.signal);
+      framing = { state: "found", ...answer };
+      picture.width ||= answer.picture?.width ?? 0;
+      picture.height ||= answer.picture?.height ?? 0;
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      framing = { ...framing, state: "centred" };
+      const { text, detail } = explain(error, session.config);
+      if (error.code !== "network") form.fail(detail && language() === "ko" ? `${text} (${detail})` : text);
+    }
+    if (cropping === mine) show();
+  }
+
+  function remove() {
+    cropping?.abort();
+    closePicture(picture);
+    picture = null;
+    framing = NOTHING;
+    form.fail("");
+    show();
+    say(t("picture_removed"));
+    byId("choose")?.focus();
+  }
+
+  function show() {
+    if (session.openId || session.sending) return;
+    showPanel("form", "title_new");
+    document.title = "Vivant";
+    frame.gild(0);
+    if (!picture) {
+      frame.hang("empty", form.aspect(), [emptyFrame({ onChoose: intake.choose, onPhotograph: intake.photograph })]);
+      return;
+    }
+    const active = document.activeElement?.id;
+    // Until the face is found the whole picture is shown; then it glides into its framing.
+    const window = framing.state === "looking" ? wholePicture(picture.width, picture.height, form.aspect()) : framing.crop;
+    const hung = frame.art.querySelector(".cropped img");
+    const same = hung?.src === picture.url && frame.root.dataset.state === "chosen";
+    if (same) place(hung, window);
+    frame.hang(
+      "chosen",
+      form.aspect(),
+      same ? null : [croppedPicture(picture, window, t("preview_alt"))],
+      [plaque(picture, framing, (framing.warnings ?? []).map(note), { onChoose: intake.choose, onRemove: remove })],
+    );
+    if (active === "change" || active === "remove") byId(active)?.focus();
+  }
+
+  return {
+    show,
+    // The shape or the server is another one: look for the face again.
+    crop,
+    // { picture, framing }, or null while there is no picture.
+    chosen: () => picture && { picture, framing },
+    waits: () => picture !== null && framing.state !== "found",
+    translate: intake.translate,
+  };
+}

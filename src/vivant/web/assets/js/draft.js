@@ -1,0 +1,60 @@
+// The settings of the next clip: what was chosen, else the server's defaults. Remembered by the browser.
+import { recallJson, remember } from "./memory.js";
+import { presetRatio, presets } from "./preset.js";
+import { session } from "./session.js";
+
+export const MOVES = ["auto", "push_in", "drift", "orbit"];
+const KEPT = ["prompt", "negative", "model", "recipe", "seconds", "aspect", "seed", "quality", "move"];
+// Words the server has a default for. The default is not remembered as a choice: the server may change it.
+const WORDS = { prompt: "prompt", negative: "negative_prompt" };
+
+const draft = Object.fromEntries(KEPT.map((name) => [name, null]));
+const saved = recallJson("draft") ?? {};
+for (const name of KEPT) if (saved[name] !== undefined) draft[name] = saved[name];
+
+export function choose(name, value) {
+  draft[name] = value === session.config.defaults[WORDS[name]] ? null : value;
+  remember("draft", JSON.stringify(draft));
+}
+
+export function chosen() {
+  const { config, models } = session;
+  const { defaults } = config;
+  const usable = (id) => models.find((model) => model.id === id && model.available);
+  const model =
+    usable(draft.model) ?? models.find((one) => one.id === config.default_model) ?? models.find((one) => one.available) ?? models[0] ?? null;
+  return {
+    prompt: draft.prompt ?? defaults.prompt,
+    negative: draft.negative ?? defaults.negative_prompt,
+    model,
+    recipe: model?.recipes?.includes(draft.recipe) ? draft.recipe : "",
+    seconds: Number(draft.seconds ?? defaults.seconds),
+    aspect: config.aspects[draft.aspect] ? draft.aspect : defaults.aspect,
+    seed: draft.seed ?? defaults.seed,
+    quality: config.qualities.includes(draft.quality) ? draft.quality : defaults.quality,
+    move: MOVES.includes(draft.move) ? draft.move : "auto",
+  };
+}
+
+export function ratio() {
+  if (presetRatio()) return presetRatio();
+  const [width, height] = session.config.aspects[chosen().aspect];
+  return width / height;
+}
+
+export function shape() {
+  return presets().size ? { size: presets().size } : { aspect: chosen().aspect };
+}
+
+// The draft as fields of the API; what the page's own address sets comes last.
+export function requestFields() {
+  const now = chosen();
+  const fields = { prompt: now.prompt, negative_prompt: now.negative, seconds: String(now.seconds), aspect: now.aspect, seed: String(now.seed), quality: now.quality };
+  if (now.model) fields.model = now.model.id;
+  if (now.recipe) fields.recipe = now.recipe;
+  if (now.model?.id === "camera" && now.move !== "auto") fields["options[move]"] = now.move;
+  const wanted = presets();
+  if (wanted.size) delete fields.aspect;
+  if (wanted.num_frames) delete fields.seconds;
+  return { ...fields, ...wanted };
+}
