@@ -51,7 +51,9 @@ class Settings(BaseSettings):
         cors_origins: pages of other origins that may use the API; ``null`` is a file on disk.
         url_fetch: whether a picture may be given as an https:// URL.
         worker_timeout: seconds without a heartbeat after which a worker counts as dead.
+        drain_seconds: a worker that is told to stop may go on with its clip for so long.
         log_format: json, text, or auto: text where somebody is looking.
+        modal: how to run on Modal, see :class:`vivant.hosting.options.Options`.
     """
 
     model_config = SettingsConfigDict(
@@ -83,7 +85,9 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = ()
     url_fetch: bool = False
     worker_timeout: float = Field(default=30.0, gt=0)
+    drain_seconds: float = Field(default=0.0, ge=0)
     log_format: Literal["auto", "json", "text"] = "auto"
+    modal: dict[str, Any] = Field(default_factory=dict)
     weights_dir: Path | None = None
     hub_url: str = "https://huggingface.co"
     hub_token: str | None = None
