@@ -15,7 +15,9 @@ from vivant.engine.camera.options import CameraOptions
 from vivant.engine.fake import FakeEngine
 from vivant.engine.ltx2.options import LTX2Options
 from vivant.errors import Cancelled, OptionError
-from vivant.gate import Budget, Gated, animate_until_pass, remedies
+from vivant.gate.animate import Gated, animate_until_pass
+from vivant.gate.budget import Budget
+from vivant.gate.remedies import remedies
 from vivant.settings import read_settings
 from vivant.types import Clip, Observer, Portrait, Progress, Request, ignore_progress
 from vivant.upscale import load_upscaler

@@ -397,7 +397,9 @@ def make_until_pass(
     from vivant import console as show
     from vivant.cost import money
     from vivant.engine import load_engine
-    from vivant.gate import Attempt, Budget, animate_until_pass
+    from vivant.gate.animate import animate_until_pass
+    from vivant.gate.budget import Budget
+    from vivant.gate.story import Attempt
     from vivant.settings import default_settings
     from vivant.upscale import load_upscaler
 

@@ -22,9 +22,16 @@ KEPT = 20
 """Clips of an engine that are remembered."""
 
 
-def expected(request: Request, settings: Settings) -> float | None:
-    """Seconds a clip like this takes, scaled by its pixels; None where none was made here."""
-    entries = _history(settings).get(request.engine)
+def expected(request: Request, settings: Settings, on: str | None = None) -> float | None:
+    """Seconds a clip like this takes, scaled by its pixels; None where none was made here.
+
+    Args:
+        request: of the clip.
+        settings: say where the cache is.
+        on: the device; what the engine last ran on where None. Other devices' clips say nothing.
+    """
+    known = _history(settings).get(request.engine, [])
+    entries = [entry for entry in known if entry["device"] == (on or known[-1]["device"])]
     if not entries:
         return None
     return float(statistics.median(entry["pace"] for entry in entries)) * _millions(request)

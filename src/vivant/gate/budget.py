@@ -1,0 +1,150 @@
+"""What all attempts together may take, and what they have taken. Knows nothing of clips."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vivant.cost import EXCHANGE, SYMBOLS, bill, money, no_rate
+from vivant.errors import Cancelled, OptionError
+from vivant.settings import Settings
+from vivant.types import Observer, Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What all attempts together may take; one of the two.
+
+    Attributes:
+        seconds: wall time.
+        amount: in ``currency``.
+    """
+
+    seconds: float | None = None
+    amount: float | None = None
+    currency: str = "KRW"
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """``"120s"``, ``"₩100"``, ``"100 KRW"``, ``"$0.10"``.
+
+        Raises:
+            OptionError: neither seconds nor money, or not above zero.
+        """
+        plain = text.strip().replace(",", "").replace("원", "KRW")
+        for code, symbol in SYMBOLS.items():
+            plain = plain.replace(symbol, code)
+        found = re.fullmatch(
+            r"(?P<before>[A-Za-z]{3})?\s*(?P<number>\d+\.?\d*|\.\d+)\s*(?P<after>[A-Za-z]{1,3})?",
+            plain,
+        )
+        unit = (found["before"] or found["after"] or "") if found else ""
+        both = bool(found and found["before"] and found["after"])
+        value = float(found["number"]) if found else 0.0
+        if not found or both or value <= 0 or not (unit.lower() == "s" or len(unit) == 3):
+            raise OptionError(
+                f"budget {text!r} is neither seconds nor money: write 120s, ₩100 or $0.10",
+                param="budget",
+            )
+        if unit.lower() == "s":
+            return cls(seconds=value)
+        return cls(amount=value, currency=unit.upper())
+
+    def __str__(self) -> str:
+        if self.seconds is not None:
+            return f"{self.seconds:g} s"
+        return money(self.amount or 0.0, self.currency)
+
+
+class Meter:
+    """Counts what was spent.
+
+    Args:
+        budget: of all attempts together.
+        device: what time is billed by; asked anew each time, an engine may learn it late.
+        settings: prices.
+        clock: seconds.
+        spent: seconds that were spent before now.
+
+    Raises:
+        OptionError: a currency without an exchange rate, or a device without a price.
+    """
+
+    def __init__(
+        self,
+        budget: Budget,
+        device: Callable[[], str],
+        settings: Settings,
+        clock: Callable[[], float] = time.perf_counter,
+        spent: float = 0.0,
+    ) -> None:
+        self.budget, self._device, self._settings, self._clock = budget, device, settings, clock
+        self._started = clock() - spent
+        if budget.amount is None:
+            return
+        known = {**EXCHANGE, **settings.exchange}
+        if budget.currency not in known:
+            raise OptionError(
+                f"no exchange rate for {budget.currency!r} (known: {', '.join(sorted(known))})",
+                param="budget",
+            )
+        if self.usd(1.0) is None:
+            raise OptionError(f"{no_rate(device())}; or give the budget in seconds", param="budget")
+
+    def elapsed(self) -> float:
+        """Seconds since the start."""
+        return self._clock() - self._started
+
+    def usd(self, seconds: float) -> float | None:
+        """US dollars of ``seconds``; None where the device has no rate."""
+        found = bill(
+            self._settings.device or self._device(),
+            seconds,
+            currency="USD",
+            rates=self._settings.rates,
+            exchange=self._settings.exchange,
+        )
+        return found.usd if found else None
+
+    def covers(self, more: float) -> bool:
+        """Whether ``more`` seconds still fit."""
+        seconds = self.elapsed() + more
+        if self.budget.seconds is not None:
+            return seconds <= self.budget.seconds
+        usd = self.usd(seconds)
+        rate = {**EXCHANGE, **self._settings.exchange}[self.budget.currency]
+        return usd is not None and usd * rate <= (self.budget.amount or 0.0)
+
+    def check_first(self, likely: float | None) -> None:
+        """Refuse a budget that one clip of ``likely`` seconds would not fit in.
+
+        Raises:
+            OptionError: it would not; None is not known and not refused.
+        """
+        if likely is None or self.covers(likely):
+            return
+        usd, cost = self.usd(likely), ""
+        if usd is not None and self.budget.amount is not None:
+            rate = {**EXCHANGE, **self._settings.exchange}[self.budget.currency]
+            cost = f", {money(usd * rate, self.budget.currency)}"
+        raise OptionError(
+            f"budget {self.budget} is smaller than one clip (about {likely:.0f} s{cost} on "
+            "this machine): give more, or a shorter clip",
+            param="budget",
+        )
+
+    def watched(self, observe: Observer) -> Observer:
+        """``observe``, raising :class:`SpentError` when the budget ends; storing goes on."""
+
+        def look(progress: Progress) -> None:
+            observe(progress)
+            if progress.stage != "store" and not self.covers(0.0):
+                raise SpentError
+
+        return look
+
+
+class SpentError(Cancelled):
+    """The budget ended in the middle of an attempt."""
