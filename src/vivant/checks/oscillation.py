@@ -1,10 +1,13 @@
 """How far things keep swinging: a coherent oscillation in a field of velocities.
 
-A defect swings through the whole clip at one frequency with one pattern; people move in bouts.
-The window is cut into pieces; for every frequency each piece gives a complex pattern (amplitude
-and phase of every cell), which is projected on the pattern of the *other* pieces, and the piece
-that agrees least counts. Bouts, nods and speech come out near zero, a steady swing at its
-amplitude. Knows nothing of what moves. Memory is one window, however long the clip.
+A defect swings through the whole clip at one frequency with one pattern, whatever the person
+does; people move in bouts and rest in between. So the frames that move least count most: every
+frame weighs ``1 / (floor² + energy²)``, and in a second of wild nodding one calm frame says more
+than all the others. The window is cut into pieces of equal weight; for every frequency, weighted
+least squares give each piece a complex pattern (amplitude and phase of every cell; Lomb, 1976),
+which is projected on the pattern of the *other* pieces, and the piece that agrees least counts.
+Bouts, nods and speech come out near zero, a steady swing at its amplitude. Knows nothing of what
+moves. Memory is one window, however long the clip.
 """
 
 from __future__ import annotations
@@ -17,14 +20,14 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-WINDOW_SECONDS: Final = 4.2
+WINDOW_SECONDS: Final = 2.7
 """Length of a window; neighbours overlap by half."""
 
 SHORTEST_SECONDS: Final = 1.5
 """Less cannot show that something keeps swinging."""
 
 PIECES: Final = 3
-"""Each holds at least three periods of the lowest frequency in a clip of four seconds."""
+"""Of equal weight: none can be made of wild movement alone."""
 
 STEP: Final = 0.1
 """Hz between the frequencies that are tried."""
@@ -32,8 +35,15 @@ STEP: Final = 0.1
 REFERENCE_HERTZ: Final = 3.0
 """Amplitudes are weighted by ``f / 3 Hz``: natural motion falls with frequency."""
 
-CLIP: Final = 2.0
-"""Frames that move more than this many times the median are scaled down to it."""
+CALMEST: Final = 10.0
+"""Percentile of the frames' energies up to which all frames are equally calm."""
+
+RESOLUTION: Final = 0.05
+"""Velocity a frame, in the caller's percent, below which calm and calmer cannot be told apart:
+optical flow of an encoded still picture."""
+
+RIDGE: Final = 0.02
+"""Of the mean of the normal equations' diagonal, so that a few frames cannot give a huge wave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +79,14 @@ class Oscillation:
         share = weights / max(float(weights.sum()), 1e-9)
         self._root = np.sqrt(np.repeat(share, 2))
         self._size = max(12, round(WINDOW_SECONDS * fps))
-        self._rows: list[npt.NDArray[np.float32]] = []
+        self._rows: list[npt.NDArray[np.float32] | None] = []
         self._start = 1
         self._fresh = False
         self._strongest: Swing | None = None
 
-    def add(self, velocities: npt.NDArray[np.float32]) -> None:
-        """The next frame's ``[N, 2]`` velocities, any unit per frame."""
-        self._rows.append(velocities.reshape(-1))
+    def add(self, velocities: npt.NDArray[np.float32] | None) -> None:
+        """The next frame's ``[N, 2]`` velocities in percent a frame; None where unknown."""
+        self._rows.append(None if velocities is None else velocities.reshape(-1))
         self._fresh = True
         if len(self._rows) == self._size:
             self._analyse()
@@ -87,24 +97,26 @@ class Oscillation:
 
     def finish(self) -> Swing | None:
         """The strongest swing; None where the clip is too short or too slow to tell."""
-        if self._fresh and len(self._rows) >= SHORTEST_SECONDS * self._fps:
+        if self._fresh:
             self._analyse()
         return self._strongest
 
     def _analyse(self) -> None:
-        if not len(self._frequencies):
+        known = [(i, row) for i, row in enumerate(self._rows) if row is not None]
+        if not len(self._frequencies) or len(known) < SHORTEST_SECONDS * self._fps:
             return
-        rows = np.stack(self._rows).astype(np.float64) * self._root
+        time = np.asarray([i for i, _ in known], np.float64)
+        rows = np.stack([row for _, row in known]).astype(np.float64) * self._root
         energy = np.sqrt((rows**2).sum(axis=1))
-        ceiling = CLIP * float(np.median(energy)) + 1e-6
-        rows *= np.minimum(1, ceiling / np.maximum(energy, 1e-9))[:, None]
-        count = len(rows)
+        floor = max(RESOLUTION, float(np.percentile(energy, CALMEST)))
+        weights = 1 / (floor**2 + energy**2)
+        share = np.cumsum(weights) / weights.sum()
+        piece = np.minimum((share * PIECES - 1e-9).astype(int), PIECES - 1)
         radians = 2 * np.pi * self._frequencies / self._fps
-        patterns = []
-        for piece in np.array_split(np.arange(count), PIECES):
-            window = np.hanning(len(piece) + 2)[1:-1]
-            waves = np.exp(-1j * np.outer(radians, piece)) * (window * 2 / window.sum())
-            patterns.append(waves @ rows[piece] / radians[:, None])
+        patterns = [
+            _pattern(time[piece == k], rows[piece == k], weights[piece == k], radians)
+            for k in range(PIECES)
+        ]
         stack = np.stack(patterns)  # [PIECES, F, 2N], displacement
         total = stack.sum(axis=0)
         agreements = []
@@ -123,3 +135,17 @@ class Oscillation:
                 self._start,
                 np.hypot(cells[0::2], cells[1::2]),
             )
+
+
+def _pattern(
+    time: Floats, rows: Floats, weights: Floats, radians: Floats
+) -> npt.NDArray[np.complex128]:
+    """``[F, 2N]``: the displacement ``Re(p exp(iωt))`` whose steps fit the rows best."""
+    now, before = np.outer(radians, time), np.outer(radians, time - 1)
+    waves = np.stack([np.cos(now) - np.cos(before), np.sin(now) - np.sin(before)], axis=1)
+    weighted = waves * (weights / max(float(weights.mean()), 1e-12))
+    gram = weighted @ waves.transpose(0, 2, 1)
+    gram += RIDGE / 2 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(2)
+    found = np.linalg.solve(gram + 1e-12 * np.eye(2), weighted @ rows)
+    fitted: npt.NDArray[np.complex128] = found[:, 0] - 1j * found[:, 1]
+    return fitted
