@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vivant import cli_compare, cli_page, cli_serve, cli_weights
+from vivant import cli_batch, cli_compare, cli_page, cli_serve, cli_weights
 from vivant.errors import Cancelled, OptionError, VivantError
 from vivant.grid import ASPECTS, frames_for, parse_size
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Request
@@ -34,6 +34,7 @@ app = typer.Typer(
 cli_serve.mount(app)
 cli_page.mount(app)
 cli_compare.mount(app)
+cli_batch.mount(app)
 app.add_typer(cli_weights.app)
 
 FRACTIONAL_RATES = {
@@ -309,7 +310,7 @@ def make(
     progress = Console(stderr=True, quiet=quiet, highlight=False)
     show.log_settings(out, request, picture, settings)
     if budget is not None:
-        from vivant.cli_compare import make_until_pass
+        from vivant.cli_gate import make_until_pass
 
         make_until_pass(
             request, output, budget, out, progress, currency=currency, json=json, force=force
