@@ -1,4 +1,7 @@
-"""The recommendation in plain words, in English and Korean. Knows nothing of how it was found."""
+"""The recommendation in plain words, in English and Korean. Knows nothing of how it was found.
+
+All words stand in one table, language beside language, so that none is ever missing.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,11 @@ from vivant.cost import money
 
 Language = Literal["en", "ko"]
 Words = Mapping[Language, str]
+
+LANGUAGES: tuple[Language, ...] = ("en", "ko")
+
+FEW_PICTURES = 6
+"""Fewer pictures than this say little about others, and it is said."""
 
 HEADINGS: Mapping[str, Words] = {
     "use": {"en": "Use {b}", "ko": "{b} 사용을 권합니다"},
@@ -30,168 +38,171 @@ HEADINGS: Mapping[str, Words] = {
     "nothing": {"en": "{b}: nothing to go by", "ko": "{b}: 판단할 자료가 없습니다"},
 }
 
+SENTENCES: Mapping[str, Words] = {
+    "nothing": {
+        "en": "No pair of clips has a deciding score that could be measured.",
+        "ko": "판단 기준이 되는 점수를 잴 수 있는 영상 쌍이 없습니다.",
+    },
+    "identical": {
+        "en": "All {pairs} pairs are the same file byte for byte: the option that differs has no "
+        "effect here, so there is nothing to decide.",
+        "ko": "{pairs}쌍 모두 파일이 완전히 같습니다. 바꾼 설정이 여기서는 효과가 없으므로 "
+        "결정할 것이 없습니다.",
+    },
+    "better": {"en": "Better than {a}: {list}.", "ko": "{a}보다 좋은 점: {list}."},
+    "worse": {"en": "Worse: {list}.", "ko": "나쁜 점: {list}."},
+    "same": {"en": "The same: {list}.", "ko": "차이 없음: {list}."},
+    "unclear": {"en": "Unclear: {list}.", "ko": "불확실: {list}."},
+    "use": {
+        "en": "Nothing that decides is worse: use it if its time and cost suit you.",
+        "ko": "판단 기준 중 나빠진 것은 없습니다. 시간과 비용이 괜찮다면 사용하세요.",
+    },
+    "keep_fidelity": {
+        "en": "Character fidelity comes first, so the baseline stays.",
+        "ko": "인물 일치도가 우선이므로 기준 설정을 유지합니다.",
+    },
+    "keep": {
+        "en": "Nothing speaks for it, so the baseline stays.",
+        "ko": "바꿀 이유가 없으므로 기준 설정을 유지합니다.",
+    },
+    "choose_fails": {
+        "en": "But {after} of its clips fail a fidelity check, against {before} of the "
+        "baseline's: look at those first.",
+        "ko": "다만 인물 일치도 검사에 실패한 영상이 {after}개로, 기준 설정의 {before}개보다 "
+        "많습니다. 먼저 그 영상을 확인하세요.",
+    },
+    "choose": {
+        "en": "Look at the clips side by side and decide what matters more to you.",
+        "ko": "영상을 나란히 보고 무엇이 더 중요한지 정하세요.",
+    },
+    "take_either": {
+        "en": "Take whichever is quicker or cheaper.",
+        "ko": "더 빠르거나 싼 쪽을 쓰면 됩니다.",
+    },
+    "blocked": {
+        "en": "It is not yet shown to be as faithful to the person.",
+        "ko": "인물 일치도가 떨어지지 않는다는 점은 아직 확인되지 않았습니다.",
+    },
+    "hundreds": {
+        "en": "It would take hundreds of pairs to tell: if there is a difference, it is small.",
+        "ko": "구분하려면 수백 쌍이 필요합니다. 차이가 있더라도 작습니다.",
+    },
+    "run_more": {
+        "en": "About {more} more pairs would settle the nearest of them: add pictures, or seeds.",
+        "ko": "약 {more}쌍을 더하면 가장 가까운 항목이 판가름 납니다. 사진이나 시드를 늘리세요.",
+    },
+    "scope_one": {
+        "en": "This rests on {pairs} pairs of one picture and says little about others.",
+        "ko": "사진 1장, {pairs}쌍으로 얻은 결과입니다. 다른 사진에 대해서는 알 수 없습니다.",
+    },
+    "scope_few": {
+        "en": "This rests on {pairs} pairs of {pictures} pictures and says little about others.",
+        "ko": "사진 {pictures}장, {pairs}쌍으로 얻은 결과입니다. "
+        "다른 사진에 대해서는 알 수 없습니다.",
+    },
+    "scope": {
+        "en": "This rests on {pairs} pairs of {pictures} pictures.",
+        "ko": "사진 {pictures}장, {pairs}쌍으로 얻은 결과입니다.",
+    },
+    "score": {
+        "en": "{name} in {most} of {of} pairs (p = {p})",
+        "ko": "{name} {of}쌍 중 {most}쌍 (p = {p})",
+    },
+    "per_clip": {"en": "Per clip {seconds} s", "ko": "영상 하나당 {seconds}초"},
+    "medians": {"en": "{text} (medians).", "ko": "{text} (중앙값)."},
+}
+
 
 def heading(found: Recommendation, baseline: str) -> Words:
     """The advice in a few words."""
-    template = HEADINGS[found.advice]
-    return {
-        "en": template["en"].format(a=baseline, b=found.variant, more=found.more),
-        "ko": template["ko"].format(a=baseline, b=found.variant, more=found.more),
-    }
+    return _say(HEADINGS[found.advice], a=baseline, b=found.variant, more=found.more)
 
 
 def paragraph(found: Recommendation, baseline: str, pictures: int) -> Words:
     """Why, in one paragraph. Times and prices are said elsewhere: see :func:`price`."""
-    return {
-        "en": " ".join(_english(found, baseline, pictures)),
-        "ko": " ".join(_korean(found, baseline, pictures)),
-    }
+    said = _sentences(found, baseline, pictures)
+    return {language: " ".join(words[language] for words in said) for language in LANGUAGES}
 
 
 def price(findings: Findings, variant: str) -> Words:
     """What the variant takes more or less per clip than the baseline."""
     if variant not in findings.seconds:
         return {"en": "", "ko": ""}
-    seconds = findings.seconds[variant]
-    en = f"Per clip {seconds:+.1f} s"
-    ko = f"영상 하나당 {seconds:+.1f}초"
+    seconds = f"{findings.seconds[variant]:+.1f}"
+    cost = ""
     if variant in findings.amounts:
         amount = findings.amounts[variant]
         sign = "−" if amount < 0 else "+"
-        text = sign + money(abs(amount), findings.spending[variant].currency)
-        en, ko = f"{en}, {text}", f"{ko}, {text}"
-    return {"en": f"{en} (medians).", "ko": f"{ko} (중앙값)."}
+        cost = f", {sign}{money(abs(amount), findings.spending[variant].currency)}"
+    text = _say(SENTENCES["per_clip"], seconds=seconds)
+    return {
+        language: SENTENCES["medians"][language].format(text=text[language] + cost)
+        for language in LANGUAGES
+    }
 
 
-def _english(found: Recommendation, baseline: str, pictures: int) -> list[str]:
-    out: list[str] = []
-    better, worse, same = (found.found(kind) for kind in ("better", "worse", "same"))
-    unclear = found.found("unclear")
-    if found.advice == "nothing":
-        return ["No pair of clips has a deciding score that could be measured."]
-    if found.advice == "identical":
-        return [
-            f"All {found.pairs} pairs are the same file byte for byte: the option that "
-            f"differs has no effect here, so there is nothing to decide."
-        ]
-    if better:
-        out.append(f"Better than {baseline}: {_list(better, 'en')}.")
-    if worse:
-        out.append(f"Worse: {_list(worse, 'en')}.")
-    if same:
-        out.append(f"The same: {_names(same, 'en')}.")
-    if unclear:
-        out.append(f"Unclear: {_names(unclear, 'en')}.")
-    if found.advice == "use":
-        out.append("Nothing that decides is worse: use it if its time and cost suit you.")
-    elif found.advice == "keep":
-        fidelity = any(score.group == "fidelity" for score in worse)
-        out.append(
-            "Character fidelity comes first, so the baseline stays."
-            if fidelity
-            else "Nothing speaks for it, so the baseline stays."
-        )
-    elif found.advice == "choose":
-        if found.fails[1] > found.fails[0]:
-            out.append(
-                f"But {found.fails[1]} of its clips fail a fidelity check, against "
-                f"{found.fails[0]} of the baseline's: look at those first."
+def _sentences(found: Recommendation, baseline: str, pictures: int) -> list[Words]:
+    if found.advice in ("nothing", "identical"):
+        return [_say(SENTENCES[found.advice], pairs=found.pairs)]
+    said = []
+    for finding in ("better", "worse", "same", "unclear"):
+        scores = found.found(finding)
+        if scores:
+            listed = _counted(scores) if finding in ("better", "worse") else _named(scores)
+            said.append(
+                {
+                    language: SENTENCES[finding][language].format(
+                        a=baseline, list="; ".join(one[language] for one in listed)
+                    )
+                    for language in LANGUAGES
+                }
             )
-        else:
-            out.append("Look at the clips side by side and decide what matters more to you.")
-    elif found.advice == "same":
-        out.append("Take whichever is quicker or cheaper.")
-    else:
-        if found.blocked:
-            out.append("It is not yet shown to be as faithful to the person.")
-        out.append(_run_more(found.more, "en"))
-    out.append(_scope(found.pairs, pictures, "en"))
-    return out
+    said += [
+        _say(SENTENCES[name], before=found.fails[0], after=found.fails[1], more=found.more)
+        for name in _conclusion(found)
+    ]
+    scope = "scope_one" if pictures == 1 else "scope_few" if pictures < FEW_PICTURES else "scope"
+    return [*said, _say(SENTENCES[scope], pairs=found.pairs, pictures=pictures)]
 
 
-def _korean(found: Recommendation, baseline: str, pictures: int) -> list[str]:
-    out: list[str] = []
-    better, worse, same = (found.found(kind) for kind in ("better", "worse", "same"))
-    unclear = found.found("unclear")
-    if found.advice == "nothing":
-        return ["판단 기준이 되는 점수를 잴 수 있는 영상 쌍이 없습니다."]
-    if found.advice == "identical":
-        return [
-            f"{found.pairs}쌍 모두 파일이 완전히 같습니다. "
-            "바꾼 설정이 여기서는 효과가 없으므로 결정할 것이 없습니다."
-        ]
-    if better:
-        out.append(f"{baseline}보다 좋은 점: {_list(better, 'ko')}.")
-    if worse:
-        out.append(f"나쁜 점: {_list(worse, 'ko')}.")
-    if same:
-        out.append(f"차이 없음: {_names(same, 'ko')}.")
-    if unclear:
-        out.append(f"불확실: {_names(unclear, 'ko')}.")
-    if found.advice == "use":
-        out.append("판단 기준 중 나빠진 것은 없습니다. 시간과 비용이 괜찮다면 사용하세요.")
-    elif found.advice == "keep":
-        fidelity = any(score.group == "fidelity" for score in worse)
-        out.append(
-            "인물 일치도가 우선이므로 기준 설정을 유지합니다."
-            if fidelity
-            else "바꿀 이유가 없으므로 기준 설정을 유지합니다."
-        )
-    elif found.advice == "choose":
-        if found.fails[1] > found.fails[0]:
-            out.append(
-                f"다만 인물 일치도 검사에 실패한 영상이 {found.fails[1]}개로, "
-                f"기준 설정의 {found.fails[0]}개보다 많습니다. 먼저 그 영상을 확인하세요."
+def _conclusion(found: Recommendation) -> list[str]:
+    """Which sentences follow from the advice."""
+    if found.advice == "keep":
+        fidelity = any(score.group == "fidelity" for score in found.found("worse"))
+        return ["keep_fidelity" if fidelity else "keep"]
+    if found.advice == "choose":
+        return ["choose_fails" if found.fails[1] > found.fails[0] else "choose"]
+    if found.advice == "same":
+        return ["take_either"]
+    if found.advice == "more":
+        length = "hundreds" if found.more >= MOST_PAIRS // 2 else "run_more"
+        return ["blocked", length] if found.blocked else [length]
+    return ["use"]
+
+
+def _counted(scores: Sequence[Judged]) -> list[Words]:
+    """Each score with in how many pairs it is so."""
+    return [
+        {
+            language: SENTENCES["score"][language].format(
+                name=title(score.name)[language],
+                most=max(score.paired.wins, score.paired.losses),
+                of=score.paired.pairs,
+                p=_p(score.p),
             )
-        else:
-            out.append("영상을 나란히 보고 무엇이 더 중요한지 정하세요.")
-    elif found.advice == "same":
-        out.append("더 빠르거나 싼 쪽을 쓰면 됩니다.")
-    else:
-        if found.blocked:
-            out.append("인물 일치도가 떨어지지 않는다는 점은 아직 확인되지 않았습니다.")
-        out.append(_run_more(found.more, "ko"))
-    out.append(_scope(found.pairs, pictures, "ko"))
-    return out
+            for language in LANGUAGES
+        }
+        for score in scores
+    ]
 
 
-def _list(scores: Sequence[Judged], language: Language) -> str:
-    return "; ".join(_one(score, language) for score in scores)
+def _named(scores: Sequence[Judged]) -> list[Words]:
+    return [{language: title(score.name)[language] for language in LANGUAGES} for score in scores]
 
 
-def _one(score: Judged, language: Language) -> str:
-    pair = score.paired
-    name = title(score.name)[language]
-    most = max(pair.wins, pair.losses)
-    if language == "en":
-        return f"{name} in {most} of {pair.pairs} pairs (p = {_p(score.p)})"
-    return f"{name} {pair.pairs}쌍 중 {most}쌍 (p = {_p(score.p)})"
+def _say(words: Words, **values: object) -> Words:
+    return {language: words[language].format(**values) for language in LANGUAGES}
 
 
 def _p(value: float) -> str:
     return f"{value:.2g}" if value < 0.1 else f"{value:.2f}"
-
-
-def _names(scores: Sequence[Judged], language: Language) -> str:
-    return "; ".join(title(score.name)[language] for score in scores)
-
-
-def _run_more(more: int, language: Language) -> str:
-    if more >= MOST_PAIRS // 2:
-        return {
-            "en": "It would take hundreds of pairs to tell: if there is a difference, it is small.",
-            "ko": "구분하려면 수백 쌍이 필요합니다. 차이가 있더라도 작습니다.",
-        }[language]
-    return {
-        "en": f"About {more} more pairs would settle the nearest of them: add pictures, or seeds.",
-        "ko": f"약 {more}쌍을 더하면 가장 가까운 항목이 판가름 납니다. 사진이나 시드를 늘리세요.",
-    }[language]
-
-
-def _scope(pairs: int, pictures: int, language: Language) -> str:
-    if language == "en":
-        few = " and says little about others" if pictures < 6 else ""
-        which = "one picture" if pictures == 1 else f"{pictures} pictures"
-        return f"This rests on {pairs} pairs of {which}{few}."
-    few = " 다른 사진에 대해서는 알 수 없습니다." if pictures < 6 else ""
-    return f"사진 {pictures}장, {pairs}쌍으로 얻은 결과입니다.{few}"
