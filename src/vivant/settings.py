@@ -54,6 +54,7 @@ class Settings(BaseSettings):
         drain_seconds: a worker that is told to stop may go on with its clip for so long.
         log_format: json, text, or auto: text where somebody is looking.
         modal: how to run on Modal, see :class:`vivant.hosting.options.Options`.
+        api_key: of a front on Modal, from its secret; elsewhere `vivant keys add` makes keys.
     """
 
     model_config = SettingsConfigDict(
@@ -88,6 +89,7 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(default=0.0, ge=0)
     log_format: Literal["auto", "json", "text"] = "auto"
     modal: dict[str, Any] = Field(default_factory=dict)
+    api_key: str | None = None
     weights_dir: Path | None = None
     hub_url: str = "https://huggingface.co"
     hub_token: str | None = None
