@@ -100,12 +100,17 @@ class FaceReader:
         points = tuple((float(p.x), float(p.y)) for p in shape.parts())
         return Face(box=box, score=score, landmarks=points)
 
-    def embed(self, image: Image, face: Face) -> Embedding:
-        """Identity of ``face`` as ``[128]`` float64 (85 ms)."""
+    def warm(self) -> dlib.face_recognition_model_v1:
+        """Load the embedding network, which happens at first use otherwise."""
         if self._network is None:
             self._network = dlib.face_recognition_model_v1(
                 _weights("dlib_face_recognition_resnet_model_v1.dat")
             )
+        return self._network
+
+    def embed(self, image: Image, face: Face) -> Embedding:
+        """Identity of ``face`` as ``[128]`` float64 (85 ms)."""
+        network = self.warm()
         box = face.box
         rectangle = dlib.rectangle(
             round(box.left), round(box.top), round(box.right), round(box.bottom)
@@ -113,7 +118,7 @@ class FaceReader:
         points = dlib.points([dlib.point(round(x), round(y)) for x, y in face.landmarks])
         shape = dlib.full_object_detection(rectangle, points)
         chip = dlib.get_face_chip(np.ascontiguousarray(image), shape, CHIP_SIDE, CHIP_PADDING)
-        return np.asarray(self._network.compute_face_descriptor(chip), dtype=np.float64)
+        return np.asarray(network.compute_face_descriptor(chip), dtype=np.float64)
 
 
 def distance(one: Embedding, other: Embedding) -> float:

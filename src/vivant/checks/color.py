@@ -17,7 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.canonical import cut, plane, stillness, to_chip
-from vivant.checks.metric import CannotMeasure, Spec, against_picture, judged, unmeasured
+from vivant.checks.metric import (
+    CannotMeasure,
+    Metric,
+    Spec,
+    against_picture,
+    judged,
+    unmeasured,
+)
 from vivant.checks.sample import Reference, Sample, reduced
 from vivant.types import Face, Image, Score
 
@@ -82,7 +89,7 @@ def _still() -> npt.NDArray[np.bool_]:
     return stillness(*plane()) > 0.5
 
 
-class Color:
+class Color(Metric):
     """Four answers from one look at the grid frames."""
 
     specs = (SATURATION, FADED, CAST, DRIFT)
@@ -92,10 +99,14 @@ class Color:
         self._wanted = colors(reference.pixels, reference.face)
         self._seen: list[tuple[int, Colors]] = []
 
-    def look(self, sample: Sample) -> None:
+    def look(self, sample: Sample, _: None) -> Colors | None:
         """Measure a grid frame."""
-        if sample.gridded:
-            self._seen.append((sample.index, colors(sample.pixels, sample.face)))
+        return colors(sample.pixels, sample.face) if sample.gridded else None
+
+    def add(self, index: int, _: None, look: Colors | None) -> None:
+        """Keep its colours."""
+        if look is not None:
+            self._seen.append((index, look))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Four scores."""

@@ -31,7 +31,7 @@ from vivant.checks.canonical import (
     to_chip,
 )
 from vivant.checks.flow import Field, Flow
-from vivant.checks.metric import CannotMeasure, Spec, judged, unmeasured
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
 from vivant.checks.sample import Luma, Reference, Sample
 from vivant.types import Box, Score
@@ -44,9 +44,9 @@ JITTER: Final = Spec("face_jitter", "fidelity", "% of eye distance")
 CELL: Final = 6
 """Chip pixels; flow is averaged over cells of this side."""
 
-LOW_HERTZ: Final = 2.4
-HIGH_HERTZ: Final = 10.0
-"""Hz; people nod and speak below, flicker is above."""
+LOW_HERTZ: Final = 1.6
+HIGH_HERTZ: Final = 9.0
+"""Hz; below, people sway; above, it is jitter."""
 
 LATE: Final = 0.75
 """A melt must show in every grid frame after this share of the clip."""
@@ -68,6 +68,7 @@ class _Face(NamedTuple):
     similarity: Floats
     affine: Floats
     rigid: Floats
+    rigid_out: Floats
     smooth_out: Floats
 
 
@@ -87,8 +88,12 @@ def _face() -> _Face:
     bends = [(a, none) for a in (u * u, u * v, v * v)] + [(none, a) for a in (u * u, u * v, v * v)]
     smooth = np.hstack([rigid, columns(*bends)])
     root = np.sqrt(np.tile(weights, 2))
-    projector = smooth @ np.linalg.pinv(smooth * root[:, None]) * root[None]
-    return _Face(inside, weights, similarity, affine, rigid, projector)
+
+    def projector(model: Floats) -> Floats:
+        out: Floats = model @ np.linalg.pinv(model * root[:, None]) * root[None]
+        return out
+
+    return _Face(inside, weights, similarity, affine, rigid, projector(rigid), projector(smooth))
 
 
 def _cells(field: Field) -> Floats:
@@ -145,7 +150,23 @@ def _length(rows: Floats) -> Floats:
     return lengths
 
 
-class Deformation:
+class _Swing(NamedTuple):
+    """From one frame to the next: what a rigid head leaves, how much is truly bent, the face."""
+
+    loose: npt.NDArray[np.float32]
+    bent: float
+    matrix: Matrix
+
+
+class _Pose(NamedTuple):
+    """A face on the grid; None without one. The first face is compared with nothing."""
+
+    matrix: Matrix | None
+    residual: npt.NDArray[np.float32] | None = None
+    stretch: Floats | None = None
+
+
+class Deformation(Metric):
     """Melting, stretching, wobble and jitter from one flow per frame inside the face."""
 
     specs = (MELT, STRETCH, WOBBLE, JITTER)
@@ -153,62 +174,83 @@ class Deformation:
     def __init__(self, fps: float) -> None:
         self._step = Flow("fast")
         self._reach = Flow("medium")
-        self._first: Luma | None = None
-        self._start = 0
-        self._previous: Luma | None = None
+        self._start: int | None = None
         self._matrix: Matrix | None = None
         self._residuals: list[tuple[int, npt.NDArray[np.float32], Matrix]] = []
         self._stretches: list[Floats] = []
         self._calm: list[float] = []
         self._wobble = Oscillation(fps, low=LOW_HERTZ, high=HIGH_HERTZ, weights=_face().weights)
 
-    def look(self, sample: Sample) -> None:
-        """Flow from the frame before; on the grid also from the first frame."""
-        if self._matrix is not None and self._previous is not None:
-            now = cut_luma(sample.pixels, self._matrix)
-            flow = _cells(self._step.between(self._previous, now))
-            coefficients, residual = _explain(flow, _face().similarity, 2)
-            self._swing(residual)
-            self._matrix = compose(inverse(_motion(coefficients)), self._matrix)
-        elif sample.index:
-            self._wobble.add(np.zeros((len(_face().weights), 2), np.float32))
-        if sample.gridded:
-            self._matrix = None
-            if sample.face is not None:
-                self._matrix = to_chip(sample.face)
-                if self._first is None:
-                    self._first = cut_luma(sample.pixels, self._matrix)
-                    self._start = sample.index
-                else:
-                    self._compare(sample)
-        matrix = self._matrix
-        self._previous = None if matrix is None else cut_luma(sample.pixels, matrix)
+    def anchor(self, sample: Sample) -> tuple[int, Luma] | None:
+        """The first face."""
+        if sample.face is None:
+            return None
+        return sample.index, cut_luma(sample.pixels, to_chip(sample.face))
 
-    def _swing(self, residual: Floats) -> None:
+    def look(self, sample: Sample, anchor: tuple[int, Luma] | None) -> _Pose | None:
+        """On the grid: flow from the first face."""
+        if not sample.gridded:
+            return None
+        if sample.face is None or anchor is None:
+            return _Pose(None)
+        pose = _Pose(to_chip(sample.face))
+        if anchor[0] != sample.index:
+            pose = self._compare(sample, anchor[1])
+        _keep(sample, pose.matrix)
+        return pose
+
+    def step(self, before: Sample, now: Sample, _: object) -> _Swing | None:
+        """Flow from the frame before, in the frame of the face."""
+        if "face" not in before.kept:
+            return None
+        matrix, chip = before.kept["face"]
+        flow = _cells(self._step.between(chip, cut_luma(now.pixels, matrix)))
+        coefficients, residual = _explain(flow, _face().similarity, 2)
         percent = residual / LAYOUT.interocular * 100
-        bent = percent - _face().smooth_out @ percent
-        self._calm.append(float(_length(bent)))
-        self._wobble.add(np.stack(np.split(bent, 2), axis=1).astype(np.float32))
+        # einsum, not BLAS: the same to the bit however many threads there are.
+        loose, bent = (
+            percent - np.einsum("ij,j->i", out, percent)
+            for out in (_face().rigid_out, _face().smooth_out)
+        )
+        matrix = compose(inverse(_motion(coefficients)), matrix)
+        if not now.gridded:
+            _keep(now, matrix)
+        pairs = np.stack(np.split(loose, 2), axis=1).astype(np.float32)
+        return _Swing(pairs, float(_length(bent)), matrix)
 
-    def _compare(self, sample: Sample) -> None:
+    def _compare(self, sample: Sample, first: Luma) -> _Pose:
         """Align the face with the first one, then keep what no rigid head explains."""
-        if self._first is None or self._matrix is None:
-            return
-        matrix = self._matrix
-        flow = _cells(self._reach.between(self._first, cut_luma(sample.pixels, matrix)))
+        assert sample.face is not None  # noqa: S101 - the caller asked
+        matrix = to_chip(sample.face)
+        flow = _cells(self._reach.between(first, cut_luma(sample.pixels, matrix)))
         coefficients, _ = _explain(flow, _face().similarity, 3)
         matrix = compose(inverse(_motion(coefficients)), matrix)
-        flow = _cells(self._reach.between(self._first, cut_luma(sample.pixels, matrix)))
+        flow = _cells(self._reach.between(first, cut_luma(sample.pixels, matrix)))
         _, residual = _explain(flow, _face().rigid, 3)
         percent = residual / LAYOUT.interocular * 100
-        self._matrix = matrix
         stretch, _ = _explain(flow, _face().affine, 3)
-        self._stretches.append(stretch[4:6] / LAYOUT.interocular * 100)
-        self._residuals.append((sample.index, percent.astype(np.float32), matrix))
+        return _Pose(matrix, percent.astype(np.float32), stretch[4:6] / LAYOUT.interocular * 100)
+
+    def add(self, index: int, step: _Swing | None, look: _Pose | None) -> None:
+        """Keep a frame's numbers."""
+        if step is not None:
+            self._calm.append(step.bent)
+            self._wobble.add(step.loose)
+            self._matrix = step.matrix
+        elif index:
+            self._wobble.add(None)
+        if look is None:
+            return
+        self._matrix = look.matrix
+        if look.matrix is not None and self._start is None:
+            self._start = index
+        if look.matrix is not None and look.residual is not None and look.stretch is not None:
+            self._stretches.append(look.stretch)
+            self._residuals.append((index, look.residual, look.matrix))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Four scores."""
-        if self._first is None:
+        if self._start is None:
             raise CannotMeasure("no_face_in_clip")
         return self._melt(), self._stretch(), self._wobbling(), self._jitter()
 
@@ -241,12 +283,13 @@ class Deformation:
     def _time(self) -> Floats:
         """0 at the first face, 1 at the last, for every grid frame after the first."""
         frames = np.asarray([index for index, _, _ in self._residuals], np.float64)
-        share: Floats = (frames - self._start) / (frames[-1] - self._start)
+        start = self._start or 0
+        share: Floats = (frames - start) / (frames[-1] - start)
         return share
 
     def _series(self, grown: Floats) -> list[tuple[int, float]]:
         frames = [index for index, _, _ in self._residuals]
-        return [(self._start, 0.0), *zip(frames, grown.tolist(), strict=True)]
+        return [(self._start or 0, 0.0), *zip(frames, grown.tolist(), strict=True)]
 
     def _wobbling(self) -> Score:
         swing = self._wobble.finish()
@@ -265,6 +308,12 @@ class Deformation:
         if len(self._calm) < FEWEST:
             return unmeasured(JITTER, CannotMeasure("too_short"))
         return judged(JITTER, float(np.percentile(self._calm, CALM)))
+
+
+def _keep(sample: Sample, matrix: Matrix | None) -> None:
+    """Where the face is, for the step to the next frame."""
+    if matrix is not None:
+        sample.kept["face"] = matrix, cut_luma(sample.pixels, matrix)
 
 
 def _where(lengths: Floats, matrix: Matrix) -> Box:

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from vivant.checks.metric import CannotMeasure, Spec, judged, unmeasured
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.sample import Reference, Sample
 from vivant.faces import Embedding, distance
 from vivant.types import Box, Score
@@ -32,7 +32,7 @@ FEWEST: Final = 5
 """Frames with a face that a trend needs."""
 
 
-class Identity:
+class Identity(Metric):
     """Embeddings on the grid against the picture's, and the last one against the first."""
 
     specs = (MEAN, MIN, FIRST_LAST, DRIFT, FIRST_FRAME)
@@ -40,12 +40,16 @@ class Identity:
     def __init__(self) -> None:
         self._seen: list[tuple[int, Embedding, Box]] = []
 
-    def look(self, sample: Sample) -> None:
-        """Keep the identity of a sparse frame."""
-        if sample.sparse and sample.face is not None:
-            embedding = sample.embedding
-            if embedding is not None:
-                self._seen.append((sample.index, embedding, sample.face.box))
+    def look(self, sample: Sample, _: None) -> tuple[Embedding, Box] | None:
+        """The identity of a sparse frame."""
+        if not sample.sparse or sample.face is None or sample.embedding is None:
+            return None
+        return sample.embedding, sample.face.box
+
+    def add(self, index: int, _: None, look: tuple[Embedding, Box] | None) -> None:
+        """Keep it."""
+        if look is not None:
+            self._seen.append((index, *look))
 
     def finish(self, reference: Reference) -> Sequence[Score]:
         """Five scores, or the reason why there are none."""
@@ -87,7 +91,7 @@ def _drift(series: Sequence[tuple[int, float]]) -> Score:
     return judged(DRIFT, -float(np.polyfit(time, value, 1)[0]))
 
 
-class FacePresence:
+class FacePresence(Metric):
     """The share of looked-at frames that show a face: guards the identity scores."""
 
     specs = (PRESENCE,)
@@ -95,10 +99,14 @@ class FacePresence:
     def __init__(self) -> None:
         self._series: list[tuple[int, float]] = []
 
-    def look(self, sample: Sample) -> None:
-        """Note whether the search found the face."""
-        if sample.searched:
-            self._series.append((sample.index, 0.0 if sample.face is None else 1.0))
+    def look(self, sample: Sample, _: None) -> float | None:
+        """Whether the search found the face."""
+        return float(sample.face is not None) if sample.gridded else None
+
+    def add(self, index: int, _: None, look: float | None) -> None:
+        """Note it."""
+        if look is not None:
+            self._series.append((index, look))
 
     def finish(self, reference: Reference) -> Sequence[Score]:
         """One score."""

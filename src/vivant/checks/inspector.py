@@ -5,36 +5,34 @@ Knows which checks there are; knows nothing of how frames are decoded or reports
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 import numpy as np
 
 from vivant.checks.color import Color
+from vivant.checks.crew import Crew
 from vivant.checks.deform import Deformation
 from vivant.checks.delivery import Expectation, delivery
 from vivant.checks.identity import FacePresence, Identity
 from vivant.checks.metric import CannotMeasure, Metric, Spec, unmeasured
 from vivant.checks.motion import FrameDifference
 from vivant.checks.performance import Performance, performance_scores
-from vivant.checks.sample import Reference, Sample, same_picture
+from vivant.checks.sample import Reference, Sample
 from vivant.checks.seams import Seams
 from vivant.checks.steadiness import Steadiness
 from vivant.checks.texture import Textures
-from vivant.checks.track import Tracker, find_faces, rescaled
+from vivant.checks.track import find_faces, rescaled
+from vivant.checks.watch import Found, Plan, Watch
 from vivant.checks.words import reason
+from vivant.checks.worker import Task
 from vivant.errors import ClipError
 from vivant.faces import FaceReader
 from vivant.framing import crop_pixels
-from vivant.grid import checked_frames
 from vivant.types import ClipFacts, Face, Frames, Portrait, Score, Verification
-
-GRID: Final = 16
-"""The expensive checks look at this many frames evenly, and at the last one."""
-
-MAX_STRIDE: Final = 12
-"""Frames between two of them at most: half a second, so that long clips have no blind spots."""
 
 
 def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
@@ -59,7 +57,8 @@ class Inspector:
     """All checks of one clip against one picture.
 
     Frames are given in order by :meth:`look`, in chunks of any size; the answer does not depend
-    on where the chunks end. What is kept per frame is a few numbers.
+    on where the chunks end, nor on who watched. What is kept per frame is a few numbers. With
+    workers it is a context manager: leaving it ends them.
 
     Args:
         portrait: the input picture.
@@ -68,6 +67,8 @@ class Inspector:
         width: of the clip.
         height: of the clip.
         reader: reused where given; making one takes 0.3 s.
+        metrics: the checks; others than all are made only in this process.
+        workers: processes that watch, started at once; 0 watches in the caller's thread.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Inspector:
         height: int,
         reader: FaceReader | None = None,
         metrics: Callable[[Reference, float], Sequence[Metric]] = all_metrics,
+        workers: int = 0,
     ) -> None:
         self._reader = reader or FaceReader()
         self._size = (height, width)
@@ -87,21 +89,34 @@ class Inspector:
         self._reference = _reference(
             portrait, self._reader, num_frames=num_frames, fps=fps, width=width, height=height
         )
-        self._stride = max(1, min(MAX_STRIDE, round((num_frames - 1) / GRID)))
-        self._checked = frozenset(checked_frames(max(1, num_frames)))
-        self._tracker = Tracker(self._reader, self._reference.face)
         self._metrics = list(metrics(self._reference, float(fps)))
-        self._given_up: dict[int, CannotMeasure] = {}
-        self._done = 0
+        self._watch = Watch(Plan(num_frames), self._reference, self._metrics, self._reader)
+        self._known = self._watch.nothing
+        self._before: Sample | None = None
+        self._given = self._done = 0
+        self._crew: Crew | None = None
+        if workers and metrics is all_metrics:
+            self._crew = _crew(self._reference, self._watch, workers)
+
+    @property
+    def done(self) -> int:
+        """Frames whose checks are over."""
+        return self._done
+
+    @property
+    def busy(self) -> float:
+        """Seconds that workers have computed."""
+        return self._crew.busy if self._crew else 0.0
 
     def look(self, frames: Frames) -> None:
         """See the next frames.
 
         Args:
-            frames: ``[T, height, width, 3]`` uint8 sRGB; not kept.
+            frames: ``[T, height, width, 3]`` uint8 sRGB; not to be changed any more, not kept.
 
         Raises:
             ClipError: frames of another size than announced.
+            MachineError: a worker has died.
         """
         if frames.shape[1:3] != self._size:
             raise ClipError(
@@ -110,29 +125,60 @@ class Inspector:
                 param="clip",
             )
         for pixels in frames:
-            self._look(pixels)
+            if self._crew is None:
+                self._look(pixels)
+            else:
+                self._crew.give(self._given, np.ascontiguousarray(pixels))
+                self._collect(self._crew, wait=False)
+            self._given += 1
+
+    def settle(self) -> None:
+        """Wait until every frame given has been checked.
+
+        Raises:
+            MachineError: a worker has died.
+        """
+        if self._crew is not None:
+            self._collect(self._crew, wait=True)
 
     def _look(self, pixels: Frames) -> None:
-        index = self._done
-        last = index == self._num_frames - 1
-        sample = Sample(
-            index=index,
-            pixels=np.ascontiguousarray(pixels),
-            gridded=index % self._stride == 0 or last,
-            sparse=index % (2 * self._stride) == 0 or last,
-            checked=index in self._checked,
-            reader=self._reader,
-        )
-        if index == 0:
-            self._reference.exact = same_picture(sample.small_luma, self._reference.small_luma)
-        self._tracker.look(sample)
-        for number, metric in enumerate(self._metrics):
-            if number not in self._given_up:
-                try:
-                    metric.look(sample)
-                except CannotMeasure as why:
-                    self._given_up[number] = why
+        sample = self._watch.sample(self._given, pixels)
+        step = None
+        if self._before is not None:
+            step = self._watch.step(self._before, sample, self._known)
+        if sample.gridded:
+            self._known = self._watch.search(sample, self._known)
+        exact = self._watch.exact(sample) if self._before is None else None
+        self._add(step, self._watch.look(sample, self._known), exact)
+        self._before = sample
+
+    def _collect(self, crew: Crew, *, wait: bool) -> None:
+        for step, look, exact in crew.take(wait=wait):
+            self._add(step, look, exact)
+
+    def _add(self, step: Found | None, look: Found, exact: bool | None) -> None:
+        if exact is not None:
+            self._reference.exact = exact
+        steps = step or (None,) * len(self._metrics)
+        for metric, stepped, looked in zip(self._metrics, steps, look, strict=True):
+            metric.add(self._done, stepped, looked)
         self._done += 1
+
+    def close(self) -> None:
+        """End the workers."""
+        if self._crew is not None:
+            self._crew.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def finish(
         self,
@@ -150,25 +196,26 @@ class Inspector:
 
         Raises:
             ClipError: no frame was seen.
+            MachineError: a worker has died.
         """
+        self.settle()
+        if self._crew is not None and self._crew.embedding is not None:
+            self._reference.__dict__["embedding"] = self._crew.embedding
         if self._done == 0:
             raise ClipError("the clip has no frames: there is nothing to verify", param="clip")
         scores: list[Score] = []
-        for number, metric in enumerate(self._metrics):
-            scores.extend(self._finish(number, metric))
+        for metric in self._metrics:
+            scores.extend(self._finish(metric))
         scores = [_calm(score, scores) for score in scores]
         scores.extend(delivery(facts, expected))
         scores.extend(performance_scores(performance))
         return Verification(scores=tuple(scores), facts=facts, warnings=self._warnings())
 
-    def _finish(self, number: int, metric: Metric) -> Sequence[Score]:
-        why = self._given_up.get(number)
-        if why is None:
-            try:
-                return metric.finish(self._reference)
-            except CannotMeasure as reason_why:
-                why = reason_why
-        return [unmeasured(spec, why) for spec in metric.specs]
+    def _finish(self, metric: Metric) -> Sequence[Score]:
+        try:
+            return metric.finish(self._reference)
+        except CannotMeasure as why:
+            return [unmeasured(spec, why) for spec in metric.specs]
 
     def _warnings(self) -> tuple[str, ...]:
         found = []
@@ -185,6 +232,24 @@ class Inspector:
                 )
             )
         return tuple(found)
+
+
+def _crew(reference: Reference, watch: Watch, workers: int) -> Crew | None:
+    """Workers; None where processes of ours cannot be started."""
+    task = Task(
+        pixels=reference.pixels,
+        face=reference.face,
+        detail=reference.detail,
+        num_frames=reference.num_frames,
+        fps=reference.fps,
+        others=reference.others,
+    )
+    if sys.platform == "win32" or getattr(sys, "frozen", False) or not sys.executable:
+        return None
+    try:
+        return Crew(task, watch.nothing, workers)
+    except OSError:
+        return None
 
 
 def _calm(score: Score, scores: Sequence[Score]) -> Score:

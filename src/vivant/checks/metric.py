@@ -1,13 +1,14 @@
-"""The one shape of every check: it looks at frames in order, then answers with scores.
+"""The one shape of every check: what it sees in a frame, put together in order, then scores.
 
 Knows nothing of any particular check, of files or of the pipeline.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, ClassVar, Final
 
 import numpy as np
 
@@ -43,29 +44,45 @@ class Spec:
     unit: str = ""
 
 
-class Metric(Protocol):
-    """A check. Made once per clip; all it keeps per frame are a few numbers."""
+class Metric(ABC):
+    """A check, made once per clip. All it keeps per frame are a few numbers.
 
-    @property
-    def specs(self) -> tuple[Spec, ...]:
-        """The scores it gives, always all of them and always in this order."""
-        ...
+    :meth:`anchor`, :meth:`look` and :meth:`step` do the work. They run in any process and in any
+    order, so they change nothing of the metric; what they return is small and can be pickled.
+    What they learn of a frame for the next :meth:`step` goes into ``sample.kept``. :meth:`add`
+    is called in the order of the frames, in one process, with what they returned.
+    """
 
-    def look(self, sample: Sample, /) -> None:
-        """See the next frame.
+    specs: ClassVar[tuple[Spec, ...]]
+    """The scores it gives, always all of them and always in this order."""
 
-        Raises:
-            CannotMeasure: it will never be able to answer; it is not called again.
+    def anchor(self, sample: Sample, /) -> Any:  # noqa: ARG002
+        """What later frames are compared with; asked of searched frames until one gives it."""
+        return None
+
+    def look(self, sample: Sample, anchor: Any, /) -> Any:  # noqa: ARG002
+        """What the frame shows by itself, and beside the anchor; None where nothing counts."""
+        return None
+
+    def step(self, before: Sample, now: Sample, anchor: Any, /) -> Any:  # noqa: ARG002
+        """What happened from one frame to the next.
+
+        ``before`` has been looked at or stepped to; ``now`` has not been looked at, and its face
+        is not known yet.
         """
-        ...
+        return None
 
+    @abstractmethod
+    def add(self, index: int, step: Any, look: Any, /) -> None:
+        """Keep what was found of frame ``index``; ``step`` led to it and is None for frame 0."""
+
+    @abstractmethod
     def finish(self, reference: Reference, /) -> Sequence[Score]:
         """Answer.
 
         Raises:
             CannotMeasure: every promised score becomes ``not_measured`` with this reason.
         """
-        ...
 
 
 def judged(

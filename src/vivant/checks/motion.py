@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from vivant.checks.limits import limits
-from vivant.checks.metric import Spec, judged
+from vivant.checks.metric import Metric, Spec, judged
 from vivant.checks.sample import Reference, Sample
 from vivant.types import Score
 
@@ -20,7 +20,7 @@ DIFFERENCE_MAX: Final = Spec("frame_difference_max", "fidelity", "/255")
 DIFFERENCE_MEAN: Final = Spec("frame_difference_mean", "fidelity", "/255")
 
 
-class FrameDifference:
+class FrameDifference(Metric):
     """The user's own check: mean absolute pixel difference to the picture, on five frames.
 
     It measures motion: a frozen clip of a stranger's face scores better than a person who
@@ -33,11 +33,17 @@ class FrameDifference:
         self._reference = reference
         self._series: list[tuple[int, float]] = []
 
-    def look(self, sample: Sample) -> None:
+    def look(self, sample: Sample, _: None) -> float | None:
         """Compare a checked frame, at full size, over all three channels."""
-        if sample.checked:
-            apart = cv2.absdiff(sample.pixels, self._reference.pixels)
-            self._series.append((sample.index, float(np.mean(cv2.mean(apart)[:3]))))
+        if not sample.checked:
+            return None
+        apart = cv2.absdiff(sample.pixels, self._reference.pixels)
+        return float(np.mean(cv2.mean(apart)[:3]))
+
+    def add(self, index: int, _: None, look: float | None) -> None:
+        """Keep the difference."""
+        if look is not None:
+            self._series.append((index, look))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """The largest and the average difference."""

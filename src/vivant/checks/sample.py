@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -49,7 +49,7 @@ class Sample:
         sparse: every other of them, and the last: for the most expensive checks.
         checked: one of the user's checked frames (0, 24, 48, 72 and 96 of 97).
         face: the person, in pixels of the frame; None where no face was found.
-        searched: whether a face was looked for in this frame.
+        kept: what a metric wants to know of this frame when it steps to the next one.
     """
 
     index: int
@@ -59,7 +59,7 @@ class Sample:
     checked: bool
     reader: FaceReader
     face: Face | None = None
-    searched: bool = False
+    kept: dict[str, Any] = field(default_factory=dict, repr=False)
     _embedding: Embedding | None = field(default=None, repr=False)
 
     @cached_property

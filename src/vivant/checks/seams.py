@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.metric import CannotMeasure, Spec, judged
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.checks.sample import Luma, Reference, Sample
 from vivant.types import Box, Score
 
@@ -48,7 +48,7 @@ def steps(luma: Luma) -> Floats:
     ).astype(np.float32, copy=False)
 
 
-class Seams:
+class Seams(Metric):
     """One answer from the sparse frames; keeps what every frame so far has in common."""
 
     specs = (SEAMS,)
@@ -58,16 +58,19 @@ class Seams:
         self._common: list[Floats] | None = None
         self._seen = 0
 
-    def look(self, sample: Sample) -> None:
+    def look(self, sample: Sample, _: None) -> list[Floats] | None:
+        """The steps of a sparse frame."""
+        return [steps(luma) for luma in _both(sample.luma)] if sample.sparse else None
+
+    def add(self, _: int, __: None, look: list[Floats] | None) -> None:
         """Keep the steps that are still there."""
-        if not sample.sparse:
+        if look is None:
             return
-        found = [steps(luma) for luma in _both(sample.luma)]
         self._seen += 1
         if self._common is None:
-            self._common = found
+            self._common = look
             return
-        for kept, now in zip(self._common, found, strict=True):
+        for kept, now in zip(self._common, look, strict=True):
             agree = np.where(kept * now > 0, np.sign(kept), 0)
             np.copyto(kept, agree * np.minimum(np.abs(kept), np.abs(now)))
 

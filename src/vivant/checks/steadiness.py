@@ -6,14 +6,14 @@ Knows nothing of faces or of the input picture.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.flow import Flow
-from vivant.checks.metric import CannotMeasure, Spec, judged, unmeasured
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
 from vivant.checks.sample import Luma, Reference, Sample
 from vivant.types import Score
@@ -37,13 +37,32 @@ JELLY_HERTZ: Final = (1.8, 8.0)
 TEXTURE: Final = 3.0
 """Mean gradient in levels below which a cell cannot show that it moves."""
 
+FEWEST: Final = 8
+"""Cells with texture that jelly needs to be seen."""
+
 END_SECONDS: Final = 0.5
 """Seconds; the end that must not flash or fade."""
 
 Floats = npt.NDArray[np.float64]
 
 
-class Steadiness:
+class _Ground(NamedTuple):
+    """What a camera can do with the cells of the first frame, and how much each one shows."""
+
+    model: Floats
+    weights: Floats
+
+
+class _Step(NamedTuple):
+    """From one frame to the next."""
+
+    gain: float
+    error: float
+    speed: float
+    row: npt.NDArray[np.float32] | None
+
+
+class Steadiness(Metric):
     """Six answers from one flow per frame."""
 
     specs = (JELLY, FLICKER, CUT, MOTION, TOO_MUCH, ENDING)
@@ -52,81 +71,83 @@ class Steadiness:
         self._fps = fps
         self._flow = Flow("fast")
         self._far = Flow("fast")
-        self._previous: Luma | None = None
-        self._first: Luma | None = None
+        self._ground: _Ground | None = None
         self._oscillation: Oscillation | None = None
-        self._model: Floats | None = None
         self._gains: list[float] = []
         self._errors: list[float] = []
         self._speeds: list[float] = []
         self._moved: list[tuple[int, float]] = []
-        self._log: Floats | None = None
 
-    def look(self, sample: Sample) -> None:
-        """Compare with the frame before; on the grid also with the first frame."""
-        small = sample.small_luma
-        log = np.log(
-            cv2.resize(
-                small.astype(np.float32), (GAIN_CELLS, GAIN_CELLS), interpolation=cv2.INTER_AREA
-            ).astype(np.float64)
-            + 8.0
-        )
-        if self._previous is None or self._log is None:
-            self._first = small
-            self._start(small)
-        else:
-            self._gains.append(float(np.median(log - self._log)))
-            self._compare(self._previous, small)
-        if sample.gridded and sample.index and self._first is not None:
-            field = self._far.between(self._first, small)
-            cells = _cells(field)
-            moved = float(np.hypot(cells[..., 0], cells[..., 1]).max())
-            self._moved.append((sample.index, moved / small.shape[0] * 100))
-        self._previous, self._log = small, log
+    def anchor(self, sample: Sample) -> Luma:
+        """The first frame."""
+        return sample.small_luma
 
-    def _start(self, small: Luma) -> None:
-        x = cv2.Sobel(small, cv2.CV_32F, 1, 0)
-        y = cv2.Sobel(small, cv2.CV_32F, 0, 1)
-        gradient = _cells(np.stack([np.abs(x), np.abs(y)], axis=-1) / 4)
-        # Both directions: along an edge flow is not seen.
-        weights = (gradient.min(axis=-1) > TEXTURE / 2).astype(np.float64).ravel()
-        rows, columns = gradient.shape[:2]
-        v, u = np.mgrid[0:rows, 0:columns].astype(np.float64)
-        u, v = (u - (columns - 1) / 2).ravel() / rows, (v - (rows - 1) / 2).ravel() / rows
-        one, none = np.ones_like(u), np.zeros_like(u)
-        pairs = ((one, none), (none, one), (u, v), (-v, u))
-        self._model = np.stack([np.concatenate(pair) for pair in pairs], axis=1)
-        self._weights = weights
-        if weights.sum() >= 8:
-            low, high = JELLY_HERTZ
-            self._oscillation = Oscillation(self._fps, low=low, high=high, weights=weights)
+    def look(self, sample: Sample, first: Luma) -> Floats | float | None:
+        """Of frame 0 the cells' weights; on the grid how far things have moved since."""
+        if not sample.index:
+            return self._on(first).weights
+        if not sample.gridded:
+            return None
+        cells = _cells(self._far.between(first, sample.small_luma))
+        moved = float(np.hypot(cells[..., 0], cells[..., 1]).max())
+        return moved / float(first.shape[0]) * 100
 
-    def _compare(self, before: Luma, now: Luma) -> None:
-        field = self._flow.between(before, now)
-        height, width = now.shape
+    def step(self, before: Sample, now: Sample, first: Luma) -> _Step:
+        """Compare with the frame before."""
+        gain = float(np.median(_levels(now) - _levels(before)))
+        one, other = before.small_luma, now.small_luma
+        field = self._flow.between(one, other)
+        height, width = other.shape
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
         back = cv2.remap(
-            now, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR,
+            other, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
-        self._errors.append(float(np.mean(cv2.absdiff(back, before))))
+        error = float(np.mean(cv2.absdiff(back, one)))
         cells = _cells(field)
         lengths = np.hypot(cells[..., 0], cells[..., 1])
-        self._speeds.append(float(np.percentile(lengths, 90)) / height * 100 * self._fps)
-        if self._oscillation is None or self._model is None:
-            return
+        speed = float(np.percentile(lengths, 90)) / height * 100 * self._fps
+        return _Step(gain, error, speed, self._row(cells, self._on(first), height))
+
+    def _on(self, first: Luma) -> _Ground:
+        if self._ground is None:
+            self._ground = _ground(first)
+        return self._ground
+
+    def _row(
+        self, cells: npt.NDArray[np.float32], ground: _Ground, height: int
+    ) -> npt.NDArray[np.float32] | None:
+        """What no camera movement explains, percent of the height."""
+        if ground.weights.sum() < FEWEST:
+            return None
         flow = np.concatenate([cells[..., 0].ravel(), cells[..., 1].ravel()]).astype(np.float64)
-        weights = np.tile(self._weights, 2)
+        weights = np.tile(ground.weights, 2)
         residual = flow
         for _ in range(3):
             root = np.sqrt(weights)
-            found = np.linalg.lstsq(self._model * root[:, None], flow * root, rcond=None)[0]
-            residual = flow - self._model @ found
+            found = np.linalg.lstsq(ground.model * root[:, None], flow * root, rcond=None)[0]
+            residual = flow - ground.model @ found
             length = np.hypot(*np.split(residual, 2))
-            scale = float(np.median(length[self._weights > 0])) + 0.02
-            weights = np.tile(self._weights * np.minimum(1, scale / np.maximum(length, 1e-9)), 2)
+            scale = float(np.median(length[ground.weights > 0])) + 0.02
+            weights = np.tile(ground.weights * np.minimum(1, scale / np.maximum(length, 1e-9)), 2)
         percent = residual / height * 100
-        self._oscillation.add(np.stack(np.split(percent, 2), axis=1).astype(np.float32))
+        return np.stack(np.split(percent, 2), axis=1).astype(np.float32)
+
+    def add(self, index: int, step: _Step | None, look: Floats | float | None) -> None:
+        """Keep a frame's numbers."""
+        if isinstance(look, np.ndarray):
+            if look.sum() >= FEWEST:
+                low, high = JELLY_HERTZ
+                self._oscillation = Oscillation(self._fps, low=low, high=high, weights=look)
+        elif look is not None:
+            self._moved.append((index, look))
+        if step is None:
+            return
+        self._gains.append(step.gain)
+        self._errors.append(step.error)
+        self._speeds.append(step.speed)
+        if self._oscillation is not None and step.row is not None:
+            self._oscillation.add(step.row)
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Six scores."""
@@ -186,3 +207,30 @@ def _cells(field: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     return cv2.resize(field.astype(np.float32), size, interpolation=cv2.INTER_AREA).astype(
         np.float32, copy=False
     )
+
+
+def _levels(sample: Sample) -> Floats:
+    """Logarithm of the brightness of every part."""
+    if "levels" not in sample.kept:
+        small = cv2.resize(
+            sample.small_luma.astype(np.float32),
+            (GAIN_CELLS, GAIN_CELLS),
+            interpolation=cv2.INTER_AREA,
+        )
+        sample.kept["levels"] = np.log(small.astype(np.float64) + 8.0)
+    levels: Floats = sample.kept["levels"]
+    return levels
+
+
+def _ground(first: Luma) -> _Ground:
+    x = cv2.Sobel(first, cv2.CV_32F, 1, 0)
+    y = cv2.Sobel(first, cv2.CV_32F, 0, 1)
+    gradient = _cells(np.stack([np.abs(x), np.abs(y)], axis=-1) / 4)
+    # Both directions: along an edge flow is not seen.
+    weights = (gradient.min(axis=-1) > TEXTURE / 2).astype(np.float64).ravel()
+    rows, columns = gradient.shape[:2]
+    v, u = np.mgrid[0:rows, 0:columns].astype(np.float64)
+    u, v = (u - (columns - 1) / 2).ravel() / rows, (v - (rows - 1) / 2).ravel() / rows
+    one, none = np.ones_like(u), np.zeros_like(u)
+    pairs = ((one, none), (none, one), (u, v), (-v, u))
+    return _Ground(np.stack([np.concatenate(pair) for pair in pairs], axis=1), weights)

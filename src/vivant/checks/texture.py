@@ -19,7 +19,14 @@ import numpy.typing as npt
 
 from vivant.checks.canonical import LAYOUT, Layout, cut_luma, plane, skin, to_chip
 from vivant.checks.limits import limits
-from vivant.checks.metric import CannotMeasure, Spec, against_picture, judged, unmeasured
+from vivant.checks.metric import (
+    CannotMeasure,
+    Metric,
+    Spec,
+    against_picture,
+    judged,
+    unmeasured,
+)
 from vivant.checks.sample import Luma, Reference, Sample, clipped
 from vivant.types import Box, Face, Image, Score
 
@@ -163,7 +170,7 @@ def _skin_mask(layout: Layout) -> npt.NDArray[np.bool_]:
     return skin(*plane(layout))
 
 
-class Textures:
+class Textures(Metric):
     """The answers from one look at the sparse frames."""
 
     specs = (
@@ -189,12 +196,17 @@ class Textures:
         self._wanted = texture(reference.pixels, reference.luma, face, self._layout, self._scale)
         self._seen: list[tuple[int, Texture, Box | None]] = []
 
-    def look(self, sample: Sample) -> None:
+    def look(self, sample: Sample, _: None) -> tuple[Texture, Box | None] | None:
         """Measure a sparse frame."""
-        if sample.sparse:
-            found = texture(sample.pixels, sample.luma, sample.face, self._layout, self._scale)
-            box = None if sample.face is None else sample.face.box
-            self._seen.append((sample.index, found, box))
+        if not sample.sparse:
+            return None
+        found = texture(sample.pixels, sample.luma, sample.face, self._layout, self._scale)
+        return found, None if sample.face is None else sample.face.box
+
+    def add(self, index: int, _: None, look: tuple[Texture, Box | None] | None) -> None:
+        """Keep its numbers."""
+        if look is not None:
+            self._seen.append((index, *look))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Nine scores; those of the face may be not measured."""

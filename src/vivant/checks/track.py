@@ -1,6 +1,6 @@
 """Follow one face through a clip: found on the grid, carried along in between.
 
-Knows nothing of identity or verdicts. Deterministic, one frame at a time, memory of one face.
+Knows nothing of identity or verdicts. Deterministic, keeps nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vivant.checks.sample import Sample, clipped
+from vivant.checks.sample import clipped
 from vivant.faces import FaceReader
 from vivant.types import Box, Face, Image
 
@@ -64,24 +64,14 @@ class Tracker:
     def __init__(self, reader: FaceReader, start: Face | None) -> None:
         self._reader = reader
         self._start = start
-        self._last: Face | None = None
 
-    def look(self, sample: Sample) -> None:
-        """Set the sample's face where the sample is on the grid."""
-        if not sample.gridded:
-            return
-        sample.searched = True
-        face = self._near(sample.pixels) if self._last is not None else None
-        if face is None:
-            face = self._anywhere(sample.pixels)
-        sample.face = face
-        if face is not None:
-            self._last = face
+    def find(self, image: Image, last: Face | None) -> Face | None:
+        """The person in a frame of the grid; ``last`` is where the grid showed it before."""
+        face = None if last is None else self._near(image, last.box)
+        return self._anywhere(image, last or self._start) if face is None else face
 
-    def _near(self, image: Image) -> Face | None:
+    def _near(self, image: Image, box: Box) -> Face | None:
         """The followed face close to where it was."""
-        assert self._last is not None  # noqa: S101 - the caller asked
-        box = self._last.box
         x, y = box.center
         side = max(box.width, box.height) * WINDOW
         window = Box(x - side / 2, y - side / 2, side, side)
@@ -98,9 +88,8 @@ class Tracker:
         faces = [rescaled(face, scale, left, top) for face in found]
         return min(faces, key=lambda face: _gap(face.box, box))
 
-    def _anywhere(self, image: Image) -> Face | None:
+    def _anywhere(self, image: Image, known: Face | None) -> Face | None:
         faces = find_faces(self._reader, image)
-        known = self._last or self._start
         if not faces or known is None:
             return faces[0] if faces else None
         return min(faces, key=lambda face: _gap(face.box, known.box) - 0.001 * face.box.area)
