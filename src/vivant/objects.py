@@ -7,10 +7,11 @@ what is in an object.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,11 @@ CHUNK_BYTES = 1 << 20
 
 PART_BYTES = 5 * CHUNK_BYTES
 """Of an upload in parts: the least S3 allows. One at a time, so that many uploads stay small."""
+
+
+RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
+"""Of one request, while the caller waits. Who can wait longer tries again by itself, and can be
+cancelled meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,10 @@ class Objects:
                 return cls(LocalStore(Path(text).expanduser().resolve(), mkdir=True))
             config = dict(options or {})
             plain = config.pop("allow_http", "false").lower() in ("1", "true", "yes")
-            client = {"allow_http": plain}
-            return cls(from_url(text, config=config, client_options=client))  # type: ignore[call-overload]
+            client = {"allow_http": plain, "connect_timeout": "5s", "timeout": "60s"}
+            return cls(
+                from_url(text, config=config, client_options=client, retry_config=RETRIES)  # type: ignore[call-overload]
+            )
         except (BaseError, OSError, ValueError, TypeError) as error:
             raise OptionError(
                 f"objects_url {text!r} cannot be used ({_first_line(error)}): "
@@ -83,15 +91,46 @@ class Objects:
                 param="objects_url",
             ) from error
 
+    @property
+    def _folder(self) -> Path | None:
+        """Where the objects are files."""
+        if isinstance(self._store, LocalStore) and self._store.prefix is not None:
+            return Path(self._store.prefix)
+        return None
+
     def put_file(self, key: str, path: Path) -> None:
         """Upload a file, in parts where it is large; it appears whole or not at all."""
         with _translated(f"{key} cannot be stored"):
             obstore.put(self._store, key, path, chunk_size=PART_BYTES, max_concurrency=1)
 
+    def take_file(self, key: str, path: Path) -> None:
+        """Move a file in: a rename where the store is a folder on the same disk, else an upload.
+
+        The file may be gone afterwards, and may be there still: its owner removes what is left.
+        """
+        folder = self._folder
+        if folder is not None:
+            with _translated(f"{key} cannot be stored"):
+                target = folder / key
+                target.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    path.replace(target)
+                except OSError as error:
+                    if error.errno != errno.EXDEV:
+                        raise
+                else:
+                    return
+        self.put_file(key, path)
+
     def put(self, key: str, data: bytes) -> None:
         """Store a small object."""
         with _translated(f"{key} cannot be stored"):
             obstore.put(self._store, key, data)
+
+    def copy(self, key: str, to: str) -> None:
+        """The same object under another key; the store does it by itself."""
+        with _translated(f"{to} cannot be stored"):
+            obstore.copy(self._store, key, to)
 
     def get(self, key: str) -> bytes:
         """A whole object; for small ones.
@@ -152,8 +191,8 @@ class Objects:
         """Remove everything below ``prefix``; how many objects there were."""
         keys = [stored.key for stored in self.walk(prefix)]
         self.delete(*keys)
-        if isinstance(self._store, LocalStore) and self._store.prefix is not None:
-            folder = Path(self._store.prefix) / prefix
+        if self._folder is not None:
+            folder = self._folder / prefix
             if folder.is_dir():
                 for path in sorted(folder.rglob("*"), reverse=True):
                     if path.is_dir():

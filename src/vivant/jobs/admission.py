@@ -19,18 +19,23 @@ from vivant.errors import BusyError, ConflictError
 from vivant.jobs.database import Database
 from vivant.jobs.job import ACTIVE, PRIORITIES, Job, Order, request_json
 from vivant.jobs.ledger import event_data, from_row
-from vivant.jobs.tables import events, jobs
+from vivant.jobs.queues import (
+    APPLICATION,
+    APPLICATION_VERSION,
+    PREPARE_QUEUE,
+    PREPARE_SUFFIX,
+    PUBLISH_SUFFIX,
+    render_queue,
+)
+from vivant.jobs.tables import events, jobs, meta
 
-APPLICATION = "vivant"
-APPLICATION_VERSION = "1"
-"""Raised when a workflow's steps change, so that old jobs are not continued by new code."""
-
-PREPARE_QUEUE, RENDER_QUEUE, PUBLISH_QUEUE = "cpu", "gpu", "cpu"
+BOUND = "active_jobs_bound"
+"""Key in the table of single values."""
 
 
 def workflow_ids(job_id: str) -> tuple[str, str, str]:
     """Of render, prepare and publish, in this order. The job's own id is the clip's making."""
-    return job_id, f"{job_id}-prepare", f"{job_id}-publish"
+    return job_id, job_id + PREPARE_SUFFIX, job_id + PUBLISH_SUFFIX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +86,10 @@ class Admission:
             BusyError: the queue, or this owner's part of it, is full.
         """
         with self._database.read() as connection:
-            self._check(connection, owner)
+            bound = _bound(connection)
+            if bound is None or bound >= self._limits.queue:
+                self._refuse_beyond(_active(connection))
+            self._check_owner(connection, owner)
 
     def accept(
         self, job_id: str, order: Order, owner: str, *, idempotency_key: str | None = None
@@ -104,7 +112,8 @@ class Admission:
                 if found is not None:
                     same(found["request_hash"], digest, idempotency_key)
                     return from_row(found), False
-            self._check(connection, owner)
+            self._count(connection)
+            self._check_owner(connection, owner)
             row: dict[str, Any] = {
                 "id": job_id,
                 "owner": owner,
@@ -127,7 +136,7 @@ class Admission:
             render, prepare, _ = workflow_ids(job_id)
             for workflow_id, name, queue in (
                 (prepare, "prepare", PREPARE_QUEUE),
-                (render, "render", RENDER_QUEUE),
+                (render, "render", render_queue(order.request.engine)),
             ):
                 options: EnqueueOptions = {
                     "workflow_name": name,
@@ -154,16 +163,34 @@ class Admission:
         """Remove what DBOS remembers of a job."""
         self._client.delete_workflows(list(workflow_ids(job_id)))
 
-    def _check(self, connection: sa.Connection, owner: str) -> None:
-        active = sa.select(sa.func.count()).where(jobs.c.status.in_(ACTIVE))
-        waiting = int(connection.execute(active).scalar_one())
+    def _count(self, connection: sa.Connection) -> None:
+        """One more active job, or a refusal; in the transaction that accepts it.
+
+        What is kept is a bound: each job accepted raises it, and those that end do not lower it.
+        Only where it reaches the limit are the jobs counted, so that accepting one takes as long
+        in a long queue as in a short one.
+        """
+        known = bound = _bound(connection)
+        if bound is None or bound >= self._limits.queue:
+            bound = _active(connection)
+            self._refuse_beyond(bound)
+        value = {"value": str(bound + 1)}
+        if known is None:
+            connection.execute(meta.insert().values(key=BOUND, **value))
+        else:
+            connection.execute(meta.update().where(meta.c.key == BOUND).values(**value))
+
+    def _refuse_beyond(self, waiting: int) -> None:
         if waiting >= self._limits.queue:
             raise BusyError(
                 f"{waiting} jobs are waiting or running, and {self._limits.queue} are allowed: "
                 "try again later",
                 retry_after=self._typical,
             )
+
+    def _check_owner(self, connection: sa.Connection, owner: str) -> None:
         if owner:
+            active = sa.select(sa.func.count()).where(jobs.c.status.in_(ACTIVE))
             own = int(connection.execute(active.where(jobs.c.owner == owner)).scalar_one())
             if own >= self._limits.per_owner:
                 raise BusyError(
@@ -175,10 +202,24 @@ class Admission:
 
     def _rank(self, connection: sa.Connection, priority: str, owner: str) -> int:
         """Class first, then fairness: each waiting job of an owner puts its next further back."""
-        own = connection.execute(
-            sa.select(sa.func.count()).where(jobs.c.status == "queued", jobs.c.owner == owner)
-        ).scalar_one()
-        return PRIORITIES[priority] * 1_000_000 + (min(int(own), 999_999) if owner else 0)
+        own = 0
+        if owner:
+            waiting = sa.select(sa.func.count()).where(
+                jobs.c.status == "queued", jobs.c.owner == owner
+            )
+            own = int(connection.execute(waiting).scalar_one())
+        return PRIORITIES[priority] * 1_000_000 + min(own, 999_999)
+
+
+def _bound(connection: sa.Connection) -> int | None:
+    """Active jobs are not more than that; None where nobody has counted yet."""
+    found = connection.execute(sa.select(meta.c.value).where(meta.c.key == BOUND)).scalar()
+    return None if found is None else int(found)
+
+
+def _active(connection: sa.Connection) -> int:
+    query = sa.select(sa.func.count()).where(jobs.c.status.in_(ACTIVE))
+    return int(connection.execute(query).scalar_one())
 
 
 def request_hash(request: Mapping[str, Any], order: Order) -> str:

@@ -9,8 +9,9 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -26,6 +27,16 @@ ADMISSION_LOCK = 0x7669_7661
 """Postgres advisory lock under which jobs are counted and accepted."""
 
 BUSY_TIMEOUT_MS = 10_000
+
+PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""Of libpq: a connection whose other end is gone (a cut line, a lost host) ends in about 10 s and
+not after the quarter of an hour that TCP would try on (tcp_user_timeout is in milliseconds)."""
 
 
 class Database:
@@ -48,8 +59,10 @@ class Database:
             max_overflow=pool_size,
             pool_pre_ping=not self.sqlite,
             pool_timeout=10,
-            connect_args={} if self.sqlite else {"connect_timeout": 5},
+            connect_args={} if self.sqlite else dict(PATIENCE),
         )
+        # SQLite's waiting writers sleep and look again; within a process a lock wakes the next.
+        self._writing: AbstractContextManager[Any] = Lock() if self.sqlite else nullcontext()
         if self.sqlite:
             level = "FULL" if durable else "NORMAL"
 
@@ -77,6 +90,9 @@ class Database:
                     connection.exec_driver_sql("PRAGMA journal_mode=WAL")
             DBOS.migrate(self.url)
             METADATA.create_all(self.engine)
+            for table in METADATA.tables.values():
+                for index in table.indexes:  # of tables that were there before
+                    index.create(self.engine, checkfirst=True)
         except DBAPIError as error:
             raise unreachable(error) from error
         found = self.remember("schema_version", lambda: SCHEMA_VERSION)
@@ -118,7 +134,7 @@ class Database:
         Args:
             exclusive: hold the admission lock, so that what was counted stays true.
         """
-        with self._translated(), self.engine.begin() as connection:
+        with self._translated(), self._writing, self.engine.begin() as connection:
             if self.sqlite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             elif exclusive:

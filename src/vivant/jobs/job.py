@@ -32,6 +32,17 @@ def key(job_id: str, name: str) -> str:
     return f"jobs/{job_id}/{name}"
 
 
+ATTEMPTS = "attempts"
+
+
+def attempt_key(job_id: str, attempt: int, name: str) -> str:
+    """Where a run puts what it made, until the newest run's is published under :func:`key`.
+
+    A run that was taken for dead and wakes up in mid-upload overwrites nothing but its own.
+    """
+    return f"jobs/{job_id}/{ATTEMPTS}/{attempt}/{name}"
+
+
 SOURCE, PORTRAIT, REFERENCE = "source", "portrait.npz", "reference.jpg"
 CLIP, THUMBNAIL, CONTACT_SHEET = "clip.mp4", "thumbnail.jpg", "contact_sheet.jpg"
 REPORT, REPORT_HTML = "report.json", "report.html"

@@ -90,11 +90,9 @@ class Ledger:
         query = query.order_by(*(c.desc() if order == "desc" else c.asc() for c in columns))
         with self.database.read() as connection:
             rows = connection.execute(query.limit(limit + 1)).mappings().all()
-            page = [
-                from_row(row, _ahead(connection, row) if row["status"] == "queued" else None)
-                for row in rows[:limit]
-            ]
-        return page, len(rows) > limit
+            waiting = [row["id"] for row in rows[:limit] if row["status"] == "queued"]
+            places = _places(connection, waiting) if waiting else {}
+        return [from_row(row, places.get(row["id"])) for row in rows[:limit]], len(rows) > limit
 
     def events_after(self, positions: Mapping[str, int]) -> dict[str, list[dict[str, Any]]]:
         """Events newer than the given ones: job id → seq → events in order."""
@@ -369,6 +367,18 @@ def _ahead(connection: sa.Connection, row: Row) -> int:
         sa.tuple_(jobs.c.priority, jobs.c.created_at, jobs.c.id) < here,
     )
     return int(connection.execute(query).scalar_one())
+
+
+def _places(connection: sa.Connection, job_ids: Sequence[str]) -> dict[str, int]:
+    """Queued jobs' :func:`_ahead`, of all in one pass over the queue."""
+    order = (jobs.c.priority, jobs.c.created_at, jobs.c.id)
+    queue = (
+        sa.select(jobs.c.id, (sa.func.row_number().over(order_by=order) - 1).label("ahead"))
+        .where(jobs.c.status == "queued")
+        .subquery()
+    )
+    query = sa.select(queue.c.id, queue.c.ahead).where(queue.c.id.in_(job_ids))
+    return {row.id: row.ahead for row in connection.execute(query)}
 
 
 def _locked(connection: sa.Connection, job_id: str) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ from vivant.framing import crop_pixels
 from vivant.image import load_portrait
 from vivant.jobs import estimates
 from vivant.jobs.job import (
+    ATTEMPTS,
     CLIP,
     CONTACT_SHEET,
     PORTRAIT,
@@ -44,6 +45,7 @@ from vivant.jobs.job import (
     SOURCE,
     THUMBNAIL,
     Job,
+    attempt_key,
     key,
     request_from_json,
 )
@@ -60,8 +62,10 @@ from vivant.sheet import write_jpeg
 from vivant.store import COMPANIONS, Target
 from vivant.types import Engine, Portrait, Progress, Upscaler
 
-STORE_ATTEMPTS = 5
-"""Uploads of a finished clip, with pauses of 0.5, 1, 2 and 4 s: it was expensive to make."""
+STORE_PATIENCE = 300.0
+"""Seconds for which the upload of a finished clip is tried again: it was expensive to make."""
+
+LONGEST_STORE_PAUSE = 15.0
 
 FILES: Mapping[str, str] = {
     CLIP: "clip.mp4",
@@ -88,7 +92,8 @@ class Bench:
         engines: name → loaded engine.
         upscalers: name → upscaler.
         stopping: set when the worker is to stop.
-        clips_at_once: renders that run side by side.
+        closing: set when no clip is to be begun any more.
+        clips_at_once: renders of one engine that run side by side.
     """
 
     def __init__(
@@ -101,12 +106,14 @@ class Bench:
         engines: Callable[[str], Engine],
         upscalers: Callable[[str], Upscaler],
         stopping: threading.Event,
+        closing: threading.Event | None = None,
         clips_at_once: int = 1,
     ) -> None:
         self._ledger, self._objects, self._settings = ledger, objects, settings
         self._scratch, self._engines, self._upscalers = scratch, engines, upscalers
-        self._stopping = stopping
-        self._rendering = threading.Semaphore(clips_at_once)
+        self._stopping, self._closing = stopping, closing or stopping
+        self._clips_at_once = clips_at_once
+        self._rendering: dict[str, threading.Semaphore] = {}
         self._guard = threading.Lock()
         self._preparing: dict[str, threading.Lock] = {}
         self._running = 0
@@ -192,8 +199,16 @@ class Bench:
             suspect = self._ledger.get(job_id).prepare_starts > 0
         except JobNotFoundError:
             suspect = False
-        with self._rendering if suspect else nullcontext():
+        with ExitStack() as stack:
+            for engine in sorted(self._settings.engines) if suspect else ():
+                for _ in range(self._clips_at_once):
+                    stack.enter_context(self._room(engine))
             yield
+
+    def _room(self, engine: str) -> threading.Semaphore:
+        """For one more clip of an engine; clips of another one are made beside it."""
+        with self._guard:
+            return self._rendering.setdefault(engine, threading.Semaphore(self._clips_at_once))
 
     @contextmanager
     def _once(self, job_id: str) -> Iterator[None]:
@@ -227,37 +242,50 @@ class Bench:
 
     def make(self, job_id: str) -> bool:
         """Generate, encode, verify and store; whether there is something to publish."""
-        with self._about(job_id, "render"), self._rendering:
-            if self._stopping.is_set():
-                self._park()
-            if self._made(job_id):
-                return True
-            lease = self._ledger.begin(job_id)
-            if lease is None:
-                self._tidy(job_id)
-                return False
-            self._running += 1
+        with self._about(job_id, "render"):
             try:
-                return self._render(lease)
-            except ShuttingDownError:
-                self._ledger.database.patiently(lambda: self._ledger.give_back(lease), seconds=5)
-                log.info("given back: the worker stops")
-                self._running -= 1
-                self._park()
-                raise
-            except Cancelled:
-                log.info("stopped: cancelled, deleted or taken over")
+                job = self._ledger.get(job_id)
+            except JobNotFoundError:
                 self._tidy(job_id)
                 return False
-            except PASSING:
-                # It may be over in a moment, and this start was not the job's fault.
-                self._ledger.database.patiently(lambda: self._ledger.give_back(lease), seconds=60)
-                raise
-            except VivantError as error:
-                self._fail(job_id, error)
-                return False
-            finally:
-                self._running -= 1
+            with self._room(str(job.request["engine"])):
+                if self._closing.is_set():
+                    self._park()
+                return self._make(job_id)
+
+    def _make(self, job_id: str) -> bool:
+        if self._made(job_id):
+            return True
+        lease = self._ledger.begin(job_id)
+        if lease is None:
+            self._tidy(job_id)
+            return False
+        self._count(1)
+        try:
+            return self._render(lease)
+        except ShuttingDownError:
+            self._ledger.database.patiently(lambda: self._ledger.give_back(lease), seconds=5)
+            log.info("given back: the worker stops")
+            self._count(-1)
+            self._park()
+            raise
+        except Cancelled:
+            log.info("stopped: cancelled, deleted or taken over")
+            self._tidy(job_id)
+            return False
+        except PASSING:
+            # It may be over in a moment, and this start was not the job's fault.
+            self._ledger.database.patiently(lambda: self._ledger.give_back(lease), seconds=60)
+            raise
+        except VivantError as error:
+            self._fail(job_id, error)
+            return False
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._guard:
+            self._running += change
 
     def _made(self, job_id: str) -> bool:
         """The clip is in the store already: the worker ended just before it could say so."""
@@ -332,14 +360,19 @@ class Bench:
             body = report_json(report)
             (folder / COMPANIONS["report"]).write_text(to_json(body), "utf-8")
             observe(Progress("store", 0, len(FILES), "item"))
-            if not self._ledger.alive(lease):
+
+            def wanted() -> bool:
+                return self._ledger.database.patiently(lambda: self._ledger.alive(lease))
+
+            if not wanted():
                 raise Cancelled
             sizes = {}
             for number, (name, file) in enumerate(FILES.items(), 1):
-                self._store(key(job.id, name), folder / file)
+                self._store(attempt_key(job.id, lease.token, name), folder / file, wanted)
                 sizes[name] = (folder / file).stat().st_size
                 observe(Progress("store", number, len(FILES), "item"))
             result = {
+                "attempt": lease.token,
                 "verdict": body["verdict"],
                 "device": device,
                 "seconds": seconds,
@@ -353,20 +386,20 @@ class Bench:
             }
             return self._ledger.database.patiently(lambda: self._ledger.rendered(lease, result))
 
-    def _store(self, name: str, path: Path) -> None:
-        pause = 0.5
-        for attempt in range(1, STORE_ATTEMPTS + 1):
+    def _store(self, name: str, path: Path, wanted: Callable[[], bool]) -> None:
+        pause, until = 0.5, time.monotonic() + STORE_PATIENCE
+        while True:
             try:
-                self._objects.put_file(name, path)
+                return self._objects.put_file(name, path)
             except StorageError as error:
-                if attempt == STORE_ATTEMPTS:
+                if time.monotonic() > until:
                     raise
                 log.warning("stored not yet: %s", error.message)
                 if self._stopping.wait(pause):
                     raise ShuttingDownError from error
-                pause *= 2
-            else:
-                return
+                if not wanted():
+                    raise Cancelled from error
+                pause = min(2 * pause, LONGEST_STORE_PAUSE)
 
     # -- publish ---------------------------------------------------------------------------
 
@@ -377,11 +410,17 @@ class Bench:
             if not job.active or job.result is None:
                 return
             for name, size in job.result["sizes"].items():
-                stored = self._objects.head(key(job_id, name))
+                made = attempt_key(job_id, job.result.get("attempt", 0), name)
+                stored = self._objects.head(made)
+                if stored is not None and stored.size == size:
+                    self._objects.copy(made, key(job_id, name))
+                    continue
+                stored = self._objects.head(key(job_id, name))  # published before a kill
                 if stored is None or stored.size != size:
                     found = "missing" if stored is None else f"{stored.size} of {size} bytes"
                     raise StorageError(f"{name} is {found} in the object store")
             self._objects.delete(key(job_id, PORTRAIT))
+            self._objects.delete_folder(key(job_id, ATTEMPTS))
             done = self._ledger.complete(
                 job_id,
                 keep_seconds=self.keep_seconds,
@@ -401,6 +440,7 @@ class Bench:
         try:
             if not self._ledger.get(job_id).active:
                 self._objects.delete(key(job_id, PORTRAIT))
+                self._objects.delete_folder(key(job_id, ATTEMPTS))
         except JobNotFoundError:
             self._objects.delete_folder(f"jobs/{job_id}")
         except VivantError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from dbos import DBOS
 
 from vivant.errors import JobNotFoundError
+from vivant.jobs import handover
 from vivant.jobs.admission import workflow_ids
 from vivant.jobs.ledger import Ledger
 from vivant.objects import Objects
@@ -24,8 +25,8 @@ ORPHAN_SECONDS = 3600.0
 FORGET_DAYS = 30.0
 """After its files are gone a job's row stays that long, to answer ``expired``."""
 
-LIVE = frozenset({"ENQUEUED", "PENDING", "DELAYED"})
-"""DBOS statuses of workflows that will still do something."""
+ORPHAN_PAUSE = 600.0
+"""Between two looks for them: every folder of the store is listed."""
 
 log = logging.getLogger("vivant.sweeper")
 
@@ -54,6 +55,7 @@ class Sweeper:
         self._orphan_seconds = orphan_seconds
         self._wall, self._mono = time.time(), time.monotonic()
         self._stuck: dict[str, float] = {}
+        self._orphans_at = 0.0
 
     @property
     def now(self) -> float:
@@ -64,7 +66,9 @@ class Sweeper:
         """One round of everything."""
         self.expire()
         self.forget()
-        self.collect_orphans()
+        if time.monotonic() - self._orphans_at > ORPHAN_PAUSE or not self._orphans_at:
+            self._orphans_at = time.monotonic()
+            self.collect_orphans()
         self.collect_scratch()
         self.settle()
 
@@ -116,18 +120,9 @@ class Sweeper:
         Between two workflows of a job there is a moment without any; only what stays so for
         two rounds is settled.
         """
-        active = [job_id for job_id, _ in self._ledger.unfinished()]
-        idle = {}
+        now = time.monotonic()
+        idle = {job_id: self._stuck.get(job_id, now) for job_id in handover.unattended()}
         settled = 0
-        for first in range(0, len(active), 200):
-            part = active[first : first + 200]
-            ids = [w for job_id in part for w in (workflow_ids(job_id)[0], workflow_ids(job_id)[2])]
-            found = DBOS.list_workflows(workflow_ids=ids, load_input=False, load_output=False)
-            living = {w.workflow_id for w in found if w.status in LIVE}
-            for job_id in part:
-                render, _, publish = workflow_ids(job_id)
-                if render not in living and publish not in living:
-                    idle[job_id] = self._stuck.get(job_id, time.monotonic())
         for job_id, since in idle.items():
             if time.monotonic() - since >= self.pause * 0.9:
                 error = {

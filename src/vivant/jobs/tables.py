@@ -47,7 +47,8 @@ jobs = Table(
     UniqueConstraint("owner", "idempotency_key"),
 )
 Index("vivant_jobs_by_owner", jobs.c.owner, jobs.c.created_at, jobs.c.id)
-Index("vivant_jobs_by_status", jobs.c.status, jobs.c.priority, jobs.c.created_at)
+Index("vivant_jobs_waiting", jobs.c.status, jobs.c.priority, jobs.c.created_at, jobs.c.id)
+Index("vivant_jobs_of_owner", jobs.c.owner, jobs.c.status)
 Index("vivant_jobs_by_expiry", jobs.c.swept_at, jobs.c.expires_at)
 
 events = Table(

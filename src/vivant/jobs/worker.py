@@ -8,6 +8,7 @@ Knows nothing of HTTP, nor of what a stage does.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -17,32 +18,47 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig
-from dbos._dbos import _get_dbos_instance  # pinned: has no public name
+from sqlalchemy.exc import DBAPIError
 
 from vivant.errors import DatabaseError, MachineError, VivantError
-from vivant.jobs import logs, workflows
+from vivant.jobs import handover, logs, workflows
 from vivant.jobs.abilities import gpu_name, why_not
-from vivant.jobs.admission import APPLICATION, APPLICATION_VERSION, PREPARE_QUEUE
 from vivant.jobs.database import Database
 from vivant.jobs.ledger import Ledger
 from vivant.jobs.places import open_database, open_objects
+from vivant.jobs.queues import (
+    APPLICATION,
+    APPLICATION_VERSION,
+    PREPARE_QUEUE,
+    older,
+    render_queue,
+)
 from vivant.jobs.stages import Bench
 from vivant.jobs.sweeper import Sweeper
 from vivant.jobs.tables import workers
 from vivant.settings import Settings
 from vivant.types import Engine
+from vivant.version import __version__
 
 BEAT_SECONDS = 1.0
+"""Between two beats, at most."""
+
+BEATS_TO_DEATH = 8
+"""A worker that has missed so many is dead: a beat comes at least every eighth of the timeout."""
+
 SLOTS = 64
 """Worker processes on one machine, at most."""
+
+HAND_OVER_SECONDS = 3.0
+"""A leaving worker tries that long to tell the others."""
 
 EXIT_DECLARED_DEAD = 75
 """This process was frozen for so long that others took its jobs over; it starts anew."""
@@ -83,14 +99,22 @@ class Slot:
 
 
 def _machine(folder: Path) -> str:
-    """Random, kept beside the lock files: host names are not unique."""
+    """Random, kept beside the lock files, and told apart by the host's name.
+
+    Host names alone are not unique, and a disk may be copied to another host.
+    """
     path = folder / "machine"
-    try:
-        with path.open("x") as file:
-            file.write(uuid.uuid4().hex[:12])
-    except FileExistsError:
-        pass
-    return path.read_text()
+    if not path.exists():
+        made = folder / f"machine-{uuid.uuid4().hex}"
+        made.write_text(uuid.uuid4().hex)
+        try:
+            made.rename(path) if os.name == "nt" else os.link(made, path)
+        except FileExistsError:
+            pass
+        finally:
+            made.unlink(missing_ok=True)
+    both = f"{path.read_text()} {socket.gethostname()}"
+    return hashlib.sha256(both.encode()).hexdigest()[:12]
 
 
 def _lock(file: IO[str]) -> bool:
@@ -109,6 +133,17 @@ def _lock(file: IO[str]) -> bool:
     return True
 
 
+class Peer(NamedTuple):
+    """A worker as others see it."""
+
+    id: str
+    version: str
+
+
+def _version(facts: Mapping[str, Any]) -> str:
+    return str(facts.get("version", APPLICATION_VERSION))
+
+
 class Pulse:
     """This worker's row, and what it thinks of the others'."""
 
@@ -119,23 +154,22 @@ class Pulse:
         self._timeout, self._facts = timeout, facts
         self._beats = 0
         self._seen: dict[str, tuple[int, float]] = {}
+        self.living: list[Peer] = []
 
-    def begin(self) -> list[str]:
-        """Write the first beat; ids of the slot's former holders, which are dead."""
+    def begin(self) -> list[Peer]:
+        """Write the first beat; the slot's former holders, which are dead."""
         with self._database.write() as connection:
-            former = list(
-                connection.execute(
-                    sa.select(workers.c.id).where(
-                        workers.c.slot == self._slot, workers.c.id != self._id
-                    )
-                ).scalars()
-            )
+            former = connection.execute(
+                sa.select(workers.c.id, workers.c.facts).where(
+                    workers.c.slot == self._slot, workers.c.id != self._id
+                )
+            ).all()
             connection.execute(
                 workers.insert().values(
                     id=self._id, slot=self._slot, beats=0, at=time.time(), facts=self._facts
                 )
             )
-        return former
+        return [Peer(worker_id, _version(facts)) for worker_id, facts in former]
 
     def beat(self) -> bool:
         """Tell that this worker lives; False where others have declared it dead."""
@@ -148,17 +182,25 @@ class Pulse:
             )
         return done.rowcount > 0
 
-    def dead(self) -> list[str]:
-        """Workers whose counter has not risen for the timeout, by this process's clock."""
+    def look(self) -> list[Peer]:
+        """Note who lives; the workers whose counter has not risen for the timeout, by our clock."""
         now = time.monotonic()
         with self._database.read() as connection:
-            rows = connection.execute(sa.select(workers.c.id, workers.c.beats)).all()
-        seen = {}
-        for worker_id, beats in rows:
-            before = self._seen.get(worker_id)
-            seen[worker_id] = before if before and before[0] == beats else (beats, now)
+            rows = connection.execute(sa.select(workers.c.id, workers.c.beats, workers.c.facts))
+            seen, found = {}, {}
+            for worker_id, beats, facts in rows:
+                before = self._seen.get(worker_id)
+                seen[worker_id] = before if before and before[0] == beats else (beats, now)
+                found[worker_id] = Peer(worker_id, _version(facts))
         self._seen = seen
-        return [w for w, (_, at) in seen.items() if w != self._id and now - at > self._timeout]
+        late = {w for w, (_, at) in seen.items() if w != self._id and now - at > self._timeout}
+        self.living = [peer for worker_id, peer in found.items() if worker_id not in late]
+        return [found[worker_id] for worker_id in late]
+
+    @property
+    def leads(self) -> bool:
+        """Whether this one does what need be done only once; repeating it is no harm."""
+        return bool(self.living) and min(peer.id for peer in self.living) == self._id
 
     def bury(self, worker_id: str) -> None:
         """Its jobs have been taken over."""
@@ -173,6 +215,10 @@ class Worker:
         settings: of the service.
         load_engine: name and settings → loaded engine (``vivant.engine.load_engine``).
         load_upscaler: name → upscaler.
+        make_bench: takes what :class:`Bench` takes; another one where clips are rendered elsewhere.
+        why_not: engine → why it cannot run where clips are rendered; empty where it can.
+        gpu: what clips are rendered on; None where nobody knows or there is none.
+        renders_at_once: clips this worker has under way side by side.
     """
 
     def __init__(
@@ -181,10 +227,18 @@ class Worker:
         *,
         load_engine: Callable[[str, Settings], Engine],
         load_upscaler: Callable[[str], Any],
+        make_bench: Callable[..., Bench] = Bench,
+        why_not: Callable[[str], str] = why_not,
+        gpu: Callable[[], str | None] = gpu_name,
+        renders_at_once: int = 1,
     ) -> None:
         self._settings = settings
-        self._stopping = threading.Event()
+        self._renders_at_once = renders_at_once
+        self._told = threading.Event()
+        self._stopping, self._leaving = threading.Event(), threading.Event()
         self._dropped: set[str] = set()
+        self._ready = False
+        self._known: list[Peer] = []
         self._database = open_database(settings, durable=False)
         self._database.patiently(self._database.migrate)
         self._slot = Slot.take(settings.service_dir / "slots")
@@ -198,7 +252,7 @@ class Worker:
         def engines(name: str) -> Engine:
             return load_engine(name, settings)
 
-        self._bench = Bench(
+        self._bench = make_bench(
             ledger,
             objects,
             settings,
@@ -206,12 +260,19 @@ class Worker:
             engines=engines,
             upscalers=load_upscaler,
             stopping=self._stopping,
+            closing=self._told,
+            clips_at_once=renders_at_once,
         )
+        reasons = {name: why_not(name) for name in settings.engines}
+        # On one machine there is nobody else: the reason is the answer.
+        self._engines = [n for n, reason in reasons.items() if not reason or self._database.sqlite]
         facts = {
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "engines": {name: why_not(name) for name in settings.engines},
-            "gpu": gpu_name(),
+            "version": APPLICATION_VERSION,
+            "vivant": __version__,
+            "engines": reasons,
+            "gpu": gpu(),
         }
         self._pulse = Pulse(
             self._database, self._id, self._slot.name, settings.worker_timeout, facts
@@ -235,13 +296,23 @@ class Worker:
         log.info("worker ready", extra={"worker": self._id})
         threading.Thread(target=self._warm_up, name="vivant-warm-up", daemon=True).start()
         threading.Thread(target=self._tidy, name="vivant-sweep", daemon=True).start()
-        while not self._stopping.wait(60):
+        while not self._told.wait(60):
             continue
+        self._drain()
         self._leave()
 
     def stop(self) -> None:
-        """Give running jobs back and end."""
-        self._stopping.set()
+        """Begin no clip any more, finish what is at hand within the time set, and end.
+
+        Told twice, give running jobs back at once.
+        """
+        if self._told.is_set() or self._settings.drain_seconds == 0:
+            self._stopping.set()
+        self._told.set()
+
+    @property
+    def _queues(self) -> list[str]:
+        return [PREPARE_QUEUE, *(render_queue(name) for name in self._engines)]
 
     def _launch(self) -> None:
         config: DBOSConfig = {
@@ -254,33 +325,54 @@ class Worker:
             "log_level": "WARNING",
         }
         DBOS(config=config)
+        DBOS.listen_queues(self._queues)
         workflows.register(lambda: self._bench)
         DBOS.launch()
-        workflows.register_queues()
+        self._meet()
+        self._ready = True
         logs.configure(self._settings.log_format)
+
+    def _meet(self) -> None:
+        """Others came or went: share the looks into the queues, and what nobody else can do."""
+        workflows.register_queues(
+            self._queues,
+            renders_at_once=self._renders_at_once,
+            workers=len(self._pulse.living),
+        )
+        if self._pulse.leads:
+            self._adopt()
 
     def _live(self) -> None:
         """Beat, and bury the dead."""
-        while not self._stopping.wait(BEAT_SECONDS):
+        pause = min(BEAT_SECONDS, self._settings.worker_timeout / BEATS_TO_DEATH)
+        while not self._leaving.wait(pause):
             try:
                 if not self._pulse.beat():
                     log.error("this worker was taken for dead: starting anew")
                     os._exit(EXIT_DECLARED_DEAD)
-                self._take_over(self._pulse.dead())
-            except DatabaseError as error:
-                log.warning("no heartbeat: %s", error.message)
+                self._take_over(self._pulse.look())
+                if self._ready and self._known != self._pulse.living:
+                    self._known = self._pulse.living
+                    self._meet()
+            except (DatabaseError, DBAPIError) as error:
+                log.warning("no heartbeat: %s", error)
             except Exception:  # the pulse must not stop
                 log.exception("heartbeat failed")
 
-    def _take_over(self, dead: list[str]) -> None:
-        for worker_id in dead:
-            log.warning("taking over from a dead worker", extra={"worker": worker_id})
-            DBOS._recover_pending_workflows([worker_id])
-            self._pulse.bury(worker_id)
+    def _take_over(self, dead: list[Peer]) -> None:
+        for peer in dead if self._ready else ():
+            found = handover.take_back(peer.id, peer.version)
+            log.warning(
+                "took over from a dead worker", extra={"worker": peer.id, "stages": len(found)}
+            )
+            self._pulse.bury(peer.id)
 
     def _warm_up(self) -> None:
+        default = self._settings.default_engine
         try:
-            self._bench.warm_up(self._settings.default_engine)
+            self._bench.warm_up(default if default in self._engines else self._engines[0])
+        except IndexError:
+            log.warning("this worker can run no engine: it prepares pictures and publishes clips")
         except VivantError as error:
             log.warning("the default engine cannot be loaded: %s", error.message)
 
@@ -288,11 +380,20 @@ class Worker:
         while not self._stopping.wait(self._sweeper.pause):
             try:
                 self._resume_dropped()
-                self._sweeper.sweep()
+                if self._pulse.leads:
+                    self._adopt()
+                    self._sweeper.sweep()
             except VivantError as error:
                 log.warning("sweeping failed: %s", error.message)
             except Exception:  # the sweeper must not stop
                 log.exception("sweeping failed")
+
+    def _adopt(self) -> None:
+        """Do what waits for older workers, where there are none any more."""
+        alive = {peer.version for peer in self._pulse.living}
+        outdated = [version for version in older(APPLICATION_VERSION) if version not in alive]
+        if found := handover.adopt(APPLICATION_VERSION, outdated):
+            log.info("%d stages of older versions are done by this one", found)
 
     def _resume_dropped(self) -> None:
         """Put back what is this worker's by the database, and which none of its threads is at.
@@ -300,15 +401,10 @@ class Worker:
         That happens where the database went away at the very moment a stage ended. What is
         dropped must be so for two rounds.
         """
-        dbos = _get_dbos_instance()
-        mine = DBOS.list_workflows(
-            status="PENDING", executor_id=self._id, load_input=False, load_output=False
-        )
-        at_work = set(dbos._active_workflows_set.activeList())
-        dropped = {workflow.workflow_id for workflow in mine} - at_work
-        for workflow_id in dropped & self._dropped:
-            log.warning("a dropped stage is put back: %s", workflow_id)
-            dbos._sys_db.reenqueue_for_recovery(workflow_id, [self._id], PREPARE_QUEUE)
+        dropped = handover.dropped(self._id, APPLICATION_VERSION)
+        again = dropped & self._dropped
+        for stage in handover.take_back(self._id, APPLICATION_VERSION, only=again) if again else ():
+            log.warning("a dropped stage is put back: %s", stage)
         self._dropped = dropped - self._dropped
 
     def _wait_for(self, parent: IO[str]) -> None:
@@ -316,12 +412,32 @@ class Worker:
             continue
         self.stop()
 
+    def _drain(self) -> None:
+        """Let the clip at hand end, as long as the operator allows."""
+        until = time.monotonic() + self._settings.drain_seconds
+        if self._bench.running and not self._stopping.is_set():
+            log.info("draining: no new clip is begun")
+        while self._bench.running and time.monotonic() < until and not self._stopping.is_set():
+            time.sleep(0.05)
+        self._stopping.set()
+
     def _leave(self) -> None:
-        """Let runs give their jobs back, then go without waiting for the rest."""
+        """Let runs give their jobs back, hand all stages on, and go without waiting for more."""
         time.sleep(0.1)
         deadline = time.monotonic() + 8.0
         while self._bench.running and time.monotonic() < deadline:
             time.sleep(0.05)
+        self._leaving.set()
+        handing = threading.Thread(target=self._hand_over, daemon=True)
+        handing.start()
+        handing.join(HAND_OVER_SECONDS)  # DBOS would wait for a lost database for ever
         log.info("worker stopped", extra={"worker": self._id})
         logging.shutdown()
         os._exit(0)
+
+    def _hand_over(self) -> None:
+        try:
+            handover.take_back(self._id, APPLICATION_VERSION)
+            self._pulse.bury(self._id)
+        except (DatabaseError, DBAPIError) as error:
+            log.warning("others will notice later that this worker is gone: %s", error)

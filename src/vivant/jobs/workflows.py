@@ -6,7 +6,7 @@ A workflow's argument is the job's id. Knows nothing of what a stage does.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from dbos import DBOS, EnqueueOptions, StepOptions
@@ -14,17 +14,16 @@ from dbos import error as dbos_error
 from sqlalchemy.exc import DBAPIError
 
 from vivant.errors import DatabaseError, OutputError, StorageError
-from vivant.jobs.admission import (
-    APPLICATION_VERSION,
-    PREPARE_QUEUE,
-    PUBLISH_QUEUE,
-    RENDER_QUEUE,
-    workflow_ids,
-)
+from vivant.jobs.admission import workflow_ids
+from vivant.jobs.queues import APPLICATION_VERSION, PUBLISH_QUEUE, RENDER_PREFIX
 from vivant.jobs.stages import Bench
 
-POLL_SECONDS = {PREPARE_QUEUE: 0.1, RENDER_QUEUE: 0.05}
-"""Between looks into a queue: a job starts within that on an idle machine."""
+PREPARE_POLL, RENDER_POLL = 0.1, 0.05
+"""Seconds between looks into a queue by all workers together: a job starts within that where one
+is idle. Each of n workers looks n times less often, so that many ask the database no more than
+one does, but at least every :data:`SLOWEST_POLL`."""
+
+SLOWEST_POLL = 0.5
 
 CPU_AT_ONCE = 2
 """Prepare and publish stages side by side; one clip's render runs beside them."""
@@ -95,8 +94,24 @@ def register(bench: Callable[[], Bench]) -> None:
         return None
 
 
-def register_queues() -> None:
-    """Tell the database the queues; after ``DBOS.launch``."""
-    for name, at_once in ((PREPARE_QUEUE, CPU_AT_ONCE), (RENDER_QUEUE, 1)):
-        pause = POLL_SECONDS[name]
-        DBOS.register_queue(name, worker_concurrency=at_once, polling_interval_sec=pause)
+def poll_seconds(queue: str, workers: int) -> float:
+    """Between two looks of one worker into a queue."""
+    together = RENDER_POLL if queue.startswith(RENDER_PREFIX) else PREPARE_POLL
+    return min(SLOWEST_POLL, together * max(1, workers))
+
+
+def register_queues(queues: Iterable[str], *, renders_at_once: int = 1, workers: int = 1) -> None:
+    """Tell the database these queues and how often they are looked into; after ``DBOS.launch``.
+
+    Args:
+        queues: names.
+        renders_at_once: of one worker, from one queue.
+        workers: how many are alive.
+    """
+    for name in queues:
+        DBOS.register_queue(
+            name,
+            worker_concurrency=renders_at_once if name.startswith(RENDER_PREFIX) else CPU_AT_ONCE,
+            polling_interval_sec=poll_seconds(name, workers),
+            on_conflict="always_update",
+        )
