@@ -61,8 +61,6 @@ AIMS: Final[Mapping[str, Aim]] = {
     "face_wobble": Aim("above", ("wobble/sine@0.015", "wobble/random@0.015"), 0.13),
     "face_jitter": Aim("above", (), 0.5),
     "global_jelly": Aim("above", ("jelly/standing@0.006", "jelly/travelling@0.003"), 0.14),
-    "frame_difference_max": Aim("above", (), 16.8, warn_only=True),
-    "frame_difference_mean": Aim("above", (), 16.8, warn_only=True),
     "flicker": Aim("above", ("flicker/",), 0.5),
     "cut": Aim("above", ("cut/mirror", "swap/clip@0.5"), 8.0),
     "motion": Aim("below", ("frozen/",), 0.7, near=None),

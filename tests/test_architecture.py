@@ -21,6 +21,9 @@ ALLOWED: dict[str, set[str]] = {
     "faces": LOW,
     "framing": LOW,
     "lanes": GROUND,
+    "cores": set(),
+    "times": GROUND,
+    "film": GROUND | {"encode", "lanes", "media"},
     "settings": GROUND,
     "cost": GROUND,
     "report": GROUND,
@@ -32,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "weights": GROUND,
     "engine": LOW | {"settings", "weights"},
     "upscale": LOW | {"settings", "weights"},
-    "checks": LOW | {"media"},
+    "checks": LOW | {"media", "cost"},
 }
 """Package → what it may import of ours, besides itself. Others are composition."""
 

@@ -26,7 +26,7 @@ from vivant.checks.oscillation import Oscillation
 from vivant.checks.performance import performance_scores
 from vivant.checks.report import page, write_html
 from vivant.checks.report.plot import HEIGHT, WIDTH, plot
-from vivant.checks.words import reason, sentences
+from vivant.checks.words import reason, sentences, translated
 from vivant.errors import Cancelled, ClipError, OutputError
 from vivant.types import ClipFacts, Progress, Verification
 
@@ -68,6 +68,22 @@ def test_other_requests_are_held_against_themselves() -> None:
     facts = with_facts(width=1080, height=1920, fps=Fraction(30), num_frames=121)
     wanted = Expectation(width=1080, height=1920, fps=Fraction(30), num_frames=121)
     assert verdicts(facts, wanted) == {"pass"}
+    size = delivery(facts, wanted)[0]
+    assert size.reason == "The size is 1080×1920, as asked for."
+
+
+def test_the_size_is_asked_about_as_it_was_wanted() -> None:
+    def question(facts: ClipFacts, expected: Expectation | None) -> tuple[str, str]:
+        found = answers(Verification(scores=delivery(facts, expected), facts=facts))
+        answer = next(a for a in found if a.scores and a.scores[0].name == "size")
+        return answer.question["en"], answer.verdict
+
+    small = with_facts(width=1280, height=720)
+    assert question(FACTS, Expectation()) == ("1920×1080?", "pass")
+    assert question(small, Expectation(width=1280, height=720)) == ("1280×720?", "pass")
+    assert question(small, Expectation()) == ("1920×1080?", "fail")
+    assert question(small, None) == ("1920×1080?", "warn")
+    assert question(with_facts(width=1080, height=1920), None) == ("1080×1920?", "pass")
 
 
 def test_a_long_gop_and_few_bits_are_only_said() -> None:
@@ -82,7 +98,9 @@ def test_performance() -> None:
     assert (slow.verdict, dear.verdict) == ("warn", "warn")
     assert {s.verdict for s in performance_scores(None)} == {"not_measured"}
     assert performance_scores(Performance(seconds=1))[1].verdict == "not_measured"
-    assert performance_scores(Performance(seconds=1, cost=3.0))[1].verdict == "pass"
+    free = performance_scores(Performance(seconds=1, cost=0.55))[1]
+    assert (free.verdict, free.reason) == ("pass", "It cost ₩0.55.")
+    assert cheap.reason == "It cost ₩24 (target ₩25)."
 
 
 @given(st.floats(-10, 10), st.floats(-5, 5), st.floats(0, 5))
@@ -155,17 +173,24 @@ def test_every_score_has_a_limit_words_and_a_place_in_the_checklist() -> None:
     for score in found.scores:
         assert title(score.name)["ko"] != score.name
         if score.group not in ("delivery", "performance"):
-            assert score.name in limits()
+            informs = score.name.startswith("frame_difference")
+            assert informs != (score.name in limits())
 
 
 def test_every_sentence_can_be_said_in_both_languages() -> None:
     names = ("value", "limit", "frame", "first", "last", "found", "searched", "hertz", "others")
     facts = dict.fromkeys((*names, "announced", "seen", "advised", "speed"), 1.5)
+    facts |= dict.fromkeys(("seconds", "longest"), 2.5)
+    words = {"amount": "₩1", "target": "₩2", "shown": "1×2", "wanted": "3×4"}
     for key in sentences():
         for language in ("en", "ko"):
-            text = reason({**facts, "currency": "KRW", "message": key}, language)
+            text = reason({**facts, **words, "message": key}, language)
             assert text
             assert "{" not in text
+        english = reason({**facts, **words, "message": key})
+        assert translated(english, "en") == english
+        assert re.search("[가-힣]", translated(english, "ko")), key
+    assert translated("Somebody else said this.", "ko") == "Somebody else said this."
     for name, limit in limits().items():
         assert limit.how
         for verdict, known in (("fail", limit.fail), ("warn", limit.warn), ("pass", 1)):

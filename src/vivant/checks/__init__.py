@@ -5,9 +5,9 @@ not called ``verify`` because ``vivant.verify`` is the function. Imports types, 
 faces, framing and media; knows nothing of engines, encoders or how pictures are loaded.
 """
 
+from vivant.checks.crew import workers
 from vivant.checks.delivery import Expectation
 from vivant.checks.inspector import Inspector
-from vivant.checks.motion import frame_difference_lines
 from vivant.checks.performance import Performance
 from vivant.checks.verify import verify_file
 
@@ -15,6 +15,6 @@ __all__ = [
     "Expectation",
     "Inspector",
     "Performance",
-    "frame_difference_lines",
     "verify_file",
+    "workers",
 ]

@@ -48,7 +48,7 @@ def answers(verification: Verification) -> tuple[Answer, ...]:
             out.append(
                 Answer(
                     entry["group"],
-                    {"en": entry["en"], "ko": entry["ko"]},
+                    _question(entry, verification),
                     overall(found),
                     found,
                     note,
@@ -59,6 +59,13 @@ def answers(verification: Verification) -> tuple[Answer, ...]:
         for score in known.values()
     )
     return tuple(out)
+
+
+def _question(entry: Mapping[str, Any], verification: Verification) -> Words:
+    """The question, about the size that was wanted of this clip."""
+    wanted = next((s.limit for s in verification.scores if s.name == "size"), None)
+    size = str(wanted or "1920x1080").replace("x", "×")
+    return {language: entry[language].replace("{size}", size) for language in ("en", "ko")}
 
 
 def group_title(group: Group) -> Words:

@@ -59,22 +59,27 @@ def delivery(facts: ClipFacts, expected: Expectation | None) -> tuple[Score, ...
             targets are advice, and a miss warns.
     """
     wanted = expected or Expectation()
+    size = (facts.width, facts.height)
+    best = (wanted.width, wanted.height)
+    if expected is None and size in ASPECTS.values():
+        best = size
     miss: Verdict = "warn" if expected is None else "fail"
     mode = "advice" if expected is None else "asked"
-    seconds = float(facts.max_gop / facts.fps)
     rate = facts.bit_rate / 1e6
     advised = wanted.width * wanted.height * float(facts.fps) / YOUTUBE_PIXELS_PER_BIT / 1e6
     if expected is None:
         advised = facts.width * facts.height * float(facts.fps) / YOUTUBE_PIXELS_PER_BIT / 1e6
 
     def held(
-        spec: Spec, good: bool, value: float | str, limit: float | str | None, *, hard: bool = True
+        spec: Spec,
+        good: bool,
+        value: float | str,
+        limit: float | str | None,
     ) -> Score:
-        verdict: Verdict = "pass" if good else (miss if hard else "warn")
         return score(
             spec,
             value,
-            verdict,
+            "pass" if good else miss,
             limit=limit,
             message=f"{spec.name}.{'pass' if good else mode}",
         )
@@ -82,15 +87,8 @@ def delivery(facts: ClipFacts, expected: Expectation | None) -> tuple[Score, ...
     tags = (facts.color_primaries, facts.color_transfer, facts.color_space, facts.color_range)
     rate_steady = "constant" if facts.constant_rate else "variable"
     codec = f"{facts.codec} {facts.profile}"
-    closed = "closed" if facts.closed_gop else "open"
     return (
-        held(
-            SIZE,
-            (facts.width, facts.height) == (wanted.width, wanted.height)
-            or (expected is None and (facts.width, facts.height) in ASPECTS.values()),
-            f"{facts.width}x{facts.height}",
-            f"{wanted.width}x{wanted.height}",
-        ),
+        _size(size, best, asked=expected is not None),
         held(
             FPS,
             facts.constant_rate and facts.fps == wanted.fps,
@@ -128,13 +126,7 @@ def delivery(facts: ClipFacts, expected: Expectation | None) -> tuple[Score, ...
             "index first",
         ),
         held(EDITS, not facts.edit_list, "present" if facts.edit_list else "none", "none"),
-        held(
-            GOP,
-            facts.closed_gop and seconds <= MAX_GOP_SECONDS,
-            f"{seconds:.2f} {closed}",
-            f"{MAX_GOP_SECONDS:g} closed",
-            hard=not facts.closed_gop,
-        ),
+        _gop(facts, miss, mode),
         score(
             BIT_RATE,
             rate,
@@ -143,6 +135,31 @@ def delivery(facts: ClipFacts, expected: Expectation | None) -> tuple[Score, ...
             message=f"bit_rate.{'pass' if rate >= advised * BIT_RATE_SHARE else 'warn'}",
             facts={"advised": advised},
         ),
+    )
+
+
+def _size(size: tuple[int, int], best: tuple[int, int], *, asked: bool) -> Score:
+    shown, wanted = (f"{width}x{height}" for width, height in (size, best))
+    good = size == best
+    verdict: Verdict = "pass" if good else ("fail" if asked else "warn")
+    message = ("pass" if good else "asked") if asked else ("usual" if good else "advice")
+    words = {"shown": shown.replace("x", "×"), "wanted": wanted.replace("x", "×")}
+    return score(SIZE, shown, verdict, limit=wanted, message=f"size.{message}", facts=words)
+
+
+def _gop(facts: ClipFacts, miss: Verdict, mode: str) -> Score:
+    """Open GOPs break where a clip is cut; closed ones that are long only make seeking coarse."""
+    seconds = float(facts.max_gop / facts.fps)
+    near = seconds <= MAX_GOP_SECONDS
+    verdict: Verdict = miss if not facts.closed_gop else "pass" if near else "warn"
+    message = mode if not facts.closed_gop else "pass" if near else "far"
+    return score(
+        GOP,
+        f"{seconds:.2f} {'closed' if facts.closed_gop else 'open'}",
+        verdict,
+        limit=f"{MAX_GOP_SECONDS:g} closed",
+        message=f"gop.{message}",
+        facts={"seconds": seconds, "longest": MAX_GOP_SECONDS},
     )
 
 

@@ -11,20 +11,22 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vivant.checks.limits import limits
-from vivant.checks.metric import Metric, Spec, judged
+from vivant.checks.metric import Metric, Spec, score
 from vivant.checks.sample import Reference, Sample
 from vivant.types import Score
 
 DIFFERENCE_MAX: Final = Spec("frame_difference_max", "fidelity", "/255")
 DIFFERENCE_MEAN: Final = Spec("frame_difference_mean", "fidelity", "/255")
 
+MARK: Final = 16.8
+"""Levels; the user's own log calls more than this a large difference."""
+
 
 class FrameDifference(Metric):
     """The user's own check: mean absolute pixel difference to the picture, on five frames.
 
     It measures motion: a frozen clip of a stranger's face scores better than a person who
-    nods. Reported because users know it; it never fails a clip.
+    nods. Reported because users know it; it never decides anything.
     """
 
     specs = (DIFFERENCE_MAX, DIFFERENCE_MEAN)
@@ -50,18 +52,18 @@ class FrameDifference(Metric):
         values = [value for _, value in self._series]
         frame = max(self._series, key=lambda pair: pair[1])[0]
         return (
-            judged(DIFFERENCE_MAX, max(values), series=self._series, frame=frame),
-            judged(DIFFERENCE_MEAN, float(np.mean(values))),
+            self._told(DIFFERENCE_MAX, max(values), frame),
+            self._told(DIFFERENCE_MEAN, float(np.mean(values)), None),
         )
 
-
-def frame_difference_lines(scores: Sequence[Score]) -> tuple[str, ...]:
-    """The user's own lines, ``Frame  24: diff=14.56 [OK]``, one per checked frame."""
-    lines = []
-    for found in scores:
-        if found.name == DIFFERENCE_MAX.name:
-            limit = limits()[found.name]
-            for index, value in found.series:
-                mark = "OK" if limit.judge(value) == "pass" else "MOVES"
-                lines.append(f"Frame {index:3d}: diff={value:.2f} [{mark}]")
-    return tuple(lines)
+    def _told(self, spec: Spec, value: float, frame: int | None) -> Score:
+        """For information: it passes whatever it is, and the sentence says what it means."""
+        return score(
+            spec,
+            value,
+            "pass",
+            limit=MARK,
+            message=f"{spec.name}.{'little' if value <= MARK else 'much'}",
+            series=() if frame is None else self._series,
+            frame=frame,
+        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from vivant.checks.metric import CannotMeasure, Spec, score, unmeasured
+from vivant.cost import money
 from vivant.types import Score, Verdict
 
 SECONDS: Final = Spec("seconds", "performance", "s")
@@ -56,6 +57,9 @@ def performance_scores(performance: Performance | None) -> tuple[Score, ...]:
         cost_verdict,
         limit=performance.target_cost,
         message="cost.free" if performance.target_cost is None else f"cost.{cost_verdict}",
-        facts={"currency": performance.currency},
+        facts={
+            "amount": money(performance.cost, performance.currency),
+            "target": money(performance.target_cost or 0.0, performance.currency),
+        },
     )
     return seconds, cost

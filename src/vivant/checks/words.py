@@ -7,9 +7,11 @@ report can be shown in either language. Knows nothing of how a number is measure
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from string import Formatter
 from typing import Literal
 
 Language = Literal["en", "ko"]
@@ -18,6 +20,39 @@ Language = Literal["en", "ko"]
 def reason(facts: Mapping[str, float | str], language: Language = "en") -> str:
     """The sentence of ``facts["message"]`` in ``language``."""
     return sentences()[str(facts["message"])][language].format(**facts)
+
+
+def translated(sentence: str, language: Language) -> str:
+    """A sentence that :func:`reason` said in English, in ``language``; itself where it did not."""
+    for key, pattern in _patterns().items():
+        found = pattern.fullmatch(sentence)
+        if found:
+            facts = {name: _number(text) for name, text in found.groupdict().items()}
+            return reason({**facts, "message": key}, language)
+    return sentence
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+@cache
+def _patterns() -> Mapping[str, re.Pattern[str]]:
+    """Message key → its English sentence, a group for each fact."""
+    out = {}
+    for key, words in sentences().items():
+        seen: set[str] = set()
+        parts = []
+        for text, name, *_ in Formatter().parse(words["en"]):
+            parts.append(re.escape(text))
+            if name:
+                parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>.+?)")
+                seen.add(name)
+        out[key] = re.compile("".join(parts))
+    return out
 
 
 @cache

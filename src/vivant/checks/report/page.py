@@ -23,7 +23,7 @@ import numpy as np
 from vivant.checks.checklist import Answer, answers, group_title, title, unit_word, verdict_word
 from vivant.checks.report.plot import Plot, plot
 from vivant.checks.sample import clipped, reduced
-from vivant.checks.words import reason
+from vivant.checks.words import reason, translated
 from vivant.errors import OutputError
 from vivant.framing import crop_pixels
 from vivant.media import open_clip
@@ -144,7 +144,7 @@ def render(
         poster=_jpeg(reference),
         facts=facts,
         fps=float(facts.fps),
-        warnings=verification.warnings,
+        warnings=[(text, translated(text, "ko")) for text in verification.warnings],
     )
 
 
