@@ -34,9 +34,12 @@ PATIENCE = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
+    "options": "-c idle_in_transaction_session_timeout=3000",
 }
 """Of libpq: a connection whose other end is gone (a cut line, a lost host) ends in about 10 s and
-not after the quarter of an hour that TCP would try on (tcp_user_timeout is in milliseconds)."""
+not after the quarter of an hour that TCP would try on. A process that is frozen or cut off in the
+middle of a transaction, which takes milliseconds otherwise, loses it and its locks after 3 s:
+before that nobody could take over the job whose row it holds. (Timeouts in milliseconds.)"""
 
 
 class Database:
