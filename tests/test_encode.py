@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 
 import av
@@ -9,7 +10,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from vivant.encode import ENCODINGS, Encoder, gop_length
+from vivant.encode import ENCODINGS, Encoder, Player, gop_length, to_yuv
 from vivant.errors import OutputError
 from vivant.media import open_clip, probe, to_rgb
 from vivant.types import Frames
@@ -36,13 +37,18 @@ def moving_patches(count: int, height: int = 96, width: int = 128) -> Frames:
     return np.stack(frames)
 
 
-def write(path: Path, frames: Frames, fps: Fraction = Fraction(24)) -> list[av.VideoFrame]:
+def write(
+    path: Path, frames: Frames, fps: Fraction = Fraction(24), threads: int = 1
+) -> list[av.VideoFrame]:
     height, width = frames.shape[1:3]
     decoded: list[av.VideoFrame] = []
     with Encoder(path, width=width, height=height, fps=fps, comment="hello") as encoder:
-        for first in range(0, len(frames), 5):
-            decoded.extend(encoder.write(frames[first : first + 5]))
-        decoded.extend(encoder.finish())
+        player = Player(encoder, threads=threads)
+        packets = [*chain(*(encoder.write(to_yuv(one)) for one in frames)), *encoder.flush()]
+        encoder.close()
+    for packet in packets:
+        decoded.extend(player.play(packet))
+    decoded.extend(player.finish())
     return decoded
 
 
@@ -65,9 +71,10 @@ def test_every_frame_comes_back_and_the_facts_are_as_promised(tmp_path: Path, co
     assert not facts.audio
 
 
-def test_what_was_decoded_on_the_way_is_what_a_player_decodes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [1, 4])
+def test_what_was_decoded_on_the_way_is_what_a_player_decodes(tmp_path: Path, threads: int) -> None:
     path = tmp_path / "clip.mp4"
-    decoded = write(path, moving_patches(40))
+    decoded = write(path, moving_patches(40), threads=threads)
     played = np.concatenate(list(open_clip(path).chunks))
     assert np.array_equal(np.stack([to_rgb(frame) for frame in decoded]), played)
 
@@ -127,8 +134,9 @@ def test_qualities_are_ordered(tmp_path: Path) -> None:
     for quality in ("draft", "standard", "high"):
         path = tmp_path / f"{quality}.mp4"
         with Encoder(path, width=128, height=96, fps=Fraction(24), quality=quality) as encoder:
-            for _ in (*encoder.write(frames), *encoder.finish()):
+            for _ in (*chain(*(encoder.write(to_yuv(one)) for one in frames)), *encoder.flush()):
                 pass
+            encoder.close()
         sizes.append(path.stat().st_size)
     assert sizes == sorted(sizes)
     assert set(ENCODINGS) == {"draft", "standard", "high"}

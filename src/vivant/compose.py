@@ -89,6 +89,7 @@ def verify(
         OutputError: the page cannot be written.
     """
     from vivant.checks import verify_file
+    from vivant.cores import usable_cores
     from vivant.faces import FaceReader
     from vivant.image import load_portrait
     from vivant.media import probe
@@ -106,7 +107,7 @@ def verify(
         limits=image_limits(settings or default_settings()),
         reader=reader,
     )
-    verification = verify_file(path, portrait, observe=observe, reader=reader)
+    verification = verify_file(path, portrait, observe=observe, reader=reader, cores=usable_cores())
     if page is not None:
         from vivant.checks.report import write_html
 

@@ -1,15 +1,16 @@
 """Frames → an H.264 MP4 that YouTube and browsers take as it is; and back, to be verified.
 
-Knows nothing of where frames come from or of what they show. Every packet is also decoded again
-before it is written, so that whoever verifies the clip sees what a viewer will see, while the
-clip is still being made.
+Knows nothing of where frames come from or of what they show. The three parts (:func:`to_yuv`,
+:class:`Encoder`, :class:`Player`) each run in threads of their own: whoever verifies the clip
+sees what a viewer will see, while the clip is still being made.
 """
 
 from __future__ import annotations
 
 import errno
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -29,7 +30,7 @@ from av.video.reformatter import (
 )
 
 from vivant.errors import OutputError
-from vivant.types import Frames, Quality
+from vivant.types import Image, Quality
 
 # PyAV forwards FFmpeg's log to Python's; x264's summary is no news to a user.
 logging.getLogger("libav").setLevel(logging.CRITICAL)
@@ -60,6 +61,29 @@ def gop_length(fps: Fraction) -> int:
     return max(1, round(fps / 2))
 
 
+_local = threading.local()
+
+
+def to_yuv(pixels: Image) -> av.VideoFrame:
+    """``[H, W, 3]`` uint8 sRGB → limited-range BT.709, 4:2:0. Threads may do this side by side."""
+    if not hasattr(_local, "reformatter"):
+        _local.reformatter = VideoReformatter()
+    frame: av.VideoFrame = _local.reformatter.reformat(
+        av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"),
+        format="yuv420p",
+        src_color_range=ColorRange.JPEG,
+        dst_color_range=ColorRange.MPEG,
+        dst_colorspace=Colorspace.ITU709,
+        dst_color_trc=ColorTrc.BT709,
+        dst_color_primaries=ColorPrimaries.BT709,
+        interpolation=Interpolation.BICUBIC
+        | Interpolation.ACCURATE_RND
+        | Interpolation.FULL_CHR_H_INP,
+        threads=1,
+    )
+    return frame
+
+
 class Encoder:
     """A file being written. Use it as a context manager: leaving by an exception closes the file.
 
@@ -85,8 +109,8 @@ class Encoder:
         comment: str = "",
     ) -> None:
         self._path = path
-        self._count = 0
         self._fps = fps
+        self._count = 0
         chosen = ENCODINGS[quality]
         gop = gop_length(fps)
         # negative_cts_offsets + no edit list: B-frames without a start delay, and frame 0 at 0 s
@@ -119,56 +143,49 @@ class Encoder:
             f":bframes={B_FRAMES}",
         }
         self._stream = stream
-        self._reformatter = VideoReformatter()
-        self._decoder: av.VideoCodecContext | None = None
 
-    def write(self, frames: Frames) -> Iterator[av.VideoFrame]:
-        """Append ``[T, H, W, 3]`` uint8 sRGB; yield what a player will decode, as it gets ready.
+    @property
+    def extradata(self) -> bytes | None:
+        """Of the codec: what a decoder must know; there once a packet is."""
+        data: bytes | None = self._stream.codec_context.extradata
+        return data
+
+    def write(self, picture: av.VideoFrame) -> Iterator[bytes]:
+        """Append a frame from :func:`to_yuv`; yield packets, as written to the file.
 
         Must be consumed to the end.
 
         Raises:
             OutputError: the disk is full or gone.
         """
-        for pixels in frames:
-            picture = self._reformatter.reformat(
-                av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"),
-                format="yuv420p",
-                src_color_range=ColorRange.JPEG,
-                dst_color_range=ColorRange.MPEG,
-                dst_colorspace=Colorspace.ITU709,
-                dst_color_trc=ColorTrc.BT709,
-                dst_color_primaries=ColorPrimaries.BT709,
-                interpolation=Interpolation.BICUBIC
-                | Interpolation.ACCURATE_RND
-                | Interpolation.FULL_CHR_H_INP,
-            )
-            picture.pts = self._count
-            picture.time_base = 1 / self._fps
-            self._count += 1
-            yield from self._send(picture)
+        picture.pts = self._count
+        picture.time_base = 1 / self._fps
+        self._count += 1
+        yield from self._send(picture)
 
-    def finish(self) -> Iterator[av.VideoFrame]:
-        """Flush the encoder, write the index, close the file; yield the last decoded frames."""
+    def flush(self) -> Iterator[bytes]:
+        """Yield the last packets; nothing can be appended any more."""
         yield from self._send(None)
-        if self._decoder is not None:
-            yield from self._decoder.decode(None)
+
+    def close(self) -> None:
+        """Write the index, close the file.
+
+        Raises:
+            OutputError: the disk is full or gone.
+        """
         try:
             self._container.close()
         except OSError as error:
             raise _output_error(self._path, error) from error
 
-    def _send(self, picture: av.VideoFrame | None) -> Iterator[av.VideoFrame]:
+    def _send(self, picture: av.VideoFrame | None) -> Iterator[bytes]:
         for packet in self._stream.encode(picture):
-            if self._decoder is None:
-                self._decoder = av.CodecContext.create("h264", "r")
-                self._decoder.extradata = self._stream.codec_context.extradata
-                self._decoder.thread_count = 1
-            yield from self._decoder.decode(packet)
+            data = bytes(packet)
             try:
                 self._container.mux(packet)
             except OSError as error:
                 raise _output_error(self._path, error) from error
+            yield data
 
     def __enter__(self) -> Self:
         return self
@@ -185,6 +202,33 @@ class Encoder:
                 self._container.close()
             except OSError:
                 logging.getLogger(__name__).debug("closing an abandoned file", exc_info=True)
+
+
+class Player:
+    """Decodes an encoder's packets again, in order: what a viewer will see.
+
+    Args:
+        encoder: has yielded a packet before the first is played.
+        threads: that decode frames side by side; each holds a few frames.
+    """
+
+    def __init__(self, encoder: Encoder, *, threads: int = 1) -> None:
+        self._encoder = encoder
+        self._threads = threads
+        self._decoder: av.VideoCodecContext | None = None
+
+    def play(self, packet: bytes) -> Sequence[av.VideoFrame]:
+        """The frames that are ready after ``packet``."""
+        if self._decoder is None:
+            self._decoder = av.CodecContext.create("h264", "r")
+            self._decoder.extradata = self._encoder.extradata
+            self._decoder.thread_type = "FRAME"
+            self._decoder.thread_count = self._threads
+        return self._decoder.decode(av.Packet(packet))
+
+    def finish(self) -> Sequence[av.VideoFrame]:
+        """The last frames."""
+        return [] if self._decoder is None else self._decoder.decode(None)
 
 
 def _output_error(path: Path, error: OSError) -> OutputError:

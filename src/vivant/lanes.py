@@ -1,4 +1,4 @@
-"""Worker threads in a row, each taking items in order through a short queue.
+"""Worker threads in a row, taking items in order through short queues.
 
 The picture is an assembly line: while the GPU (or the warp) makes chunk 5, chunk 4 is being
 encoded and chunk 3 verified. Queues are short, so memory does not grow with the clip. NumPy,
@@ -11,9 +11,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 _POLL = 0.05
 """Seconds between looks at whether the other end has failed."""
@@ -92,3 +94,67 @@ class Lane(Generic[T]):
                 return
             finally:
                 self.busy += time.perf_counter() - started
+
+
+class Fan(Generic[T, U]):
+    """Several threads that work on items side by side; results are delivered in order.
+
+    Args:
+        name: of the threads, for debuggers.
+        work: runs in any of the threads. What it raises is raised again as by a :class:`Lane`.
+        deliver: called with every result, in the order of the items, in a thread of its own.
+        threads: that work.
+        depth: items under way at most.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[T], U],
+        deliver: Callable[[U], None],
+        *,
+        threads: int,
+        depth: int,
+    ) -> None:
+        self._work, self._deliver = work, deliver
+        self._spent: list[float] = []
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._lane: Lane[Future[U]] = Lane(name, self._pass_on, depth=depth)
+
+    @property
+    def busy(self) -> float:
+        """Seconds spent working and delivering."""
+        return sum(self._spent) + self._lane.busy
+
+    def put(self, item: T) -> None:
+        """Hand over an item; waits while too many are under way.
+
+        Raises:
+            BaseException: whatever ``work`` or ``deliver`` raised.
+        """
+        self._lane.put(self._pool.submit(self._do, item))
+
+    def finish(self) -> None:
+        """Wait until everything put has been delivered.
+
+        Raises:
+            BaseException: whatever ``work`` or ``deliver`` raised.
+        """
+        self._lane.finish()
+        self._pool.shutdown()
+
+    def abort(self) -> None:
+        """Drop what waits and return when the items in hand are done."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._lane.abort()
+        self._pool.shutdown()
+
+    def _do(self, item: T) -> U:
+        started = time.perf_counter()
+        try:
+            return self._work(item)
+        finally:
+            self._spent.append(time.perf_counter() - started)
+
+    def _pass_on(self, future: Future[U]) -> None:
+        self._deliver(future.result())

@@ -9,36 +9,33 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import av
 import psutil
 
-from vivant.checks import Expectation, Inspector, Performance
+from vivant.checks import Expectation, Inspector, Performance, workers
 from vivant.checks.report import write_html
+from vivant.cores import usable_cores
 from vivant.cost import bill, no_rate
-from vivant.encode import Encoder
 from vivant.errors import EngineError
 from vivant.faces import FaceReader
-from vivant.framing import crop_pixels
-from vivant.grid import check_fps, check_frames, check_seed, check_size, checked_frames
+from vivant.film import Film
+from vivant.gallery import Gallery
+from vivant.grid import check_fps, check_frames, check_seed, check_size
 from vivant.image import ImageLimits, load_portrait
-from vivant.lanes import Lane
-from vivant.media import probe, to_rgb
+from vivant.media import probe
 from vivant.report import SCHEMA_VERSION, report_json, to_json
 from vivant.settings import Settings
-from vivant.sheet import contact_sheet, shrink, thumbnail, tile_size, write_jpeg
 from vivant.store import COMPANIONS, Target, check_target, publish, workspace
+from vivant.times import Times, closable
 from vivant.types import (
     Bill,
-    Clip,
     Engine,
-    Frames,
     Image,
     Observer,
     Portrait,
@@ -46,7 +43,6 @@ from vivant.types import (
     Report,
     Request,
     Result,
-    Stage,
     StageTime,
     Upscaler,
     Verification,
@@ -185,42 +181,6 @@ def performance(seconds: float, costs: Bill | None, settings: Settings) -> Perfo
     )
 
 
-@dataclass
-class Times:
-    """Busy seconds by stage."""
-
-    seconds: dict[Stage, float] = field(default_factory=dict)
-
-    def add(self, stage: Stage, seconds: float) -> None:
-        """Count ``seconds`` more for ``stage``."""
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-
-    def measure(self, stage: Stage) -> _Measure:
-        """Context manager that counts what happens inside for ``stage``."""
-        return _Measure(self, stage)
-
-    def watch(self, stage: Stage, chunks: Iterator[Frames]) -> Iterator[Frames]:
-        """``chunks``, counting the time spent waiting for each."""
-        with closing(_closable(chunks)) as source:
-            while True:
-                with self.measure(stage):
-                    chunk = next(source, None)
-                if chunk is None:
-                    return
-                yield chunk
-
-
-class _Measure:
-    def __init__(self, times: Times, stage: Stage) -> None:
-        self._times, self._stage = times, stage
-
-    def __enter__(self) -> None:
-        self._started = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._times.add(self._stage, time.perf_counter() - self._started)
-
-
 @dataclass(frozen=True)
 class Made:
     """What :func:`render` leaves in the folder, and what it found out."""
@@ -245,83 +205,63 @@ def render(
     ``reader`` is used by one thread at a time; ``took`` is asked at the end what the job has
     taken until then.
     """
-    with times.measure("load"):
-        generated = engine.generate(portrait, request, observe)
-    if generated.num_frames != request.num_frames:
-        raise EngineError(
-            f"engine {engine.info.name} offers {generated.num_frames} frames where "
-            f"{request.num_frames} were asked for"
-        )
-    clip = _watched(generated, "generate", times)
-    scaled = (clip.width, clip.height) != (request.width, request.height)
-    if scaled:
-        inner = clip
-        clip = _watched(
-            upscaler.upscale(inner, width=request.width, height=request.height, observe=observe),
-            "upscale",
-            times,
-        )
-
-    gallery = Gallery(portrait, request)
-    inspector = Inspector(
-        portrait,
-        num_frames=request.num_frames,
-        fps=request.fps,
-        width=request.width,
-        height=request.height,
-        reader=reader,
-    )
-    verified = encoded = 0
-
-    def verify(frame: av.VideoFrame) -> None:
-        nonlocal verified
-        pixels = to_rgb(frame)
-        gallery.look(verified, pixels)
-        inspector.look(pixels[None])
-        verified += 1
-        observe(Progress("verify", verified, request.num_frames))
-
-    def encode(chunk: Frames) -> None:
-        nonlocal encoded
-        for frame in encoder.write(chunk):
-            verifying.put(frame)
-        encoded += len(chunk)
-        observe(Progress("encode", encoded, request.num_frames))
-
     path = folder / "clip.mp4"
-    comment = f"Made with Vivant {__version__}; engine {engine.info.name}; machine-generated"
+    width, height = request.width, request.height
+    cores = usable_cores()
+    gallery = Gallery(portrait, request)
     with ExitStack() as stack:
-        encoder = stack.enter_context(
-            Encoder(
-                path,
-                width=request.width,
-                height=request.height,
+        # before the engine: workers get ready while it loads and denoises
+        inspector = stack.enter_context(
+            Inspector(
+                portrait,
+                num_frames=request.num_frames,
                 fps=request.fps,
-                quality=request.quality,
-                comment=comment,
+                width=width,
+                height=height,
+                reader=reader,
+                workers=workers(cores, request.num_frames, width, height),
             )
         )
-        verifying: Lane[av.VideoFrame] = Lane("vivant-verify", verify)
-        stack.callback(verifying.abort)
-        encoding: Lane[Frames] = Lane("vivant-encode", encode)
-        stack.callback(encoding.abort)
-        chunks = stack.enter_context(closing(_closable(clip.chunks)))
-        for chunk in chunks:
-            encoding.put(chunk)
-        encoding.finish()
-        for frame in encoder.finish():
-            verifying.put(frame)
-        verifying.finish()
-    with times.measure("verify"):
-        expected = Expectation(
-            width=request.width,
-            height=request.height,
-            fps=request.fps,
-            num_frames=request.num_frames,
+        with times.measure("load"):
+            clip = engine.generate(portrait, request, observe)
+        if clip.num_frames != request.num_frames:
+            raise EngineError(
+                f"engine {engine.info.name} offers {clip.num_frames} frames where "
+                f"{request.num_frames} were asked for"
+            )
+        clip = times.watch("generate", clip)
+        scaled = (clip.width, clip.height) != (width, height)
+        if scaled:
+            clip = times.watch(
+                "upscale", upscaler.upscale(clip, width=width, height=height, observe=observe)
+            )
+        film = stack.enter_context(
+            Film(
+                path,
+                width=width,
+                height=height,
+                fps=request.fps,
+                quality=request.quality,
+                comment=f"Made with Vivant {__version__}; engine {engine.info.name}; "
+                "machine-generated",
+                cores=cores,
+                written=lambda count: observe(Progress("encode", count, request.num_frames)),
+                watch=_watcher(gallery, inspector, request.num_frames, observe),
+            )
         )
-        verification = inspector.finish(probe(path), expected=expected, performance=took())
-    times.add("encode", encoding.busy)
-    times.add("verify", verifying.busy)
+        for chunk in stack.enter_context(closing(closable(clip.chunks))):
+            film.put(chunk)
+        film.finish()
+        with times.measure("verify"):
+            verification = inspector.finish(
+                probe(path),
+                expected=Expectation(
+                    width=width, height=height, fps=request.fps, num_frames=request.num_frames
+                ),
+                performance=took(),
+            )
+        times.add("encode", film.encoding)
+        times.add("verify", film.watching + inspector.busy)
     if scaled:  # pulling through the upscaler includes pulling from the engine
         times.add("upscale", -times.seconds["generate"])
     gallery.write(
@@ -330,46 +270,24 @@ def render(
     return Made(verification=verification, upscaler=upscaler.name if scaled else "none")
 
 
-def _closable(chunks: Iterator[Frames]) -> Generator[Frames, None, None]:
-    """``chunks``, to be closed whatever kind of iterator it is."""
-    yield from chunks
+def _watcher(
+    gallery: Gallery, inspector: Inspector, num_frames: int, observe: Observer
+) -> Callable[[Image], None]:
+    """Shows every frame of the film to both, and tells how many have been verified."""
+    shown = told = 0
 
+    def watch(pixels: Image) -> None:
+        nonlocal shown, told
+        gallery.look(shown, pixels)
+        inspector.look(pixels[None])
+        shown += 1
+        if shown == num_frames:
+            inspector.settle()
+        while told < inspector.done:
+            told += 1
+            observe(Progress("verify", told, num_frames))
 
-def _watched(clip: Clip, stage: Stage, times: Times) -> Clip:
-    return Clip(
-        num_frames=clip.num_frames,
-        fps=clip.fps,
-        width=clip.width,
-        height=clip.height,
-        chunks=times.watch(stage, clip.chunks),
-    )
-
-
-class Gallery:
-    """Keeps small copies of the frames people look at, and writes them as pictures."""
-
-    def __init__(self, portrait: Portrait, request: Request) -> None:
-        self._fps = request.fps
-        self._tile = tile_size(request.width, request.height)
-        self._reference = crop_pixels(portrait, *self._tile)
-        self._wanted = set(checked_frames(request.num_frames))
-        self._middle = request.num_frames // 2
-        self._tiles: dict[int, Image] = {}
-        self._thumbnail: Image | None = None
-
-    def look(self, index: int, pixels: Image) -> None:
-        """Take what is needed of frame ``index``."""
-        if index in self._wanted:
-            self._tiles[index] = shrink(pixels, *self._tile)
-        if index == self._middle:
-            self._thumbnail = thumbnail(pixels)
-
-    def write(self, folder: Path, *, title: str) -> None:
-        """Write contact sheet and thumbnail."""
-        sheet = contact_sheet(self._reference, self._tiles, self._fps, title=title)
-        write_jpeg(folder / COMPANIONS["contact_sheet"], sheet)
-        if self._thumbnail is not None:
-            write_jpeg(folder / COMPANIONS["thumbnail"], self._thumbnail)
+    return watch
 
 
 def describe(

@@ -30,6 +30,30 @@ PATIENCE: Final = 0.1
 """Seconds between two looks at whether something has failed."""
 
 
+WORTH_IT: Final = 20 * 1920 * 1080
+"""Pixels of a clip below which it is over before workers are ready."""
+
+MOST: Final = 12
+"""A clip of 97 frames is 17 runs; each worker takes about 120 MB."""
+
+
+def workers(cores: int, num_frames: int, width: int, height: int, *, alone: bool = False) -> int:
+    """How many processes should watch a clip; 0 for the caller's own thread.
+
+    Args:
+        cores: that may be used.
+        num_frames: of the clip.
+        width: pixels.
+        height: pixels.
+        alone: nothing else is computed at the same time but the decoding of the clip.
+    """
+    if num_frames * width * height < WORTH_IT:
+        return 0
+    if alone:
+        return 0 if cores < 2 else min(MOST, max(2, cores * 3 // 4))
+    return 0 if cores < 4 else min(MOST, cores * 3 // 4)
+
+
 class Crew:
     """Workers on one clip.
 
@@ -69,7 +93,7 @@ class Crew:
     @property
     def busy(self) -> float:
         """Seconds of computing, of all workers."""
-        return sum(hand.busy for hand in self._hands)
+        return sum((hand.busy for hand in self._hands), 0.0)
 
     def give(self, index: int, pixels: Image) -> None:
         """Frame ``index``, C-contiguous and not changed afterwards; waits while too many wait.
@@ -174,6 +198,7 @@ class Crew:
 
 class _Hand:
     """One worker: its process, a thread that writes to it and one that reads from it."""
+
     """Seconds it has computed."""
 
     def __init__(self, crew: Crew, number: int, task: Task) -> None:

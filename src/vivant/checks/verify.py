@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from vivant.checks.ahead import ahead
+from vivant.checks.crew import workers
 from vivant.checks.delivery import Expectation
 from vivant.checks.inspector import Inspector
 from vivant.checks.performance import Performance
@@ -25,6 +26,7 @@ def verify_file(
     performance: Performance | None = None,
     observe: Observer = ignore_progress,
     reader: FaceReader | None = None,
+    cores: int = 1,
 ) -> Verification:
     """All checks of a file on disk.
 
@@ -35,6 +37,7 @@ def verify_file(
         performance: what making it took, where known.
         observe: called with stage ``verify`` after every chunk.
         reader: reused where given; making one takes 0.3 s.
+        cores: that may be used.
 
     Raises:
         ClipError: the file cannot be read, see :func:`vivant.media.probe`.
@@ -42,19 +45,25 @@ def verify_file(
     """
     facts = probe(clip)
     opened = open_clip(clip)
-    inspector = Inspector(
-        portrait,
-        num_frames=facts.num_frames,
-        fps=facts.fps,
-        width=facts.width,
-        height=facts.height,
-        reader=reader,
-    )
     done = 0
     observe(Progress("verify", 0, facts.num_frames))
-    with closing(ahead(opened.chunks)) as chunks:
+    with (
+        Inspector(
+            portrait,
+            num_frames=facts.num_frames,
+            fps=facts.fps,
+            width=facts.width,
+            height=facts.height,
+            reader=reader,
+            workers=workers(cores, facts.num_frames, facts.width, facts.height, alone=True),
+        ) as inspector,
+        closing(ahead(opened.chunks)) as chunks,
+    ):
         for frames in chunks:
             inspector.look(frames)
-            done += len(frames)
-            observe(Progress("verify", done, facts.num_frames))
-    return inspector.finish(facts, expected=expected, performance=performance)
+            if inspector.done > done:
+                done = inspector.done
+                observe(Progress("verify", done, facts.num_frames))
+        inspector.settle()
+        observe(Progress("verify", inspector.done, facts.num_frames))
+        return inspector.finish(facts, expected=expected, performance=performance)

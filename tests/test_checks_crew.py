@@ -1,0 +1,133 @@
+"""Workers: the same answer to the bit, nothing left behind, and a sentence when one dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import psutil
+import pytest
+
+from checks_clips import FACTS, FPS, material, portrait, reader, spoiled
+from vivant.checks import Inspector, workers
+from vivant.errors import MachineError
+from vivant.types import Frames, Portrait
+
+
+def children() -> set[int]:
+    return {child.pid for child in psutil.Process().children(recursive=True)}
+
+
+@contextmanager
+def inspector(frames: Frames, count: int, given: Portrait | None = None) -> Iterator[Inspector]:
+    with Inspector(
+        given or portrait(),
+        num_frames=len(frames),
+        fps=FPS,
+        width=frames.shape[2],
+        height=frames.shape[1],
+        reader=reader(),
+        workers=count,
+    ) as made:
+        yield made
+
+
+def answer(frames: Frames, count: int, given: Portrait | None = None) -> object:
+    with inspector(frames, count, given) as made:
+        for start in range(0, len(frames), 7):
+            made.look(frames[start : start + 7])
+        found = made.finish(FACTS)
+        assert made.done == len(frames)
+        return found.scores, found.warnings
+
+
+def lost() -> Frames:
+    """The face is gone from the middle on, and comes late."""
+    frames = material(41).frames.copy()
+    frames[:9, 40:260] = 100
+    frames[26:, 40:260] = 128
+    return frames
+
+
+def test_the_answer_is_the_same_to_the_bit_and_nothing_is_left() -> None:
+    before = children()
+    for frames in (spoiled("wobble/sine@0.015", 41), lost()):
+        assert answer(frames, 3) == answer(frames, 0)
+    assert children() == before
+
+
+def test_a_picture_without_a_face_and_a_number_of_frames_that_fits_no_run() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (320, 512, 3), np.uint8)
+    frames = material(41).frames[:20]
+    assert answer(frames, 2, portrait(noise)) == answer(frames, 0, portrait(noise))
+
+
+def test_leaving_early_ends_the_workers_at_once() -> None:
+    before = children()
+    frames = material(41).frames
+    with inspector(frames, 2) as made:
+        made.look(frames)
+        started = time.monotonic()
+    assert children() == before
+    assert time.monotonic() - started < 5
+
+
+def test_a_worker_that_dies_is_one_sentence() -> None:
+    before = children()
+    frames = material(41).frames
+    with inspector(frames, 2) as made:
+        (victim, _) = children() - before
+        os.kill(victim, signal.SIGKILL)
+        with pytest.raises(MachineError, match=r"verification stopped: a worker ended .*-9"):
+            for _ in range(3):
+                made.look(frames)
+                made.settle()
+    assert children() == before
+
+
+ORPHANS = """
+import sys; sys.path[:0] = {path!r}
+from test_checks_crew import inspector
+from checks_clips import material
+frames = material(41).frames
+with inspector(frames, 2) as made:
+    made.look(frames[:10])
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_workers_end_when_their_parent_is_killed() -> None:
+    path = [entry for entry in sys.path if entry]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", ORPHANS.format(path=path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert parent.stdout is not None
+    assert parent.stdin is not None
+    try:
+        assert parent.stdout.readline() == b"ready\n"
+        family = psutil.Process(parent.pid).children()
+        assert len(family) == 2
+    finally:
+        parent.kill()
+        parent.wait()
+        parent.stdin.close()
+        parent.stdout.close()
+    _, alive = psutil.wait_procs(family, timeout=20)
+    assert alive == []
+
+
+def test_workers_are_used_where_they_pay() -> None:
+    assert workers(2, 97, 1920, 1080) == 0  # encoding needs both cores
+    assert workers(2, 97, 1920, 1080, alone=True) == 2
+    assert workers(1, 97, 1920, 1080, alone=True) == 0
+    assert workers(16, 97, 1920, 1080) == 12
+    assert workers(64, 25, 320, 180) == 0
