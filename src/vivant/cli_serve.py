@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
+from vivant import cli_jobs
+
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: who may use the service.")
 
 Data = Annotated[
@@ -99,3 +101,4 @@ def mount(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(worker)
     app.add_typer(keys_app, name="keys")
+    cli_jobs.mount(app)
