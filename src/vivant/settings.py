@@ -154,3 +154,14 @@ def keep_compiled(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))
     os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
+
+
+def use_gpu(index: int) -> None:
+    """Let this process see one GPU only, unless the user says which; before CUDA is loaded.
+
+    Args:
+        index: as ``nvidia-smi`` counts, which is by place on the bus.
+    """
+    if "CUDA_VISIBLE_DEVICES" not in os.environ:
+        os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(index)

@@ -12,11 +12,11 @@ LTX2_PACKAGES = ("torch", "diffusers", "transformers")
 
 
 @cache
-def gpu_name() -> str | None:
-    """The first NVIDIA GPU's name, by its driver's own tool; None where there is none."""
+def gpu_names() -> tuple[str, ...]:
+    """NVIDIA GPUs by their index, by their driver's own tool."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        return None
+        return ()
     try:
         found = subprocess.run(
             [tool, "--query-gpu=name", "--format=csv,noheader"],
@@ -26,8 +26,18 @@ def gpu_name() -> str | None:
             check=True,
         ).stdout.splitlines()
     except (OSError, subprocess.SubprocessError):
-        return None
-    return found[0].strip() if found else None
+        return ()
+    return tuple(name.strip() for name in found)
+
+
+def gpu_name(number: int = 0) -> str | None:
+    """Of a worker's GPU; where there are more workers than GPUs they share.
+
+    Args:
+        number: of the worker on this machine, from 0.
+    """
+    names = gpu_names()
+    return names[number % len(names)] if names else None
 
 
 def why_not(engine: str) -> str:
