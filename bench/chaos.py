@@ -33,7 +33,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from service_process import Service, picture
 
 FINAL = {"completed", "failed", "cancelled"}
-FILES = {"source", "reference.jpg", "clip.mp4", "thumbnail.jpg", "contact_sheet.jpg", "report.json"}
+FILES = {"source", "reference.jpg", "clip.mp4", "thumbnail.jpg", "contact_sheet.jpg", "report.json",
+         "report.html"}  # fmt: skip
 OPEN = {"queue_limit": 5_000, "requests_per_minute": 1_000_000, "worker_timeout": 5.0}
 SHORT = {"num_frames": 1, "size": "64x64", "options[steps]": 4, "options[step_seconds]": 0.05}
 IMAGE = picture(64, 64)

@@ -95,7 +95,8 @@ def test_the_video_object_says_all_that_is_promised(done: dict[str, Any]) -> Non
     assert done["cost"]["currency"] == "KRW"
     assert done["expires_at"] - done["completed_at"] == pytest.approx(7 * 86_400, abs=2)
     assert set(done["variants"]) == {
-        "video", "thumbnail", "contact_sheet", "spritesheet", "report", "source", "reference",
+        "video", "thumbnail", "contact_sheet", "spritesheet", "report", "report_html", "source",
+        "reference",
     }  # fmt: skip
     assert done["error"] is None
     stages = [stage["stage"] for stage in done["stages"]]
@@ -111,6 +112,7 @@ def test_every_variant_is_what_it_says(service: Service, done: dict[str, Any]) -
         "reference": "image/jpeg",
         "source": "image/png",
         "report": "application/json",
+        "report_html": "text/html; charset=utf-8",
     }
     for variant, kind in types.items():
         answer = service.get(f"/v1/videos/{done['id']}/content?variant={variant}")
@@ -120,6 +122,11 @@ def test_every_variant_is_what_it_says(service: Service, done: dict[str, Any]) -
     assert service.get(f"/v1/videos/{done['id']}/content?variant=source").content == picture()
     report = service.get(f"/v1/videos/{done['id']}/content?variant=report").json()
     assert report["settings"]["seed"] == 5
+    page = service.get(f"/v1/videos/{done['id']}/content?variant=report_html")
+    assert "<video" in page.text
+    # it may show itself and nothing else: no network, no storage, no frame around it
+    policy = page.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "frame-ancestors 'none'", "sandbox allow-scripts"} <= set(policy)
     assert report["source"]["name"] == "me.png"
     attached = service.get(f"/v1/videos/{done['id']}/content?download=1")
     assert attached.headers["content-disposition"] == f'attachment; filename="{done["id"]}.mp4"'
@@ -368,3 +375,15 @@ def test_the_page_and_its_headers(service: Service) -> None:
     assert service.get("/assets/../index.html").status_code == 404
     schema = service.get("/openapi.json").json()
     assert "multipart/form-data" in schema["paths"]["/v1/videos"]["post"]["requestBody"]["content"]
+
+
+def test_without_keys_a_page_from_a_disk_is_a_stranger(service: Service) -> None:
+    # Its origin, null, is that of a sandboxed frame of any site, too.
+    path = f"{service.url}/v1/videos"
+    assert "access-control-allow-origin" not in httpx.get(path, headers={"Origin": "null"}).headers
+    asked = httpx.options(path, headers={"Origin": "null", "Access-Control-Request-Method": "POST"})
+    assert "access-control-allow-origin" not in asked.headers
+    posted = httpx.post(path, headers={"Origin": "null"}, json=FAKE)
+    assert posted.status_code == 403
+    assert posted.json()["error"]["code"] == "origin_not_allowed"
+    assert "VIVANT_CORS_ORIGINS" in posted.json()["error"]["message"]

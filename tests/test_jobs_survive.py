@@ -30,6 +30,7 @@ def objects(service: Service) -> set[str]:
 def whole(video_id: str) -> set[str]:
     names = (
         "source", "reference.jpg", "clip.mp4", "thumbnail.jpg", "contact_sheet.jpg", "report.json",
+        "report.html",
     )  # fmt: skip
     return {f"{video_id}/{name}" for name in names}
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +39,30 @@ def test_what_is_put_is_got(objects: Objects, tmp_path: Path) -> None:
     assert b"".join(objects.read("jobs/a/clip", 5, len(data) - 3)) == data[5:-3]
     objects.get_file("jobs/a/clip", tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == data
+
+
+def test_a_file_that_is_taken_is_all_there(objects: Objects, tmp_path: Path) -> None:
+    data = os.urandom(CHUNK_BYTES + 1)
+    for name in ("jobs/a/source", "jobs/a/source"):  # again: a repeated step replaces
+        file = tmp_path / "upload"
+        file.write_bytes(data)
+        objects.take_file(name, file)
+        assert objects.get(name) == data
+        assert [stored.key for stored in objects.walk("jobs/a")] == ["jobs/a/source"]
+    with pytest.raises(StorageError, match="cannot be stored"):
+        objects.take_file("jobs/a/other", tmp_path / "nowhere")
+
+
+def test_a_file_of_another_disk_is_taken_too(tmp_path: Path) -> None:
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("this machine has no second file system at /dev/shm")
+    objects = Objects.open(tmp_path / "objects")
+    with tempfile.NamedTemporaryFile(dir=other) as file:
+        file.write(b"picture")
+        file.flush()
+        objects.take_file("jobs/a/source", Path(file.name))
+    assert objects.get("jobs/a/source") == b"picture"
 
 
 def test_putting_again_replaces(objects: Objects) -> None:

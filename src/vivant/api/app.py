@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
 from vivant.api import content, errors, models, page, preview, status, videos
-from vivant.api.auth import Pace
+from vivant.api.auth import Pace, keyed
 from vivant.api.guard import Guard
 from vivant.api.state import State
 from vivant.version import __version__
@@ -39,5 +40,7 @@ def create_app(state: State) -> FastAPI:
     errors.install(app)
     for module in (videos, content, preview, models, status, page):
         app.include_router(module.router)
-    app.add_middleware(Guard, settings=state.settings, loopback=state.loopback)
+    app.add_middleware(
+        Guard, settings=state.settings, keyed=partial(keyed, state), loopback=state.loopback
+    )
     return app

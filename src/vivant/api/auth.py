@@ -18,14 +18,21 @@ CLIENTS = 10_000
 """Remembered at most; the oldest are forgotten."""
 
 
-def state(request: Request) -> State:
-    """The service's state, for routes."""
+async def state(request: Request) -> State:
+    """The service's state, for routes; a coroutine, or every request would wait for a thread."""
     found = request.app.state.vivant
     assert isinstance(found, State)  # noqa: S101 - narrows Starlette's Any
     return found
 
 
 Shared = Annotated[State, Depends(state)]
+
+
+async def keyed(shared: State) -> bool:
+    """Whether requests need a key: always where others can reach the service."""
+    if not shared.keyring.fresh:
+        await asyncio.to_thread(shared.keyring.any)
+    return not shared.loopback or shared.keyring.any()
 
 
 async def owner(request: Request, shared: Shared) -> str:
@@ -36,10 +43,7 @@ async def owner(request: Request, shared: Shared) -> str:
     """
     presented = request.headers.get("authorization", "")
     scheme, _, key = presented.partition(" ")
-    if not shared.keyring.fresh:
-        await asyncio.to_thread(shared.keyring.any)
-    needed = not shared.loopback or shared.keyring.any()
-    if not needed:
+    if not await keyed(shared):
         return ""
     if not presented:
         raise HttpError(

@@ -8,7 +8,6 @@ inside. Knows nothing of what is fetched.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import http.client
 import ipaddress
 import socket
@@ -16,11 +15,10 @@ import ssl
 import time
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 from urllib.parse import urljoin, urlsplit
 
 from vivant.api.errors import HttpError
-from vivant.api.uploads import Upload, safe_name
+from vivant.api.upload import PictureFile, Upload, safe_name
 from vivant.settings import Settings
 
 MAX_REDIRECTS = 3
@@ -118,18 +116,16 @@ def _public(text: str) -> bool:
 def _take(
     response: http.client.HTTPResponse, upload: Upload, folder: Path, max_bytes: int, until: float
 ) -> None:
-    digest = hashlib.sha256()
-    with NamedTemporaryFile(dir=folder, delete=False) as file:
-        upload.picture = Path(file.name)
+    picture = PictureFile(folder, max_bytes)
+    upload.picture = picture.path
+    try:
         while chunk := response.read(65_536):
-            upload.size += len(chunk)
-            if upload.size > max_bytes:
-                raise _refused(f"the picture is larger than the {max_bytes / 1e6:g} MB allowed")
             if time.monotonic() > until:
                 raise _refused(f"the picture did not arrive within {TOTAL_SECONDS:g} s")
-            digest.update(chunk)
-            file.write(chunk)
-    upload.sha256 = digest.hexdigest()
+            picture.write(chunk)
+    finally:
+        picture.close()
+    upload.size, upload.sha256 = picture.size, picture.sha256
 
 
 def _refused(message: str) -> HttpError:

@@ -1,5 +1,9 @@
 """Around every request: hosts, origins, headers, the log and the counters. Plain ASGI.
 
+Pages of other origins may come where the operator lists them. A page opened from a disk has the
+origin ``null``, which a sandboxed frame of any site has too: it may come where a key is needed,
+because no browser sends one by itself, and elsewhere only where it is listed.
+
 Knows nothing of routes.
 """
 
@@ -7,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,11 +20,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vivant.api.errors import response
 from vivant.api.status import REQUESTS, SECONDS
+from vivant.errors import DatabaseError
 from vivant.settings import Settings
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+FILE_ORIGIN = "null"
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -49,12 +56,20 @@ class Guard:
     Args:
         app: what is guarded.
         settings: origins that may come.
+        keyed: whether a key is needed at the moment.
         loopback: names other than this machine's are refused, so that a page elsewhere cannot
             reach the service by pointing its own name here.
     """
 
-    def __init__(self, app: ASGIApp, settings: Settings, *, loopback: bool) -> None:
-        self._app = app
+    def __init__(
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        keyed: Callable[[], Awaitable[bool]],
+        *,
+        loopback: bool,
+    ) -> None:
+        self._app, self._keyed = app, keyed
         self._origins = frozenset(settings.cors_origins)
         self._loopback = loopback
 
@@ -65,7 +80,7 @@ class Guard:
             return
         headers = Headers(scope=scope)
         origin = headers.get("origin")
-        allowed = origin is not None and origin in self._origins
+        allowed = await self._allowed(origin)
         started = time.perf_counter()
         status = 0
 
@@ -96,6 +111,14 @@ class Guard:
                     "seconds": round(time.perf_counter() - started, 4),
                 },
             )
+
+    async def _allowed(self, origin: str | None) -> bool:
+        if origin != FILE_ORIGIN or origin in self._origins:
+            return origin in self._origins
+        try:
+            return await self._keyed()
+        except DatabaseError:
+            return False  # the route will say that it is away
 
     def _refusal(
         self, scope: Scope, headers: Headers, origin: str | None, allowed: bool
@@ -141,8 +164,7 @@ class Guard:
             headers.setdefault("Cross-Origin-Resource-Policy", "cross-origin")
         else:
             headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        if self._origins:
-            headers.add_vary_header("Origin")
+        headers.add_vary_header("Origin")
 
 
 def hostname(host: str) -> str:
@@ -165,6 +187,6 @@ def _method(scope: Scope) -> str:
     return method if method in _METHODS else "other"
 
 
-_METHODS: Iterable[str] = frozenset(
+_METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
 )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from vivant.api.errors import HttpError
-from vivant.web import PAGE_POLICY, asset, single_file
+from vivant.web import PAGE_POLICY, Asset, asset, sample, single_file
 
 router = APIRouter(include_in_schema=False)
 
@@ -22,13 +22,19 @@ DOCS_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'n
 @router.get("/")
 async def index(request: Request) -> Response:
     """The page."""
-    return file(request, "index.html")
+    return file(request, asset("index.html"))
 
 
 @router.get("/assets/{path:path}")
 async def assets(request: Request, path: str) -> Response:
     """Its modules, styles and pictures."""
-    return file(request, f"assets/{path}")
+    return file(request, asset(f"assets/{path}"))
+
+
+@router.get("/sample.png")
+async def sample_picture(request: Request) -> Response:
+    """A picture for those who have none at hand."""
+    return file(request, sample())
 
 
 @router.get("/vivant.html")
@@ -40,13 +46,12 @@ async def single(request: Request) -> Response:
     )
 
 
-def file(request: Request, path: str) -> Response:
+def file(request: Request, found: Asset | None) -> Response:
     """One file of the page.
 
     Raises:
         HttpError: 404.
     """
-    found = asset(path)
     if found is None:
         raise HttpError(404, "there is no such file", "not_found")
     headers = {

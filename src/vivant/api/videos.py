@@ -19,7 +19,7 @@ from vivant.api.fetch import fetch
 from vivant.api.fields import read_fields
 from vivant.api.models import check_options
 from vivant.api.state import State
-from vivant.api.uploads import Upload
+from vivant.api.upload import Upload
 from vivant.errors import StorageError
 from vivant.jobs.admission import request_hash, same
 from vivant.jobs.job import PORTRAIT, SOURCE, Job, Order, key, new_id, request_json
@@ -210,7 +210,7 @@ def _accept(
     check_signature(upload)
     job_id = new_id()
     name = key(job_id, SOURCE)
-    shared.objects.put_file(name, upload.picture)
+    shared.objects.take_file(name, upload.picture)
     try:
         job, new = shared.admission.accept(job_id, order, owner, idempotency_key=idempotency_key)
     except BaseException:

@@ -9,19 +9,16 @@ nothing of queues, and of how a clip is made only :mod:`vivant.pipeline`.
 from __future__ import annotations
 
 import logging
-import queue
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vivant.checks.report import write_html
 from vivant.cost import bill
 from vivant.errors import (
     Cancelled,
@@ -31,36 +28,34 @@ from vivant.errors import (
     StorageError,
     VivantError,
 )
-from vivant.faces import FaceReader
-from vivant.framing import crop_pixels
-from vivant.image import load_portrait
 from vivant.jobs import estimates
 from vivant.jobs.job import (
     ATTEMPTS,
     CLIP,
     CONTACT_SHEET,
     PORTRAIT,
-    REFERENCE,
     REPORT,
-    SOURCE,
+    REPORT_HTML,
     THUMBNAIL,
-    Job,
     attempt_key,
     key,
     request_from_json,
 )
 from vivant.jobs.ledger import Lease, Ledger
 from vivant.jobs.logs import job_id as log_job_id
-from vivant.jobs.portrait_file import read_portrait, write_portrait
-from vivant.jobs.progress import OTHERS, WEIGHTS, Meter
+from vivant.jobs.preparation import Preparation
+from vivant.jobs.prices import price
+from vivant.jobs.progress import OTHERS, WEIGHTS, Meter, busy
 from vivant.jobs.reporter import Reporter, ShuttingDownError
+from vivant.jobs.scratch import FaceReaders, Scratch
+from vivant.jobs.trouble import explain
 from vivant.objects import Objects
-from vivant.pipeline import Times, describe, image_limits, performance, render
+from vivant.pipeline import describe, performance, render
 from vivant.report import report_json, to_json
 from vivant.settings import Settings
-from vivant.sheet import write_jpeg
 from vivant.store import COMPANIONS, Target
-from vivant.types import Engine, Portrait, Progress, Upscaler
+from vivant.times import Times
+from vivant.types import Engine, Progress, Upscaler
 
 STORE_PATIENCE = 300.0
 """Seconds for which the upload of a finished clip is tried again: it was expensive to make."""
@@ -72,6 +67,7 @@ FILES: Mapping[str, str] = {
     THUMBNAIL: COMPANIONS["thumbnail"],
     CONTACT_SHEET: COMPANIONS["contact_sheet"],
     REPORT: COMPANIONS["report"],
+    REPORT_HTML: COMPANIONS["page"],
 }
 """Object name → what the pipeline calls it."""
 
@@ -110,14 +106,15 @@ class Bench:
         clips_at_once: int = 1,
     ) -> None:
         self._ledger, self._objects, self._settings = ledger, objects, settings
-        self._scratch, self._engines, self._upscalers = scratch, engines, upscalers
+        self._engines, self._upscalers = engines, upscalers
         self._stopping, self._closing = stopping, closing or stopping
         self._clips_at_once = clips_at_once
         self._rendering: dict[str, threading.Semaphore] = {}
         self._guard = threading.Lock()
-        self._preparing: dict[str, threading.Lock] = {}
         self._running = 0
-        self._readers: queue.SimpleQueue[FaceReader] = queue.SimpleQueue()
+        files, readers = Scratch(scratch), FaceReaders()
+        self._folder, self._reader = files.folder, readers.lend
+        self._preparation = Preparation(ledger, objects, settings, files, readers)
 
     @property
     def running(self) -> int:
@@ -136,57 +133,16 @@ class Bench:
 
         A picture that cannot be used fails the job here, before anything else is spent on it.
         """
-        with self._about(job_id, "prepare"), self._apart(job_id), self._once(job_id):
+        with self._about(job_id, "prepare"), self._apart(job_id), self._preparation.once(job_id):
             job = self._ledger.preparing(job_id)
             if job is None:
                 return
             try:
-                self._prepare(job)
+                self._preparation.prepare(job)
             except PASSING:
                 raise
             except VivantError as error:
                 self._fail(job_id, error)
-
-    def _prepare(self, job: Job) -> Portrait:
-        started = time.perf_counter()
-        request = request_from_json(job.request)
-        with self._folder() as folder, self._reader() as reader:
-            source = folder / SOURCE
-            self._objects.get_file(key(job.id, SOURCE), source)
-            portrait = load_portrait(
-                source.read_bytes(),
-                width=request.width,
-                height=request.height,
-                limits=image_limits(self._settings),
-                reader=reader,
-            )
-            portrait = replace(
-                portrait, source=replace(portrait.source, name=job.picture.get("name", ""))
-            )
-            reference = folder / REFERENCE
-            write_jpeg(reference, crop_pixels(portrait, request.width, request.height))
-            self._objects.put_file(key(job.id, REFERENCE), reference)
-            decoded = folder / PORTRAIT
-            write_portrait(decoded, portrait)
-            self._objects.put_file(key(job.id, PORTRAIT), decoded)
-        self._ledger.prepared(
-            job.id,
-            {"seconds": time.perf_counter() - started, "warnings": list(portrait.warnings)},
-        )
-        return portrait
-
-    def _portrait(self, job_id: str) -> tuple[Portrait, float]:
-        """The prepared picture and the seconds it took; prepared here if nobody has yet."""
-        with self._once(job_id):
-            job = self._ledger.get(job_id)
-            if job.prepared is None:
-                portrait = self._prepare(job)
-                prepared = self._ledger.get(job_id).prepared or {}
-                return portrait, float(prepared.get("seconds", 0.0))
-        with self._folder() as folder:
-            path = folder / PORTRAIT
-            self._objects.get_file(key(job_id, PORTRAIT), path)
-            return read_portrait(path), float(job.prepared["seconds"])
 
     @contextmanager
     def _apart(self, job_id: str) -> Iterator[None]:
@@ -210,33 +166,11 @@ class Bench:
         with self._guard:
             return self._rendering.setdefault(engine, threading.Semaphore(self._clips_at_once))
 
-    @contextmanager
-    def _once(self, job_id: str) -> Iterator[None]:
-        """One thread at a time prepares a job; the second one finds it done."""
-        with self._guard:
-            lock = self._preparing.setdefault(job_id, threading.Lock())
-        with lock:
-            yield
-        with self._guard:
-            self._preparing.pop(job_id, None)
-
     def warm_up(self, engine: str) -> None:
         """Load what every job needs, so that the first one does not wait for it."""
         with self._reader() as reader:
             reader.detect(np.zeros((160, 160, 3), np.uint8))
         self._engines(engine)
-
-    @contextmanager
-    def _reader(self) -> Iterator[FaceReader]:
-        """One that nobody else uses meanwhile; making one takes half a second."""
-        try:
-            reader = self._readers.get_nowait()
-        except queue.Empty:
-            reader = FaceReader()
-        try:
-            yield reader
-        finally:
-            self._readers.put(reader)
 
     # -- render ----------------------------------------------------------------------------
 
@@ -322,7 +256,7 @@ class Bench:
         )
         times = Times()
         with reporter as observe, self._folder() as folder, self._reader() as reader:
-            portrait, image_seconds = self._portrait(job.id)
+            portrait, image_seconds = self._preparation.portrait(job.id)
             # prepared ahead of this run, or within it
             ahead = 0.0 if job.prepared is None else image_seconds
             times.add("image", image_seconds)
@@ -359,6 +293,14 @@ class Bench:
             )  # fmt: skip
             body = report_json(report)
             (folder / COMPANIONS["report"]).write_text(to_json(body), "utf-8")
+            write_html(
+                made.verification,
+                portrait,
+                folder / CLIP,
+                folder / COMPANIONS["page"],
+                name=job.picture.get("name", "") or job.id,
+                href="?variant=video",
+            )
             observe(Progress("store", 0, len(FILES), "item"))
 
             def wanted() -> bool:
@@ -468,77 +410,6 @@ class Bench:
             log.info("stage ended", extra={"stage": stage, "seconds": seconds})
             log_job_id.reset(token)
 
-    @contextmanager
-    def _folder(self) -> Iterator[Path]:
-        """A scratch folder, gone afterwards.
-
-        Raises:
-            OutputError: the disk does not take it.
-        """
-        try:
-            self._scratch.mkdir(parents=True, exist_ok=True)
-            folder = Path(tempfile.mkdtemp(dir=self._scratch))
-        except OSError as error:
-            raise OutputError(f"cannot write in {self._scratch}: {error.strerror}") from error
-        try:
-            yield folder
-        except OSError as error:
-            raise OutputError(f"cannot write in {self._scratch}: {error.strerror}") from error
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-
     def _park(self) -> None:
         """Wait for the end of the process, so that nothing more is recorded about this run."""
         threading.Event().wait()
-
-
-def price(
-    settings: Settings, device: str, seconds: float, currency: str | None
-) -> dict[str, Any] | None:
-    """Seconds on a device as clients see it; None where there is no rate."""
-    charged = bill(
-        device,
-        seconds,
-        currency=currency or settings.currency,
-        rates=settings.rates,
-        exchange=settings.exchange,
-    )
-    if charged is None:
-        return None
-    return {
-        "currency": charged.currency,
-        "amount": round(charged.amount, 4),
-        "usd": round(charged.usd, 7),
-        "device": charged.device,
-        "final": False,
-    }
-
-
-def busy(seconds: Mapping[Any, float], labels: list[str]) -> dict[str, float]:
-    """Busy seconds by label; denoising steps take what generation took, but for the decoding.
-
-    The pipeline measures stages; steps and what follows them share the stage ``generate``. The
-    split (4 : 1) is a guess until a clip of the engine has been measured; it only moves the bar.
-    """
-    found = {}
-    for name in labels:
-        stage, _, step = name.partition("/")
-        share = 1.0
-        if f"{stage}/step" in labels and stage in labels:
-            share = 0.8 if step else 0.2
-        found[name] = max(0.01, seconds.get(stage, 0.0) * share)
-    return found
-
-
-def explain(error: BaseException) -> dict[str, Any]:
-    """What a client is told: our own sentence, and nothing about what nobody foresaw."""
-    if isinstance(error, VivantError):
-        return {"code": error.error_code, "message": error.message, "param": error.param}
-    if isinstance(error, MemoryError):
-        message = "the worker's memory is not enough: use smaller settings"
-        return {"code": "out_of_memory", "message": message, "param": None}
-    return {
-        "code": "internal",
-        "message": "the worker failed in a way that nobody foresaw; its log tells more",
-        "param": None,
-    }

@@ -20,7 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -30,8 +30,9 @@ from sqlalchemy.exc import DBAPIError
 
 from vivant.errors import DatabaseError, MachineError, VivantError
 from vivant.jobs import handover, logs, workflows
-from vivant.jobs.abilities import gpu_name, why_not
+from vivant.jobs.abilities import gpu_name, gpu_names, why_not
 from vivant.jobs.database import Database
+from vivant.jobs.engines import Engines
 from vivant.jobs.ledger import Ledger
 from vivant.jobs.places import open_database, open_objects
 from vivant.jobs.queues import (
@@ -44,7 +45,7 @@ from vivant.jobs.queues import (
 from vivant.jobs.stages import Bench
 from vivant.jobs.sweeper import Sweeper
 from vivant.jobs.tables import workers
-from vivant.settings import Settings
+from vivant.settings import Settings, use_gpu
 from vivant.types import Engine
 from vivant.version import __version__
 
@@ -92,6 +93,13 @@ class Slot:
             file.close()
         raise MachineError(f"{SLOTS} workers run here already: stop some")
 
+    def beat(self) -> None:
+        """Move the time of a file beside the lock, for those who watch containers."""
+        try:
+            Path(self._file.name).with_suffix(".beat").touch()
+        except OSError:
+            return  # a full disk is told elsewhere
+
     @property
     def number(self) -> str:
         """Its part of the file's name."""
@@ -134,14 +142,11 @@ def _lock(file: IO[str]) -> bool:
 
 
 class Peer(NamedTuple):
-    """A worker as others see it."""
+    """A worker as others see it; after ``timeout`` seconds of silence it is dead."""
 
     id: str
     version: str
-
-
-def _version(facts: Mapping[str, Any]) -> str:
-    return str(facts.get("version", APPLICATION_VERSION))
+    timeout: float
 
 
 class Pulse:
@@ -169,7 +174,7 @@ class Pulse:
                     id=self._id, slot=self._slot, beats=0, at=time.time(), facts=self._facts
                 )
             )
-        return [Peer(worker_id, _version(facts)) for worker_id, facts in former]
+        return [self._peer(worker_id, facts) for worker_id, facts in former]
 
     def beat(self) -> bool:
         """Tell that this worker lives; False where others have declared it dead."""
@@ -191,11 +196,19 @@ class Pulse:
             for worker_id, beats, facts in rows:
                 before = self._seen.get(worker_id)
                 seen[worker_id] = before if before and before[0] == beats else (beats, now)
-                found[worker_id] = Peer(worker_id, _version(facts))
+                found[worker_id] = self._peer(worker_id, facts)
         self._seen = seen
-        late = {w for w, (_, at) in seen.items() if w != self._id and now - at > self._timeout}
+        late = {
+            worker_id
+            for worker_id, (_, at) in seen.items()
+            if worker_id != self._id and now - at > found[worker_id].timeout
+        }
         self.living = [peer for worker_id, peer in found.items() if worker_id not in late]
         return [found[worker_id] for worker_id in late]
+
+    def _peer(self, worker_id: str, facts: Mapping[str, Any]) -> Peer:
+        version = str(facts.get("version", APPLICATION_VERSION))
+        return Peer(worker_id, version, float(facts.get("timeout", self._timeout)))
 
     @property
     def leads(self) -> bool:
@@ -217,7 +230,7 @@ class Worker:
         load_upscaler: name → upscaler.
         make_bench: takes what :class:`Bench` takes; another one where clips are rendered elsewhere.
         why_not: engine → why it cannot run where clips are rendered; empty where it can.
-        gpu: what clips are rendered on; None where nobody knows or there is none.
+        gpu: what clips are rendered on; this worker's own GPU where not given.
         renders_at_once: clips this worker has under way side by side.
     """
 
@@ -229,7 +242,7 @@ class Worker:
         load_upscaler: Callable[[str], Any],
         make_bench: Callable[..., Bench] = Bench,
         why_not: Callable[[str], str] = why_not,
-        gpu: Callable[[], str | None] = gpu_name,
+        gpu: Callable[[], str | None] | None = None,
         renders_at_once: int = 1,
     ) -> None:
         self._settings = settings
@@ -242,22 +255,19 @@ class Worker:
         self._database = open_database(settings, durable=False)
         self._database.patiently(self._database.migrate)
         self._slot = Slot.take(settings.service_dir / "slots")
+        if len(gpu_names()) > 1:
+            use_gpu(int(self._slot.number) % len(gpu_names()))
         self._id = f"{self._slot.name}-{uuid.uuid4().hex[:12]}"
         objects = open_objects(settings)
         scratch = settings.service_dir / "scratch" / f"worker-{self._slot.number}"
         shutil.rmtree(scratch, ignore_errors=True)
         ledger = Ledger(self._database)
-
-        @cache
-        def engines(name: str) -> Engine:
-            return load_engine(name, settings)
-
         self._bench = make_bench(
             ledger,
             objects,
             settings,
             scratch,
-            engines=engines,
+            engines=Engines(lambda name: load_engine(name, settings)),
             upscalers=load_upscaler,
             stopping=self._stopping,
             closing=self._told,
@@ -271,8 +281,9 @@ class Worker:
             "pid": os.getpid(),
             "version": APPLICATION_VERSION,
             "vivant": __version__,
+            "timeout": settings.worker_timeout,
             "engines": reasons,
-            "gpu": gpu(),
+            "gpu": (gpu or partial(gpu_name, int(self._slot.number)))(),
         }
         self._pulse = Pulse(
             self._database, self._id, self._slot.name, settings.worker_timeout, facts
@@ -346,6 +357,7 @@ class Worker:
         """Beat, and bury the dead."""
         pause = min(BEAT_SECONDS, self._settings.worker_timeout / BEATS_TO_DEATH)
         while not self._leaving.wait(pause):
+            self._slot.beat()
             try:
                 if not self._pulse.beat():
                     log.error("this worker was taken for dead: starting anew")

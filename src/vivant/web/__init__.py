@@ -5,6 +5,7 @@ it through the routes of ``docs/api.md``.
 """
 
 from vivant.web.files import PAGE_POLICY, Asset, asset, asset_paths
+from vivant.web.sample_picture import sample
 from vivant.web.single import single_file
 
-__all__ = ["PAGE_POLICY", "Asset", "asset", "asset_paths", "single_file"]
+__all__ = ["PAGE_POLICY", "Asset", "asset", "asset_paths", "sample", "single_file"]

@@ -83,6 +83,7 @@ export function createApi(endpoint, key) {
     create,
     config: () => json("/v1/config"),
     models: async () => (await json("/v1/models")).data,
+    sample: async () => (await call("/sample.png")).blob(),
     estimate: (query, signal) => json(`/v1/estimate?${new URLSearchParams(query)}`, { signal }),
     crop(picture, shape, signal) {
       const body = new FormData();

@@ -65,6 +65,14 @@ export function createCompose(frame, form, { onTake }) {
     if (cropping === mine) show();
   }
 
+  async function sample() {
+    try {
+      take(new File([await session.api.sample()], "eileen-collins.png", { type: "image/png" }));
+    } catch (error) {
+      form.fail(explain(error, session.config).text);
+    }
+  }
+
   function remove() {
     cropping?.abort();
     closePicture(picture);
@@ -82,7 +90,7 @@ export function createCompose(frame, form, { onTake }) {
     document.title = "Vivant";
     frame.gild(0);
     if (!picture) {
-      frame.hang("empty", form.aspect(), [emptyFrame({ onChoose: intake.choose, onPhotograph: intake.photograph })]);
+      frame.hang("empty", form.aspect(), [emptyFrame({ onChoose: intake.choose, onPhotograph: intake.photograph, onSample: session.online && sample })]);
       return;
     }
     const active = document.activeElement?.id;

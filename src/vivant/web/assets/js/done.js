@@ -31,7 +31,6 @@ function completed(job, report, links, { onAgain, onNew, onDelete }) {
   seal.className = "seal";
   const notes = [...new Set([...(job.warnings ?? []), ...(report?.warnings ?? [])])];
   const files = [
-    ["report_html", "download_report_html"],
     ["report", "download_report"],
     ["contact_sheet", "download_sheet"],
   ].filter(([variant]) => job.variants?.includes(variant));
@@ -49,6 +48,7 @@ function completed(job, report, links, { onAgain, onNew, onDelete }) {
       "div",
       { class: "downloads" },
       h("a", { class: "loud", id: "download", href: links.download("video"), download: "", text: t("download_clip") }),
+      links.report_html ? h("a", { class: "plain", id: "open-report", href: links.report_html, target: "_blank", rel: "noopener", text: t("open_report") }) : null,
       files.map(([variant, word]) => h("a", { class: "plain", id: `download-${variant}`, href: links.download(variant), download: "", text: t(word) })),
     ),
     h(

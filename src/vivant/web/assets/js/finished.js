@@ -1,6 +1,6 @@
 // A job that has ended: the clip with its player, the card, and the checklist once the report is there.
 import { byId, h } from "./dom.js";
-import { t } from "./i18n.js";
+import { language, t } from "./i18n.js";
 import { checklist } from "./checklist.js";
 import { doneCard } from "./done.js";
 import { showPanel } from "./panels.js";
@@ -58,7 +58,7 @@ function linksOf(job) {
     reference: session.api.link(job, "reference"),
     thumbnail: made("thumbnail"),
     contact_sheet: made("contact_sheet"),
-    report_html: made("report_html"),
+    report_html: made("report_html") && `${made("report_html")}#${language()}`,
     download: (variant) => session.api.link(job, variant, true),
   };
 }

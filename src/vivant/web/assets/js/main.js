@@ -36,6 +36,7 @@ const sending = createSending(frame, run, form, shelf, { onRefused: refused });
 
 async function ready(arriving) {
   form.render();
+  compose.show();
   await shelf.refresh();
   foretell();
   // The open job is in the address; it is found again once there is a server to ask.

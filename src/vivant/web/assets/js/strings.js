@@ -159,7 +159,7 @@ export const STRINGS = {
   notes: ["Notes ({n})", "알림 {n}개"],
   download_clip: ["Download the clip", "영상 내려받기"],
   download_report: ["Report (JSON)", "보고서 (JSON)"],
-  download_report_html: ["Report (page)", "보고서 (웹페이지)"],
+  open_report: ["Full report", "전체 보고서"],
   download_sheet: ["Contact sheet", "프레임 모음"],
   again: ["Again with another seed", "다른 시드로 한 번 더"],
   retry: ["Try again", "다시 시도하기"],
@@ -247,7 +247,7 @@ export const STRINGS = {
 
   // what can go wrong
   error_network: ["The server cannot be reached. Check that it is running and that you are online.", "서버에 연결할 수 없습니다. 서버가 켜져 있는지, 인터넷에 연결되어 있는지 확인해 주세요."],
-  error_endpoint_network: ["No answer from this address. Check it, and that the server allows pages opened from a file (VIVANT_CORS_ORIGINS).", "이 주소에서 응답이 없습니다. 주소가 맞는지, 서버가 파일로 연 페이지를 허용하는지(VIVANT_CORS_ORIGINS) 확인해 주세요."],
+  error_endpoint_network: ["No answer from this address. Check it, and that the server lets pages opened from a file in: it does where it has keys, else with VIVANT_CORS_ORIGINS.", "이 주소에서 응답이 없습니다. 주소가 맞는지, 서버가 파일로 연 페이지를 허용하는지(VIVANT_CORS_ORIGINS) 확인해 주세요."],
   error_too_large: ["The picture is too large for the server (limit {limit}). Save it smaller or as a JPEG.", "사진이 서버의 한도({limit})보다 큽니다. 크기를 줄이거나 JPEG로 저장해 주세요."],
   error_queue_full: ["The server is full at the moment. Try again in {wait}; your settings stay here.", "지금은 서버에 작업이 가득 찼습니다. {wait} 뒤에 다시 시도해 주세요. 설정은 그대로 있습니다."],
   error_key_limit: ["This key already has as many clips in the works as it may. Wait for one to finish.", "이 키로 만들 수 있는 만큼 이미 만들고 있습니다. 하나가 끝난 뒤 다시 시도해 주세요."],

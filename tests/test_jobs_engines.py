@@ -1,0 +1,91 @@
+"""A worker keeps its engine between jobs, and loads it once however many ask at the same time."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from service_process import picture
+from vivant.engine import load_engine
+from vivant.errors import MissingPartError
+from vivant.jobs.admission import Admission, Limits
+from vivant.jobs.engines import Engines
+from vivant.jobs.job import SOURCE, Order, key, new_id
+from vivant.jobs.ledger import Ledger
+from vivant.jobs.places import open_database, open_objects
+from vivant.jobs.worker import Worker
+from vivant.settings import Settings, read_settings
+from vivant.types import Engine, Request
+from vivant.upscale import load_upscaler
+
+
+def test_two_jobs_and_the_warm_up_load_the_engine_once(tmp_path: Path) -> None:
+    settings = read_settings(data_dir=tmp_path, engines=("fake",), default_engine="fake")
+    loads: list[str] = []
+
+    def load(name: str, settings: Settings) -> Engine:
+        loads.append(name)
+        return load_engine(name, settings)
+
+    worker = Worker(settings, load_engine=load, load_upscaler=load_upscaler)
+    database = open_database(settings)
+    ledger, objects = Ledger(database), open_objects(settings)
+    door = Admission(database, Limits())
+    bench = worker._bench
+    bench.warm_up("fake")
+    for seed in range(2):
+        job_id = new_id()
+        objects.put(key(job_id, SOURCE), picture())
+        request = Request(image=b"", engine="fake", width=64, height=64, num_frames=1, seed=seed)
+        door.accept(job_id, Order(request=request, picture={"name": "me.png"}), "")
+        bench.prepare(job_id)
+        assert bench.make(job_id)
+        bench.publish(job_id)
+        assert ledger.get(job_id).status == "completed"
+    database.close()
+    worker._database.close()
+    worker._slot._file.close()
+    assert loads == ["fake"]
+
+
+def test_who_asks_while_it_is_being_loaded_waits() -> None:
+    begun, go_on, loads = threading.Event(), threading.Event(), []
+    made = load_engine("fake", Settings())
+
+    def load(name: str) -> Engine:
+        loads.append(name)
+        begun.set()
+        assert go_on.wait(30)
+        return made
+
+    engines = Engines(load)
+    found: list[Engine] = []
+    threads = [threading.Thread(target=lambda: found.append(engines("fake"))) for _ in range(4)]
+    threads[0].start()
+    assert begun.wait(30)
+    for thread in threads[1:]:
+        thread.start()
+    go_on.set()
+    for thread in threads:
+        thread.join(30)
+    assert loads == ["fake"]
+    assert found == [made] * 4
+
+
+def test_what_could_not_be_loaded_is_tried_again() -> None:
+    made = load_engine("fake", Settings())
+    answers: list[Engine | MissingPartError] = [MissingPartError("no weights"), made]
+
+    def load(name: str) -> Engine:
+        del name
+        answer = answers.pop(0)
+        if isinstance(answer, MissingPartError):
+            raise answer
+        return answer
+
+    engines = Engines(load)
+    with pytest.raises(MissingPartError):
+        engines("fake")
+    assert engines("fake") is made
