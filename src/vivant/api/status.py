@@ -43,6 +43,12 @@ SECONDS = Histogram(
 )
 JOBS = Gauge("vivant_jobs", "Jobs known, by status.", ("status",), registry=REGISTRY)
 WORKERS = Gauge("vivant_workers", "Workers alive.", registry=REGISTRY)
+ABLE = Gauge(
+    "vivant_workers_able", "Workers alive that can run an engine.", ("engine",), registry=REGISTRY
+)
+OLDEST = Gauge(
+    "vivant_oldest_queued_seconds", "How long the oldest queued job has waited.", registry=REGISTRY
+)
 LISTENERS = Gauge("vivant_event_listeners", "Open event streams.", registry=REGISTRY)
 MEMORY = Gauge("vivant_api_memory_bytes", "Resident memory of this process.", registry=REGISTRY)
 
@@ -87,7 +93,12 @@ async def metrics(request: Request, shared: Shared) -> Response:
     counts = await asyncio.to_thread(shared.ledger.counts)
     for status in ("queued", "in_progress", "completed", "failed"):
         JOBS.labels(status).set(counts.get(status, 0))
-    WORKERS.set(len(await living(shared)))
+    alive = await living(shared)
+    WORKERS.set(len(alive))
+    for engine in shared.settings.engines:
+        ABLE.labels(engine).set(sum(not facts["engines"].get(engine, "no") for facts in alive))
+    oldest = await asyncio.to_thread(shared.ledger.oldest)
+    OLDEST.set(0 if oldest is None else max(0.0, time.time() - oldest))
     LISTENERS.set(shared.broker.listeners)
     MEMORY.set(psutil.Process().memory_info().rss)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
@@ -135,7 +146,8 @@ async def _tried(check: Any, shared: State) -> str:
 
 
 def _database(shared: State) -> None:
-    shared.ledger.counts()
+    with shared.database.read() as connection:
+        connection.execute(sa.select(1))
 
 
 def _storage(shared: State) -> None:

@@ -129,6 +129,13 @@ class Ledger:
         with self.database.read() as connection:
             return {row[0]: row[1] for row in connection.execute(query)}
 
+    def oldest(self) -> float | None:
+        """When the job was accepted that waits longest, seconds since 1970; None where none waits."""
+        query = sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.status == "queued")
+        with self.database.read() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else float(found)
+
     # -- runs ------------------------------------------------------------------------------
 
     def preparing(self, job_id: str) -> Job | None:
