@@ -130,7 +130,7 @@ class Ledger:
             return {row[0]: row[1] for row in connection.execute(query)}
 
     def oldest(self) -> float | None:
-        """When the job was accepted that waits longest, seconds since 1970; None where none waits."""
+        """When the longest waiting job was accepted, seconds since 1970; None where none waits."""
         query = sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.status == "queued")
         with self.database.read() as connection:
             found = connection.execute(query).scalar()
