@@ -1,0 +1,100 @@
+"""GPUs that Modal lends, and what they are billed as. Knows nothing of prices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from vivant.cost import RATES, rate_name
+from vivant.errors import OptionError
+
+LTX2_GIB = 24
+"""Least GPU memory of the ltx2 engine (docs/ltx2.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One of Modal's names.
+
+    Attributes:
+        gib: memory, GiB, as marketed.
+        row: of :data:`vivant.cost.RATES`.
+    """
+
+    gib: int
+    row: str
+
+
+GPUS: dict[str, Gpu] = {
+    "T4": Gpu(16, "T4"),
+    "L4": Gpu(24, "L4"),
+    "A10": Gpu(24, "A10"),
+    "L40S": Gpu(48, "L40S"),
+    "A100": Gpu(40, "A100-40"),
+    "A100-40GB": Gpu(40, "A100-40"),
+    "A100-80GB": Gpu(80, "A100-80"),
+    "RTX-PRO-6000": Gpu(96, "RTX PRO 6000"),
+    "H100": Gpu(80, "H100"),
+    "H100!": Gpu(80, "H100"),
+    "H200": Gpu(141, "H200"),
+    "B200": Gpu(180, "B200"),
+    "B200+": Gpu(180, "B200"),
+}
+"""Names that Modal's ``gpu=`` takes (modal.com/docs/guide/gpu, read in November 2026)."""
+
+UPGRADES: dict[str, tuple[str, ...]] = {
+    "A100": ("A100-80",),
+    "H100": ("H200",),
+    "B200+": ("B300",),
+}
+"""What Modal may give instead of what was asked for, at the price of what was asked for; ``H100!``
+and ``A100-40GB`` are taken at their word (modal.com/docs/guide/gpu)."""
+
+
+def check(name: str) -> str:
+    """The name as Modal spells it.
+
+    Raises:
+        OptionError: Modal has no such GPU, more than one is asked for, or LTX-2 does not fit.
+    """
+    base, _, count = name.strip().partition(":")
+    found = next((known for known in GPUS if known.upper() == base.upper()), None)
+    if found is None:
+        raise OptionError(
+            f"modal.gpu {name[:40]!r} is not a GPU of Modal: choose one of "
+            f"{', '.join(n for n, gpu in GPUS.items() if gpu.gib >= LTX2_GIB)}",
+            param="modal.gpu",
+        )
+    if count not in ("", "1"):
+        raise OptionError(
+            f"modal.gpu {name[:40]!r} asks for several GPUs, and a clip uses one: leave out "
+            f"{':' + count!r} and raise modal.max_containers",
+            param="modal.gpu",
+        )
+    if GPUS[found].gib < LTX2_GIB:
+        raise OptionError(
+            f"modal.gpu {found} has {GPUS[found].gib} GB, and LTX-2 needs {LTX2_GIB} GB: choose "
+            f"one of {', '.join(n for n, gpu in GPUS.items() if gpu.gib >= LTX2_GIB)}",
+            param="modal.gpu",
+        )
+    return found
+
+
+def billed_as(asked: Sequence[str], actual: str) -> str:
+    """The row of the price list for the GPU that was really there.
+
+    Args:
+        asked: Modal's names, in order of preference; empty where none was asked for.
+        actual: as the driver says, e.g. ``NVIDIA H100 80GB HBM3``.
+
+    Returns:
+        A row of :data:`vivant.cost.RATES`, or ``actual`` where there is none for it: a bill that
+        is not known is better than a wrong one.
+    """
+    row = rate_name(actual, {**RATES, "B300": 0.0}) or actual
+    if any(GPUS[name].row == row for name in asked):
+        return row
+    for name in asked:
+        if row in UPGRADES.get(name, ()):
+            return GPUS[name].row
+    return actual if row == "B300" else row
