@@ -6,6 +6,8 @@ names each of these). Knows nothing of heartbeats: who is dead is decided by its
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
@@ -14,7 +16,7 @@ from dbos._sys_db import SystemDatabase
 
 from vivant.jobs.job import ACTIVE
 from vivant.jobs.queues import APPLICATION, PREPARE_QUEUE, PUBLISH_SUFFIX
-from vivant.jobs.tables import jobs
+from vivant.jobs.tables import jobs, workers
 
 LIVE = ("ENQUEUED", "PENDING", "DELAYED")
 """DBOS statuses of workflows that will still do something."""
@@ -42,6 +44,35 @@ def take_back(worker_id: str, version: str, *, only: Collection[str] | None = No
         if (only is None or stage.workflow_id in only)
         and system().reenqueue_for_recovery(stage.workflow_id, [worker_id], PREPARE_QUEUE)
     ]
+
+
+def strays() -> list[tuple[str, str]]:
+    """``(worker_id, version)`` of claims by workers that nobody knows any more.
+
+    A worker that was declared dead may claim one more stage before it notices.
+    """
+    stages = system().tables.workflow_status
+    query = (
+        sa.select(stages.c.executor_id, stages.c.application_version)
+        .where(
+            stages.c.status == "PENDING",
+            stages.c.application_name == APPLICATION,
+            stages.c.executor_id.not_in(sa.select(workers.c.id)),
+        )
+        .distinct()
+    )
+    with system().engine.connect() as connection:
+        return [(row[0], row[1]) for row in connection.execute(query)]
+
+
+def stop_claiming(seconds: float) -> None:
+    """Take nothing from the queues any more; what is claimed goes on."""
+    for event in _get_dbos_instance().background_thread_stop_events:
+        event.set()
+    until = time.monotonic() + seconds
+    for thread in threading.enumerate():
+        if thread.name.startswith("queue-worker-"):
+            thread.join(max(0.0, until - time.monotonic()))
 
 
 def dropped(worker_id: str, version: str) -> set[str]:

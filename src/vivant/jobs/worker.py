@@ -366,6 +366,8 @@ class Worker:
                 if self._ready and self._known != self._pulse.living:
                     self._known = self._pulse.living
                     self._meet()
+                if self._ready and self._pulse.leads:
+                    self._take_back_strays()
             except (DatabaseError, DBAPIError) as error:
                 log.warning("no heartbeat: %s", error)
             except Exception:  # the pulse must not stop
@@ -378,6 +380,11 @@ class Worker:
                 "took over from a dead worker", extra={"worker": peer.id, "stages": len(found)}
             )
             self._pulse.bury(peer.id)
+
+    def _take_back_strays(self) -> None:
+        for worker_id, version in handover.strays():
+            for stage in handover.take_back(worker_id, version):
+                log.warning("taken back from a worker that is gone: %s", stage)
 
     def _warm_up(self) -> None:
         default = self._settings.default_engine
@@ -449,6 +456,7 @@ class Worker:
 
     def _hand_over(self) -> None:
         try:
+            handover.stop_claiming(HAND_OVER_SECONDS / 2)
             handover.take_back(self._id, APPLICATION_VERSION)
             self._pulse.bury(self._id)
         except (DatabaseError, DBAPIError) as error:
