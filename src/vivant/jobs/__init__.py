@@ -5,12 +5,15 @@
     tables.py     what is remembered: jobs, events, workers, keys, timings
     database.py   SQLite or Postgres; transactions that ride out a restart
     job.py        a Job as others see it
+    queues.py     names of queues, and the version of their stages
     admission.py  accept or refuse, count and enqueue in one transaction
     ledger.py     read, report on, cancel, finish and delete jobs
     progress.py   stages → one percentage and the time left
     reporter.py   writes progress beside the work, and notices a cancel
     stages.py     prepare → render → publish: what a worker does for a job
     worker.py     a worker process: queues, heartbeat, take-over, sweeping
+    handover.py   stages of the dead and the leaving back into the queues
+    operations.py what operators do: find, cancel, retry, purge
     supervise.py  keeps worker processes alive
 
 DBOS runs the stages as durable workflows whose ids come from the job's id; their arguments are
