@@ -203,7 +203,7 @@ class Pulse:
             for worker_id, (_, at) in seen.items()
             if worker_id != self._id and now - at > found[worker_id].timeout
         }
-        self.living = [peer for worker_id, peer in found.items() if worker_id not in late]
+        self.living = sorted(peer for worker_id, peer in found.items() if worker_id not in late)
         return [found[worker_id] for worker_id in late]
 
     def _peer(self, worker_id: str, facts: Mapping[str, Any]) -> Peer:
