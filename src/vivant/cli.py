@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vivant import cli_batch, cli_compare, cli_modal, cli_page, cli_serve, cli_weights
+from vivant import cli_batch, cli_compare, cli_modal, cli_page, cli_rate, cli_serve, cli_weights
 from vivant.errors import Cancelled, OptionError, VivantError
 from vivant.grid import ASPECTS, frames_for, parse_size
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Request
@@ -35,6 +35,7 @@ cli_serve.mount(app)
 cli_page.mount(app)
 cli_compare.mount(app)
 cli_batch.mount(app)
+cli_rate.mount(app)
 app.add_typer(cli_weights.app)
 app.add_typer(cli_modal.app)
 
