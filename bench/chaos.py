@@ -156,7 +156,7 @@ def kills(chance: random.Random, number: int) -> dict[str, Any]:
                 with contextlib.suppress(httpx.TransportError):
                     path = f"/v1/videos/{chance.choice(accepted)}/cancel"
                     cancelled += service.request("POST", path).is_success
-            time.sleep(chance.uniform(0.0, 8.0))
+            time.sleep(chance.uniform(0.0, 6.0))
             workers = service.workers()
             if workers and chance.random() < 0.85:
                 with contextlib.suppress(ProcessLookupError):

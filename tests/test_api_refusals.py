@@ -36,7 +36,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         cors_origins=["https://studio.example"],
     )
     database = Database(f"sqlite:///{running.folder / 'service' / 'vivant.db'}")
-    database.migrate()
+    database.migrate(stages=False)
     for name in ("ann", "bob", "eve"):
         setattr(running, name, Keyring(database).add(name))
     database.close()

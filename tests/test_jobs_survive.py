@@ -18,8 +18,13 @@ SLOW: dict[str, Any] = {"options[steps]": 12, "options[step_seconds]": 0.15}
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with Service(tmp_path_factory.mktemp("survive") / "data", worker_timeout=4.0) as running:
+    with Service(tmp_path_factory.mktemp("survive") / "data", worker_timeout=6.0) as running:
         yield running
+
+
+def restarts(service: Service) -> int:
+    """Workers that have ended. On a busy machine the supervisor may take a slow one for frozen."""
+    return service.log.read_text("utf-8").count("worker ended")
 
 
 def objects(service: Service) -> set[str]:
@@ -36,17 +41,18 @@ def whole(video_id: str) -> set[str]:
 
 
 def test_a_killed_worker_is_replaced_and_the_job_goes_on(service: Service) -> None:
+    before = restarts(service)
     video_id = service.submit(**SLOW)
     service.running(video_id)
     (pid,) = service.workers()
     os.kill(pid, signal.SIGKILL)
     video = service.finished(video_id)
     assert video["status"] == "completed"
-    assert video["attempt"] == 2
+    assert 2 <= video["attempt"] <= 1 + restarts(service) - before
     starts = [
         e for e in service.events(video_id, {"Last-Event-ID": "0"}) if e["event"] == "started"
     ]
-    assert [event["attempt"] for event in starts] == [1, 2]
+    assert [event["attempt"] for event in starts] == list(range(1, video["attempt"] + 1))
     assert {name for name in objects(service) if name.startswith(video_id)} == whole(video_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +12,9 @@ import typer
 from vivant import cli_jobs
 
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: who may use the service.")
+
+EMBEDDED_NICENESS = 5
+"""A worker beside the API leaves the cores to it when it has a request to answer."""
 
 Data = Annotated[
     Path | None,
@@ -48,6 +52,8 @@ def worker(
     from vivant.settings import read_settings
     from vivant.upscale import load_upscaler
 
+    if embedded and hasattr(os, "nice"):
+        os.nice(EMBEDDED_NICENESS)
     settings = read_settings(**_places(data))
     logs.configure(settings.log_format)
     Worker(settings, load_engine=load_engine, load_upscaler=load_upscaler).run(
@@ -65,7 +71,7 @@ def _keyring(data: Path | None) -> Any:
     from vivant.settings import read_settings
 
     database = open_database(read_settings(**_places(data)))
-    database.migrate()
+    database.migrate(stages=False)
     return Keyring(database)
 
 

@@ -77,21 +77,25 @@ class Database:
                 connection.execute("PRAGMA foreign_keys=ON")
                 connection.execute(f"PRAGMA synchronous={level}")
 
-    def migrate(self) -> None:
+    def migrate(self, *, stages: bool = True) -> None:
         """Create what is missing: DBOS's tables and ours.
+
+        Args:
+            stages: DBOS's too; who does not touch jobs need not wait for its import.
 
         Raises:
             DatabaseError: the database cannot be reached, or is of a newer Vivant.
         """
-        from dbos import DBOS
-
         if self.sqlite:
             Path(str(self.engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
         try:
             with self.engine.connect() as connection:
                 if self.sqlite:
                     connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-            DBOS.migrate(self.url)
+            if stages:
+                from dbos import DBOS
+
+                DBOS.migrate(self.url)
             METADATA.create_all(self.engine)
             for table in METADATA.tables.values():
                 for index in table.indexes:  # of tables that were there before

@@ -47,6 +47,8 @@ export function createMaking(frame, run, shelf, { onEnded, onServer }) {
   function take(id, data) {
     const { event, seq, at, done, total, unit, step, frame: index, ...known } = data;
     if (isOver(known)) return; // the whole object is fetched at the end
+    // Events do not tell of files: the framed picture is there once work on it has begun.
+    if (known.stages?.length) known.variants = ["source", "reference"];
     const job = shelf.keep({ ...known, id });
     show(job);
     shelf.paint();

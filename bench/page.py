@@ -1,0 +1,75 @@
+"""From `vivant serve` to a finished clip in a real Chromium, timed as a user would.
+
+    python bench/page.py [--out FILE]
+
+A fresh data folder, the defaults of the page: engine camera, 97 frames at 1080p. Wall seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, expect, sync_playwright
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+from web_server import launch, serving
+
+PATIENCE_MS = 120_000
+
+
+def run(page: Page, address: str, began: float) -> dict[str, float]:
+    """Seconds from ``began`` to each thing that the user sees."""
+    seen: dict[str, float] = {}
+
+    def note(name: str) -> None:
+        seen[name] = round(time.monotonic() - began, 2)
+
+    note("server_ready")
+    page.goto(address)
+    page.locator("#sample").click()
+    note("sample_chosen")
+    expect(page.locator("#crop-word")).to_contain_text(re.compile("face|얼굴"))
+    note("framed")
+    page.click("#go")
+    pressed = time.monotonic()
+    expect(page.locator("#stages li").first).to_be_visible()
+    note("first_progress")
+    expect(page.locator("#download")).to_be_visible()
+    note("clip_shown")
+    seen["pressed_to_clip"] = round(time.monotonic() - pressed, 2)
+    expect(page.locator(".question").first).to_be_visible()
+    note("checklist_shown")
+    return seen
+
+
+def main() -> None:
+    """Two clips: the first one, and one when everything is warm."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    expect.set_options(timeout=PATIENCE_MS)
+    found = []
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
+        browser = launch(playwright)
+        began = time.monotonic()
+        with serving(Path(folder)) as address:
+            for _ in range(2):
+                page = browser.new_page()
+                page.set_default_timeout(PATIENCE_MS)
+                found.append(run(page, address, began))
+                page.close()
+                began = time.monotonic()
+        browser.close()
+    print(json.dumps(found, indent=2))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
