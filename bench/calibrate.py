@@ -1,29 +1,32 @@
 """Calibrate the checks: spoil clean clips in every listed way, measure, choose, report.
 
     python bench/calibrate.py CLIPS            measure, choose the limits, write them and the page
-    python bench/calibrate.py CLIPS --quick    only the doses of the issue's table, a clip a person
+    python bench/calibrate.py CLIPS --quick    only what must be caught and must not alarm
 
-One file in CLIPS is one person. Measured numbers are kept in ``--cache`` and a run goes on where
-the last one stopped. Limits go to ``src/vivant/checks/limits.json``, the page to
-``docs/calibration.md``. Knows the checks only by their names and values.
+One file in CLIPS is one person: all its clean stretches are measured, the first one is spoiled.
+Measured numbers are kept in ``--cache`` and a run goes on where the last one stopped; parts
+(``--part 0/2``, ``--part 1/2``) fill one cache side by side, a run without ``--part`` reports.
+Limits go to ``src/vivant/checks/limits.json``, the page to ``docs/calibration.md``. Knows the
+checks only by their names and values.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from calibration_page import page, summary
-from choose import choose
-from corruptions import Material, cases, recode
-from vivant.checks.inspector import Inspector
+from calibration_page import REQUIRED, page, summary
+from choose import CLEAN, choose
+from corruptions import Case, Material, cases, recode
+from vivant.checks.inspector import Inspector, all_metrics
 from vivant.checks.metric import Metric
 from vivant.checks.sample import Reference
 from vivant.checks.track import find_faces
@@ -36,40 +39,30 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMITS = ROOT / "src" / "vivant" / "checks" / "limits.json"
 PAGE = ROOT / "docs" / "calibration.md"
 FRAMES = 97
+STRETCHES = 4
+"""Of every person, evenly over the clip."""
+
+EVERYWHERE = ("clean/", "reencode/libx264@23")
+"""Measured on every stretch: what must never alarm."""
+
+Job = tuple[Case, str]
+"""A case and the stretch it is made from."""
+
 ENCODED_CRF = 18
 """Every case is encoded and decoded once, as a finished clip is."""
 
-ESSENTIAL = (
-    "clean/as_is@0", "reencode/libx264@23",
-    "melt/random@0.15", "melt/sine@0.15", "melt/random@0.3", "melt/sine@0.3",
-    "wobble/random@0.015", "wobble/sine@0.015", "blend/paste@0.5", "swap/clip@0.5", "swap/paste@0",
-    "plastic/bilateral@40", "plastic/guided@25", "plastic/edge@25", "plastic/bilateral@75",
-    "noise/color@6", "noise/luma@6", "saturation/hsv@1.25", "saturation/linear@1.25",
-    "blur/gauss@1.2", "blur/gauss@2",
-    "half_resolution/area@0.5", "half_resolution/cubic@0.5", "half_resolution/lanczos@0.5",
-    "frozen/still@1", "frozen/noisy@1", "flicker/random@0.02", "flicker/sine@0.02",
-    "resize/area@0.5", "resize/cubic@0.5", "resize/linear@1.5", "resize/area@0.75",
-    "jelly/standing@0.003", "jelly/travelling@0.003", "jelly/standing@0.006",
-    "cartoon/bilateral@1", "cartoon/posterize@1", "ringing/unsharp@2", "seams/offset@4",
-    "seams/lines@4", "ending/fade@0.4", "ending/flash@0.4", "cut/skip@0.25", "cut/mirror@0.25",
-    "drift/warm@16", "drift/dark@16", "banding/levels@8",
-    "melt/droop@0.3", "melt/droop@0.15", "wobble/fast@0.015", "wobble/slow@0.015",
-    "desaturation/linear@0.6", "stylize/stylize@0.45", "reencode/libx264@18", "reencode/libx264@28",
-)  # fmt: skip
-"""The doses of the issue's table and one of each other defect, the most important first."""
-
 STILL = (
     "blur", "half_resolution", "noise", "saturation", "desaturation", "plastic", "cartoon",
-    "stylize", "ringing", "seams", "banding",
+    "ringing", "seams", "banding",
 )  # fmt: skip
 """Defects of single frames: a third of the clip shows them as well."""
 
 FAMILIES = {
-    "melt": ("face_deformation", "motion_speed"),
-    "wobble": ("face_deformation", "motion_speed"),
+    "melt": ("identity_mean", "face_deformation"),
+    "wobble": ("face_deformation",),
     "jelly": ("motion_speed",), "frozen": ("motion_speed",), "flicker": ("motion_speed",),
     "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation",),
-    **dict.fromkeys(STILL, ("sharpness", "seams", "saturation")),
+    **dict.fromkeys(STILL, ("sharpness", "plastic_skin", "seams", "saturation")),
 }  # fmt: skip
 """Checks that are run, by one of their scores, for defects that leave the rest alone."""
 
@@ -83,17 +76,16 @@ def segments(folder: Path, per_person: int) -> Iterator[tuple[str, str, Frames, 
         starts = np.arange(0, facts.num_frames - FRAMES + 1, FRAMES)
         if len(starts) > per_person:
             starts = starts[np.linspace(0, len(starts) - 1, per_person).round().astype(int)]
-        for start in starts:
-            kept: list[Image] = []
-            seen = 0
-            for chunk in open_clip(path).chunks:
-                for frame in chunk:
+        kept: dict[int, list[Image]] = {int(start): [] for start in starts}
+        seen = 0
+        for chunk in open_clip(path).chunks:
+            for frame in chunk:
+                for start, frames in kept.items():
                     if start <= seen < start + FRAMES:
-                        kept.append(frame)
-                    seen += 1
-                if seen >= start + FRAMES:
-                    break
-            yield path.stem, f"{path.stem}_{start:04d}", np.stack(kept), float(facts.fps)
+                        frames.append(frame)
+                seen += 1
+        for start, frames in kept.items():
+            yield path.stem, f"{path.stem}_{start:04d}", np.stack(frames), float(facts.fps)
 
 
 def track(reader: FaceReader, frames: Frames, stride: int = 3) -> list[Face] | None:
@@ -145,8 +137,6 @@ def measure(
     )
 
     def chosen(reference: Reference, rate: float) -> Sequence[Metric]:
-        from vivant.checks.inspector import all_metrics
-
         found = all_metrics(reference, rate)
         return [m for m in found if not only or any(s.name in only for s in m.specs)]
 
@@ -176,46 +166,62 @@ def measure(
     return out
 
 
+def material(folder: Path, cache: Path, reader: FaceReader) -> dict[str, Material]:
+    """Every stretch with a face, by name; tracks are kept in the cache."""
+    found = {}
+    for person, name, frames, fps in segments(folder, STRETCHES):
+        kept = cache / f"{name}.track"
+        if kept.exists():
+            rows = json.loads(kept.read_text())
+            faces = [Face(Box(*box), 1.0, tuple((x, y) for x, y in points)) for box, points in rows]
+        else:
+            faces = track(reader, frames) or []
+            rows = [
+                [[f.box.left, f.box.top, f.box.width, f.box.height], f.landmarks] for f in faces
+            ]
+            _write(kept, json.dumps(rows))
+        if faces:
+            found[name] = Material(person, name, frames, fps, faces)
+        else:
+            print(f"{name}: no face, left out")
+    return found
+
+
+def jobs(names: Mapping[str, Material], *, quick: bool, only: Sequence[str]) -> list[Job]:
+    """What is measured on which stretch, what matters most first."""
+    firsts: dict[str, str] = {}
+    for name, item in names.items():
+        firsts.setdefault(item.person, name)
+    must = (*CLEAN, *(label for _, labels, _ in REQUIRED for label in labels))
+    out = []
+    for case in cases(only):
+        rank = next((i for i, label in enumerate(must) if case.label.startswith(label)), len(must))
+        if quick and rank == len(must):
+            continue
+        everywhere = case.label.startswith(EVERYWHERE)
+        out += [(rank, case, name) for name in names if everywhere or name in firsts.values()]
+    out.sort(key=lambda job: job[0])
+    return [(case, name) for _, case, name in out]
+
+
 def run(
     folder: Path, cache: Path, *, quick: bool, only: Sequence[str], part: tuple[int, int]
 ) -> None:
     """Fill the cache."""
     cache.mkdir(parents=True, exist_ok=True)
     reader = FaceReader()
-    material: dict[str, Material] = {}
-    for person, name, frames, fps in segments(folder, 4):
-        found = track(reader, frames)
-        if found is None:
-            print(f"{name}: no face, left out")
-            continue
-        material[name] = Material(person, name, frames, fps, found)
-    firsts: dict[str, str] = {}
-    for name, item in material.items():
-        firsts.setdefault(item.person, name)
-    jobs = []
-    for case in cases(only):
-        rank = ESSENTIAL.index(case.label) if case.label in ESSENTIAL else len(ESSENTIAL)
-        everywhere = case.label in ESSENTIAL[:2]
-        if not quick or rank < len(ESSENTIAL):
-            jobs += [
-                (rank + 100 * (name not in firsts.values() and rank > 0), case, name)
-                for name in material
-                if everywhere or name in firsts.values()
-            ]
-    jobs.sort(key=lambda job: job[0])
-    for _, case, name in jobs[part[0] :: part[1]]:
+    names = material(folder, cache, reader)
+    for case, name in jobs(names, quick=quick, only=only)[part[0] :: part[1]]:
         target = cache / f"{name}__{case.label.replace('/', '_')}.json"
         if target.exists():
             continue
-        item = material[name]
+        item = names[name]
         if case.defect in STILL:
             third = FRAMES // 3 + 1
             item = Material(item.person, name, item.frames[:third], item.fps, item.track[:third])
         seed = zlib.crc32(f"{name} {case.label}".encode())
-        others = [n for n in sorted(material) if material[n].person != item.person]
-        spoiled = case.apply(
-            item, material[others[seed % len(others)]], np.random.default_rng(seed)
-        )
+        others = [n for n in sorted(names) if names[n].person != item.person]
+        spoiled = case.apply(item, names[others[seed % len(others)]], np.random.default_rng(seed))
         crf = 0 if case.defect == "reencode" else ENCODED_CRF
         finished = recode(spoiled, item.fps, crf=crf) if crf else spoiled
         values = measure(
@@ -224,16 +230,21 @@ def run(
         )  # fmt: skip
         record = {"person": item.person, "segment": name, "defect": case.defect,
                   "variant": case.variant, "dose": case.dose, "values": values}  # fmt: skip
-        partial = target.with_suffix(".part")
-        partial.write_text(json.dumps(record))
-        partial.rename(target)
+        _write(target, json.dumps(record))
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all: parts run side by side."""
+    partial = path.with_suffix(f".{os.getpid()}")
+    partial.write_text(text)
+    partial.rename(path)
 
 
 def finish(cache: Path) -> None:
     """Choose the limits from everything measured; write them and the page."""
     records = [json.loads(path.read_text()) for path in sorted(cache.glob("*.json"))]
     limits = choose(records)
-    text = json.dumps({"limits": limits}, indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps({"limits": limits}, indent=4, ensure_ascii=False) + "\n"
     LIMITS.write_text(text, encoding="utf-8")
     PAGE.write_text(page(records, limits), encoding="utf-8")
     print(summary(records))

@@ -142,7 +142,6 @@ def _false_alarms(
         ("clean", "clean/"),
         ("re-encoded, CRF 18", "reencode/libx264@18"),
         ("re-encoded, CRF 23", "reencode/libx264@23"),
-        ("re-encoded, CRF 28", "reencode/libx264@28"),
         ("resized 0.5–1.5×", "resize/"),
     ):
         chosen = [r for r in records if label(r).startswith(prefix) and is_gentle(r)]

@@ -9,7 +9,6 @@ import pytest
 from checks_clips import (
     SHORT,
     by_name,
-    case,
     examine,
     failing,
     material,
@@ -17,7 +16,7 @@ from checks_clips import (
     portrait,
     spoiled,
 )
-from corruptions import Material, recode
+from corruptions import LADDERS, Material, recode
 from vivant.checks.sample import reduced
 from vivant.checks.track import rescaled
 from vivant.types import Frames, Verification
@@ -95,11 +94,11 @@ def test_a_tint_is_found() -> None:
 def test_shivering_is_found() -> None:
     """Every frame bent anew: no frequency of its own, but never a rest."""
     clean = material(SHORT)
-    bend = case("melt/random@0.05")
+    bend = LADDERS["melt"][0]("random", 0.05)
     frames = clean.frames.copy()
     for index in range(1, SHORT):
         pair = Material("a", "a", clean.frames[[0, index]], 24.0, clean.track[:2])
-        frames[index] = bend.apply(pair, pair, np.random.default_rng(index))[1]
+        frames[index] = bend(pair, pair, np.random.default_rng(index))[1]
     assert by_name(examine(frames, only=["face_jitter"]))["face_jitter"].verdict == "fail"
 
 

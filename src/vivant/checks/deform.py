@@ -54,8 +54,8 @@ LATE: Final = 0.75
 FEWEST: Final = 7
 """Grid frames with a face that a trend needs."""
 
-CALM: Final = 25.0
-"""Percentile over the frames: jitter does not rest even in the calmest quarter."""
+CALM: Final = 10.0
+"""Percentile over the frames: jitter does not rest even in the calmest tenth."""
 
 Floats = npt.NDArray[np.float64]
 

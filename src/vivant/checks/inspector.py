@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 
@@ -18,11 +18,12 @@ from vivant.checks.crew import Crew
 from vivant.checks.deform import Deformation
 from vivant.checks.delivery import Expectation, delivery
 from vivant.checks.identity import FacePresence, Identity
-from vivant.checks.metric import CannotMeasure, Metric, Spec, unmeasured
+from vivant.checks.metric import CannotMeasure, Metric, unmeasured
 from vivant.checks.motion import FrameDifference
 from vivant.checks.performance import Performance, performance_scores
 from vivant.checks.sample import Reference, Sample
 from vivant.checks.seams import Seams
+from vivant.checks.skin import Skin
 from vivant.checks.steadiness import Steadiness
 from vivant.checks.texture import Textures
 from vivant.checks.track import find_faces, rescaled
@@ -44,13 +45,10 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         FrameDifference(reference),
         Steadiness(fps),
         Textures(reference),
+        Skin(reference),
         Seams(reference),
         Color(reference),
     )
-
-
-WILD: Final = 100.0
-"""Percent of the frame's height per second; four in five calibration clips stay below 40."""
 
 
 class Inspector:
@@ -206,7 +204,6 @@ class Inspector:
         scores: list[Score] = []
         for metric in self._metrics:
             scores.extend(self._finish(metric))
-        scores = [_calm(score, scores) for score in scores]
         scores.extend(delivery(facts, expected))
         scores.extend(performance_scores(performance))
         return Verification(scores=tuple(scores), facts=facts, warnings=self._warnings())
@@ -250,17 +247,6 @@ def _crew(reference: Reference, watch: Watch, workers: int) -> Crew | None:
         return Crew(task, watch.nothing, workers)
     except OSError:
         return None
-
-
-def _calm(score: Score, scores: Sequence[Score]) -> Score:
-    """Swaying cannot be told from wild movement: say so instead of failing the clip."""
-    speed = next((s for s in scores if s.name == "motion_speed"), None)
-    wild = speed is not None and isinstance(speed.value, float) and speed.value > WILD
-    if not wild or score.name not in ("global_jelly", "face_wobble", "face_jitter"):
-        return score
-    return unmeasured(
-        Spec(score.name, score.group, score.unit), CannotMeasure("too_wild", speed=WILD)
-    )
 
 
 def _reference(

@@ -1,4 +1,4 @@
-"""Is the picture sharp, and not falsely so: detail, noise, halos, skin and drawn looks.
+"""Is the picture sharp, and not falsely so: detail, noise, halos and drawn looks.
 
 All relative to the input picture at the clip's size, so that a soft or stylised input is not
 punished; where the picture has fewer pixels than the clip, both are compared at the picture's
@@ -10,14 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.canonical import LAYOUT, Layout, cut_luma, plane, skin, to_chip
 from vivant.checks.limits import limits
 from vivant.checks.metric import (
     CannotMeasure,
@@ -28,7 +26,7 @@ from vivant.checks.metric import (
     unmeasured,
 )
 from vivant.checks.sample import Luma, Reference, Sample, clipped
-from vivant.types import Box, Face, Image, Score
+from vivant.types import Box, Face, Score
 
 SHARPNESS: Final = Spec("sharpness", "quality")
 FACE_SHARPNESS: Final = Spec("face_sharpness", "quality")
@@ -38,7 +36,6 @@ RINGING: Final = Spec("ringing", "quality")
 BANDING: Final = Spec("banding", "quality", "% of pixels")
 FADING: Final = Spec("sharpness_end", "quality")
 CARTOON: Final = Spec("cartoon", "ai_feel")
-PLASTIC: Final = Spec("plastic_skin", "ai_feel")
 
 NOISE_KERNEL: Final = np.asarray([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 """Immerkær (1996): blind to edges' slope; its gain for white noise is 6."""
@@ -64,7 +61,6 @@ ALLOWANCES: Final = {
     RINGING.name: 0.85,
     BANDING.name: 0.7,
     CARTOON.name: 1.25,
-    PLASTIC.name: 1.4,
 }
 """See :func:`vivant.checks.metric.against_picture`; about twice what the clean clips of the
 calibration need, because a turning head and motion blur change these numbers without any defect."""
@@ -110,10 +106,9 @@ class Texture:
     ringing: float
     banding: float
     cartoon: float
-    skin: tuple[float, float, float]
 
 
-def texture(pixels: Image, luma: Luma, face: Face | None, layout: Layout, scale: float) -> Texture:
+def texture(luma: Luma, face: Face | None, scale: float) -> Texture:
     """Measure a picture, reduced by ``scale`` where that is below one."""
     if scale < 0.95:
         size = (max(16, round(luma.shape[1] * scale)), max(16, round(luma.shape[0] * scale)))
@@ -127,14 +122,9 @@ def texture(pixels: Image, luma: Luma, face: Face | None, layout: Layout, scale:
     strong = weight > np.percentile(weight[::2, ::2], EDGE_SHARE)
     low, high = np.percentile(np.abs(middle[::2, ::2]), (55, 99))
     face_sharpness = float("nan")
-    skin_bands = (float("nan"),) * 3
     if face is not None:
         left, top, right, bottom = clipped(face.box.scaled(box_scale), luma.shape[1], luma.shape[0])
         face_sharpness = _spread(laplace[top:bottom, left:right])
-        chip = cut_luma(pixels, to_chip(face, layout), layout)
-        mask = _skin_mask(layout)
-        one, two, three = (float(np.mean(np.abs(band[mask]))) for band in bands(chip))
-        skin_bands = (one, two, three)
     return Texture(
         sharpness=_spread(laplace),
         face_sharpness=face_sharpness,
@@ -143,7 +133,6 @@ def texture(pixels: Image, luma: Luma, face: Face | None, layout: Layout, scale:
         ringing=_spread(middle[strong]) / max(_spread(coarse[strong]), 1e-3),
         banding=banding(luma),
         cartoon=float(low) / max(float(high), 1e-3),
-        skin=skin_bands,
     )
 
 
@@ -165,11 +154,6 @@ def _spread(values: npt.NDArray[np.generic]) -> float:
     return float(np.sqrt(cv2.mean(np.multiply(values, values))[0])) if values.size else 0.0
 
 
-@cache
-def _skin_mask(layout: Layout) -> npt.NDArray[np.bool_]:
-    return skin(*plane(layout))
-
-
 class Textures(Metric):
     """The answers from one look at the sparse frames."""
 
@@ -182,25 +166,20 @@ class Textures(Metric):
         RINGING,
         BANDING,
         CARTOON,
-        PLASTIC,
     )
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        face = reference.face
-        # Skin is looked at with 96 px between the eyes, or as many as the picture really has.
-        eyes = LAYOUT.interocular * 2 if face is None else face.interocular * reference.detail
-        self._layout = LAYOUT.scaled(float(np.clip(eyes / LAYOUT.interocular, 0.5, 2.0)))
         enlarged = reference.detail < 0.95
         self._scale = reference.detail * ENLARGED if enlarged else 1.0
-        self._wanted = texture(reference.pixels, reference.luma, face, self._layout, self._scale)
+        self._wanted = texture(reference.luma, reference.face, self._scale)
         self._seen: list[tuple[int, Texture, Box | None]] = []
 
     def look(self, sample: Sample, _: None) -> tuple[Texture, Box | None] | None:
         """Measure a sparse frame."""
         if not sample.sparse:
             return None
-        found = texture(sample.pixels, sample.luma, sample.face, self._layout, self._scale)
+        found = texture(sample.luma, sample.face, self._scale)
         return found, None if sample.face is None else sample.face.box
 
     def add(self, index: int, _: None, look: tuple[Texture, Box | None] | None) -> None:
@@ -209,7 +188,7 @@ class Textures(Metric):
             self._seen.append((index, *look))
 
     def finish(self, _: Reference) -> Sequence[Score]:
-        """Nine scores; those of the face may be not measured."""
+        """Eight scores; that of the face may be not measured."""
         wanted = self._wanted
         if wanted.sharpness < 0.5:
             raise CannotMeasure("picture_without_detail")
@@ -222,7 +201,6 @@ class Textures(Metric):
             self._ratio(RINGING, lambda t: t.ringing),
             self._held(BANDING, [(i, t.banding - wanted.banding) for i, t, _ in self._seen]),
             self._ratio(CARTOON, lambda t: t.cartoon),
-            self._face(PLASTIC, plasticity),
         )
 
     def _ratio(self, spec: Spec, of: _Reading) -> Score:
@@ -259,14 +237,9 @@ class Textures(Metric):
         frame = series[int((np.argmax if above else np.argmin)(values))][0]
         region = next((box for i, _, box in self._seen if i == frame), None)
         return judged(
-            spec, value, series=series, frame=frame, region=region if spec in _OF_FACE else None
+            spec,
+            value,
+            series=series,
+            frame=frame,
+            region=region if spec is FACE_SHARPNESS else None,
         )
-
-
-_OF_FACE: Final = (FACE_SHARPNESS, PLASTIC)
-
-
-def plasticity(found: Texture) -> float:
-    """Detail of the skin at 1-3 px: pores and wrinkles, coarser than what an encoder drops."""
-    _, two, three = found.skin
-    return float(np.sqrt(two * three))
