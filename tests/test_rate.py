@@ -165,7 +165,8 @@ def test_a_torn_line_is_left_out_and_the_next_one_is_whole(tmp_path: Path) -> No
 
 
 def test_agreement_is_counted_and_its_interval_is_scipys() -> None:
-    pairs, judgements = [], {}
+    pairs: list[Pair] = []
+    judgements: dict[str, Judgement] = {}
     for n in range(20):
         pair = made_up(n, {"detail": gap("detail", 3), "noise": gap("noise", -3)}, f"picture{n}")
         pairs.append(pair)
@@ -226,8 +227,8 @@ def rating(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         found = re.search(r"http://\S+", line := process.stdout.readline())
         assert found, line
         yield found[0], process
