@@ -43,8 +43,8 @@ from vivant.types import (
     ignore_progress,
 )
 
-REPS = 3
 GIB = 2**30
+DEFAULT_PARTS = "vivant,frames,files,encode,start,precision,fp8,swap,stock,stock-native"
 
 
 class Bench:
@@ -106,9 +106,11 @@ class Clock:
         self.bench = bench
         self.denoised = 0.0
         self.first = 0.0
+        self.last: dict[str, float] = {}
 
     def __call__(self, progress: Progress) -> None:
         """See ``vivant.types.Observer``."""
+        self.last[progress.stage] = time.perf_counter()
         if progress.stage == "generate" and progress.unit == "step":
             if progress.done == 1:
                 self.bench.sync()
@@ -193,6 +195,7 @@ def file_times(
     from vivant.upscale import load_upscaler
 
     rows: dict[str, list[float]] = {"total": [], "after_denoise": [], "image": []}
+    marks: dict[str, list[float]] = {}
     stages: dict[str, list[float]] = {}
     settings = engine._settings
     for rep in range(reps + 1):
@@ -204,7 +207,7 @@ def file_times(
             request,
             folder / "clip.mp4",
             engine=Cadence(engine, frames),
-            upscaler=load_upscaler("lanczos-gpu"),
+            upscaler=load_upscaler("auto"),
             settings=settings,
             observe=clock,
             force=True,
@@ -217,9 +220,14 @@ def file_times(
         for stage in result.report.stages:
             stages.setdefault(stage.stage, []).append(stage.seconds)
         rows["image"].append(stages["image"][-1])
+        for stage in ("generate", "upscale", "encode", "verify"):
+            if stage in clock.last:
+                marks.setdefault(stage, []).append(clock.last[stage] - clock.denoised)
     return {
         **{name: median(values) for name, values in rows.items()},
         "busy": {name: median(values) for name, values in stages.items()},
+        "last_after_denoise": {name: median(values) for name, values in marks.items()},
+        "upscaler": result.report.upscaler,
         "peak_gib": bench.peak(),
         "bytes": (folder / "clip.mp4").stat().st_size,
         "verdict": result.verdict,
@@ -230,7 +238,8 @@ def encode_times(
     bench: Bench, engine: LTX2Engine, request: Request, frames: Frames, folder: Path, reps: int
 ) -> dict[str, Any]:
     """As :func:`file_times` without verification: generate, upscale, encode; seconds."""
-    from vivant.encode import Encoder
+    from vivant.cores import usable_cores
+    from vivant.film import Film
     from vivant.upscale import load_upscaler
 
     shot = portrait(request.width, request.height)
@@ -243,14 +252,20 @@ def encode_times(
             clip = load_upscaler("lanczos-gpu").upscale(
                 clip, width=request.width, height=request.height, observe=ignore_progress
             )
-        with Encoder(
-            folder / "plain.mp4", width=request.width, height=request.height, fps=request.fps
-        ) as encoder:
+        with Film(
+            folder / "plain.mp4",
+            width=request.width,
+            height=request.height,
+            fps=request.fps,
+            quality="standard",
+            comment="",
+            cores=usable_cores(),
+            written=lambda _: None,
+            watch=lambda _: None,
+        ) as film:
             for chunk in clip.chunks:
-                for _ in encoder.write(chunk):
-                    pass
-            for _ in encoder.finish():
-                pass
+                film.put(chunk)
+            film.finish()
         end = time.perf_counter()
         if rep:
             totals.append(end - start)
@@ -295,38 +310,34 @@ def vivant(bench: Bench, args: Any, settings: Settings, device: torch.device) ->
 
     PillowImage.fromarray(picture()).save(file)
     engine = LTX2Engine(settings, device)
-    if "encode" in args.parts:
-        drawing.join()
-        for name in ("fast", "native"):
-            bench.note(
-                f"{name} → MP4, unverified",
-                encode_times(
-                    bench, engine, asked[name], frames[grid(asked[name])], file.parent, REPS
-                ),
-            )
-        return
     seed = asked["seed"]
     quiet = replace(seed, options={**seed.options, "nag": False})
-    bench.note("seed, nag off", clip_times(bench, engine, quiet, REPS))
-    bench.note("seed", clip_times(bench, engine, seed, REPS))
-    fp8_frames = np.concatenate(
-        list(engine.generate(portrait(16, 9), quiet, ignore_progress).chunks)
-    )
-    bench.note("fast", clip_times(bench, engine, asked["fast"], REPS))
-    bench.note("native", clip_times(bench, engine, asked["native"], REPS))
+    if "frames" in args.parts:
+        bench.note("seed, nag off", clip_times(bench, engine, quiet, args.reps))
+        bench.note("seed", clip_times(bench, engine, seed, args.reps))
+        fp8_frames = np.concatenate(
+            list(engine.generate(portrait(16, 9), quiet, ignore_progress).chunks)
+        )
+        bench.note("fast", clip_times(bench, engine, asked["fast"], args.reps))
+        bench.note("native", clip_times(bench, engine, asked["native"], args.reps))
     drawing.join()
-    for name in ("fast", "native"):
-        request = replace(asked[name], image=file)
-        try:
-            bench.note(
-                f"{name} → MP4",
-                file_times(bench, engine, request, frames[grid(request)], file.parent, REPS),
-            )
-        except Exception as error:  # noqa: BLE001 - the other figures matter too
-            bench.note(f"{name} → MP4 failed", repr(error)[:500])
+    for part, name, times in (
+        ("files", "→ MP4", file_times),
+        ("encode", "→ MP4, unverified", encode_times),
+    ):
+        for recipe in ("fast", "native") if part in args.parts else ():
+            request = replace(asked[recipe], image=file)
+            shown = frames[grid(request)]
+            try:
+                bench.note(
+                    f"{recipe} {name}",
+                    times(bench, engine, request, shown, file.parent, args.reps),
+                )
+            except Exception as error:  # noqa: BLE001 - the other figures matter too
+                bench.note(f"{recipe} {name} failed", repr(error)[:500])
     if "start" in args.parts:
         start_time(bench, args, engine, seed, settings)
-    if "precision" in args.parts:
+    if "precision" in args.parts and "frames" in args.parts:
         engine._loaded = None
         torch.cuda.empty_cache() if device.type == "cuda" else None
         plain = replace(quiet, options={**quiet.options, "precision": "bf16", "compile": False})
@@ -338,9 +349,10 @@ def vivant(bench: Bench, args: Any, settings: Settings, device: torch.device) ->
             "fp8 vs bf16, frames PSNR dB by fifth",
             [psnr(fp8_frames[i], exact[i]) for i in range(0, len(exact), max(1, len(exact) // 5))],
         )
-    if "swap" in args.parts:
-        engine._loaded = None
-        swap_tier(bench, asked, settings, device)
+    engine._loaded = None
+    for part, tier, card, room in (("fp8", "fp8", 48, 46), ("swap", "swap", 24, 22)):
+        if part in args.parts:
+            held_tier(bench, asked, settings, device, tier, card, room)
 
 
 def grid(request: Request) -> tuple[int, int]:
@@ -351,27 +363,34 @@ def grid(request: Request) -> tuple[int, int]:
     return options.width, options.height
 
 
-def swap_tier(bench: Bench, asked: Any, settings: Settings, device: torch.device) -> None:
-    """The 24 GB tier, held to 22 GiB."""
+def held_tier(
+    bench: Bench,
+    asked: Any,
+    settings: Settings,
+    device: torch.device,
+    tier: str,
+    card: int,
+    room: int,
+) -> None:
+    """A smaller card's tier, held to what it has free: ``card`` and ``room`` in GiB."""
     import gc
 
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
         total = torch.cuda.get_device_properties(device).total_memory
-        torch.cuda.set_per_process_memory_fraction(22 * GIB / total)
+        torch.cuda.set_per_process_memory_fraction(room * GIB / total)
     engine = LTX2Engine(settings, device)
     for name in ("fast", "native"):
-        request = replace(asked[name], options={**asked[name].options, "tier": "swap"})
+        request = replace(asked[name], options={**asked[name].options, "tier": tier})
         try:
-            bench.note(f"{name}, 24 GB tier", clip_times(bench, engine, request, 1))
+            found = clip_times(bench, engine, request, 1)
             if device.type == "cuda":
-                bench.note(
-                    f"{name}, 24 GB tier, reserved GiB",
-                    round(torch.cuda.max_memory_reserved() / GIB, 2),
-                )
+                found["reserved_gib"] = round(torch.cuda.max_memory_reserved() / GIB, 2)
+            bench.note(f"{name}, {card} GB tier", found)
         except Exception as error:  # noqa: BLE001
-            bench.note(f"{name}, 24 GB tier failed", repr(error)[:500])
+            bench.note(f"{name}, {card} GB tier failed", repr(error)[:500])
     engine._loaded = None
     gc.collect()
     if device.type == "cuda":
@@ -384,14 +403,14 @@ import sys, time
 begin = time.perf_counter()
 from pathlib import Path
 sys.path.insert(0, "bench")
-import ltx2, torch
-from vivant.engine.ltx2.engine import LTX2Engine
+from vivant.engine import load_engine
 from vivant.settings import Settings
-imported = time.perf_counter()
 settings = Settings(cache_dir=Path(sys.argv[1]), data_dir=Path(sys.argv[2]))
+engine = load_engine("ltx2", settings)
+import ltx2
+imported = time.perf_counter()
 request = ltx2.requests(False)["seed"]
 request = ltx2.replace(request, options={**request.options, "weights": "hub"})
-engine = LTX2Engine(settings)
 clip = engine.generate(ltx2.portrait(16, 9), request, ltx2.ignore_progress)
 loaded = time.perf_counter()
 first = None
@@ -568,7 +587,7 @@ def stock(bench: Bench, args: Any, device: torch.device) -> None:
 
     marks: list[float] = []
     bench.reset_peak()
-    bench.note("stock seed", timed(bench, one, marks, REPS))
+    bench.note("stock seed", timed(bench, one, marks, args.reps))
     if "stock-native" not in args.parts:
         return
     full = (128, 128) if args.tiny else (1920, 1088)
@@ -603,7 +622,7 @@ def stock(bench: Bench, args: Any, device: torch.device) -> None:
 
     marks = []
     bench.reset_peak()
-    bench.note("stock native", timed(bench, two, marks, REPS))
+    bench.note("stock native", timed(bench, two, marks, args.reps))
 
 
 def timed(bench: Bench, work: Callable[[], None], marks: list[float], reps: int) -> dict[str, Any]:
@@ -633,7 +652,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("ltx2.json"))
     parser.add_argument("--tiny", action="store_true")
     parser.add_argument("--commit", default="")
-    parser.add_argument("--parts", default="vivant,start,precision,swap,stock,stock-native")
+    parser.add_argument("--parts", default=DEFAULT_PARTS)
+    parser.add_argument("--reps", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=None)
     args = parser.parse_args()
     args.parts = args.parts.split(",")

@@ -31,6 +31,11 @@ def _ltx2(settings: Settings) -> Engine:
         raise MissingPartError(
             f"engine ltx2 needs {', '.join(missing)}: uv sync --extra ltx2", param="engine"
         )
+    from vivant.engine.ltx2.readahead import read_ahead
+
+    # most clips are the default model's: its files come off the disk while torch is imported
+    model = settings.weights_path / "ltx-2-19b-distilled"
+    read_ahead([model / "transformer-fp8", model / "vae"])
     from vivant.engine.ltx2.engine import LTX2Engine
 
     return LTX2Engine(settings)
