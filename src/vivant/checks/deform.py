@@ -51,6 +51,10 @@ HIGH_HERTZ: Final = 9.0
 LATE: Final = 0.75
 """A melt must show in every grid frame after this share of the clip."""
 
+STEADINESS: Final = 3
+"""Power of the correlation with time: a face that melts grows out of shape all the time, one that
+turns or smiles does it in steps. Counts a correlation of 0.8 by half."""
+
 FEWEST: Final = 7
 """Grid frames with a face that a trend needs."""
 
@@ -261,7 +265,7 @@ class Deformation(Metric):
         fields = np.stack([field for _, field, _ in self._residuals]).astype(np.float64)
         share = np.tile(_face().weights, 2)
         grown, steady = _growth(time, fields * np.sqrt(share / (share.sum() / 2)))
-        value = max(0.0, float(grown[time > LATE].min())) * steady
+        value = max(0.0, float(grown[time > LATE].min())) * steady**STEADINESS
         index, field, matrix = self._residuals[-1]
         return judged(
             MELT,
