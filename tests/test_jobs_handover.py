@@ -67,42 +67,42 @@ def job_id(database: Database) -> str:
     return Admission(database, Limits()).accept(new_id(), order, "")[0].id
 
 
-def change(database: Database, job_id: str, **values: object) -> None:
+def change(job_id: str, **values: object) -> None:
     stages = handover.system().tables.workflow_status
-    with database.write() as connection:
+    with handover.system().engine.begin() as connection:
         connection.execute(
             sa.update(stages).where(stages.c.workflow_uuid == job_id).values(**values)
         )
 
 
-def stage(database: Database, job_id: str) -> tuple[str, str, str]:
+def stage(job_id: str) -> tuple[str, str, str]:
     """Status, version and queue."""
     stages = handover.system().tables.workflow_status
     columns = (stages.c.status, stages.c.application_version, stages.c.queue_name)
-    with database.read() as connection:
+    with handover.system().engine.connect() as connection:
         row = connection.execute(sa.select(*columns).where(stages.c.workflow_uuid == job_id)).one()
     return row[0], row[1], row[2]
 
 
 def test_a_claim_goes_back_to_its_own_queue_once(database: Database, job_id: str) -> None:
-    change(database, job_id, status="PENDING", executor_id="dead")
+    change(job_id, status="PENDING", executor_id="dead")
     assert handover.take_back("other", APPLICATION_VERSION) == []
     assert handover.take_back("dead", APPLICATION_VERSION, only=["nothing"]) == []
     assert handover.take_back("dead", APPLICATION_VERSION) == [job_id]
-    assert stage(database, job_id) == ("ENQUEUED", APPLICATION_VERSION, render_queue("fake"))
+    assert stage(job_id) == ("ENQUEUED", APPLICATION_VERSION, render_queue("fake"))
     assert handover.take_back("dead", APPLICATION_VERSION) == []
 
 
 def test_claims_of_unknown_workers_are_strays(database: Database, job_id: str) -> None:
     assert handover.strays() == []
-    change(database, job_id, status="PENDING", executor_id="gone")
+    change(job_id, status="PENDING", executor_id="gone")
     assert handover.strays() == [("gone", APPLICATION_VERSION)]
     handover.take_back("gone", APPLICATION_VERSION)
     assert handover.strays() == []
 
 
 def test_what_no_thread_is_at_is_dropped(database: Database, job_id: str) -> None:
-    change(database, job_id, status="PENDING", executor_id="me")
+    change(job_id, status="PENDING", executor_id="me")
     assert handover.dropped("me", APPLICATION_VERSION) == {job_id}
     handover.take_back("me", APPLICATION_VERSION)
     assert handover.dropped("me", APPLICATION_VERSION) == set()
@@ -110,16 +110,16 @@ def test_what_no_thread_is_at_is_dropped(database: Database, job_id: str) -> Non
 
 def test_outdated_stages_are_adopted_without_their_notes(database: Database, job_id: str) -> None:
     steps = handover.system().tables.operation_outputs
-    change(database, job_id, application_version="old")
-    with database.write() as connection:
+    change(job_id, application_version="old")
+    with handover.system().engine.begin() as connection:
         connection.execute(
             sa.insert(steps).values(workflow_uuid=job_id, function_id=1, function_name="render")
         )
     assert handover.adopt("9", []) == 0
     assert handover.adopt("9", ["older"]) == 0
     assert handover.adopt("9", ["old"]) == 1
-    assert stage(database, job_id)[:2] == ("ENQUEUED", "9")
-    with database.read() as connection:
+    assert stage(job_id)[:2] == ("ENQUEUED", "9")
+    with handover.system().engine.connect() as connection:
         count = sa.select(sa.func.count()).where(steps.c.workflow_uuid == job_id)
         assert connection.execute(count).scalar() == 0
 
@@ -127,11 +127,11 @@ def test_outdated_stages_are_adopted_without_their_notes(database: Database, job
 def test_jobs_without_a_living_stage_are_unattended(database: Database, job_id: str) -> None:
     render, _, publish = workflow_ids(job_id)
     assert job_id not in handover.unattended()
-    change(database, render, status="SUCCESS")
+    change(render, status="SUCCESS")
     assert job_id in handover.unattended()
-    change(database, render, status="PENDING", workflow_uuid=publish)
+    change(render, status="PENDING", workflow_uuid=publish)
     assert job_id not in handover.unattended()
-    change(database, publish, status="ERROR")
+    change(publish, status="ERROR")
     Ledger(database).cancel(job_id, None, keep_seconds=1)
     assert job_id not in handover.unattended()
 
