@@ -27,6 +27,7 @@ TOTAL_SECONDS = 30.0
 PORT = 443
 
 Resolve = Callable[[str], list[str]]
+Connect = Callable[[str], tuple[http.client.HTTPConnection, str]]
 
 
 async def fetch(upload: Upload, settings: Settings, folder: Path) -> None:
@@ -37,14 +38,25 @@ async def fetch(upload: Upload, settings: Settings, folder: Path) -> None:
     """
     if not settings.url_fetch:
         raise _refused("this service fetches no URLs: send the picture itself")
-    await asyncio.to_thread(_fetch, upload, folder, settings.max_image_bytes)
+    await asyncio.to_thread(download, upload, folder, settings.max_image_bytes)
 
 
-def _fetch(upload: Upload, folder: Path, max_bytes: int) -> None:
+def download(upload: Upload, folder: Path, max_bytes: int, connect: Connect | None = None) -> None:
+    """Follow ``upload.url`` to a picture; every address on the way is checked anew.
+
+    Args:
+        upload: gets the picture.
+        folder: for its file.
+        max_bytes: of the picture.
+        connect: URL → connection and path; :func:`connected` where None.
+
+    Raises:
+        HttpError: not allowed, not reachable or too large.
+    """
     until = time.monotonic() + TOTAL_SECONDS
     url = upload.url or ""
     for _ in range(MAX_REDIRECTS + 1):
-        connection, path = _connect(url)
+        connection, path = (connect or connected)(url)
         try:
             connection.request("GET", path, headers={"User-Agent": "vivant", "Accept": "image/*"})
             response = connection.getresponse()
@@ -64,7 +76,12 @@ def _fetch(upload: Upload, folder: Path, max_bytes: int) -> None:
     raise _refused(f"more than {MAX_REDIRECTS} redirects")
 
 
-def _connect(url: str) -> tuple[http.client.HTTPSConnection, str]:
+def connected(url: str) -> tuple[http.client.HTTPConnection, str]:
+    """A connection to the very address that was checked, and the path to ask for.
+
+    Raises:
+        HttpError: not an https URL of the public internet, or not reachable.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
