@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -125,7 +126,7 @@ class Supervisor:
         try:
             with self._database.read() as connection:
                 for beats, facts in connection.execute(query):
-                    if facts.get("pid") == pid:
+                    if (facts.get("host"), facts.get("pid")) == (socket.gethostname(), pid):
                         return int(beats)
         except DatabaseError:
             return None
