@@ -8,7 +8,11 @@
     errors.py     every error → the client's shape, in one place
     guard.py      hosts, origins, headers and the log of requests
     auth.py       who asks, and how often
-    uploads.py    bodies, read as they come in and within limits
+    uploads.py    bodies, read as they come in and within limits:
+    body.py       their bytes, counted and timed
+    form.py       multipart
+    json_body.py  JSON with a picture in it
+    upload.py     what came, and the file its picture goes to
     fields.py     form fields or JSON → an Order
     fetch.py      pictures by URL, where that is switched on
     videos.py     /v1/videos

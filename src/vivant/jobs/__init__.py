@@ -11,6 +11,11 @@
     progress.py   stages → one percentage and the time left
     reporter.py   writes progress beside the work, and notices a cancel
     stages.py     prepare → render → publish: what a worker does for a job
+    preparation.py  a job's picture, decoded and framed
+    engines.py    a worker's engines, loaded once each
+    scratch.py    places and face readers that a worker's threads share
+    prices.py     what a run has cost
+    trouble.py    what a client is told of an error
     worker.py     a worker process: queues, heartbeat, take-over, sweeping
     handover.py   stages of the dead and the leaving back into the queues
     operations.py what operators do: find, cancel, retry, purge
