@@ -123,6 +123,11 @@ def test_a_wrong_option_is_refused_in_a_sentence(
     assert all(word in refused.value.message for word in told), refused.value.message
 
 
+def test_a_rate_that_is_none_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"rates\.H100 is -1"):
+        Options.read(read_settings(rates={"H100": -1.0}))
+
+
 def test_options_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIVANT_MODAL", json.dumps({"gpu": "a100-80gb", "max_containers": 3}))
     options = Options.read(read_settings())
@@ -211,17 +216,28 @@ def test_the_front_and_the_deployment_load_no_torch(tmp_path: Path) -> None:
         "from vivant.hosting.front import Front; from vivant.settings import read_settings;"
         "from vivant.hosting.mint import new_key;"
         "Front(read_settings(api_key=new_key()), modal_app.options);"
-        "print({'torch', 'diffusers', 'transformers', 'cv2', 'dlib'} & set(sys.modules))"
+        "print({'torch', 'diffusers', 'transformers', 'cv2', 'dlib'} & set(sys.modules))\n"
+        "from vivant.hosting.cloud import CloudBackend\n"
+        "from vivant.hosting.backend import LostError\n"
+        "try: CloudBackend('studio').spawn('camera', {})\n"
+        "except LostError as error: print(error)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, APP.parent],
-        env={**os.environ, "VIVANT_DATA_DIR": str(tmp_path), "VIVANT_MODAL": json.dumps(REHEARSAL)},
+        env={
+            **{name: value for name, value in os.environ.items() if not name.startswith("MODAL_")},
+            "MODAL_CONFIG_PATH": str(tmp_path / "no.toml"),
+            "VIVANT_DATA_DIR": str(tmp_path),
+            "VIVANT_MODAL": json.dumps(REHEARSAL),
+        },
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
-    assert done.stdout.strip() == "set()", done.stdout
+    modules, refusal = done.stdout.strip().splitlines()
+    assert modules == "set()"
+    assert refusal.startswith("Token missing"), "Modal's own refusals arrive as sentences"
 
 
 # -- a studio --------------------------------------------------------------------------------------
@@ -476,6 +492,9 @@ def test_the_openai_client_makes_a_clip_on_modal(front: Running) -> None:
     with sunset_ignored():
         video = create(client, steps=6, step_seconds=0.3)
         assert video.status == "queued"
+        with closing(sqlite3.connect(front.folder / "volume" / "vivant.db")) as kept:
+            known = kept.execute("SELECT id FROM vivant_jobs").fetchall()
+        assert (video.id,) in known, "what is accepted outlives the container"
         seen = set()
         while video.status in ("queued", "in_progress"):
             seen.add((video.status, video.progress))
@@ -490,7 +509,6 @@ def test_the_openai_client_makes_a_clip_on_modal(front: Running) -> None:
         assert front.get(f"/v1/videos/{video.id}/content?variant=report").json()["verdict"]
         assert client.videos.delete(video.id).deleted
     assert front.get(f"/v1/videos/{video.id}").status_code == 404
-    assert (front.folder / "volume" / "vivant.db").exists(), "what was accepted is kept"
 
 
 def test_a_cancel_frees_the_gpu_and_a_waiting_clip_never_takes_one(front: Running) -> None:

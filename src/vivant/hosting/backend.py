@@ -12,7 +12,7 @@ class UnreachableError(Exception):
 
 
 class LostError(Exception):
-    """Modal has forgotten the call, or its container died too often."""
+    """Nothing will come of it: refused, forgotten, or its container died too often."""
 
 
 class Board(Protocol):
@@ -56,6 +56,7 @@ class Backend(Protocol):
 
         Raises:
             UnreachableError: Modal does not answer.
+            LostError: it refuses.
         """
         ...
 

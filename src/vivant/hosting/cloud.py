@@ -67,15 +67,11 @@ class CloudBackend:
             with answering():
                 made: Made = modal.FunctionCall.from_id(call).get(timeout=0)
                 return made
-        except modal.exception.OutputExpiredError:
-            raise LostError("its result has expired") from None
         except TimeoutError:  # the built-in one: not finished
             return None
-        except UnreachableError:
+        except (LostError, UnreachableError):
             raise
-        except modal.exception.Error as error:
-            raise LostError(_first_line(error)) from error
-        except Exception as error:  # what the container itself raised comes through as it was
+        except Exception as error:  # what ended the container comes through as it was
             raise LostError(f"{type(error).__name__}: {_first_line(error)}") from error
 
     def cancel(self, call: str) -> None:
@@ -91,13 +87,15 @@ def _studio(app: str, name: str) -> Any:
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Troubles of the line become :class:`UnreachableError`; all else passes."""
+    """Troubles of the line become :class:`UnreachableError`, refusals :class:`LostError`."""
     try:
         yield
+    except TimeoutError:
+        raise
     except (modal.exception.ConnectionError, modal.exception.ServiceError, OSError) as error:
-        if type(error) is TimeoutError:
-            raise
         raise UnreachableError(_first_line(error)) from error
+    except modal.exception.Error as error:
+        raise LostError(_first_line(error)) from error
 
 
 def _first_line(error: Exception) -> str:

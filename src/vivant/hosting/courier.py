@@ -85,12 +85,14 @@ class Courier(Bench):
         """Relay what the studio tells until the clip is there, and store it."""
         job_id = lease.job.id
         call = self._call(lease.job)
-        highest, seq = 0, -1
+        percent, seq, anew = 0, -1, False
         while (made := self._patiently(lambda: self._backend.poll(call))) is None:
             note = self._patiently(lambda: self._backend.board.get(job_id)) or {}
             if note.get("seq", -1) != seq and note.get("event") == "progress":
-                seq, highest = note["seq"], max(highest, int(note["progress"]))
-                wanted = self._ledger.report(lease, highest, note)
+                anew = anew or note["seq"] < seq  # in another container: the bar waits for it
+                seq = note["seq"]
+                percent = max(percent if anew else 0, int(note["progress"]))
+                wanted = self._ledger.report(lease, percent, note)
             else:
                 wanted = self._ledger.alive(lease)
             if not wanted:
@@ -183,7 +185,7 @@ class Courier(Bench):
                 return ask()
             except LostError as error:
                 raise EngineError(
-                    f"the container that made this clip is gone ({error}): send it again"
+                    f"Modal does not make this clip ({error}): send it again"
                 ) from error
             except UnreachableError as error:
                 if time.monotonic() > until:

@@ -120,6 +120,12 @@ class Options(BaseModel):
             ) from None
         except TypeError as error:
             raise OptionError(f"the modal options cannot be read: {error}", param="modal") from None
+        wrong = next((name for name, rate in settings.rates.items() if not rate > 0), None)
+        if wrong is not None:
+            raise OptionError(
+                f"rates.{wrong} is {settings.rates[wrong]}: give US dollars a second, above 0",
+                param="rates",
+            )
         if options.min_containers > options.max_containers:
             raise OptionError(
                 f"modal.min_containers {options.min_containers} is more than modal.max_containers "

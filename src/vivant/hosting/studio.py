@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from vivant.errors import MissingPartError, VivantError
-from vivant.hosting.backend import Board, UnreachableError, stop_note
+from vivant.hosting.backend import Board, LostError, UnreachableError, stop_note
 from vivant.hosting.gpus import billed_as
 from vivant.hosting.work import Made, Trouble, Work
 from vivant.jobs import logs
@@ -186,7 +186,7 @@ class Studio:
                 if job.seq != seq:
                     self._board.put(job_id, dict(job.snapshot))
                     seq = job.seq
-            except UnreachableError as error:
+            except (LostError, UnreachableError) as error:
                 log.warning("the front is not told: %s", error)
 
     def _own(self) -> Database:
@@ -226,5 +226,5 @@ def _blank() -> Portrait:
 def _try(work: Callable[[], None]) -> None:
     try:
         work()
-    except UnreachableError as error:
+    except (LostError, UnreachableError) as error:
         log.warning("notes stay on the board: %s", error)
