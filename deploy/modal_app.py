@@ -32,7 +32,7 @@ except VivantError as error:
 
 ROOT = Path(__file__).resolve().parent.parent
 STATE, WEIGHTS, CACHE = "/state", "/weights", "/cache"
-PYTHON = "3.12"
+PYTHON, UV = "3.12", "0.13.9"
 
 app = modal.App(options.app, include_source=True)
 secret = modal.Secret.from_name(options.secret)
@@ -46,7 +46,7 @@ def image(*extras: str, packages: tuple[str, ...] = ()) -> modal.Image:
     if not modal.is_local():  # it is built already, and the lock file is not in it
         return modal.Image.debian_slim(PYTHON)
     base = modal.Image.debian_slim(PYTHON).apt_install(*packages)
-    return base.uv_sync(str(ROOT), extras=["modal", *extras]).add_local_dir(
+    return base.uv_sync(str(ROOT), extras=["modal", *extras], uv_version=UV).add_local_dir(
         ROOT / "src" / "vivant", "/root/vivant", ignore=["**/__pycache__"]
     )
 
