@@ -9,7 +9,7 @@ bounded before a frame is decoded, and decoding is lazy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -166,6 +166,34 @@ def open_clip(path: Path, *, matrix: Colorspace | None = None) -> Clip:
         height=facts.height,
         chunks=_decode(Path(path), facts, matrix),
     )
+
+
+def frames_at(path: Path, wanted: Collection[int]) -> dict[int, Image]:
+    """Some frames of a clip by their number, as :func:`open_clip` would give them.
+
+    Only these are converted; numbers beyond the end are left out.
+
+    Raises:
+        ClipError: as :func:`probe`, or decoding fails.
+    """
+    found: dict[int, Image] = {}
+    if not wanted:
+        return found
+    with _opened(Path(path)) as (container, stream):
+        stream.thread_type = "AUTO"
+        try:
+            for index, frame in enumerate(container.decode(stream)):
+                if index in wanted:
+                    found[index] = to_rgb(frame)
+                if len(found) == len(wanted):
+                    break
+        except FFmpegError as error:
+            raise ClipError(
+                f"{path.name} cannot be decoded: the file is damaged, export it again "
+                f"({error.strerror})",
+                param="clip",
+            ) from error
+    return found
 
 
 def _decode(path: Path, facts: ClipFacts, matrix: Colorspace | None) -> Iterator[Frames]:

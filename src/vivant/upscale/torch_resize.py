@@ -27,15 +27,14 @@ def weights(size_in: int, start: float, length: float, size_out: int) -> Tensor:
     """
     step = length / size_out
     widen = max(1.0, step)
+    centers = start + (torch.arange(size_out, dtype=torch.float64)[:, None] + 0.5) * step - 0.5
+    reach = math.ceil(2 * LOBES * widen) + 2
+    taps = torch.floor(centers - LOBES * widen) + torch.arange(reach, dtype=torch.float64)
+    at = (taps - centers) / widen
+    values = torch.where(at.abs() < LOBES, torch.sinc(at) * torch.sinc(at / LOBES), 0.0)
+    values /= values.sum(1, keepdim=True)
     matrix = torch.zeros(size_out, size_in, dtype=torch.float64)
-    for row in range(size_out):
-        center = start + (row + 0.5) * step - 0.5
-        low = math.floor(center - LOBES * widen)
-        taps = torch.arange(low, math.ceil(center + LOBES * widen) + 1, dtype=torch.float64)
-        at = (taps - center) / widen
-        value = torch.where(at.abs() < LOBES, torch.sinc(at) * torch.sinc(at / LOBES), 0.0)
-        value /= value.sum()
-        matrix[row].index_add_(0, taps.long().clamp(0, size_in - 1), value)
+    matrix.scatter_add_(1, taps.long().clamp(0, size_in - 1), values)
     return matrix.float()
 
 

@@ -26,7 +26,7 @@ from vivant.checks.sample import clipped, reduced
 from vivant.checks.words import reason, translated
 from vivant.errors import OutputError
 from vivant.framing import crop_pixels
-from vivant.media import open_clip
+from vivant.media import frames_at
 from vivant.types import Box, Group, Image, Portrait, Score, Verification
 
 EMBED_LIMIT: Final = 32_000_000
@@ -170,7 +170,7 @@ def _shots(verification: Verification, clip: Path, reference: Image) -> list[Sho
         known = by_frame.get(frame, [])
         if (known or len(by_frame) < most) and (troubled or len(known) < MOST_LINES):
             by_frame.setdefault(frame, []).append(score)
-    pictures = _decode(clip, set(by_frame))
+    pictures = frames_at(clip, set(by_frame))
     width, height = verification.facts.width, verification.facts.height
     shots = []
     for frame, scores in sorted(by_frame.items()):
@@ -208,21 +208,6 @@ def _around(box: Box | None, width: int, height: int) -> Box:
     x = min(max(box.center[0] - wide / 2, 0), width - wide)
     y = min(max(box.center[1] - high / 2, 0), height - high)
     return Box(x, y, wide, high)
-
-
-def _decode(clip: Path, wanted: set[int]) -> dict[int, Image]:
-    found: dict[int, Image] = {}
-    if not wanted:
-        return found
-    index = 0
-    for chunk in open_clip(clip).chunks:
-        for pixels in chunk:
-            if index in wanted:
-                found[index] = pixels
-            index += 1
-        if index > max(wanted):
-            break
-    return found
 
 
 def _jpeg(pixels: Image) -> str:
