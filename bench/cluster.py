@@ -112,6 +112,7 @@ def postgres() -> Iterator[Postgres]:
             yield Postgres(server, Path(folder))
         finally:
             pid = server.get_pid()
+            assert pid is not None
             os.kill(pid, signal.SIGQUIT)
             psutil.Process(pid).wait(10)
             server.cleanup()
@@ -185,9 +186,9 @@ def throughput() -> dict[str, Any]:
                 "seconds": round(took, 2),
                 "jobs_per_second": round(rate, 3),
             }
-    rate = {number: found[f"{number}_workers"]["jobs_per_second"] for number in (1, 2, 4)}
-    found["2_to_1"] = round(rate[2] / rate[1], 2)
-    found["4_to_1"] = round(rate[4] / rate[1], 2)
+    rates = {number: found[f"{number}_workers"]["jobs_per_second"] for number in (1, 2, 4)}
+    found["2_to_1"] = round(rates[2] / rates[1], 2)
+    found["4_to_1"] = round(rates[4] / rates[1], 2)
     return found
 
 
