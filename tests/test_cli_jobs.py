@@ -50,8 +50,14 @@ def ids(settings: Settings) -> dict[str, str]:
         assert lease is not None
         if status == "completed":
             objects.put(key(job.id, CLIP), b"mp4")
-            result: dict[str, Any] = {"verdict": "pass", "cost": None, "stages": [], "device": "cpu",
-                      "seconds": 1.5, "labels": {}}  # fmt: skip
+            result: dict[str, Any] = {
+                "verdict": "pass",
+                "cost": None,
+                "stages": [],
+                "device": "cpu",
+                "seconds": 1.5,
+                "labels": {},
+            }
             ledger.rendered(lease, result)
             ledger.complete(job.id, keep_seconds=60, result=result)
         elif status == "failed":
