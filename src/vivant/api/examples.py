@@ -30,6 +30,9 @@ _FIELDS: dict[str, Any] = {
     "options": {"type": "object", "example": {}},
     "currency": {"type": "string", "example": "KRW"},
     "priority": {"type": "string", "enum": ["high", "normal", "low"]},
+    "until_pass": {"type": "boolean", "default": False},
+    "budget": {"type": "string", "example": "120s"},
+    "batch": {"type": "string", "maxLength": 64, "pattern": "^[A-Za-z0-9_-]{1,64}$"},
 }
 
 _PICTURE_TEXT = {

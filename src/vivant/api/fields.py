@@ -28,11 +28,14 @@ KNOWN = frozenset(
         "prompt", "negative_prompt", "model", "recipe", "seconds", "num_frames", "fps", "aspect",
         "size", "width", "height", "seed", "quality", "upscaler", "guidance_scale",
         "num_inference_steps", "lora", "options", "currency", "priority",
+        "until_pass", "budget", "batch",
     }
 )  # fmt: skip
 
 PEERS = {"num_inference_steps": "steps", "lora": "loras", "recipe": "recipe"}
 """Top-level fields of the API → options of the engine."""
+
+BATCH = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 _NESTED = re.compile(r"(options|lora)\[([A-Za-z0-9_]{1,60})\]")
 _PATH = re.compile(r"^[/~.\\]|\.\.|\\|://|^[A-Za-z]:")
@@ -47,6 +50,8 @@ class Wanted:
     request: Request
     currency: str | None
     priority: str
+    budget: str | None = None
+    batch: str | None = None
 
 
 def read_fields(fields: Mapping[str, Any], settings: Settings) -> Wanted:
@@ -98,7 +103,30 @@ def read_fields(fields: Mapping[str, Any], settings: Settings) -> Wanted:
         quality=quality,
         options=_options(given),
     )
-    return Wanted(request, currency, _choice(given, "priority", "normal", tuple(PRIORITIES)))
+    priority = _choice(given, "priority", "normal", tuple(PRIORITIES))
+    budget, batch = _budget(given, settings), given.get("batch")
+    if batch is not None and not (isinstance(batch, str) and BATCH.fullmatch(batch)):
+        raise OptionError(
+            "batch is not 1…64 letters, digits, '-' and '_': any name of your own will do",
+            param="batch",
+        )
+    return Wanted(request, currency, priority, budget, batch)
+
+
+def _budget(given: Mapping[str, Any], settings: Settings) -> str | None:
+    """``until_pass`` with its ``budget``; None where one clip is wanted, passed or not."""
+    wanted = given.get("until_pass", False)
+    if wanted not in (True, False, "true", "false"):
+        raise OptionError("until_pass is neither true nor false", param="until_pass")
+    if wanted not in (True, "true"):
+        if "budget" in given:
+            raise OptionError("budget is for until_pass: give both", param="budget")
+        return None
+    from vivant.gate.budget import Budget
+
+    text = _text(given, "budget", "", 40)
+    Budget.parse(text).check_currency(settings)
+    return text
 
 
 def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -187,6 +187,8 @@ async def submit(request: Request, shared: State, owner: str) -> Job:
             picture={"name": upload.name, "size": upload.size, "sha256": upload.sha256},
             currency=wanted.currency,
             priority=wanted.priority,
+            budget=wanted.budget,
+            batch=wanted.batch,
         )
         return await asyncio.to_thread(_accept, shared, owner, order, upload, idempotency_key)
 

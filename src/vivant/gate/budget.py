@@ -52,6 +52,19 @@ class Budget:
             return cls(seconds=value)
         return cls(amount=value, currency=unit.upper())
 
+    def check_currency(self, settings: Settings) -> None:
+        """Refuse money that cannot be counted.
+
+        Raises:
+            OptionError: no exchange rate is known.
+        """
+        known = {**EXCHANGE, **settings.exchange}
+        if self.amount is not None and self.currency not in known:
+            raise OptionError(
+                f"no exchange rate for {self.currency!r} (known: {', '.join(sorted(known))})",
+                param="budget",
+            )
+
     def __str__(self) -> str:
         if self.seconds is not None:
             return f"{self.seconds:g} s"
@@ -84,12 +97,7 @@ class Meter:
         self._started = clock() - spent
         if budget.amount is None:
             return
-        known = {**EXCHANGE, **settings.exchange}
-        if budget.currency not in known:
-            raise OptionError(
-                f"no exchange rate for {budget.currency!r} (known: {', '.join(sorted(known))})",
-                param="budget",
-            )
+        budget.check_currency(settings)
         if self.usd(1.0) is None:
             raise OptionError(f"{no_rate(device())}; or give the budget in seconds", param="budget")
 

@@ -148,15 +148,15 @@ def rank(scores: Sequence[Score]) -> tuple[int, int, int]:
     )
 
 
-def as_json(budget: Budget, attempts: Sequence[Attempt], stop: Stop) -> dict[str, Any]:
-    """The ``gate`` key of a report."""
+def as_json(budget: Budget, attempts: Sequence[Attempt], stop: Stop | None) -> dict[str, Any]:
+    """The ``gate`` key of a report; ``stop`` is None while attempts are still made."""
     chosen = best(attempts)
     return {
         "budget": str(budget),
         "chosen": chosen.number if chosen else None,
         "passed": chosen is not None and not chosen.failed,
-        "stopped": stop.words,
-        "stop": stop.code,
+        "stopped": stop.words if stop else None,
+        "stop": stop.code if stop else None,
         "attempts": [asdict(attempt) for attempt in attempts],
     }
 

@@ -26,7 +26,8 @@ from vivant.hosting.work import Made, Work, studio_for
 from vivant.jobs.job import SOURCE, Job, attempt_key, key
 from vivant.jobs.ledger import Lease
 from vivant.jobs.reporter import ShuttingDownError
-from vivant.jobs.stages import PASSING, Bench
+from vivant.jobs.stages import Bench
+from vivant.jobs.trouble import PASSING
 from vivant.settings import Settings, read_settings
 
 T = TypeVar("T")

@@ -139,6 +139,7 @@ class Studio:
             request=request_from_json(work["request"]),
             picture=work["picture"],
             currency=work["request"]["currency"],
+            budget=work["request"].get("budget"),
         )
         door = Admission(database, Limits())
         if ledger.existing([job_id]):  # begun here before
@@ -170,7 +171,8 @@ class Studio:
             return {"error": self._told(dict(job.error))}
         assert job.result is not None  # noqa: S101 - a job that has not failed was made
         files = {
-            name: objects.get(attempt_key(job_id, job.token, name)) for name in job.result["sizes"]
+            name: objects.get(attempt_key(job_id, job.result["attempt"], name))
+            for name in job.result["sizes"]
         }
         return {"result": dict(job.result), "files": files}
 

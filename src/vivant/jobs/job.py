@@ -35,7 +35,7 @@ def key(job_id: str, name: str) -> str:
 ATTEMPTS = "attempts"
 
 
-def attempt_key(job_id: str, attempt: int, name: str) -> str:
+def attempt_key(job_id: str, attempt: int | str, name: str) -> str:
     """Where a run puts what it made, until the newest run's is published under :func:`key`.
 
     A run that was taken for dead and wakes up in mid-upload overwrites nothing but its own.
@@ -69,12 +69,17 @@ class Order:
         picture: ``name``, ``size``, ``sha256`` of the upload.
         currency: of the bill; the operator's where None.
         priority: a key of :data:`PRIORITIES`.
+        budget: try again until it passes, within this (see :mod:`vivant.gate.budget`); one clip
+            where None.
+        batch: the client's name of what it belongs to; None where it stands alone.
     """
 
     request: Request
     picture: Mapping[str, Any]
     currency: str | None = None
     priority: str = "normal"
+    budget: str | None = None
+    batch: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +140,9 @@ def request_json(order: Order) -> dict[str, Any]:
         "quality": request.quality,
         "options": dict(request.options),
         "currency": order.currency,
+        # absent where there is none: orders from before hash to what they did
+        **({} if order.budget is None else {"budget": order.budget}),
+        **({} if order.batch is None else {"batch": order.batch}),
     }
 
 

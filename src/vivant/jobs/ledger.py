@@ -94,6 +94,18 @@ class Ledger:
             places = _places(connection, waiting) if waiting else {}
         return [from_row(row, places.get(row["id"])) for row in rows[:limit]], len(rows) > limit
 
+    def batch(self, name: str, owner: str | None, limit: int = 1_000) -> list[Job]:
+        """Jobs of one batch in the order they came; none where nobody knows it."""
+        query = sa.select(jobs).where(jobs.c.request["batch"].as_string() == name)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        query = query.order_by(jobs.c.created_at, jobs.c.id).limit(limit)
+        with self.database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+            waiting = [row["id"] for row in rows if row["status"] == "queued"]
+            places = _places(connection, waiting) if waiting else {}
+        return [from_row(row, places.get(row["id"])) for row in rows]
+
     def events_after(self, positions: Mapping[str, int]) -> dict[str, list[dict[str, Any]]]:
         """Events newer than the given ones: job id → seq → events in order."""
         found: dict[str, list[dict[str, Any]]] = {}
@@ -246,7 +258,8 @@ class Ledger:
                     device=result["device"],
                     num_frames=request["num_frames"],
                     pixels=request["width"] * request["height"],
-                    seconds=result["seconds"],
+                    # of the one clip, where several were tried
+                    seconds=result.get("clip_seconds", result["seconds"]),
                     stages=dict(result["labels"]),
                 )
             )
@@ -449,7 +462,8 @@ def event_data(
     started = row.get("started_at")
     elapsed = extra.get("elapsed_seconds")
     if name == "started":
-        extra = {"attempt": extra.get("attempt", 1)}
+        # what was tried before the worker died was not for nothing
+        extra = {"attempt": extra.get("attempt", 1), "gate": extra.get("gate")}
         elapsed = 0.0
     elif elapsed is None and started is not None:
         elapsed = max(0.0, now - started)
@@ -472,6 +486,7 @@ def event_data(
         "elapsed_seconds": None if elapsed is None else round(elapsed, 3),
         "eta_seconds": None if final and row["status"] != "completed" else extra.get("eta_seconds"),
         "cost": extra.get("cost"),
+        "gate": extra.get("gate"),
         "verdict": row.get("verdict"),
         "error": row.get("error"),
         "at": round(now, 3),

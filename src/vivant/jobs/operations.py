@@ -150,6 +150,8 @@ class Operations:
             picture=job.picture,
             currency=job.request.get("currency"),
             priority=classes[job.priority // 1_000_000],
+            budget=job.request.get("budget"),
+            batch=job.request.get("batch"),
         )
         try:
             return self._admission.accept(made, order, job.owner)[0]

@@ -67,6 +67,9 @@ class Reporter:
         self._lost = threading.Event()
         self._done = threading.Event()
         self._started = time.monotonic()
+        self._clip_started = self._started
+        self._gate: Mapping[str, Any] | None = None
+        self._spent = 0.0
         self._thread = threading.Thread(target=self._run, name="vivant-report", daemon=True)
 
     def __call__(self, progress: Progress) -> None:
@@ -111,6 +114,29 @@ class Reporter:
         """Seconds since the run began."""
         return time.monotonic() - self._started
 
+    def again(self, meter: Meter, gate: Mapping[str, Any], spent: float) -> None:
+        """One more clip is tried: its progress begins anew.
+
+        Args:
+            meter: of that clip.
+            gate: what clients are told of the attempts.
+            spent: seconds of earlier runs, which cost as well.
+
+        Raises:
+            Cancelled: the job was cancelled, deleted or taken over.
+        """
+        with self._lock:
+            self._meter, self._gate, self._spent = meter, gate, spent
+            self._clip_started = time.monotonic()
+        self._news.set()
+        try:
+            allowed = self._write()
+        except DatabaseError:
+            return  # the thread tries on, and tells
+        if not allowed:
+            self._lost.set()
+            raise Cancelled
+
     def labels(self) -> list[str]:
         """Stages that came up, as :func:`vivant.jobs.progress.label` names them."""
         return list(self._meter.weights)
@@ -148,7 +174,8 @@ class Reporter:
             at = self._meter.slowest()
             stages = self._meter.stages()
             percent = self._meter.percent
-            eta = self._meter.eta(elapsed, self._expected)
+            eta = self._meter.eta(time.monotonic() - self._clip_started, self._expected)
+            gate, spent = self._gate, self._spent
         by_unit = {entry["unit"]: entry["done"] for entry in stages}
         return self._ledger.report(
             self._lease,
@@ -163,6 +190,7 @@ class Reporter:
                 "stages": stages,
                 "elapsed_seconds": elapsed,
                 "eta_seconds": None if eta is None else round(eta, 2),
-                "cost": self._cost(elapsed),
+                "cost": self._cost(elapsed + spent),
+                **({} if gate is None else {"gate": gate}),
             },
         )

@@ -11,68 +11,41 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vivant.checks.report import write_html
-from vivant.cost import bill
 from vivant.errors import (
     Cancelled,
-    DatabaseError,
     JobNotFoundError,
-    OutputError,
     StorageError,
     VivantError,
 )
 from vivant.jobs import estimates
+from vivant.jobs.gated import Gate, Tried
 from vivant.jobs.job import (
     ATTEMPTS,
-    CLIP,
-    CONTACT_SHEET,
     PORTRAIT,
-    REPORT,
-    REPORT_HTML,
-    THUMBNAIL,
     attempt_key,
     key,
     request_from_json,
 )
 from vivant.jobs.ledger import Lease, Ledger
 from vivant.jobs.logs import job_id as log_job_id
+from vivant.jobs.making import Maker, Work
 from vivant.jobs.preparation import Preparation
 from vivant.jobs.prices import price
-from vivant.jobs.progress import OTHERS, WEIGHTS, Meter, busy
+from vivant.jobs.progress import OTHERS, WEIGHTS, Meter
 from vivant.jobs.reporter import Reporter, ShuttingDownError
 from vivant.jobs.scratch import FaceReaders, Scratch
-from vivant.jobs.trouble import explain
+from vivant.jobs.trouble import PASSING, explain
 from vivant.objects import Objects
-from vivant.pipeline import describe, performance, render
-from vivant.report import report_json, to_json
 from vivant.settings import Settings
-from vivant.store import COMPANIONS, Target
 from vivant.times import Times
-from vivant.types import Engine, Progress, Upscaler
-
-STORE_PATIENCE = 300.0
-"""Seconds for which the upload of a finished clip is tried again: it was expensive to make."""
-
-LONGEST_STORE_PAUSE = 15.0
-
-FILES: Mapping[str, str] = {
-    CLIP: "clip.mp4",
-    THUMBNAIL: COMPANIONS["thumbnail"],
-    CONTACT_SHEET: COMPANIONS["contact_sheet"],
-    REPORT: COMPANIONS["report"],
-    REPORT_HTML: COMPANIONS["page"],
-}
-"""Object name → what the pipeline calls it."""
-
-PASSING = (StorageError, OutputError, DatabaseError)
-"""Troubles of the surroundings, after which a stage is tried again."""
+from vivant.types import Engine, Observer, Progress, Request, Upscaler
 
 log = logging.getLogger("vivant.jobs")
 
@@ -114,6 +87,8 @@ class Bench:
         self._running = 0
         files, readers = Scratch(scratch), FaceReaders()
         self._folder, self._reader = files.folder, readers.lend
+        self._maker = Maker(ledger, objects, settings, stopping)
+        self._store = self._maker.store
         self._preparation = Preparation(ledger, objects, settings, files, readers)
 
     @property
@@ -246,10 +221,13 @@ class Bench:
         def cost(seconds: float) -> dict[str, Any] | None:
             return price(settings, device, seconds, job.request.get("currency"))
 
+        def meter() -> Meter:
+            return Meter(estimates.weights(measured, recipe, usual))
+
         reporter = Reporter(
             self._ledger,
             lease,
-            Meter(estimates.weights(measured, recipe, usual)),
+            meter(),
             cost=lambda seconds: cost(seconds) if device else None,
             expected=expected,
             stopping=self._stopping,
@@ -264,84 +242,50 @@ class Bench:
             with times.measure("load"):
                 engine = self._engines(request.engine)
             device = settings.device or engine.info.device
-            upscaler = self._upscalers(request.upscaler)
+            work = Work(
+                lease, portrait, engine, self._upscalers(request.upscaler), reader, device, reporter
+            )
 
-            def charge() -> Any:
-                return bill(
-                    device,
-                    ahead + observe.elapsed,
-                    currency=job.request.get("currency") or settings.currency,
-                    rates=settings.rates,
-                    exchange=settings.exchange,
+            def elapsed() -> float:
+                return ahead + reporter.elapsed
+
+            if job.request.get("budget") is None:
+                tried = self._maker.clip(work, request, reporter, folder, times, elapsed)
+                name = lease.token
+                result = {
+                    **tried.result,
+                    "attempt": name,
+                    "sizes": self._maker.keep(work, tried, name),
+                }
+                seconds = result["seconds"]
+            else:
+                gate = Gate(
+                    job, request, token=lease.token, device=device, elapsed=elapsed,
+                    likely=expected, settings=settings, objects=self._objects,
+                )  # fmt: skip
+
+                def make(request: Request, observe: Observer, number: int) -> Tried:
+                    place = folder / str(number)
+                    place.mkdir()
+                    # what was done before the first attempt is a part of it
+                    begun, spent = (0.0, times) if number == 1 else (elapsed(), Times())
+                    return self._maker.clip(
+                        work, request, observe, place, spent, lambda: elapsed() - begun
+                    )
+
+                result = gate.run(
+                    make,
+                    lambda tried, name: self._maker.keep(work, tried, name),
+                    reporter,
+                    lambda story: reporter.again(meter(), story, gate.spent),
                 )
-
-            made = render(
-                portrait,
-                request,
-                folder,
-                engine,
-                upscaler,
-                reader,
-                observe,
-                times,
-                lambda: performance(ahead + observe.elapsed, charge(), settings),
-            )
-            seconds = ahead + observe.elapsed
-            report = describe(
-                request, portrait, made, engine, times, seconds, charge(), settings,
-                Target(folder / CLIP),
-            )  # fmt: skip
-            body = report_json(report)
-            (folder / COMPANIONS["report"]).write_text(to_json(body), "utf-8")
-            write_html(
-                made.verification,
-                portrait,
-                folder / CLIP,
-                folder / COMPANIONS["page"],
-                name=job.picture.get("name", "") or job.id,
-                href="?variant=video",
-            )
-            observe(Progress("store", 0, len(FILES), "item"))
-
-            def wanted() -> bool:
-                return self._ledger.database.patiently(lambda: self._ledger.alive(lease))
-
-            if not wanted():
-                raise Cancelled
-            sizes = {}
-            for number, (name, file) in enumerate(FILES.items(), 1):
-                self._store(attempt_key(job.id, lease.token, name), folder / file, wanted)
-                sizes[name] = (folder / file).stat().st_size
-                observe(Progress("store", number, len(FILES), "item"))
-            result = {
-                "attempt": lease.token,
-                "verdict": body["verdict"],
-                "device": device,
+                seconds = gate.spent + elapsed()
+            result |= {
+                "clip_seconds": result["seconds"],
                 "seconds": seconds,
                 "cost": None if (final := cost(seconds)) is None else {**final, "final": True},
-                "durations": {stage["stage"]: stage["seconds"] for stage in body["stages"]},
-                "labels": busy(times.seconds, observe.labels()),
-                "peak_memory_mb": body["peak_memory_mb"],
-                "warnings": body["warnings"],
-                "sizes": sizes,
-                "stages": observe.stages(),
             }
             return self._ledger.database.patiently(lambda: self._ledger.rendered(lease, result))
-
-    def _store(self, name: str, path: Path, wanted: Callable[[], bool]) -> None:
-        pause, until = 0.5, time.monotonic() + STORE_PATIENCE
-        while True:
-            try:
-                return self._objects.put_file(name, path)
-            except StorageError as error:
-                if time.monotonic() > until:
-                    raise
-                log.warning("stored not yet: %s", error.message)
-                if self._stopping.wait(pause):
-                    raise ShuttingDownError from error
-                if not wanted():
-                    raise Cancelled from error
-                pause = min(2 * pause, LONGEST_STORE_PAUSE)
 
     # -- publish ---------------------------------------------------------------------------
 

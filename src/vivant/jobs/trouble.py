@@ -1,10 +1,13 @@
-"""What a client is told of an error that ended its job."""
+"""Which errors pass, and what a client is told of the others."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from vivant.errors import VivantError
+from vivant.errors import DatabaseError, OutputError, StorageError, VivantError
+
+PASSING = (StorageError, OutputError, DatabaseError)
+"""Troubles of the surroundings, after which a stage is tried again."""
 
 
 def explain(error: BaseException) -> dict[str, Any]:

@@ -1,0 +1,215 @@
+"""A job that goes on until its clip passes: attempts survive their worker, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vivant.api.batches import describe
+from vivant.api.fields import read_fields
+from vivant.api.show import video
+from vivant.engine.fake import FakeEngine
+from vivant.errors import EngineError, OptionError
+from vivant.jobs.admission import Admission, Limits
+from vivant.jobs.job import ATTEMPTS, REPORT, SOURCE, Job, Order, key, new_id, request_json
+from vivant.jobs.ledger import Ledger
+from vivant.jobs.places import open_database, open_objects
+from vivant.jobs.stages import Bench
+from vivant.jobs.worker import Worker
+from vivant.settings import read_settings
+from vivant.types import Clip, Observer, Portrait, Request
+from vivant.upscale import load_upscaler
+
+
+class Killed(BaseException):
+    """The end of the process, as far as the code in it can tell."""
+
+
+class Engine(FakeEngine):
+    """The fake, with what it was asked for and what happens at which attempt."""
+
+    def __init__(self) -> None:
+        self.seeds: list[int] = []
+        self.events: dict[int, BaseException] = {}
+
+    def generate(self, portrait: Portrait, request: Request, observe: Observer) -> Clip:
+        self.seeds.append(request.seed)
+        if len(self.seeds) in self.events:
+            raise self.events[len(self.seeds)]
+        return super().generate(portrait, request, observe)
+
+
+class Shop:
+    """A worker's bench without processes or queues."""
+
+    def __init__(self, folder: Path, image: bytes) -> None:
+        settings = read_settings(data_dir=folder, engines=("fake",), default_engine="fake")
+        self.engine = Engine()
+        self.worker = Worker(
+            settings, load_engine=lambda *_: self.engine, load_upscaler=load_upscaler
+        )
+        self.bench: Bench = self.worker._bench
+        self.database = open_database(settings)
+        self.ledger, self.objects = Ledger(self.database), open_objects(settings)
+        self._door, self._image = Admission(self.database, Limits()), image
+
+    def submit(
+        self,
+        budget: str | None,
+        *,
+        size: tuple[int, int] = (480, 270),
+        batch: str | None = None,
+        image: bytes = b"",
+        owner: str = "",
+        **options: Any,
+    ) -> str:
+        job_id = new_id()
+        self.objects.put(key(job_id, SOURCE), image or self._image)
+        request = Request(
+            image=b"", engine="fake", width=size[0], height=size[1], num_frames=7, seed=2,
+            options={"chunk": 9, **options},
+        )  # fmt: skip
+        order = Order(request=request, picture={"name": "me.png"}, budget=budget, batch=batch)
+        self._door.accept(job_id, order, owner)
+        self.bench.prepare(job_id)
+        return job_id
+
+    def finish(self, job_id: str) -> Job:
+        if self.bench.make(job_id):
+            self.bench.publish(job_id)
+        return self.ledger.get(job_id)
+
+    def report(self, job_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.objects.get(key(job_id, REPORT)))
+        return found
+
+
+@pytest.fixture
+def shop(tmp_path: Path, portrait_bytes: bytes) -> Iterator[Shop]:
+    made = Shop(tmp_path, portrait_bytes)
+    yield made
+    made.database.close()
+    made.worker._database.close()
+    made.worker._slot._file.close()
+
+
+def test_what_was_tried_survives_the_worker(shop: Shop) -> None:
+    job_id = shop.submit("600s", flaw="unlucky")
+    shop.engine.events[2] = Killed()
+    with pytest.raises(Killed):
+        shop.bench.make(job_id)
+    told = shop.ledger.get(job_id).snapshot["gate"]
+    assert [a["seed"] for a in told["attempts"]] == [2]
+    assert told["stop"] is None
+
+    job = shop.finish(job_id)
+    assert (job.status, job.verdict != "fail") == ("completed", True)
+    assert shop.engine.seeds == [2, 3, 3]  # the first clip was not made again
+    shown = video(job, b"secret")
+    assert (shown["until_pass"], shown["budget"]) == (True, "600s")
+    gate = shown["gate"]
+    assert (gate["chosen"], gate["passed"], gate["stop"]) == (2, True, "passed")
+    assert [a["code"] for a in gate["attempts"]] == ["", "seed"]
+    assert "flicker" in gate["attempts"][1]["why"]
+    assert job.snapshot["gate"]["spent"] > 0  # of the run that was killed
+    total = sum(a["seconds"] for a in gate["attempts"])
+    assert shown["inference_time_s"] >= total - 0.01
+    assert shown["cost"]["usd"] == pytest.approx(shown["inference_time_s"] * 0.0000262, rel=0.01)
+    report = shop.report(job_id)
+    assert report["settings"]["seed"] == 3
+    assert report["gate"]["chosen"] == 2
+    assert "stored" not in report["gate"]
+    # the estimate of the next clip rests on one clip, not on all attempts
+    (measured,) = shop.ledger.measured("fake")
+    assert measured["seconds"] == pytest.approx(report["seconds"], abs=0.2)
+    assert list(shop.objects.walk(key(job_id, ATTEMPTS))) == []
+
+
+def test_the_best_clip_is_delivered_though_a_later_attempt_fails(shop: Shop) -> None:
+    job_id = shop.submit("600s", flaw="hopeless", size=(128, 72))
+    shop.engine.events[2] = EngineError("the engine gave up")
+    job = shop.finish(job_id)
+    assert (job.status, job.verdict) == ("completed", "fail")
+    gate = shop.report(job_id)["gate"]
+    assert (gate["chosen"], gate["passed"], gate["stop"]) == (1, False, "failed")
+    assert "the engine gave up" in gate["stopped"]
+    assert [a["verdict"] for a in gate["attempts"]] == ["fail", None]
+    assert shop.report(job_id)["settings"]["seed"] == 2
+
+
+def test_a_budget_smaller_than_one_clip_fails_the_job_with_its_reason(shop: Shop) -> None:
+    job = shop.finish(shop.submit("0.001s", size=(128, 72)))
+    assert job.status == "failed"
+    assert job.error is not None
+    assert (job.error["code"], job.error["param"]) == ("invalid_option", "budget")
+    assert "before the first clip was finished" in job.error["message"]
+    # once such a clip was measured it is refused before anything is drawn
+    assert shop.finish(shop.submit("600s", size=(128, 72))).status == "completed"
+    drawn = len(shop.engine.seeds)
+    job = shop.finish(shop.submit("0.001s", size=(128, 72)))
+    assert job.error is not None
+    assert "smaller than one clip" in job.error["message"]
+    assert len(shop.engine.seeds) == drawn
+
+
+def test_until_pass_is_off_unless_it_is_asked_for() -> None:
+    settings = read_settings(engines=("fake",), default_engine="fake")
+    assert read_fields({}, settings).budget is None
+    assert read_fields({"until_pass": "false"}, settings).budget is None
+    for wanted in (True, "true"):
+        assert read_fields({"until_pass": wanted, "budget": "₩100"}, settings).budget == "₩100"
+    bad: list[tuple[dict[str, Any], str]] = [
+        ({"until_pass": "true"}, "write 120s"),
+        ({"budget": "5s"}, "give both"),
+        ({"until_pass": "yes", "budget": "5s"}, "neither true nor false"),
+        ({"until_pass": "true", "budget": "5"}, "write 120s"),
+        ({"until_pass": "true", "budget": "5 XAU"}, "XAU"),
+    ]
+    for fields, word in bad:
+        with pytest.raises(OptionError, match=word) as refused:
+            read_fields(fields, settings)
+        assert refused.value.param in ("budget", "until_pass")
+
+
+def test_orders_without_a_budget_are_kept_as_before() -> None:
+    request = Request(image=b"")
+    assert "budget" not in request_json(Order(request=request, picture={}))
+    assert request_json(Order(request=request, picture={}, budget="5s"))["budget"] == "5s"
+
+
+def test_a_batch_goes_on_past_a_bad_picture_and_adds_up(shop: Shop) -> None:
+    good = shop.submit(None, size=(128, 72), batch="holiday")
+    torn = shop.submit(None, size=(128, 72), batch="holiday", image=b"\xff\xd8\xff" + bytes(90))
+    later = shop.submit(None, size=(128, 72), batch="holiday")
+    other = shop.submit(None, size=(128, 72), batch="holiday", owner="somebody")
+    alone = shop.submit(None, size=(128, 72))
+    for job_id in (good, torn):
+        shop.finish(job_id)
+    jobs = shop.ledger.batch("holiday", "")
+    assert [job.id for job in jobs] == [good, torn, later]
+    assert [job.status for job in jobs] == ["completed", "failed", "queued"]
+    assert jobs[1].error is not None
+    assert jobs[1].error["code"].startswith(("invalid_image", "image_"))
+    told = describe("holiday", jobs, b"secret")
+    assert told["counts"] == {"completed": 1, "failed": 1, "queued": 1}
+    assert told["progress"] == 66
+    made = told["data"][0]
+    assert (told["inference_time_s"], told["cost"]["usd"]) == (
+        pytest.approx(made["inference_time_s"], abs=0.001), made["cost"]["usd"]
+    )  # fmt: skip
+    assert [video["batch"] for video in told["data"]] == ["holiday"] * 3
+    assert {job.id for job in shop.ledger.batch("holiday", None)} == {good, torn, later, other}
+    assert video(shop.ledger.get(alone), b"secret")["batch"] is None
+    assert shop.ledger.batch("none", "") == []
+
+
+def test_names_of_batches_are_plain() -> None:
+    settings = read_settings(engines=("fake",), default_engine="fake")
+    assert read_fields({"batch": "b-1_x"}, settings).batch == "b-1_x"
+    for bad in ("", "a b", "x" * 65, "../a", "é", 5):
+        with pytest.raises(OptionError, match="batch"):
+            read_fields({"batch": bad}, settings)
