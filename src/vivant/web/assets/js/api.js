@@ -95,6 +95,8 @@ export function createApi(endpoint, key) {
     get: (id) => json(video(id)),
     cancel: (id) => json(`${video(id)}/cancel`, { method: "POST" }),
     remove: (id) => json(video(id), { method: "DELETE" }),
+    batch: (id) => json(`/v1/batches/${encodeURIComponent(id)}`),
+    endBatch: (id) => json(`/v1/batches/${encodeURIComponent(id)}/cancel`, { method: "POST" }),
     report: (id) => json(`${video(id)}/content?variant=report`),
     file: async (id, variant) => (await call(`${video(id)}/content?variant=${variant}`)).blob(),
     events: (id, last, signal) =>

@@ -14,8 +14,9 @@ const NOTHING = { state: "none" };
 
 // onTake is called before a new picture is taken in: what else is open is closed.
 export function createCompose(frame, form, { onTake }) {
-  const intake = createIntake(frame.root, take);
+  const intake = createIntake(frame.root, ([file, ...more]) => take(file, more));
   let picture = null;
+  let others = []; // more files: they are made with the same settings, in one batch
   let framing = NOTHING;
   let cropping = null;
 
@@ -26,8 +27,7 @@ export function createCompose(frame, form, { onTake }) {
     return file.size > limit ? t("picture_too_big", { size: bytes(file.size), limit: bytes(limit) }) : "";
   }
 
-  async function take(file) {
-    if (!file) return;
+  async function take(file, more = []) {
     onTake();
     const problem = wrong(file);
     form.fail(problem);
@@ -35,6 +35,7 @@ export function createCompose(frame, form, { onTake }) {
     const opened = await openPicture(file);
     closePicture(picture);
     picture = opened;
+    others = more;
     framing = { state: "looking", crop: centredCrop(opened.width, opened.height, form.aspect()), faces: [], warnings: [] };
     show();
     say(t("picture_chosen", { name: file.name || t("pasted") }));
@@ -77,11 +78,17 @@ export function createCompose(frame, form, { onTake }) {
     cropping?.abort();
     closePicture(picture);
     picture = null;
+    others = [];
     framing = NOTHING;
     form.fail("");
     show();
     say(t("picture_removed"));
     byId("choose")?.focus();
+  }
+
+  // What the other files are, said below the first.
+  function more() {
+    return others.length ? [{ text: t("pictures_more", { n: others.length, names: others.map((file) => file.name).join(", ") }) }] : [];
   }
 
   function show() {
@@ -103,7 +110,7 @@ export function createCompose(frame, form, { onTake }) {
       "chosen",
       form.aspect(),
       same ? null : [croppedPicture(picture, window, t("preview_alt"))],
-      [plaque(picture, framing, (framing.warnings ?? []).map(note), { onChoose: intake.choose, onRemove: remove })],
+      [plaque(picture, framing, [...(framing.warnings ?? []).map(note), ...more()], { onChoose: intake.choose, onRemove: remove })],
     );
     if (active === "change" || active === "remove") byId(active)?.focus();
   }
@@ -112,8 +119,8 @@ export function createCompose(frame, form, { onTake }) {
     show,
     // The shape or the server is another one: look for the face again.
     crop,
-    // { picture, framing }, or null while there is no picture.
-    chosen: () => picture && { picture, framing },
+    // { picture, framing, others }, or null while there is no picture.
+    chosen: () => picture && { picture, framing, others },
     waits: () => picture !== null && framing.state !== "found",
     translate: intake.translate,
   };

@@ -3,6 +3,7 @@ import { h, sign } from "./dom.js";
 import { t } from "./i18n.js";
 import { duration, money, number, when } from "./format.js";
 import { note } from "./notes.js";
+import { tries } from "./tries.js";
 import { explain } from "./trouble.js";
 
 export function doneCard(job, report, links, config, { onAgain, onRetry, onNew, onDelete }) {
@@ -43,6 +44,7 @@ function completed(job, report, links, { onAgain, onNew, onDelete }) {
     ),
     report?.engine?.moves === "camera" ? h("p", { class: "small", text: t("camera_honest") }) : null,
     facts(job),
+    tries(job.gate),
     notes.length ? h("details", {}, h("summary", { class: "small", text: t("notes", { n: notes.length }) }), h("ul", { class: "notes" }, notes.map((sentence) => h("li", note(sentence))))) : null,
     h(
       "div",

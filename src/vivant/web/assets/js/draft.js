@@ -4,7 +4,11 @@ import { presetRatio, presets } from "./preset.js";
 import { session } from "./session.js";
 
 export const MOVES = ["auto", "push_in", "drift", "orbit"];
-const KEPT = ["prompt", "negative", "model", "recipe", "seconds", "aspect", "seed", "quality", "move"];
+// Clips of each picture, with one seed after the other.
+export const TAKES = ["1", "2", "3", "5"];
+// Seconds within which a clip is tried again until no check fails.
+export const RETRIES = ["off", "300", "900"];
+const KEPT = ["prompt", "negative", "model", "recipe", "seconds", "aspect", "seed", "quality", "move", "again_if", "takes"];
 // Words the server has a default for. The default is not remembered as a choice: the server may change it.
 const WORDS = { prompt: "prompt", negative: "negative_prompt" };
 
@@ -33,6 +37,8 @@ export function chosen() {
     seed: draft.seed ?? defaults.seed,
     quality: config.qualities.includes(draft.quality) ? draft.quality : defaults.quality,
     move: MOVES.includes(draft.move) ? draft.move : "auto",
+    takes: TAKES.includes(draft.takes) ? draft.takes : TAKES[0],
+    again_if: RETRIES.includes(draft.again_if) ? draft.again_if : RETRIES[1],
   };
 }
 
@@ -46,14 +52,29 @@ export function shape() {
   return presets().size ? { size: presets().size } : { aspect: chosen().aspect };
 }
 
+export function seeds() {
+  const now = chosen();
+  return Array.from({ length: Number(now.takes) }, (_, index) => Number(now.seed) + index);
+}
+
+// Never less than two clips take, or the first could use it up; expected: seconds of one, where they are known.
+export function budgetSeconds(expected) {
+  return Math.max(Number(chosen().again_if), Math.ceil(2 * (expected ?? 0)));
+}
+
 // The draft as fields of the API; what the page's own address sets comes last.
-export function requestFields() {
+export function requestFields(expected = null) {
   const now = chosen();
   const fields = { prompt: now.prompt, negative_prompt: now.negative, seconds: String(now.seconds), aspect: now.aspect, seed: String(now.seed), quality: now.quality };
   if (now.model) fields.model = now.model.id;
   if (now.recipe) fields.recipe = now.recipe;
   if (now.model?.id === "camera" && now.move !== "auto") fields["options[move]"] = now.move;
+  if (now.again_if !== "off") {
+    fields.until_pass = "true";
+    fields.budget = `${budgetSeconds(expected)}s`;
+  }
   const wanted = presets();
+  if (wanted.until_pass === "false") delete fields.budget;
   if (wanted.size) delete fields.aspect;
   if (wanted.num_frames) delete fields.seconds;
   return { ...fields, ...wanted };

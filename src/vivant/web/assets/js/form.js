@@ -1,8 +1,9 @@
 // The settings card: which fields are shown, in which order. Knows nothing of sending.
 import { h, style } from "./dom.js";
 import { t } from "./i18n.js";
-import { MOVES, choose, chosen, ratio, requestFields, shape } from "./draft.js";
+import { MOVES, RETRIES, TAKES, budgetSeconds, choose, chosen, ratio, requestFields, seeds, shape } from "./draft.js";
 import { showEstimate } from "./estimate.js";
+import { duration, money, number } from "./format.js";
 import { choiceField, engineField, lengthField, recipeField, seedField, wordsField } from "./fields.js";
 import { isSeed } from "./seed.js";
 import { session } from "./session.js";
@@ -12,10 +13,12 @@ const SHAPES = { "16:9": 16 / 9, "9:16": 9 / 16, "1:1": 1 };
 
 export function createForm(form, { onChange, onSubmit }) {
   const estimateBox = h("div", { class: "estimate", id: "estimate" });
+  const retryHint = h("p", { class: "hint", id: "again-if-hint" });
   let estimate = null;
 
   function set(name, value) {
     choose(name, value);
+    if (name === "again_if") showRetry();
     onChange(name);
   }
 
@@ -69,6 +72,7 @@ export function createForm(form, { onChange, onSubmit }) {
         seedField({ value: now.seed, onInput: (value) => set("seed", value) }),
       ),
       choices("aspect", now, Object.keys(config.aspects), (value) => ({ word: t(`aspect_${value.replace(":", "_")}`), before: outline(value) })),
+      h("div", { class: "field" }, choices("again_if", now, RETRIES, (value) => ({ word: value === "off" ? t("again_if_off") : t("again_if_within", { n: number(Number(value) / 60) }) })), retryHint),
       h(
         "details",
         { class: "more", open },
@@ -79,6 +83,7 @@ export function createForm(form, { onChange, onSubmit }) {
           camera && prompt,
           words("negative", now.negative, 5, camera),
           recipeField({ recipes: now.model?.recipes, value: now.recipe, onChoose: (value) => set("recipe", value) }),
+          choices("takes", now, TAKES, (value) => ({ word: number(Number(value)) })),
           choices("quality", now, config.qualities, (value) => ({ word: t(`quality_${value}`) })),
         ),
       ),
@@ -87,7 +92,19 @@ export function createForm(form, { onChange, onSubmit }) {
       h("button", { type: "submit", class: "loud go", id: "go", text: t("make") }),
     );
     showEstimate(estimateBox, estimate);
+    showRetry();
   }
+
+  // What trying again may take at most, in time and, where the device has a rate, in money.
+  function showRetry() {
+    const off = chosen().again_if === "off";
+    const seconds = budgetSeconds(expected());
+    const [cost] = estimate?.costs ?? [];
+    const most = estimate?.seconds && cost ? t("again_if_cost", { cost: money((cost.amount * seconds) / estimate.seconds, cost.currency) }) : "";
+    retryHint.textContent = off ? t("again_if_hint_off") : t("again_if_hint", { n: seconds % 60 ? duration(seconds) : t("whole_minutes", { n: number(seconds / 60) }), cost: most });
+  }
+
+  const expected = () => estimate?.seconds_high ?? estimate?.seconds ?? null;
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -97,12 +114,13 @@ export function createForm(form, { onChange, onSubmit }) {
   });
 
   return {
-    render, chosen, shape,
+    render, chosen, seeds, shape,
     aspect: ratio,
-    fields: requestFields,
+    fields: () => requestFields(expected()),
     showEstimate(found) {
       estimate = found;
       showEstimate(estimateBox, found);
+      showRetry();
     },
     fail(message) {
       const line = form.querySelector("#form-error");

@@ -1,25 +1,25 @@
 // How a picture comes in: chosen, photographed, dropped or pasted.
 import { h } from "./dom.js";
 import { t } from "./i18n.js";
-import { firstPicture } from "./picture.js";
+import { picturesOf } from "./picture.js";
 
 const dragged = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
-// target is marked while a file hangs over the page.
-export function createIntake(target, onFile) {
+// target is marked while files hang over the page; onFiles gets one or more.
+export function createIntake(target, onFiles) {
   const input = (attributes) => {
     const element = h("input", {
       type: "file", hidden: true, ...attributes,
       onchange: () => {
-        const [file] = element.files;
-        onFile(file);
+        const files = [...element.files];
+        if (files.length) onFiles(files);
         element.value = ""; // the same file may be chosen again
       },
     });
     document.body.append(element);
     return element;
   };
-  const chooser = input({ id: "file", accept: "image/*,.heic,.heif,.avif,.tif,.tiff" });
+  const chooser = input({ id: "file", accept: "image/*,.heic,.heif,.avif,.tif,.tiff", multiple: true });
   const camera = input({ id: "camera", accept: "image/*", capture: "user" });
 
   for (const name of ["dragenter", "dragover"]) {
@@ -36,13 +36,14 @@ export function createIntake(target, onFile) {
     if (!dragged(event)) return;
     event.preventDefault();
     target.removeAttribute("data-over");
-    onFile(firstPicture(event.dataTransfer));
+    const files = picturesOf(event.dataTransfer?.files);
+    if (files.length) onFiles(files);
   });
   document.addEventListener("paste", (event) => {
-    const file = firstPicture(event.clipboardData);
-    if (!file) return;
+    const files = picturesOf(event.clipboardData?.files);
+    if (!files.length) return;
     event.preventDefault();
-    onFile(file);
+    onFiles(files);
   });
 
   return {

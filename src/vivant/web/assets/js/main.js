@@ -4,6 +4,7 @@ import { onLanguage, t, translate } from "./i18n.js";
 import { addressed, go, strayed } from "./address.js";
 import { ApiError } from "./api.js";
 import { showBanner, translateBanner } from "./banner.js";
+import { createBatching, isBatch } from "./batching.js";
 import { createCompose } from "./compose.js";
 import { createConnection } from "./connection.js";
 import { askSure } from "./dialogs.js";
@@ -30,6 +31,7 @@ const foretell = createForetell(form);
 const run = createRun(byId("run"), { onCancel: () => (session.sending ? sending : making).cancel(), onNew: () => go("") });
 const shelf = createShelf({ onDelete: remove });
 const compose = createCompose(frame, form, { onTake: () => session.openId && go("") });
+const batching = createBatching(frame, shelf);
 const connection = createConnection({ onChanged: shelf.clear, onReady: ready });
 const making = createMaking(frame, run, shelf, { onEnded: ended, onServer: connection.connect });
 const sending = createSending(frame, run, form, shelf, { onRefused: refused });
@@ -52,6 +54,11 @@ function changed(name) {
 function submit() {
   if (session.sending) return;
   const chosen = compose.chosen();
+  const seeds = form.seeds();
+  if (chosen && (chosen.others.length || seeds.length > 1)) {
+    batching.send([chosen.picture.file, ...chosen.others], seeds, form.fields());
+    return;
+  }
   if (chosen) {
     sending.send(form.fields(), chosen.picture, chosen.framing);
     return;
@@ -104,10 +111,12 @@ async function route() {
   const id = addressed();
   if (id === "main" || session.sending) return;
   making.unfollow();
+  batching.close();
   session.openId = id || null;
   shelf.paint();
   if (!id) return compose.show();
   if (!session.online) return;
+  if (isBatch(id)) return batching.open(id);
   let job = shelf.find(id);
   try {
     if (!job) job = shelf.keep(await session.api.get(id));
@@ -155,6 +164,7 @@ onLanguage(() => {
   const job = session.openId && shelf.find(session.openId);
   if (job) show(job, { anew: true });
   else compose.show();
+  batching.render();
 });
 
 window.addEventListener("hashchange", route);

@@ -42,6 +42,9 @@ export function wholePicture(width, height, aspect) {
   return { left: (1 - across) / 2, top: (1 - down) / 2, width: across, height: down };
 }
 
-export function firstPicture(transfer) {
-  return [...(transfer?.files ?? [])].find(looksLikePicture) ?? [...(transfer?.files ?? [])][0] ?? null;
+// Those of the files that are pictures; where none is, the first one, so that it can be said what it is not.
+export function picturesOf(files) {
+  const all = [...(files ?? [])];
+  const pictures = all.filter(looksLikePicture);
+  return pictures.length ? pictures : all.slice(0, 1);
 }

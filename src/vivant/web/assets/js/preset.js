@@ -1,5 +1,5 @@
 // Settings in the page's own address, e.g. ?size=1280x720&fps=30: fields of the API that the form lacks.
-const FIELDS = /^(size|fps|num_frames|upscaler|priority|currency|options\[\w{1,40}\])$/;
+const FIELDS = /^(size|fps|num_frames|upscaler|priority|until_pass|budget|currency|options\[\w{1,40}\])$/;
 
 export function presets() {
   return Object.fromEntries([...new URLSearchParams(location.search)].filter(([name]) => FIELDS.test(name)));

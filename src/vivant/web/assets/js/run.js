@@ -2,6 +2,7 @@
 import { h, style } from "./dom.js";
 import { known, t } from "./i18n.js";
 import { duration, money, number } from "./format.js";
+import { tries } from "./tries.js";
 
 export const STAGES = ["image", "load", "generate", "upscale", "encode", "verify", "store"];
 
@@ -11,12 +12,13 @@ export function createRun(root, { onCancel, onNew }) {
     percent: h("p", { class: "percent figures", id: "percent" }),
     bar: h("div", { class: "bar", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, id: "bar" }, h("i")),
     stages: h("ul", { class: "stages", id: "stages" }),
+    tries: h("div", { id: "run-tries" }),
     facts: h("dl", { class: "facts", id: "run-facts" }),
     line: h("p", { class: "small quiet", id: "line" }),
     cancel: h("button", { type: "button", class: "plain", id: "cancel", onclick: onCancel }),
     another: h("button", { type: "button", class: "link", id: "another", onclick: onNew }),
   };
-  root.replaceChildren(parts.title, parts.percent, parts.bar, parts.stages, parts.facts, parts.line, h("div", { class: "stack" }, parts.cancel, parts.another));
+  root.replaceChildren(parts.title, parts.percent, parts.bar, parts.stages, parts.tries, parts.facts, parts.line, h("div", { class: "stack" }, parts.cancel, parts.another));
   let shown = { job: null, at: 0, upload: null, line: "live", cancelling: false };
 
   function render() {
@@ -31,6 +33,7 @@ export function createRun(root, { onCancel, onNew }) {
       parts.percent.hidden = true;
       parts.title.textContent = cancelling ? t("cancelling") : upload >= 1 ? t("uploaded") : t("uploading", { n: number(Math.round((upload ?? 0) * 100)) });
       parts.stages.replaceChildren();
+      parts.tries.replaceChildren();
       parts.facts.replaceChildren();
       parts.line.textContent = t("uploading_hint");
       return;
@@ -39,6 +42,7 @@ export function createRun(root, { onCancel, onNew }) {
     parts.title.textContent = cancelling ? t("cancelling") : waiting ? queueWord(job) : t(`doing_${STAGES.includes(job.stage) ? job.stage : "image"}`);
     progress(job.progress / 100, waiting);
     parts.stages.replaceChildren(...(waiting ? [] : stageRows(job)));
+    parts.tries.replaceChildren(tries(job.gate) ?? "");
     const since = (performance.now() - shown.at) / 1000;
     const elapsed = (job.elapsed_seconds ?? 0) + (waiting ? 0 : since);
     const left = job.eta_seconds === null || job.eta_seconds === undefined ? null : Math.max(1, job.eta_seconds - since);

@@ -95,6 +95,7 @@ function fieldsOf(job, seed) {
     prompt: job.prompt ?? "", negative_prompt: job.negative_prompt ?? "", model: job.model,
     num_frames: String(job.num_frames), fps: String(job.fps), size: `${job.width}x${job.height}`,
     seed: String(seed), quality: job.quality, upscaler: job.upscaler,
+    ...(job.until_pass ? { until_pass: "true", budget: job.budget } : {}),
   };
   for (const [name, value] of Object.entries(job.options ?? {})) fields[`options[${name}]`] = String(value);
   return fields;

@@ -1,0 +1,135 @@
+"""The page's choice to try again, and several pictures in one go, in a real browser."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from vivant.compose import demo_image
+from web_server import launch, serving, widths
+
+WAIT = 60_000
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(
+        tmp_path_factory.mktemp("service"), engines='["fake"]', default_engine="fake"
+    ) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = launch(playwright)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "eileen.jpg"
+    Image.open(io.BytesIO(demo_image())).save(path, quality=92)
+    return path
+
+
+def opened(browser: Browser, url: str, locale: str, complaints: list[str]) -> Page:
+    page = browser.new_context(locale=locale, reduced_motion="reduce").new_page()
+    page.set_default_timeout(WAIT)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(url)
+    expect(page.locator("#go")).to_be_visible(timeout=WAIT)
+    return page
+
+
+def clean(page: Page, state: str) -> None:
+    found = Axe().run(page).response["violations"]
+    assert not found, f"{state}: {[(f['id'], [n['target'] for n in f['nodes']]) for f in found]}"
+    assert not (wide := widths(page, (360, 390, 1280))), f"{state}: {wide}"
+
+
+def test_a_clip_is_tried_again_and_the_story_is_told(
+    browser: Browser, server: str, portrait: Path
+) -> None:
+    complaints: list[str] = []
+    flaw = "?size=480x270&num_frames=7&options[flaw]=unlucky&options[chunk]=9"
+    page = opened(browser, f"{server}/{flaw}", "ko-KR", complaints)
+    # on, as a choice; what it may take is said
+    expect(page.locator("input[name=again_if][value='300']")).to_be_checked()
+    expect(page.locator("#again-if-hint")).to_contain_text("최대 5분")
+    page.set_input_files("#file", portrait)
+    page.fill("#seed", "2")
+    page.click("#go")
+    tries = page.locator("#done .tries li")
+    expect(tries).to_have_count(2, timeout=WAIT)
+    expect(tries.nth(0)).to_contain_text("요청한 그대로")
+    expect(tries.nth(1)).to_contain_text("다른 시드")
+    expect(tries.nth(1)).to_contain_text("이 영상을 골랐습니다")
+    expect(page.locator("#done .tries")).to_contain_text("통과했습니다.")
+    expect(page.locator("#done .tries")).to_contain_text("$0.00")
+    clean(page, "tried again")
+    job = page.url.split("#", 1)[1]
+    told = httpx.get(f"{server}/v1/videos/{job}").json()
+    assert [a["seed"] for a in told["gate"]["attempts"]] == [2, 3]
+    assert told["gate"]["passed"]
+    # and it can be left alone
+    page.click("#new")
+    page.check("input[name=again_if][value=off]")
+    page.click("#go")
+    page.wait_for_url(re.compile(rf"#(?!{job})video_"))
+    expect(page.locator("#download")).to_be_visible(timeout=WAIT)
+    assert page.locator(".tries").count() == 0
+    other = httpx.get(f"{server}/v1/videos/{page.url.split('#', 1)[1]}").json()
+    assert (other["until_pass"], other["verdict"]) == (False, "fail")
+    assert not complaints, complaints
+    page.context.close()
+
+
+def test_a_bad_picture_fails_in_its_row_and_the_rest_goes_on(
+    browser: Browser, server: str, portrait: Path, tmp_path: Path
+) -> None:
+    complaints: list[str] = []
+    small = "?size=128x72&num_frames=5&until_pass=false"
+    page = opened(browser, f"{server}/{small}", "en-US", complaints)
+    torn, late = tmp_path / "torn.jpg", tmp_path / "late.png"
+    torn.write_bytes(b"no picture at all")
+    late.write_bytes(portrait.read_bytes()[:3000])  # begins well, and ends too early
+    page.set_input_files("#file", [portrait, torn, late])
+    expect(page.locator(".plaque .notes")).to_contain_text("And 2 more")
+    page.click("details.more summary")
+    page.check("input[name=takes][value='2']")
+    page.click("#go")
+    page.wait_for_url(re.compile("#batch_"))
+    title = page.locator("#batch-title")
+    expect(title).to_have_text("6 of 6 clips are through", timeout=WAIT)
+    rows = page.locator("#batch .rows li")
+    expect(rows).to_have_count(6)
+    assert [rows.nth(n).get_attribute("data-is") == "fail" for n in (2, 3, 4, 5)] == [True] * 4
+    expect(rows.nth(1)).to_contain_text("seed 1")
+    expect(rows.nth(1).locator("a")).to_have_attribute("href", re.compile("#video_"))
+    clean(page, "batch")
+    batch = page.url.split("#", 1)[1]
+    told = httpx.get(f"{server}/v1/batches/{batch}").json()
+    assert told["counts"]["completed"] == 2
+    assert [v["seed"] for v in told["data"] if v["status"] == "completed"] == [0, 1]
+    assert told["cost"]["usd"] == pytest.approx(
+        sum(v["cost"]["usd"] for v in told["data"] if v["cost"])
+    )
+    # what the server took is found again, and each clip opens
+    page.reload()
+    expect(page.locator("#batch")).to_contain_text("What the server has taken", timeout=WAIT)
+    page.locator("#batch .rows a").first.click()
+    expect(page.locator("#download")).to_be_visible(timeout=WAIT)
+    missing = httpx.get(f"{server}/v1/batches/none")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
+    assert not complaints, complaints
+    page.context.close()
