@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 import ltx2_tiny as small
 from vivant.engine.ltx2.attention import nag_mix
 from vivant.engine.ltx2.engine import grid_pixels
-from vivant.engine.ltx2.memory import Berth, choose_tier, next_tier
+from vivant.engine.ltx2.memory import Berth, choose_tier
 from vivant.engine.ltx2.prompts import PromptCache
+from vivant.engine.ltx2.tiers import next_tier, tier_of
 from vivant.errors import (
     Cancelled,
     EngineError,
@@ -275,7 +276,23 @@ def test_memory_that_runs_out_while_decoding(tmp_path: Path) -> None:
     assert engine.info.provenance["tier"] == "fp8"
 
 
+def test_the_model_stays_loaded_between_clips_until_another_is_asked_for(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    frames(engine, small.request(**FAST))
+    kept = engine.loaded
+    for seed in (1, 2):
+        frames(engine, replace(small.request(**FAST), seed=seed))
+        assert engine.loaded is kept
+    frames(engine, small.request(**{**FAST, "nag": False}))
+    assert engine.loaded is kept
+    engine.generate(small.portrait(), small.request(**FAST, attention="math"), ignore_progress)
+    assert engine.loaded is not kept
+
+
 def test_tiers_by_device() -> None:
+    assert [tier_of(size << 30) for size in (24, 48, 80, 141)] == [
+        "swap", "fp8", "resident", "resident",
+    ]  # fmt: skip
     assert choose_tier(torch.device("cpu")) == "resident"
     assert choose_tier(torch.device("cpu"), "swap") == "swap"
     assert [next_tier(tier) for tier in ("resident", "fp8", "swap")] == ["fp8", "swap", None]

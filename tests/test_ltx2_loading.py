@@ -11,13 +11,19 @@ import pytest
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
+from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import ltx2_tiny as small
 from vivant.engine.ltx2 import lora, tiny
-from vivant.engine.ltx2.components import FP8_FOLDER, load_components, quantize_folder
+from vivant.engine.ltx2.components import (
+    FP8_FOLDER,
+    load_components,
+    load_connectors,
+    quantize_folder,
+)
 from vivant.engine.ltx2.fp8 import Float8Linear, quantize_rows
 from vivant.errors import MissingPartError, VivantError, WeightsError
 from vivant.types import ignore_progress
@@ -170,6 +176,36 @@ def test_one_file_is_loaded_under_lightricks_names(tmp_path: Path) -> None:
     loaded = load(SINGLE, tmp_path)
     assert_same(loaded.transformer, parts["transformer"])
     assert_same(loaded.vae, parts["vae"])
+
+
+LIGHTRICKS_CONNECTORS = (
+    ("text_proj_in", "text_embedding_projection.aggregate_embed"),
+    ("transformer_blocks", "transformer_1d_blocks"),
+    ("video_connector", "model.diffusion_model.video_embeddings_connector"),
+    ("audio_connector", "model.diffusion_model.audio_embeddings_connector"),
+    ("norm_q", "q_norm"),
+    ("norm_k", "k_norm"),
+)
+
+
+def test_one_file_brings_its_text_connectors(tmp_path: Path) -> None:
+    connectors = tiny.build(LTX2TextConnectors, tiny.TINY_CONNECTORS)
+    path = tmp_path / "one.safetensors"
+    write_single(path)
+    state = load_file(path)
+    del state["model.diffusion_model.video_embeddings_connector.learnable_registers"]
+    for name, tensor in connectors.state_dict().items():
+        for ours, theirs in LIGHTRICKS_CONNECTORS:
+            name = name.replace(ours, theirs)
+        state[name] = tensor.contiguous()
+    configs = {
+        "transformer": tiny.TINY_TRANSFORMER,
+        "vae": tiny.TINY_VAE,
+        "connectors": tiny.TINY_CONNECTORS,
+    }
+    save_file(state, path, metadata={"diffusers_config": json.dumps(configs)})
+    assert_same(load_connectors(tmp_path, path, torch.float32, CPU), connectors)
+    load(SINGLE, tmp_path)  # and the transformer does not stumble over them
 
 
 def test_fp8_checkpoint_equals_rounding_at_load(tmp_path: Path) -> None:

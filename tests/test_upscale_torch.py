@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -72,3 +73,70 @@ def test_files_that_are_no_upscalers(
         (tmp_path / name).write_bytes(content)
     with pytest.raises(kind):
         load_upscaler(str(tmp_path / name))
+
+
+def graph(weights: npt.NDArray[np.float64]) -> bytes:
+    """A frozen TensorFlow graph of ESPCN's kind, by hand: one convolution, depth to space."""
+
+    def varint(value: int) -> bytes:
+        more = value >> 7
+        return bytes([value & 127 | (128 if more else 0)]) + (varint(more) if more else b"")
+
+    def field(number: int, data: bytes) -> bytes:
+        return varint(number << 3 | 2) + varint(len(data)) + data
+
+    def plain(number: int, value: int) -> bytes:
+        return varint(number << 3) + varint(value)
+
+    def node(name: str, op: str, inputs: tuple[str, ...] = (), **attributes: bytes) -> bytes:
+        body = field(1, name.encode()) + field(2, op.encode())
+        body += b"".join(field(3, one.encode()) for one in inputs)
+        for key, value in attributes.items():
+            body += field(5, field(1, key.encode()) + field(2, value))
+        return field(1, body)
+
+    float32 = plain(6, 1)
+    shape = b"".join(field(2, plain(1, side)) for side in weights.shape)
+    tensor = plain(1, 1) + field(2, shape) + field(4, weights.astype("<f4").tobytes())
+    ones = field(1, field(3, b"\1\1\1\1"))
+    nhwc = field(2, b"NHWC")
+    return (
+        node("input", "Placeholder", dtype=float32)
+        + node("w", "Const", dtype=float32, value=field(8, tensor))
+        + node(
+            "conv", "Conv2D", ("input", "w"),
+            T=float32, strides=ones, padding=field(2, b"SAME"), data_format=nhwc,
+        )
+        + node(
+            "out", "DepthToSpace", ("conv",),
+            T=float32, block_size=plain(3, 2), data_format=nhwc,
+        )
+    )  # fmt: skip
+
+
+def test_a_dnn_superres_file_enlarges(tmp_path: Path) -> None:
+    weights = np.zeros((3, 3, 1, 4))
+    weights[1, 1] = 1  # every pixel becomes four
+    path = tmp_path / "ESPCN_x2.pb"
+    path.write_bytes(graph(weights))
+    upscaler = load_upscaler(str(path))
+    assert upscaler.name == "dnn ESPCN_x2"
+    made = upscaler.upscale(clip(), width=320, height=176, observe=ignore_progress)
+    larger = np.concatenate(list(made.chunks)).astype(int)
+    doubled = picture().repeat(2, 1).repeat(2, 2).astype(int)
+    # brightness is the network's, colours are OpenCV's own cubic
+    luma = np.array([0.299, 0.587, 0.114])
+    assert larger.shape == doubled.shape
+    assert np.abs((larger - doubled) @ luma).mean() < 2
+
+
+def test_a_file_that_spandrel_knows(tmp_path: Path) -> None:
+    from importlib import import_module
+
+    compact = import_module("spandrel.architectures.Compact.__arch.SRVGG").SRVGGNetCompact
+    path = tmp_path / "2x_tiny.pth"
+    torch.save({"params": compact(num_feat=4, num_conv=1, upscale=2).state_dict()}, path)
+    upscaler = load_upscaler(str(path))
+    assert upscaler.name == "2x_tiny"
+    made = upscaler.upscale(clip(), width=320, height=176, observe=ignore_progress)
+    assert [chunk.shape for chunk in made.chunks] == [(2, 176, 320, 3), (1, 176, 320, 3)]

@@ -6,14 +6,16 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vivant.errors import MissingPartError, OptionError, WeightsError
-from vivant.weights import LOCK, Hub, Library, find_model, read_header
+from vivant.engine.ltx2.readahead import read_ahead
+from vivant.errors import MissingPartError, OptionError, OutputError, WeightsError
+from vivant.weights import LOCK, MODELS, Hub, Library, find_model, read_header
 
 NAME = "ltx-2-19b-distilled-lora-384"
 FILE = "ltx-2-19b-distilled-lora-384.safetensors"
@@ -23,6 +25,7 @@ BODY = bytes(range(256)) * 40
 class Server(ThreadingHTTPServer):
     body = BODY
     cut: int | None = None
+    size = len(BODY)
     ranges: list[str]
 
 
@@ -37,7 +40,7 @@ class Handler(BaseHTTPRequestHandler):
                 {
                     "type": "file",
                     "path": FILE,
-                    "size": len(BODY),
+                    "size": self.server.size,
                     "lfs": {"oid": hashlib.sha256(BODY).hexdigest()},
                 },
                 {"type": "file", "path": "README.md", "size": 3},
@@ -123,3 +126,43 @@ def test_headers_that_are_no_headers(tmp_path: Path) -> None:
     path.write_bytes((4).to_bytes(8, "little") + b"nope")
     with pytest.raises(WeightsError, match="no readable"):
         read_header(path)
+
+
+def test_a_disk_that_is_too_small_is_said_before_anything_is_fetched(
+    tmp_path: Path, server: Server
+) -> None:
+    server.size = 10**18
+    with pytest.raises(OutputError, match=r"1000000000\.0 GB are to be downloaded .* are free"):
+        library(tmp_path, server).pull(NAME)
+    assert server.ranges == []
+    assert not (tmp_path / NAME).exists()
+
+
+def test_what_the_registry_knows_holds_over_what_was_pulled(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books = library(tmp_path, server)
+    books.pull(NAME)
+    model = find_model(NAME)
+    for known, complaint in (
+        (hashlib.sha256(BODY).hexdigest(), None),
+        ("0" * 64, "not the pinned"),
+    ):
+        pinned = replace(model, parts=(replace(model.parts[0], sha256={FILE: known}),))
+        monkeypatch.setitem(MODELS, NAME, pinned)
+        if complaint is None:
+            assert books.pull(NAME).status == "complete"
+        else:
+            with pytest.raises(WeightsError, match=complaint):
+                books.pull(NAME)
+
+
+def test_reading_ahead_reads_everything_and_only_where_it_can_help(tmp_path: Path) -> None:
+    (tmp_path / "a.safetensors").write_bytes(BODY)
+    assert read_ahead([tmp_path], gpu=tmp_path / "none") == []
+    assert read_ahead([tmp_path / "nothing"], gpu=tmp_path) == []
+    threads = read_ahead([tmp_path], gpu=tmp_path)
+    assert threads
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()

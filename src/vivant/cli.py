@@ -245,6 +245,7 @@ def demo(
     frames: Frames = None,
     seed: Seed = 0,
     engine: EngineName = "camera",
+    options: OptionPairs = None,
     quality: QualityName = "standard",
     currency: Currency = None,
     quiet: Quiet = False,
@@ -259,6 +260,7 @@ def demo(
         num_frames=parse_length(frames, None, Fraction(24)),
         seed=seed,
         engine=engine,
+        options=parse_options(options),
         quality=parse_quality(quality),
     )
     make(

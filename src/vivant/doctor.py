@@ -135,10 +135,57 @@ def _ltx2() -> Iterator[Finding]:
             "no CUDA device: the ltx2 engine needs one with 24 GB or more",
             "run it on a GPU machine; the camera engine needs none",
         )
+        yield from _weights()
         return
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        yield Finding("GPU", "ok", f"{properties.name}, {properties.total_memory / 1e9:.0f} GB")
+        yield _gpu(properties.name, properties.total_memory)
+    yield from _weights()
+
+
+def _gpu(name: str, memory: int) -> Finding:
+    """A GPU, and how the ltx2 engine would lie in its memory."""
+    from vivant.engine.ltx2.tiers import SWAP_BYTES, TIERS, tier_of
+
+    detail = f"{name}, {memory / 1e9:.0f} GB"
+    if memory < SWAP_BYTES:
+        return Finding(
+            "GPU",
+            "limited",
+            f"{detail}: too small for the ltx2 engine",
+            f"it needs {SWAP_BYTES / 2**30:.0f} GiB; the camera engine needs no GPU",
+        )
+    tier = tier_of(memory)
+    return Finding("GPU", "ok", f"{detail}: ltx2 tier {tier} ({TIERS[tier]})")
+
+
+def _weights() -> Iterator[Finding]:
+    """Every model of the registry that is here, and the default one."""
+    from vivant.errors import WeightsError
+    from vivant.settings import default_settings
+    from vivant.weights import DEFAULT_MODEL, MODELS, Library
+
+    library = Library(default_settings().weights_path)
+    for name, model in MODELS.items():
+        try:
+            state = library.state(name)
+        except WeightsError as error:
+            yield Finding(f"weights {name}", "limited", error.message)
+            continue
+        pull = f"vivant weights pull {name}"
+        if state.status == "complete":
+            quantized = ", fp8 checkpoint" if state.fp8 else ""
+            yield Finding(f"weights {name}", "ok", f"{state.size / 1e9:.0f} GB{quantized}")
+        elif state.status == "partial":
+            have = f"{state.size / 1e9:.0f} of about {model.size / 1e9:.0f} GB are here"
+            yield Finding(f"weights {name}", "limited", have, f"{pull} goes on")
+        elif name == DEFAULT_MODEL:
+            yield Finding(
+                f"weights {name}",
+                "missing",
+                f"not here ({state.folder})",
+                f"{pull} (about {model.size / 1e9:.0f} GB)",
+            )
 
 
 def _version(name: str) -> str:

@@ -123,6 +123,10 @@ MODELS: dict[str, Model] = {
 """The registry. No hash is known beforehand: the first pull records them in the lock file."""
 
 
+DEFAULT_MODEL = "ltx-2-19b-distilled"
+"""What recipes use where they name no other."""
+
+
 def find_model(name: str) -> Model:
     """The registry's entry.
 
@@ -375,7 +379,8 @@ class Library:
                     entry["commit"],
                     path,
                     entry["size"],
-                    entry.get("sha256"),
+                    # what the registry knows holds, whatever an earlier pull has recorded
+                    parts[entry["repo"]].sha256.get(path) or entry.get("sha256"),
                 )
                 for path, entry in lock["files"].items()
             ]
@@ -415,6 +420,8 @@ class Library:
         assert self.hub is not None  # noqa: S101
         target = folder / file.path
         wanted = file.sha256 or known
+        if known != wanted:
+            known = None  # pulled before the registry knew better: hash it again
         if target.is_file() and target.stat().st_size == file.size and known:
             tell(file.size)
             return known

@@ -32,9 +32,10 @@ def _ltx2(settings: Settings) -> Engine:
             f"engine ltx2 needs {', '.join(missing)}: uv sync --extra ltx2", param="engine"
         )
     from vivant.engine.ltx2.readahead import read_ahead
+    from vivant.weights import DEFAULT_MODEL
 
     # most clips are the default model's: its files come off the disk while torch is imported
-    model = settings.weights_path / "ltx-2-19b-distilled"
+    model = settings.weights_path / DEFAULT_MODEL
     read_ahead([model / "transformer-fp8", model / "vae"])
     from vivant.engine.ltx2.engine import LTX2Engine
 

@@ -15,7 +15,9 @@
     decode.py         latents → frames, chunk by chunk, equal to decoding the whole clip
     prompts.py        text → connector outputs, kept on disk
     lora.py           low-rank adapters, checked, then fused
-    memory.py         tiers: what stays on the GPU
+    tiers.py          how much memory asks for which tier (no torch)
+    memory.py         what stays on the GPU, what waits beside it
+    readahead.py      the checkpoint comes off the disk while torch is imported (no torch)
     engine.py         LTX2Engine: the above, in order
 
 Importing this package loads no torch.

@@ -453,7 +453,10 @@ _CONNECTOR_RENAMES = (
 """Lightricks' names → diffusers', as in its ``convert_ltx2_to_diffusers`` script."""
 
 
-def _connectors(folder: Path, single: Path | None, dtype: torch.dtype, device: torch.device) -> Any:
+def load_connectors(
+    folder: Path, single: Path | None, dtype: torch.dtype, device: torch.device
+) -> Any:
+    """What stands between text encoder and transformer, from its folder or the single file."""
     if single is None:
         return _configured(LTX2TextConnectors, folder / "connectors", dtype, device, device)
     module = _empty(LTX2TextConnectors, _embedded(single, "connectors"), single)
@@ -494,7 +497,7 @@ def _text(folder: Path, single: Path | None, dtype: torch.dtype, device: torch.d
             yield TextStack(
                 AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
                 encoder,
-                _connectors(folder, single, dtype, device),
+                load_connectors(folder, single, dtype, device),
             )
         finally:
             del encoder

@@ -33,11 +33,12 @@ from vivant.engine.ltx2.conditioning import (
 )
 from vivant.engine.ltx2.decode import decode, to_frames
 from vivant.engine.ltx2.fp8 import has_fp8_matmul, quantize_linears
-from vivant.engine.ltx2.memory import Berth, choose_tier, next_tier, release
+from vivant.engine.ltx2.memory import Berth, choose_tier, release
 from vivant.engine.ltx2.options import LTX2Options
 from vivant.engine.ltx2.prompts import Embedding, PromptCache, embed
 from vivant.engine.ltx2.recipes import SPATIAL_FACTOR, TEMPORAL_FACTOR
 from vivant.engine.ltx2.sampling import Nag, denoise
+from vivant.engine.ltx2.tiers import next_tier
 from vivant.engine.ltx2.transformer import Denoiser
 from vivant.errors import EngineError, OptionError, OutOfMemoryError, VivantError
 from vivant.framing import crop_pixels, framed

@@ -15,16 +15,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-LADDER = ("resident", "fp8", "swap")
-"""From most memory to least."""
-
-RESIDENT_BYTES = 70 * 2**30
-FP8_BYTES = 40 * 2**30
-"""Smallest GPU memory of the tiers above ``swap``. bf16 resident peaks near 55 GiB at 1080p,
-fp8 near 33 (docs/benchmarks.md); cards come with 24, 48, 80 and more."""
-
-SWAP_BYTES = 22 * 2**30
-"""Least GPU memory the engine runs in."""
+from vivant.engine.ltx2.tiers import tier_of
 
 
 def choose_tier(device: torch.device, wanted: str = "auto") -> str:
@@ -33,16 +24,7 @@ def choose_tier(device: torch.device, wanted: str = "auto") -> str:
         return wanted
     if device.type != "cuda":
         return "resident"
-    total = torch.cuda.get_device_properties(device).total_memory
-    if total >= RESIDENT_BYTES:
-        return "resident"
-    return "fp8" if total >= FP8_BYTES else "swap"
-
-
-def next_tier(tier: str) -> str | None:
-    """The tier that needs less memory, None below the last."""
-    index = LADDER.index(tier) + 1
-    return LADDER[index] if index < len(LADDER) else None
+    return tier_of(torch.cuda.get_device_properties(device).total_memory)
 
 
 class Berth:
