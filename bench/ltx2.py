@@ -261,7 +261,7 @@ def encode_times(
             comment="",
             cores=usable_cores(),
             written=lambda _: None,
-            watch=lambda _: None,
+            watch=None,
         ) as film:
             for chunk in clip.chunks:
                 film.put(chunk)

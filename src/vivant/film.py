@@ -33,7 +33,8 @@ class Film:
         comment: goes into the file.
         cores: that may be used.
         written: called with the number of frames that went to the encoder, in one thread.
-        watch: called with every frame as a viewer sees it, in order, in one thread.
+        watch: called with every frame as a viewer sees it, in order, in one thread; where None,
+            nothing is decoded again.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Film:
         comment: str,
         cores: int,
         written: Callable[[int], None],
-        watch: Callable[[Image], None],
+        watch: Callable[[Image], None] | None,
     ) -> None:
         self._encoder = Encoder(
             path, width=width, height=height, fps=fps, quality=quality, comment=comment
@@ -56,9 +57,10 @@ class Film:
         depth = max(3, min(32, 2 * cores))
         self._player = Player(self._encoder, threads=threads)
         self._written = written
+        self._watched = watch is not None
         self._count = 0
         self._seeing: Fan[av.VideoFrame, Image] = Fan(
-            "vivant-see", to_rgb, watch, threads=threads, depth=depth
+            "vivant-see", to_rgb, watch or _nobody, threads=threads, depth=depth
         )
         self._playing: Lane[bytes] = Lane("vivant-play", self._play, depth=depth)
         self._encoding: Fan[Image, av.VideoFrame] = Fan(
@@ -108,6 +110,8 @@ class Film:
         self._written(self._count)
 
     def _play(self, packet: bytes) -> None:
+        if not self._watched:
+            return
         for frame in self._player.play(packet):
             self._seeing.put(frame)
 
@@ -124,3 +128,7 @@ class Film:
         for stage in (self._encoding, self._playing, self._seeing):
             stage.abort()
         self._encoder.__exit__(kind, error, trace)
+
+
+def _nobody(_: Image) -> None:
+    """Looks at nothing."""
