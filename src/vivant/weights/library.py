@@ -1,143 +1,28 @@
-"""Weight files: which there are, how they get here, and whether they are what they should be.
+"""Weights on disk: ``pull`` resolves a part to a commit, streams its files (resuming where it
+stopped, hashing as it goes) and writes a lock file with the commit and the SHA-256 of every file;
+from then on the model is those bytes and nothing else. ``verify`` hashes them again.
 
-A registry of models, each made of parts of repositories on the Hugging Face Hub. ``pull``
-resolves a part to a commit, streams its files over plain HTTP (resuming where it stopped,
-hashing as it goes) and writes a lock file with the commit and the SHA-256 of every file; from
-then on the model is those bytes and nothing else. ``verify`` hashes them again. Knows nothing of
-torch or of what the numbers mean.
-"""
+Knows nothing of what is in the files.
+"""  # noqa: D205
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 import shutil
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vivant.errors import MissingPartError, OptionError, OutputError, WeightsError
+from vivant.errors import MissingPartError, OutputError, WeightsError
 from vivant.types import Observer, Progress, ignore_progress
+from vivant.weights.hub import Hub, RemoteFile
+from vivant.weights.registry import Model, find_model
 
 LOCK = "vivant.lock.json"
 CHUNK = 4 << 20
-LICENCE = (
-    "LTX-2 Community License (https://huggingface.co/Lightricks/LTX-2): free below 10 million "
-    "US dollars of yearly revenue; clips must be marked as machine-generated"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Files of one repository.
-
-    Attributes:
-        revision: a commit, or a branch that the first pull resolves and the lock file then pins.
-        patterns: which of the repository's files, as shell patterns.
-        sha256: file → hash, where it is known beforehand.
-    """
-
-    repo: str
-    patterns: tuple[str, ...]
-    revision: str = "main"
-    sha256: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """One entry of the registry.
-
-    Attributes:
-        size: bytes to download, about, for the disk check before the Hub is asked.
-        single_file: name of the file that holds everything but the text encoder.
-        image_crf: H.264 quality the model's training pictures had.
-        family: which engine code runs it; ``ltx-2.0`` is the only one today.
-        runs: what is known to run; others are the seam for what comes.
-    """
-
-    name: str
-    parts: tuple[Part, ...]
-    size: int
-    licence: str = LICENCE
-    kind: str = "model"
-    single_file: str | None = None
-    image_crf: int = 33
-    family: str = "ltx-2.0"
-
-
-_TEXT = ("text_encoder/*", "tokenizer/*")
-_LAYOUT = (
-    "model_index.json",
-    "scheduler/*",
-    "transformer/*",
-    "connectors/*",
-    "vae/*",
-    "audio_vae/*",
-    *_TEXT,
-)
-_UPSAMPLER = Part(repo="Lightricks/LTX-2", patterns=("latent_upsampler/*",))
-
-MODELS: dict[str, Model] = {
-    model.name: model
-    for model in (
-        Model(
-            name="ltx-2-19b-distilled",
-            parts=(Part(repo="rootonchair/LTX-2-19b-distilled", patterns=_LAYOUT), _UPSAMPLER),
-            size=70_000_000_000,
-        ),
-        Model(
-            name="ltx-2-19b-distilled-file",
-            parts=(
-                Part(
-                    repo="Lightricks/LTX-2",
-                    patterns=("ltx-2-19b-distilled.safetensors", "latent_upsampler/*", *_TEXT),
-                ),
-            ),
-            size=69_000_000_000,
-            single_file="ltx-2-19b-distilled.safetensors",
-        ),
-        Model(
-            name="ltx-2-19b-dev",
-            parts=(Part(repo="Lightricks/LTX-2", patterns=(*_LAYOUT, "latent_upsampler/*")),),
-            size=70_000_000_000,
-        ),
-        Model(
-            name="ltx-2-19b-distilled-lora-384",
-            parts=(
-                Part(
-                    repo="Lightricks/LTX-2",
-                    patterns=("ltx-2-19b-distilled-lora-384.safetensors",),
-                ),
-            ),
-            size=7_670_000_000,
-            kind="lora",
-            single_file="ltx-2-19b-distilled-lora-384.safetensors",
-        ),
-    )
-}
-"""The registry. No hash is known beforehand: the first pull records them in the lock file."""
-
-
-DEFAULT_MODEL = "ltx-2-19b-distilled"
-"""What recipes use where they name no other."""
-
-
-def find_model(name: str) -> Model:
-    """The registry's entry.
-
-    Raises:
-        OptionError: there is none of that name.
-    """
-    if name not in MODELS:
-        raise OptionError(
-            f"model {name!r} is unknown: choose one of {', '.join(MODELS)}", param="model"
-        )
-    return MODELS[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,79 +35,6 @@ class State:
     size: int
     commits: tuple[str, ...]
     fp8: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _File:
-    part: Part
-    commit: str
-    path: str
-    size: int
-    sha256: str | None
-
-
-class Hub:
-    """The Hub's HTTP interface, as little of it as is needed.
-
-    Args:
-        url: e.g. ``https://huggingface.co``, or a mirror.
-        token: sent to ``url`` only, never to where it redirects.
-    """
-
-    def __init__(self, url: str, token: str | None = None) -> None:
-        self.url = url.rstrip("/")
-        self.token = token
-
-    def _open(self, url: str, start: int = 0) -> Any:
-        request = urllib.request.Request(url)  # noqa: S310 - the scheme is the setting's
-        if start:
-            request.add_header("Range", f"bytes={start}-")
-        if self.token:
-            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
-        try:
-            return urllib.request.urlopen(request, timeout=60)  # noqa: S310
-        except urllib.error.HTTPError as error:
-            reason = {
-                401: "it needs a token: log in with `hf auth login`",
-                403: "its licence must be accepted on its page first",
-                404: "it is not there",
-            }.get(error.code, f"the server says {error.code}")
-            error.close()
-            raise MissingPartError(f"{url} cannot be read: {reason}") from None
-        except (urllib.error.URLError, TimeoutError, OSError) as error:
-            raise MissingPartError(
-                f"{url} cannot be reached ({getattr(error, 'reason', error)}): check the "
-                "network, or point VIVANT_HUB_URL at a mirror"
-            ) from None
-
-    def _json(self, url: str) -> Any:
-        with closing(self._open(url)) as response:
-            return json.loads(response.read())
-
-    def commit(self, repo: str, revision: str) -> str:
-        """The commit that ``revision`` names now."""
-        return str(self._json(f"{self.url}/api/models/{repo}/revision/{revision}")["sha"])
-
-    def files(self, part: Part, commit: str) -> Iterator[_File]:
-        """The part's files at ``commit``."""
-        listing = self._json(
-            f"{self.url}/api/models/{part.repo}/tree/{commit}?recursive=true&limit=1000"
-        )
-        for entry in listing:
-            path = str(entry["path"])
-            if entry["type"] != "file" or not any(
-                fnmatch.fnmatchcase(path, pattern) for pattern in part.patterns
-            ):
-                continue
-            known = part.sha256.get(path) or (entry.get("lfs") or {}).get("oid")
-            yield _File(part, commit, path, int(entry["size"]), known)
-
-    def stream(self, file: _File, start: int) -> tuple[Any, bool]:
-        """The file's bytes from ``start``; False where the server begins at 0 regardless."""
-        response = self._open(
-            f"{self.url}/{file.part.repo}/resolve/{file.commit}/{file.path}", start
-        )
-        return response, response.status == 206 if start else True
 
 
 class Library:
@@ -368,13 +180,13 @@ class Library:
             done += entry["size"]
         return len(files)
 
-    def _plan(self, model: Model, lock: Mapping[str, Any]) -> list[_File]:
+    def _plan(self, model: Model, lock: Mapping[str, Any]) -> list[RemoteFile]:
         """Files to have: the lock's where there is one, else the Hub's as of now."""
         assert self.hub is not None  # noqa: S101 - the caller looked
         if lock.get("files"):
             parts = {part.repo: part for part in model.parts}
             return [
-                _File(
+                RemoteFile(
                     parts[entry["repo"]],
                     entry["commit"],
                     path,
@@ -384,7 +196,7 @@ class Library:
                 )
                 for path, entry in lock["files"].items()
             ]
-        files: list[_File] = []
+        files: list[RemoteFile] = []
         for part in model.parts:
             found = list(self.hub.files(part, self.hub.commit(part.repo, part.revision)))
             if not found:
@@ -395,7 +207,7 @@ class Library:
             files += found
         return files
 
-    def _check_disk(self, folder: Path, files: list[_File]) -> None:
+    def _check_disk(self, folder: Path, files: list[RemoteFile]) -> None:
         place = folder
         while not place.exists():
             place = place.parent
@@ -414,7 +226,7 @@ class Library:
             )
 
     def _fetch(
-        self, folder: Path, file: _File, known: str | None, tell: Callable[[int], None]
+        self, folder: Path, file: RemoteFile, known: str | None, tell: Callable[[int], None]
     ) -> str:
         """One file, complete and hashed; its SHA-256."""
         assert self.hub is not None  # noqa: S101
@@ -465,7 +277,7 @@ class Library:
         return found
 
     def _write_lock(
-        self, folder: Path, model: Model, files: list[_File], hashes: Mapping[str, str]
+        self, folder: Path, model: Model, files: list[RemoteFile], hashes: Mapping[str, str]
     ) -> None:
         content = {
             "model": model.name,
@@ -504,37 +316,3 @@ def hash_file(path: Path, tell: Callable[[int], None] | None = None) -> str:
     digest = hashlib.sha256()
     _feed(path, digest, tell)
     return digest.hexdigest()
-
-
-def read_header(path: Path) -> dict[str, Any]:
-    """Names, dtypes and shapes in a safetensors file, after checking that it is whole.
-
-    Costs one small read, whatever the file's size: done before anything is loaded.
-
-    Raises:
-        MissingPartError: there is no such file.
-        WeightsError: it is no safetensors file, or truncated, or has bytes too many.
-    """
-    if not path.is_file():
-        raise MissingPartError(f"weight file {path} is not there")
-    size = path.stat().st_size
-    with path.open("rb") as source:
-        length = int.from_bytes(source.read(8), "little")
-        if size < 8 or not 2 <= length <= min(size - 8, 100_000_000):
-            raise WeightsError(f"{path} is not a safetensors file, or was cut off: fetch it again")
-        try:
-            header = json.loads(source.read(length))
-            end = max(
-                (entry["data_offsets"][1] for n, entry in header.items() if n != "__metadata__"),
-                default=0,
-            )
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            raise WeightsError(
-                f"{path} has no readable safetensors header: fetch it again"
-            ) from None
-    if size != 8 + length + end:
-        raise WeightsError(
-            f"{path} has {size} bytes where its header promises {8 + length + end}: "
-            "it was cut off or overwritten, fetch it again"
-        )
-    return dict(header)

@@ -1,0 +1,30 @@
+"""Weight files: which there are, how they get here, and whether they are what they should be.
+
+::
+
+    registry.py   models, each made of parts of repositories on the Hugging Face Hub
+    hub.py        as little of the Hub's HTTP interface as is needed
+    library.py    pull, verify, find: one folder and one lock file per model
+    header.py     what a safetensors file says of itself
+
+Knows nothing of torch or of what the numbers mean.
+"""
+
+from vivant.weights.header import read_header
+from vivant.weights.hub import Hub
+from vivant.weights.library import LOCK, Library, State
+from vivant.weights.registry import DEFAULT_MODEL, LICENCE, MODELS, Model, Part, find_model
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "LICENCE",
+    "LOCK",
+    "MODELS",
+    "Hub",
+    "Library",
+    "Model",
+    "Part",
+    "State",
+    "find_model",
+    "read_header",
+]

@@ -1,0 +1,93 @@
+"""The Hugging Face Hub over plain HTTP: revisions, lists of files, and their bytes.
+
+Knows nothing of where files go.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from vivant.errors import MissingPartError
+from vivant.weights.registry import Part
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file of a part at a commit; its hash where the registry or the Hub knows it."""
+
+    part: Part
+    commit: str
+    path: str
+    size: int
+    sha256: str | None
+
+
+class Hub:
+    """The Hub's HTTP interface, as little of it as is needed.
+
+    Args:
+        url: e.g. ``https://huggingface.co``, or a mirror.
+        token: sent to ``url`` only, never to where it redirects.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        self.token = token
+
+    def _open(self, url: str, start: int = 0) -> Any:
+        request = urllib.request.Request(url)  # noqa: S310 - the scheme is the setting's
+        if start:
+            request.add_header("Range", f"bytes={start}-")
+        if self.token:
+            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
+        try:
+            return urllib.request.urlopen(request, timeout=60)  # noqa: S310
+        except urllib.error.HTTPError as error:
+            reason = {
+                401: "it needs a token: log in with `hf auth login`",
+                403: "its licence must be accepted on its page first",
+                404: "it is not there",
+            }.get(error.code, f"the server says {error.code}")
+            error.close()
+            raise MissingPartError(f"{url} cannot be read: {reason}") from None
+        except (urllib.error.URLError, TimeoutError, OSError) as error:
+            raise MissingPartError(
+                f"{url} cannot be reached ({getattr(error, 'reason', error)}): check the "
+                "network, or point VIVANT_HUB_URL at a mirror"
+            ) from None
+
+    def _json(self, url: str) -> Any:
+        with closing(self._open(url)) as response:
+            return json.loads(response.read())
+
+    def commit(self, repo: str, revision: str) -> str:
+        """The commit that ``revision`` names now."""
+        return str(self._json(f"{self.url}/api/models/{repo}/revision/{revision}")["sha"])
+
+    def files(self, part: Part, commit: str) -> Iterator[RemoteFile]:
+        """The part's files at ``commit``."""
+        listing = self._json(
+            f"{self.url}/api/models/{part.repo}/tree/{commit}?recursive=true&limit=1000"
+        )
+        for entry in listing:
+            path = str(entry["path"])
+            if entry["type"] != "file" or not any(
+                fnmatch.fnmatchcase(path, pattern) for pattern in part.patterns
+            ):
+                continue
+            known = part.sha256.get(path) or (entry.get("lfs") or {}).get("oid")
+            yield RemoteFile(part, commit, path, int(entry["size"]), known)
+
+    def stream(self, file: RemoteFile, start: int) -> tuple[Any, bool]:
+        """The file's bytes from ``start``; False where the server begins at 0 regardless."""
+        response = self._open(
+            f"{self.url}/{file.part.repo}/resolve/{file.commit}/{file.path}", start
+        )
+        return response, response.status == 206 if start else True
