@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,7 @@ def main() -> None:
     parser.add_argument("--engines", default="camera,at once")
     args = parser.parse_args()
     if args.cores:
-        pipeline.usable_cores = lambda: args.cores
+        pipeline.usable_cores = partial(int, args.cores)
     settings = Settings()
     request = Request(image=demo_image())
     camera = load_engine("camera", settings)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import ltx2_tiny as small
 from vivant.engine.ltx2.attention import nag_mix
-from vivant.engine.ltx2.engine import grid_pixels
+from vivant.engine.ltx2.job import grid_pixels
 from vivant.engine.ltx2.memory import Berth, choose_tier
 from vivant.engine.ltx2.prompts import PromptCache
 from vivant.engine.ltx2.tiers import next_tier, tier_of

@@ -22,9 +22,9 @@ from vivant.engine.ltx2.components import (
     FP8_FOLDER,
     load_components,
     load_connectors,
-    quantize_folder,
 )
 from vivant.engine.ltx2.fp8 import Float8Linear, quantize_rows
+from vivant.engine.ltx2.fp8_checkpoint import quantize_folder
 from vivant.errors import MissingPartError, VivantError, WeightsError
 from vivant.types import ignore_progress
 from vivant.weights import Model, Part

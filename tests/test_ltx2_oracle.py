@@ -13,7 +13,8 @@ from torch import Tensor
 
 import ltx2_tiny as small
 from vivant.engine.ltx2.conditioning import statistics
-from vivant.engine.ltx2.engine import UNGUIDED, LTX2Engine, _Job, grid_pixels
+from vivant.engine.ltx2.engine import UNGUIDED, LTX2Engine
+from vivant.engine.ltx2.job import Job, grid_pixels
 from vivant.engine.ltx2.options import LTX2Options
 from vivant.engine.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS, SEED_SIGMAS
 from vivant.types import Request, ignore_progress
@@ -33,11 +34,11 @@ COMMON: dict[str, Any] = {
 }
 
 
-def latents_of(engine: LTX2Engine, request: Request) -> tuple[Tensor, _Job]:
+def latents_of(engine: LTX2Engine, request: Request) -> tuple[Tensor, Job]:
     """The engine's clean latents, denormalised as diffusers returns them."""
     list(engine.generate(small.portrait(), request, ignore_progress).chunks)
     options = LTX2Options.from_request(request)
-    job = _Job(engine, small.portrait(), request, options, (request.seed,), ignore_progress)
+    job = Job(engine, small.portrait(), request, options, (request.seed,), ignore_progress)
     latents = job._sample()
     mean, std = statistics(engine.loaded.parts.vae, torch.device("cpu"))
     return latents * std + mean, job

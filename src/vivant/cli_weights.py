@@ -111,7 +111,7 @@ def quantize(name: Name = "ltx-2-19b-distilled") -> None:
     model = find_model(name)
     folder = library().need(name)
     try:
-        from vivant.engine.ltx2.components import quantize_folder
+        from vivant.engine.ltx2.fp8_checkpoint import quantize_folder
     except ImportError as error:
         raise MissingPartError(f"quantizing needs {error.name}: uv sync --extra ltx2") from None
     with _bar(name) as observe:

@@ -46,7 +46,7 @@ def fill_volume(
         state = library.pull(model.name, teller(f"pulling {model.name}"))
         commit()
         if quantize and model.kind == "model" and not state.fp8:
-            from vivant.engine.ltx2.components import quantize_folder
+            from vivant.engine.ltx2.fp8_checkpoint import quantize_folder
 
             quantize_folder(model, state.folder, teller(f"quantizing {model.name}"))
             commit()

@@ -6,8 +6,12 @@
     recipes.py        sigmas, stages and grids: seed, fast, native and their LoRA kin (no torch)
     framing.py        the portrait's crop, widened with real pixels to the model's grid (no torch)
     components.py     diffusers' components, from folders, single files and fp8 checkpoints
-    tiny.py           the same classes, tiny or at real size, with random weights
+    checkpoint.py     weight files → modules, one tensor at a time
+    fp8_checkpoint.py writes the transformer rounded to fp8, once
+    random_components.py, tiny.py  the same classes, tiny or at real size, with random weights
     transformer.py    the forward pass: modulation per distinct timestep, one RoPE, cached text keys
+    block.py          one block in plain torch
+    fused_block.py    one block of fp8 layers, with Triton between the products
     attention.py      the fastest exact attention there is; NAG
     fp8.py            row-wise fp8 matrix products
     conditioning.py   picture → clean tokens, their strengths and coordinates
@@ -18,7 +22,8 @@
     tiers.py          how much memory asks for which tier (no torch)
     memory.py         what stays on the GPU, what waits beside it
     readahead.py      the checkpoint comes off the disk while torch is imported (no torch)
-    engine.py         LTX2Engine: the above, in order
+    job.py            one call: prompts, picture, denoising, decoding, one tier lower if need be
+    engine.py         LTX2Engine: loads a model, keeps it, hands it to jobs
 
 Importing this package loads no torch.
 """

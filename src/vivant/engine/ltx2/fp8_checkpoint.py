@@ -1,0 +1,84 @@
+"""A pulled model's transformer, rounded to fp8 once: later starts read half the bytes.
+
+Knows nothing of requests.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from vivant.engine.ltx2.checkpoint import SHARDS, fill
+from vivant.engine.ltx2.components import FP8_FOLDER, empty_transformer, transformer_tensors
+from vivant.errors import OutputError
+from vivant.types import Observer, Progress, ignore_progress
+from vivant.weights import Model
+
+
+def save_fp8(transformer: Any, folder: Path, observe: Observer = ignore_progress) -> int:
+    """Write a quantised transformer as an fp8 checkpoint; its bytes.
+
+    Appears whole or not at all: it is written beside, then renamed.
+    """
+    draft = folder.with_name(folder.name + ".part")
+    draft.mkdir(parents=True, exist_ok=True)
+    config = {key: value for key, value in transformer.config.items() if not key.startswith("_")}
+    (draft / "config.json").write_text(json.dumps(config, indent=1), "utf-8")
+    tensors = list(transformer.state_dict().items())
+    total = sum(tensor.numel() * tensor.element_size() for _, tensor in tensors)
+    written, shard, held, index = 0, {}, 0, 0
+    for position, (name, tensor) in enumerate(tensors):
+        shard[name] = tensor.cpu().contiguous()
+        held += tensor.numel() * tensor.element_size()
+        if held >= total / SHARDS or position == len(tensors) - 1:
+            save_file(shard, draft / f"{index:05d}.safetensors")
+            written += held
+            observe(Progress("load", written, total, "byte"))
+            shard, held, index = {}, 0, index + 1
+    if folder.is_dir():
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
+    draft.rename(folder)
+    return total
+
+
+def quantize_folder(
+    model: Model, folder: Path, observe: Observer = ignore_progress
+) -> tuple[Path, int]:
+    """Write a pulled model's transformer as an fp8 checkpoint; where, and its bytes.
+
+    Matrices are rounded one at a time, on the GPU where there is one.
+
+    Raises:
+        MissingPartError: a file is not there.
+        WeightsError: a file is corrupt, or another model's.
+        OutputError: not enough disk.
+    """
+    single = folder / model.single_file if model.single_file else None
+    source = single or folder / "transformer"
+    transformer = empty_transformer(source, single is not None)
+    count = sum(parameter.numel() for parameter in transformer.parameters())
+    free = shutil.disk_usage(folder).free
+    if count * 1.05 > free:
+        raise OutputError(
+            f"the fp8 checkpoint takes {count * 1.05 / 1e9:.0f} GB, and {free / 1e9:.1f} GB are "
+            f"free in {folder}"
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    fill(
+        transformer,
+        transformer_tensors(source, single=single is not None),
+        dtype=torch.bfloat16,
+        device=device,
+        store=torch.device("cpu"),
+        quantize=True,
+        observe=observe,
+    )
+    target = folder / FP8_FOLDER
+    return target, save_fp8(transformer, target, observe)
