@@ -324,6 +324,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("sections", nargs="*", choices=[[], *SECTIONS])
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended
     found: dict[str, Any] = {}
     for name in arguments.sections or SECTIONS:
         started = time.perf_counter()

@@ -19,12 +19,9 @@ from vivant.jobs.queues import APPLICATION_VERSION, PUBLISH_QUEUE, RENDER_PREFIX
 from vivant.jobs.stages import Bench
 
 PREPARE_POLL, RENDER_POLL = 0.1, 0.05
-"""Seconds between a worker's looks into a queue, where there are few workers."""
-
-FEW = 8
-"""Workers; each of n times as many looks n times less often, so that many ask the database no more
-than these do, but at least every :data:`SLOWEST_POLL`: that much of its time a worker wastes
-between two clips."""
+"""Seconds between looks into a queue by all workers together: each of n workers looks n times less
+often, but at least every :data:`SLOWEST_POLL`. A look costs both the database and the worker some
+milliseconds of processor time, and idle workers do little else."""
 
 SLOWEST_POLL = 0.5
 
@@ -99,8 +96,8 @@ def register(bench: Callable[[], Bench]) -> None:
 
 def poll_seconds(queue: str, workers: int) -> float:
     """Between two looks of one worker into a queue."""
-    alone = RENDER_POLL if queue.startswith(RENDER_PREFIX) else PREPARE_POLL
-    return min(SLOWEST_POLL, alone * max(1.0, workers / FEW))
+    together = RENDER_POLL if queue.startswith(RENDER_PREFIX) else PREPARE_POLL
+    return min(SLOWEST_POLL, together * max(1, workers))
 
 
 def register_queues(queues: Iterable[str], *, renders_at_once: int = 1, workers: int = 1) -> None:
