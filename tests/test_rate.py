@@ -198,6 +198,10 @@ def test_little_is_said_of_few_and_of_habits() -> None:
     assert found.agreements[0].finding == "few"
     assert found.worst is None
     assert "judge more pairs" in summary(found)[0]["en"]
+    # enough decisions, and checks that see nothing in these clips: said as it is
+    same = [made_up(n, {"detail": gap("detail", 0.1)}) for n in range(FEWEST)]
+    found = verdicts(same, dict(said(pair, "second") for pair in same))
+    assert "see no difference that matters" in summary(found)[0]["en"]
     assert verdicts(few, {}).at_a is None
     assert summary(verdicts(few, {}))[0]["en"].startswith("Nothing")
     # always A, whichever clip stood there

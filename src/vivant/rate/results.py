@@ -35,6 +35,12 @@ SUMMARY: Mapping[str, Words] = {
         "en": "No check has been held against {fewest} of your decisions yet: judge more pairs.",
         "ko": "아직 판단 {fewest}번 이상과 비교된 검사가 없습니다. 더 많은 쌍을 판단해 보세요.",
     },
+    "blind": {
+        "en": "The checks see no difference that matters between these clips, so that nothing "
+        "can be held against your {decided} decisions.",
+        "ko": "이 영상들 사이에서 검사가 본 의미 있는 차이가 없어, 내리신 판단 {decided}개와 "
+        "비교할 것이 없습니다.",
+    },
     "disagrees": {
         "en": "{name} disagrees with you most: it took your side in {agreed} of {decided} pairs "
         "(p = {p} after correction). Do not rely on it for clips like these.",
@@ -123,6 +129,9 @@ def summary(found: Verdicts) -> list[Words]:
 def _worst(found: Verdicts) -> Words:
     solid = [a for a in found.agreements if a.finding != "few"]
     if not solid:
+        decided = sum(p.wins + p.losses for p in found.preferences)
+        if decided >= FEWEST and max((a.decided for a in found.agreements), default=0) < 2:
+            return _say("blind", decided=decided)
         return _say("few", fewest=FEWEST)
     if found.worst is None:
         return _say("all", fewest=FEWEST)
