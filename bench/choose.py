@@ -49,37 +49,46 @@ class Aim:
     warn_only: bool = False
 
 
+SOFT: Final = (
+    "blur/gauss@1.2",
+    "blur/gauss@2",
+    *(f"half_resolution/{kind}@0.5" for kind in ("area", "cubic", "lanczos")),
+)
+"""What every check of sharpness is for."""
+
 AIMS: Final[Mapping[str, Aim]] = {
     "identity_mean": Aim("below", ("swap/paste@0", "blend/paste@0.5"), 0.55),
-    "identity_min": Aim("below", ("swap/", "blend/paste@0.5"), 0.4),
+    "identity_min": Aim("below", ("swap/", "blend/paste@0.5"), 0.35, margin=1.2),
     "identity_first_last": Aim("below", ("swap/clip@0.5", "melt/random@0.3"), 0.45),
     "identity_drift": Aim("above", ("melt/random@0.3", "melt/sine@0.3"), 0.4),
     "identity_first_frame": Aim("below", ("swap/paste@0", "blend/paste@0.5"), 0.6),
     "face_presence": Aim("below", (), 0.5),
-    "face_deformation": Aim("above", ("melt/random@0.15", "melt/sine@0.15"), 3.2),
-    "face_stretch": Aim("above", ("melt/sine@0.15", "melt/droop@0.3"), 2.9, share=0.2),
-    "face_wobble": Aim("above", ("wobble/sine@0.015", "wobble/random@0.015"), 0.08, share=0.3),
-    "face_jitter": Aim("above", (), 0.5),
-    "global_jelly": Aim("above", ("jelly/standing@0.006", "jelly/travelling@0.003"), 0.14),
-    "flicker": Aim("above", ("flicker/",), 0.5),
+    "face_deformation": Aim("above", ("melt/random@0.15", "melt/sine@0.15"), 2.75, margin=1.15),
+    "face_stretch": Aim("above", ("melt/sine@0.15", "melt/droop@0.3"), 3.2, margin=1.25, share=0.2),
+    "face_wobble": Aim("above", ("wobble/sine@0.015", "wobble/random@0.015"), 0.08, share=0.2),
+    "face_jitter": Aim("above", (), 0.3),
+    "global_jelly": Aim(
+        "above", ("jelly/standing@0.006", "jelly/travelling@0.003"), 0.08, share=0.3
+    ),
+    "flicker": Aim("above", ("flicker/random@0.02", "flicker/sine@0.02"), 0.5),
     "cut": Aim("above", ("cut/mirror", "swap/clip@0.5"), 8.0),
     "motion": Aim("below", ("frozen/",), 0.7, near=None),
     "motion_speed": Aim("above", (), 100.0, warn_only=True),
     "ending": Aim("above", ("ending/",), 10.0),
-    "sharpness": Aim("below", ("blur/", "half_resolution/"), 0.83),
-    "face_sharpness": Aim("below", ("blur/", "half_resolution/"), 0.75),
-    "detail": Aim("below", ("blur/", "half_resolution/"), 0.83),
+    "sharpness": Aim("below", SOFT, 0.83),
+    "face_sharpness": Aim("below", SOFT, 0.75),
+    "detail": Aim("below", SOFT, 0.83),
     "sharpness_end": Aim("below", (), 0.6, warn_only=True),
-    "noise": Aim("above", ("noise/",), 0.9),
-    "ringing": Aim("above", ("ringing/",), 1.1),
-    "banding": Aim("above", ("banding/",), 22.0),
+    "noise": Aim("above", ("noise/color@6", "noise/luma@6"), 0.9),
+    "ringing": Aim("above", ("ringing/unsharp@2",), 1.1),
+    "banding": Aim("above", ("banding/levels@16",), 22.0),
     "seams": Aim("above", ("seams/offset@4",), 2.0),
-    "cartoon": Aim("below", ("cartoon/",), 0.8),
+    "cartoon": Aim("below", ("cartoon/",), 0.8, margin=1.12),
     "plastic_skin": Aim("below", (), 0.55),
-    "saturation": Aim("above", ("saturation/",), 1.12),
-    "faded_colors": Aim("below", ("desaturation/",), 0.82),
+    "saturation": Aim("above", ("saturation/hsv@1.25", "saturation/linear@1.25"), 1.12),
+    "faded_colors": Aim("below", ("desaturation/linear@0.6",), 0.82),
     "color_cast": Aim("above", (), 6.0),
-    "color_drift": Aim("above", ("drift/",), 5.0),
+    "color_drift": Aim("above", ("drift/warm@16", "drift/dark@32"), 5.0),
 }
 """Score → what it is for. Floors are what experience outside this folder says: dlib's distances
 between and within people, YouTube's and encoders' usual losses, how much talking people move."""

@@ -469,15 +469,14 @@ def _plastic(variant: str, dose: float) -> Callable[..., Frames]:
     return _each(change)
 
 
-def _cartoon(variant: str, dose: float) -> Callable[..., Frames]:
-    def change(frame: Image, *_: object) -> npt.NDArray[np.generic]:
+def _cartoon(dose: float) -> Callable[..., Frames]:
+    """Flat areas, hard edges."""
+
+    def change(frame: Image, *_: object) -> Image:
         smooth = frame
         for _step in range(3):
             smooth = cv2.bilateralFilter(smooth, 9, 40 * dose, 7).astype(np.uint8, copy=False)
-        if variant == "bilateral":
-            return smooth
-        step = 32.0 * dose
-        return np.asarray(np.floor(smooth / step) * step + step / 2, np.float32)
+        return smooth
 
     return _each(change)
 
@@ -630,13 +629,13 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "half_resolution": (_lower, {"area": (0.75, 0.5), "cubic": (0.5,), "lanczos": (0.5,)}),
     "noise": (_noise, _each_of(("color", "luma"), 3, 6)),
     "saturation": (_saturate, _each_of(("hsv", "linear"), 1.1, 1.25)),
-    "desaturation": (_saturate, {"linear": (0.8, 0.6)}),
-    "plastic": (_plastic, {"bilateral": (25, 40, 75), "guided": (25, 40), "edge": (25,)}),
-    "cartoon": (_cartoon, _each_of(("bilateral", "posterize"), 1)),
-    "ringing": (lambda _, d: _ringing(d), {"unsharp": (1, 2)}),
-    "seams": (_seams, {"offset": (2, 4), "lines": (4,)}),
+    "desaturation": (_saturate, {"linear": (0.6,)}),
+    "plastic": (_plastic, {"bilateral": (40, 75), "guided": (25, 40), "edge": (25,)}),
+    "ringing": (lambda _, d: _ringing(d), {"unsharp": (2,)}),
+    "seams": (_seams, {"offset": (4,)}),
     "drift": (_drift, {"warm": (16,), "dark": (32,)}),
-    "banding": (lambda _, d: _banding(d), {"levels": (8, 16)}),
+    "banding": (lambda _, d: _banding(d), {"levels": (16,)}),
+    "cartoon": (lambda _, d: _cartoon(d), {"bilateral": (1,)}),
 }  # fmt: skip
 """Defect → how it is made, its variants and their doses (see each maker for the unit)."""
 

@@ -17,7 +17,8 @@ from checks_clips import (
     spoiled,
 )
 from corruptions import LADDERS, Material, recode
-from vivant.checks.sample import reduced
+from vivant.checks.sample import luma_of, reduced
+from vivant.checks.skin import texture_kept
 from vivant.checks.track import rescaled
 from vivant.types import Frames, Verification
 
@@ -83,6 +84,19 @@ def test_getting_softer_is_said() -> None:
     frames[60:] = spoiled("blur/gauss@2")[60:]
     found = by_name(examine(frames, only=["sharpness_end"]))
     assert found["sharpness_end"].verdict == "warn"
+
+
+def test_texture_is_kept_or_taken_from_the_skin_or_everywhere() -> None:
+    image, face = picture()
+    luma = luma_of(image)
+    smooth = cv2.GaussianBlur(luma, (0, 0), 3).astype(np.uint8)
+    x, y = np.asarray(face.landmarks).mean(axis=0)
+    down, across = np.mgrid[0 : luma.shape[0], 0 : luma.shape[1]]
+    head = np.hypot(across - x, down - y) < 1.6 * face.interocular
+    assert texture_kept(luma, luma, face, 1.0) == pytest.approx(1.0)
+    assert texture_kept(luma, np.where(head, smooth, luma), face, 1.0) < 0.3
+    assert texture_kept(luma, np.where(head, luma, smooth), face, 1.0) >= 1.0
+    assert texture_kept(luma, smooth, face, 1.0) < 0.3
 
 
 def test_a_tint_is_found() -> None:

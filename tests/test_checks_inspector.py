@@ -59,6 +59,28 @@ def test_another_face_fails_identity_and_nothing_of_quality() -> None:
     assert quality == []
 
 
+def test_a_picture_of_somebody_else() -> None:
+    _, face = picture()
+    given = portrait(stranger()[0], face)
+    found = by_name(examine(material(SHORT).frames, given=given, only=["identity_mean"]))
+    for name in ("identity_mean", "identity_first_frame"):
+        assert found[name].verdict == "fail"
+        assert "not the person in the picture" in found[name].reason
+
+
+def test_a_head_that_turns_to_profile() -> None:
+    """Squeezed to a third of its width, a face is no more frontal than a profile is."""
+    frames = material(SHORT).frames.copy()
+    for index in range(17, SHORT):
+        narrow = cv2.resize(frames[index], (170, 320), interpolation=cv2.INTER_AREA)
+        frames[index] = np.pad(narrow, ((0, 0), (171, 171), (0, 0)), mode="edge")
+    found = by_name(examine(frames, only=["identity_mean", "face_presence"]))
+    assert found["face_presence"].verdict == "warn"
+    assert "turned away" in found["face_presence"].reason
+    assert found["face_presence"].frame == 18
+    assert found["identity_mean"].verdict == "pass"
+
+
 def test_another_face_from_the_middle_on() -> None:
     frames = material(SHORT).frames.copy()
     frames[12:] = stranger()[12:]
