@@ -25,6 +25,10 @@ FAKE = {"model": "fake", "size": "128x72", "num_frames": "9"}
 
 OVER = ("completed", "failed")
 
+PATIENCE = 240.0
+"""Seconds until something is taken for stuck: a worker that is started three times on a machine
+with twenty other things to do needs minutes."""
+
 
 def picture(width: int = 160, height: int = 90, seed: int = 1) -> bytes:
     """A PNG with texture and no face."""
@@ -89,7 +93,7 @@ class Service:
         assert "http://" in line, self.tail()
         self.url = next(word for word in line.split() if word.startswith("http://"))
         if ready:
-            self.wait(lambda: self.get("/ready").status_code == 200, "ready", seconds=60)
+            self.wait(lambda: self.get("/ready").status_code == 200, "ready", seconds=PATIENCE)
         return self
 
     def tail(self) -> str:
@@ -129,7 +133,7 @@ class Service:
         found: dict[str, Any] = answer.json()
         return found
 
-    def finished(self, video_id: str, seconds: float = 90) -> dict[str, Any]:
+    def finished(self, video_id: str, seconds: float = PATIENCE) -> dict[str, Any]:
         self.wait(
             lambda: self.video(video_id)["status"] in OVER,
             lambda: f"end of {self.video(video_id)}",
@@ -137,7 +141,7 @@ class Service:
         )
         return self.video(video_id)
 
-    def running(self, video_id: str, seconds: float = 60) -> None:
+    def running(self, video_id: str, seconds: float = PATIENCE) -> None:
         """Wait until a worker is at it and has told of a step."""
         self.wait(lambda: bool(self.video(video_id)["stages"]), "steps", seconds=seconds)
 
@@ -181,7 +185,7 @@ class Service:
                 os.kill(pid, signal.SIGCONT)
         self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(20)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.kill()
         for pid in children:
