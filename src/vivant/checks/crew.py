@@ -23,6 +23,9 @@ from vivant.types import Image
 AHEAD: Final = 8
 """Frames per worker that may be under way: one run of a clip of 97, and what waits for it."""
 
+BYTES_AHEAD: Final = 600_000_000
+"""Of frames that may be under way, however many workers there are and however large frames are."""
+
 PIPE_BYTES: Final = 1 << 20
 """Of a pipe, where the system lets it be set (Linux); 64 KB means a wake-up for each."""
 
@@ -72,6 +75,7 @@ class Crew:
     def __init__(self, task: Task, nothing: Known, workers: int) -> None:
         self.embedding: Any = None
         self._plan = Plan(task.num_frames)
+        self._ahead = max(2, min(AHEAD * workers, BYTES_AHEAD // task.pixels.nbytes))
         self._condition = threading.Condition()
         self._failure: BaseException | None = None
         self._closed = False
@@ -102,7 +106,7 @@ class Crew:
             MachineError: a worker has died.
         """
         with self._condition:
-            while index - self._taken >= AHEAD * len(self._hands) and not self._failure:
+            while index - self._taken >= self._ahead and not self._failure:
                 if self._deliverable():
                     break  # the caller must take first
                 self._condition.wait(PATIENCE)

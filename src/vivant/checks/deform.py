@@ -94,7 +94,8 @@ def _face() -> _Face:
     root = np.sqrt(np.tile(weights, 2))
 
     def projector(model: Floats) -> Floats:
-        out: Floats = model @ np.linalg.pinv(model * root[:, None]) * root[None]
+        # einsum, not BLAS, whose sums depend on how many threads it has
+        out: Floats = np.einsum("ij,jk->ik", model, np.linalg.pinv(model * root[:, None])) * root
         return out
 
     return _Face(inside, weights, similarity, affine, rigid, projector(rigid), projector(smooth))
