@@ -128,7 +128,8 @@ def test_workers_end_when_their_parent_is_killed() -> None:
 
 def test_workers_are_used_where_they_pay() -> None:
     assert workers(2, 97, 1920, 1080) == 0  # encoding needs both cores
-    assert workers(2, 97, 1920, 1080, alone=True) == 2
-    assert workers(1, 97, 1920, 1080, alone=True) == 0
+    assert workers(2, 97, 1920, 1080, alone=True) == 0  # over before two are ready
+    assert workers(2, 481, 1920, 1080, alone=True) == 2
+    assert workers(1, 481, 1920, 1080, alone=True) == 0
     assert workers(16, 97, 1920, 1080) == 12
     assert workers(64, 25, 320, 180) == 0

@@ -36,6 +36,10 @@ PATIENCE: Final = 0.1
 WORTH_IT: Final = 20 * 1920 * 1080
 """Pixels of a clip below which it is over before workers are ready."""
 
+LONG: Final = 300
+"""Frames from which two workers pay on two cores: getting one ready takes more than a second of
+processor time, as much as 40 frames of 1080p."""
+
 MOST: Final = 12
 """A clip of 97 frames is 17 runs; each worker takes about 120 MB."""
 
@@ -52,8 +56,8 @@ def workers(cores: int, num_frames: int, width: int, height: int, *, alone: bool
     """
     if num_frames * width * height < WORTH_IT:
         return 0
-    if alone:
-        return 0 if cores < 2 else min(MOST, max(2, cores * 3 // 4))
+    if alone and 1 < cores < 4:
+        return 2 if num_frames >= LONG else 0
     return 0 if cores < 4 else min(MOST, cores * 3 // 4)
 
 
