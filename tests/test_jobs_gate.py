@@ -113,6 +113,7 @@ def test_what_was_tried_survives_the_worker(shop: Shop) -> None:
     assert (shown["until_pass"], shown["budget"]) == (True, "600s")
     gate = shown["gate"]
     assert (gate["chosen"], gate["passed"], gate["stop"]) == (2, True, "passed")
+    assert {"generate", "encode", "verify", "store"} <= {s["stage"] for s in shown["stages"]}
     assert [a["code"] for a in gate["attempts"]] == ["", "seed"]
     assert "flicker" in gate["attempts"][1]["why"]
     assert job.snapshot["gate"]["spent"] > 0  # of the run that was killed

@@ -41,6 +41,9 @@ from vivant.types import Engine, Observer, Portrait, Progress, Request, Upscaler
 STORE_PATIENCE = 300.0
 """Seconds for which the upload of a finished clip is tried again: it was expensive to make."""
 
+SHORTEST = 0.01
+"""Seconds: of a stage nobody measures, for the bar."""
+
 LONGEST_STORE_PAUSE = 15.0
 
 FILES: Mapping[str, str] = {
@@ -148,7 +151,6 @@ class Maker:
             "labels": busy(times.seconds, work.reporter.labels()),
             "peak_memory_mb": body["peak_memory_mb"],
             "warnings": body["warnings"],
-            "stages": work.reporter.stages(),
         }
         return Tried(folder, result, body["verdict"], made.verification.scores)
 
@@ -168,6 +170,9 @@ class Maker:
             self.store(attempt_key(lease.job.id, attempt, name), path, wanted)
             sizes[name] = path.stat().st_size
             observe(Progress("store", number, len(FILES), "item"))
+        # storing is a stage as well
+        tried.result["stages"] = observe.stages()
+        tried.result["labels"].setdefault("store", SHORTEST)
         return sizes
 
     def store(self, name: str, path: Path, wanted: Callable[[], bool]) -> None:

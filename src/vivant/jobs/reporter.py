@@ -114,11 +114,11 @@ class Reporter:
         """Seconds since the run began."""
         return time.monotonic() - self._started
 
-    def again(self, meter: Meter, gate: Mapping[str, Any], spent: float) -> None:
-        """One more clip is tried: its progress begins anew.
+    def again(self, meter: Meter | None, gate: Mapping[str, Any], spent: float) -> None:
+        """Tell of the attempts; where one more is made, its progress begins anew.
 
         Args:
-            meter: of that clip.
+            meter: of the next clip; None where there is none.
             gate: what clients are told of the attempts.
             spent: seconds of earlier runs, which cost as well.
 
@@ -126,8 +126,9 @@ class Reporter:
             Cancelled: the job was cancelled, deleted or taken over.
         """
         with self._lock:
-            self._meter, self._gate, self._spent = meter, gate, spent
-            self._clip_started = time.monotonic()
+            self._gate, self._spent = gate, spent
+            if meter is not None:
+                self._meter, self._clip_started = meter, time.monotonic()
         self._news.set()
         try:
             allowed = self._write()

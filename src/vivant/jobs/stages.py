@@ -251,12 +251,8 @@ class Bench:
 
             if job.request.get("budget") is None:
                 tried = self._maker.clip(work, request, reporter, folder, times, elapsed)
-                name = lease.token
-                result = {
-                    **tried.result,
-                    "attempt": name,
-                    "sizes": self._maker.keep(work, tried, name),
-                }
+                sizes = self._maker.keep(work, tried, lease.token)
+                result = {**tried.result, "attempt": lease.token, "sizes": sizes}
                 seconds = result["seconds"]
             else:
                 gate = Gate(
@@ -277,7 +273,9 @@ class Bench:
                     make,
                     lambda tried, name: self._maker.keep(work, tried, name),
                     reporter,
-                    lambda story: reporter.again(meter(), story, gate.spent),
+                    lambda story: reporter.again(
+                        meter() if "trying" in story else None, story, gate.spent
+                    ),
                 )
                 seconds = gate.spent + elapsed()
             result |= {
