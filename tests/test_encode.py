@@ -12,7 +12,7 @@ import pytest
 
 from vivant.encode import ENCODINGS, Encoder, Player, gop_length, to_yuv
 from vivant.errors import OutputError
-from vivant.media import open_clip, probe, to_rgb
+from vivant.media import frames_at, open_clip, probe, to_rgb
 from vivant.types import Frames
 
 
@@ -77,6 +77,9 @@ def test_what_was_decoded_on_the_way_is_what_a_player_decodes(tmp_path: Path, th
     decoded = write(path, moving_patches(40), threads=threads)
     played = np.concatenate(list(open_clip(path).chunks))
     assert np.array_equal(np.stack([to_rgb(frame) for frame in decoded]), played)
+    some = frames_at(path, {3, 39, 99})
+    assert sorted(some) == [3, 39]
+    assert all(np.array_equal(pixels, played[index]) for index, pixels in some.items())
 
 
 def test_colours_survive(tmp_path: Path) -> None:

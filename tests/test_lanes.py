@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from vivant.lanes import Lane
+from vivant.cores import usable_cores
+from vivant.lanes import Fan, Lane
 
 
 def test_items_arrive_in_order_and_all_of_them() -> None:
@@ -69,3 +71,61 @@ def test_abort_drops_what_waits() -> None:
         lane.put(item)
     lane.abort()
     assert len(seen) < 5
+
+
+def test_a_fan_works_side_by_side_and_delivers_in_order() -> None:
+    seen: list[int] = []
+
+    def work(item: int) -> int:
+        time.sleep(0.02 if item % 3 else 0.06)
+        return item * 10
+
+    fan: Fan[int, int] = Fan("t", work, seen.append, threads=4, depth=6)
+    for item in range(30):
+        fan.put(item)
+    fan.finish()
+    assert seen == [item * 10 for item in range(30)]
+    assert fan.busy > 30 * 0.02
+
+
+def test_what_a_fan_raises_reaches_the_caller_and_nothing_is_left() -> None:
+    def work(item: int) -> int:
+        if item == 5:
+            raise ValueError("five")
+        return item
+
+    threads = threading.active_count()
+    fan: Fan[int, int] = Fan("t", work, lambda _: None, threads=3, depth=4)
+    with pytest.raises(ValueError, match="five"):
+        for item in range(1000):
+            fan.put(item)
+            time.sleep(0.001)
+    fan.abort()
+    assert threading.active_count() == threads
+
+
+def test_aborting_a_fan_drops_what_waits() -> None:
+    seen: list[int] = []
+
+    def work(item: int) -> int:
+        time.sleep(0.05)
+        return item
+
+    fan: Fan[int, int] = Fan("t", work, seen.append, threads=1, depth=20)
+    for item in range(20):
+        fan.put(item)
+    fan.abort()
+    assert len(seen) < 10
+
+
+@pytest.mark.parametrize(
+    ("quota", "most"), [("50000 100000", 1), ("150000 100000", 2), ("max 100000", None), ("", None)]
+)
+def test_cores_are_those_that_a_container_pays_for(
+    tmp_path: Path, quota: str, most: int | None
+) -> None:
+    (tmp_path / "cpu.max").write_text(quota, "ascii")
+    everywhere = usable_cores(tmp_path / "none")
+    assert everywhere >= 1
+    found = usable_cores(tmp_path / "cpu.max")
+    assert found == (everywhere if most is None else min(most, everywhere))
