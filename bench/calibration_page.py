@@ -19,6 +19,7 @@ from choose import (
     table,
     value,
 )
+from corruptions import cases
 
 REQUIRED = (
     ("swap", ("swap/",), 1.0),
@@ -52,6 +53,7 @@ def page(records: Sequence[Record], limits: Mapping[str, Mapping[str, Any]]) -> 
         _false_alarms(records, without, half_for, held),
         _limits(limits),
         _suite(table(records, without)),
+        _gaps(records, people),
         _smallest(records, without),
         _weak(),
     ]
@@ -134,10 +136,10 @@ def _smallest_of(rows: Sequence[Row], labels: tuple[str, ...]) -> str:
     variants = tuple(label.rsplit("@", 1)[0] for label in labels)
     doses: dict[float, list[int]] = defaultdict(lambda: [0, 0])
     for row in rows:
-        name, dose = row.label.rsplit("@", 1)
+        name, number = row.label.rsplit("@", 1)
         if name.startswith(variants):
-            doses[float(dose)][0] += row.caught
-            doses[float(dose)][1] += row.clips
+            doses[float(number)][0] += row.caught
+            doses[float(number)][1] += row.clips
     if variants[0].startswith(("swap", "frozen")):
         return "all or nothing"
     backwards = variants[0].startswith(_BACKWARDS)
@@ -229,6 +231,19 @@ def _suite(rows: Sequence[Row]) -> str:
     ]
     lines += [f"| {r.label} | {_share(r.caught, r.clips)} | {r.by or '–'} |" for r in rows]
     return "\n".join(lines) + "\n"
+
+
+def _gaps(records: Sequence[Record], people: Sequence[str]) -> str:
+    """What the suite has and this run does not, so that a partial run cannot pass for a whole."""
+    seen: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        seen[label(record)].add(record["person"])
+    short = [
+        f"{case.label} ({len(seen[case.label])} of {len(people)} people)"
+        for case in cases()
+        if len(seen[case.label]) < len(people)
+    ]
+    return f"Not measured, or not on everybody: {', '.join(short) or 'nothing'}.\n"
 
 
 def _smallest(

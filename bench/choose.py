@@ -71,10 +71,10 @@ AIMS: Final[Mapping[str, Aim]] = {
         "above", ("jelly/standing@0.006", "jelly/travelling@0.003"), 0.08, share=0.3
     ),
     "flicker": Aim("above", ("flicker/random@0.02", "flicker/sine@0.02"), 0.5),
-    "cut": Aim("above", ("cut/mirror", "swap/clip@0.5"), 8.0),
+    "cut": Aim("above", ("cut/mirror", "swap/clip@0.5"), 8.0, share=0.15),
     "motion": Aim("below", ("frozen/",), 0.7, near=None),
     "motion_speed": Aim("above", (), 100.0, warn_only=True),
-    "ending": Aim("above", ("ending/",), 10.0),
+    "ending": Aim("above", ("ending/",), 6.0, share=0.2),
     "sharpness": Aim("below", SOFT, 0.83),
     "face_sharpness": Aim("below", SOFT, 0.75),
     "detail": Aim("below", SOFT, 0.83),

@@ -154,7 +154,7 @@ def _deform(
     out = material.frames.copy()
     for t, frame in enumerate(material.frames):
         cx, cy, iod, roll = (np.float32(value) for value in poses[t])
-        part = _around(cx, cy, iod, height, width)
+        part = _around(float(cx), float(cy), float(iod), height, width)
         across, down = x[part], y[part]
         if not across.size:
             continue
@@ -281,7 +281,7 @@ def _paste(alpha: float, start: float = 0.0) -> Callable[..., Frames]:
                 borderMode=cv2.BORDER_REFLECT,
             )  # fmt: skip
             cx, cy, iod, roll = (np.float32(value) for value in poses[t])
-            part = _around(cx, cy, iod, height, width)
+            part = _around(float(cx), float(cy), float(iod), height, width)
             across, down = x[part], y[part]
             c, s = np.cos(roll), np.sin(roll)
             u = ((across - cx) * c + (down - cy) * s) / iod
