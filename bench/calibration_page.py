@@ -283,6 +283,8 @@ def _weak() -> str:
   change it by twice as much when they speak.
 - A wobble is looked for between 1.6 and 9 Hz with one frequency through 2.7 seconds, and a clip
   without a calm frame hides it; a wobble without a frequency is left to `face_jitter`.
+- A jump cut between two similar poses (`cut/skip`, a quarter of a second; `cut/zoom`, 10 %) leaves
+  no trace that a fast nod would not leave: `cut` sees other scenes and mirrored ones.
 - Where the input picture is not the clip's first frame, textures and colours are compared less
   exactly, and only the milder of first frame and median counts.
 - Skin that the picture already shows without texture (make-up, a beauty filter, a small or
