@@ -137,8 +137,9 @@ def test_jobs_without_a_living_stage_are_unattended(database: Database, job_id: 
 
 
 def test_queues_are_asked_less_by_each_of_many() -> None:
-    for workers in (0, 1):
-        assert workflows.poll_seconds(render_queue("fake"), workers) == workflows.RENDER_POLL
+    for workers in (0, 1, 2):
+        assert workflows.poll_seconds(render_queue("fake"), workers) == workflows.FASTEST_POLL
+    assert workflows.poll_seconds(render_queue("fake"), 4) == 4 * workflows.RENDER_POLL
     assert workflows.poll_seconds(PREPARE_QUEUE, 3) == pytest.approx(3 * workflows.PREPARE_POLL)
     assert workflows.poll_seconds(RENDER_PREFIX, 1_000) == workflows.SLOWEST_POLL
     assert older("3") == ["1", "2"]

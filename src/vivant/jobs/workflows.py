@@ -18,12 +18,13 @@ from vivant.jobs.admission import workflow_ids
 from vivant.jobs.queues import APPLICATION_VERSION, PUBLISH_QUEUE, RENDER_PREFIX
 from vivant.jobs.stages import Bench
 
-PREPARE_POLL, RENDER_POLL = 0.1, 0.05
+PREPARE_POLL, RENDER_POLL = 0.1, 0.025
 """Seconds between looks into a queue by all workers together: each of n workers looks n times less
-often, but at least every :data:`SLOWEST_POLL`. A look costs both the database and the worker some
-milliseconds of processor time, and idle workers do little else."""
+often, within :data:`FASTEST_POLL` and :data:`SLOWEST_POLL`. A look costs both the database and the
+worker some milliseconds of processor time, and idle workers do little else; half the time between
+two of its looks is what a worker loses between two clips."""
 
-SLOWEST_POLL = 0.5
+FASTEST_POLL, SLOWEST_POLL = 0.05, 0.5
 
 CPU_AT_ONCE = 2
 """Prepare and publish stages side by side; one clip's render runs beside them."""
@@ -97,7 +98,7 @@ def register(bench: Callable[[], Bench]) -> None:
 def poll_seconds(queue: str, workers: int) -> float:
     """Between two looks of one worker into a queue."""
     together = RENDER_POLL if queue.startswith(RENDER_PREFIX) else PREPARE_POLL
-    return min(SLOWEST_POLL, together * max(1, workers))
+    return min(SLOWEST_POLL, max(FASTEST_POLL, together * workers))
 
 
 def register_queues(queues: Iterable[str], *, renders_at_once: int = 1, workers: int = 1) -> None:
