@@ -217,8 +217,8 @@ def file_times(
             continue
         rows["total"].append(end - start)
         rows["after_denoise"].append(end - clock.denoised)
-        for stage in result.report.stages:
-            stages.setdefault(stage.stage, []).append(stage.seconds)
+        for taken in result.report.stages:
+            stages.setdefault(taken.stage, []).append(taken.seconds)
         rows["image"].append(stages["image"][-1])
         for stage in ("generate", "upscale", "encode", "verify"):
             if stage in clock.last:

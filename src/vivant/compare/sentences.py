@@ -144,7 +144,7 @@ def price(findings: Findings, variant: str) -> Words:
 def _sentences(found: Recommendation, baseline: str, pictures: int) -> list[Words]:
     if found.advice in ("nothing", "identical"):
         return [_say(SENTENCES[found.advice], pairs=found.pairs)]
-    said = []
+    said: list[Words] = []
     for finding in ("better", "worse", "same", "unclear"):
         scores = found.found(finding)
         if scores:
