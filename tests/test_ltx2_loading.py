@@ -168,6 +168,25 @@ def test_folder_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
     assert len(seen) == len(parts["transformer"].state_dict())
 
 
+def test_of_weights_kept_twice_the_index_tells_which(tmp_path: Path) -> None:
+    parts = write_folder(tmp_path)
+    folder = tmp_path / "vae"
+    shards = {path.name: load_file(path) for path in folder.glob("*.safetensors")}
+    stale = {key: value + 1 for state in shards.values() for key, value in state.items()}
+    save_file(stale, folder / "whole.safetensors")
+    index = folder / "model.safetensors.index.json"
+    index.write_text(
+        json.dumps({"weight_map": {key: name for name, state in shards.items() for key in state}})
+    )
+    assert_same(load(MODEL, tmp_path).vae, parts["vae"])
+    (folder / "model-1.safetensors").unlink()
+    with pytest.raises(MissingPartError, match=r"model-1\.safetensors is not there"):
+        load(MODEL, tmp_path)
+    index.write_text("[]")
+    with pytest.raises(WeightsError, match="not an index"):
+        load(MODEL, tmp_path)
+
+
 def test_one_file_is_loaded_under_lightricks_names(tmp_path: Path) -> None:
     parts = write_single(tmp_path / "one.safetensors")
     names = set(load_file(tmp_path / "one.safetensors"))

@@ -16,6 +16,8 @@ import pytest
 from vivant.engine.ltx2.readahead import read_ahead
 from vivant.errors import MissingPartError, OptionError, OutputError, WeightsError
 from vivant.weights import LOCK, MODELS, Hub, Library, find_model, read_header
+from vivant.weights.library import RETRIES
+from vivant.weights.registry import LIGHTRICKS
 
 NAME = "ltx-2-19b-distilled-lora-384"
 FILE = "ltx-2-19b-distilled-lora-384.safetensors"
@@ -25,7 +27,12 @@ BODY = bytes(range(256)) * 40
 class Server(ThreadingHTTPServer):
     body = BODY
     cut: int | None = None
+    """Bytes after which every connection ends, as though that were all."""
+    drop: int | None = None
+    """Bytes after which every connection breaks, short of what it promised."""
     size = len(BODY)
+    names: tuple[str, ...] = (FILE, "README.md")
+    listing: bytes | None = None
     ranges: list[str]
 
 
@@ -36,30 +43,43 @@ class Handler(BaseHTTPRequestHandler):
         if "/revision/" in self.path:
             self.answer(json.dumps({"sha": "c0ffee"}).encode())
         elif "/tree/" in self.path:
-            entries: list[dict[str, Any]] = [
-                {
-                    "type": "file",
-                    "path": FILE,
+            # one page a file: what comes later must not be lost
+            page = int(self.path.partition("page=")[2] or 0)
+            entry: dict[str, Any] = {"type": "file", "path": self.server.names[page], "size": 3}
+            if page == 0:
+                entry |= {
                     "size": self.server.size,
                     "lfs": {"oid": hashlib.sha256(BODY).hexdigest()},
-                },
-                {"type": "file", "path": "README.md", "size": 3},
-            ]
-            self.answer(json.dumps(entries).encode())
+                }
+            address = f"http://127.0.0.1:{self.server.server_port}{self.path.partition('&')[0]}"
+            more = page + 1 < len(self.server.names)
+            link = f'<{address}&page={page + 1}>; rel="next"' if more else ""
+            self.answer(self.server.listing or json.dumps([entry]).encode(), link=link)
         else:
             start = self.headers.get("Range", "")
             self.server.ranges.append(start)
             first = int(start.removeprefix("bytes=").removesuffix("-")) if start else 0
-            self.answer(self.server.body[first : self.server.cut], 206 if start else 200)
+            body = self.server.body[first : self.server.cut]
+            end = len(body) if self.server.drop is None else self.server.drop
+            self.answer(body, 206 if start else 200, end=end)
 
-    def answer(self, body: bytes, status: int = 200) -> None:
+    def answer(
+        self, body: bytes, status: int = 200, *, link: str = "", end: int | None = None
+    ) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
+        if link:
+            self.send_header("Link", link)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[:end])
 
     def log_message(self, *_: Any) -> None:
         pass
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vivant.weights.library.PAUSE", 0.0)
 
 
 @pytest.fixture
@@ -86,9 +106,10 @@ def test_pull_resumes_verifies_and_pins(tmp_path: Path, server: Server) -> None:
     server.cut = None
     seen: list[int] = []
     state = books.pull(NAME, lambda progress: seen.append(progress.done))
-    assert server.ranges == ["", "bytes=1000-"]
+    # tried again where it stopped, given up, and taken up there by the next pull
+    assert server.ranges == ["", *["bytes=1000-"] * (RETRIES + 2)]
     assert state.status == "complete"
-    assert state.commits == ("c0ffee",)
+    assert state.commits == (LIGHTRICKS,)
     assert seen[-1] == len(BODY)
     assert books.verify(NAME) == 1
     assert books.need(NAME) == tmp_path / NAME
@@ -166,3 +187,92 @@ def test_reading_ahead_reads_everything_and_only_where_it_can_help(tmp_path: Pat
     for thread in threads:
         thread.join(10)
         assert not thread.is_alive()
+
+
+def test_a_connection_that_breaks_is_taken_up_again(tmp_path: Path, server: Server) -> None:
+    server.drop = 4000
+    assert library(tmp_path, server).pull(NAME).status == "complete"
+    assert server.ranges == ["", "bytes=4000-", "bytes=8000-"]
+    assert (tmp_path / NAME / FILE).read_bytes() == BODY
+
+
+def test_more_bytes_than_there_should_be(tmp_path: Path, server: Server) -> None:
+    server.size = len(BODY) - 1
+    with pytest.raises(WeightsError, match="more than"):
+        library(tmp_path, server).pull(NAME)
+    assert [path.name for path in (tmp_path / NAME).iterdir()] == [LOCK]
+
+
+@pytest.mark.parametrize(
+    ("listing", "kind", "words"),
+    [
+        (b"<html>please log in</html>", MissingPartError, "does not answer as a Hub"),
+        (
+            json.dumps([{"type": "file", "path": "transformer/../../x", "size": 3}]).encode(),
+            WeightsError,
+            "no Hub",
+        ),
+        (b"[]", MissingPartError, "layout has changed"),
+        (b'{"error": "later"}', MissingPartError, "does not answer as a Hub"),
+    ],
+)
+def test_hubs_that_are_none(
+    tmp_path: Path, server: Server, listing: bytes, kind: type[Exception], words: str
+) -> None:
+    server.listing = listing
+    with pytest.raises(kind, match=words):
+        library(tmp_path, server).pull("ltx-2-19b-distilled")
+    assert not list(tmp_path.iterdir())
+
+
+def test_adapters_of_any_repository(tmp_path: Path, server: Server) -> None:
+    books = library(tmp_path, server)
+    state = books.pull("someone/style.v2-lora")
+    assert state.commits == ("c0ffee",)
+    assert state.folder == tmp_path / "someone--style.v2-lora"
+    assert [path.name for path in state.folder.glob("*.safetensors")] == [FILE]
+    assert books.adapters() == ["someone/style.v2-lora"]
+    assert books.need("someone/style.v2-lora") == state.folder
+
+    server.names = (FILE, "other.safetensors")
+    with pytest.raises(OptionError, match=r"2 safetensors files, not one .*other\.safetensors"):
+        books.pull("someone/two")
+    assert not (tmp_path / "someone--two").exists()
+    one = books.pull(f"someone/two/{FILE}")
+    assert [path.name for path in one.folder.glob("*.safetensors")] == [FILE]
+    for name in ("../x/y", "a/b/../c.safetensors", "/etc/passwd", "a", "a/b.safetensors", "a/b/c"):
+        with pytest.raises(OptionError, match="unknown"):
+            find_model(name)
+
+
+def test_what_another_model_has_is_not_fetched_again(tmp_path: Path, server: Server) -> None:
+    books = library(tmp_path, server)
+    books.pull(NAME)
+    before = len(server.ranges)
+    books.pull("someone/copy")
+    assert len(server.ranges) == before
+    ours, theirs = tmp_path / NAME / FILE, tmp_path / "someone--copy" / FILE
+    assert ours.samefile(theirs)
+    # but only if it is what it should be
+    ours.write_bytes(b"x" * len(BODY))
+    books.pull("someone/third")
+    assert len(server.ranges) == before + 1
+    assert (tmp_path / "someone--third" / FILE).read_bytes() == BODY
+
+
+def test_the_registry_is_pinned_and_says_where_it_is_not() -> None:
+    branches = set()
+    for name, model in MODELS.items():
+        assert model.name == name
+        for part in model.parts:
+            assert part.repo.startswith("Lightricks/") or part.revision == "main"
+            if len(part.revision) != 40:
+                branches.add(part.repo)
+        if model.kind == "model":
+            wanted = {pattern for part in model.parts for pattern in part.patterns}
+            # a stale copy of the text encoder lies beside it, 52 GB
+            assert "text_encoder/*" not in wanted
+            assert {"text_encoder/model*", "tokenizer/*", "latent_upsampler/*"} <= wanted
+    assert branches == {"rootonchair/LTX-2-19b-distilled"} | {
+        model.parts[0].repo for name, model in MODELS.items() if name.startswith("camera-")
+    }

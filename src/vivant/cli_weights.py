@@ -23,7 +23,13 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Name = Annotated[str, typer.Argument(help="Model, as in `vivant weights list`.", metavar="MODEL")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="Model, as in `vivant weights list`; or an adapter's owner/repository.",
+        metavar="MODEL",
+    ),
+]
 
 
 def library() -> Library:
@@ -63,22 +69,34 @@ def list_models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from vivant.weights import MODELS
+    from vivant.errors import WeightsError
+    from vivant.weights import MODELS, find_model
 
     books = library()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for title in ("model", "on disk", "GB", "fp8", "from", "commit"):
         table.add_column(title)
-    for name, model in MODELS.items():
-        state = books.state(name)
+    for name in (*MODELS, *books.adapters()):
+        model = find_model(name)
+        repos = ", ".join(dict.fromkeys(part.repo for part in model.parts))
+        try:
+            state = books.state(name)
+        except WeightsError as error:
+            table.add_row(name, "broken", "", "", repos, error.message)
+            continue
         size = state.size if state.status != "absent" else model.size
         table.add_row(
             name,
             state.status,
-            f"{size / 1e9:.1f}",
+            f"{size / 1e9:.1f}" if size else "",
             "yes" if state.fp8 else "",
-            ", ".join(dict.fromkeys(part.repo for part in model.parts)),
-            ", ".join(commit[:10] for commit in state.commits) or "at first pull",
+            repos,
+            ", ".join(
+                commit[:10]
+                for commit in state.commits
+                or (part.revision for part in model.parts if len(part.revision) == 40)
+            )
+            or "at first pull",
         )
     Console().print(table)
     typer.echo(f"in {books.root}")

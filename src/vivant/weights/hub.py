@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import PurePosixPath
 from typing import Any
 
-from vivant.errors import MissingPartError
+from vivant.errors import MissingPartError, WeightsError
 from vivant.weights.registry import Part
 
 
@@ -63,31 +67,67 @@ class Hub:
                 "network, or point VIVANT_HUB_URL at a mirror"
             ) from None
 
-    def _json(self, url: str) -> Any:
-        with closing(self._open(url)) as response:
-            return json.loads(response.read())
+    def _json(self, url: str, kind: type) -> tuple[Any, str | None]:
+        """What ``url`` says, a ``kind``, and where it goes on."""
+        try:
+            with closing(self._open(url)) as response:
+                following = re.search(
+                    r'<([^>]+)>;\s*rel="next"', response.headers.get("Link") or ""
+                )
+                answer = json.loads(response.read())
+        except (OSError, HTTPException) as error:
+            raise MissingPartError(f"{url} broke off ({error}): try again") from None
+        except ValueError:
+            answer = None
+        if not isinstance(answer, kind):
+            raise MissingPartError(
+                f"{url} does not answer as a Hub does: look for a login page of the network, and "
+                "check VIVANT_HUB_URL"
+            )
+        return answer, following and following[1]
 
     def commit(self, repo: str, revision: str) -> str:
         """The commit that ``revision`` names now."""
-        return str(self._json(f"{self.url}/api/models/{repo}/revision/{revision}")["sha"])
+        if re.fullmatch(r"[0-9a-f]{40}", revision):
+            return revision
+        answer, _ = self._json(f"{self.url}/api/models/{repo}/revision/{revision}", dict)
+        if "sha" not in answer:
+            raise MissingPartError(f"{self.url} does not tell the commit of {repo}: try again")
+        return str(answer["sha"])
 
     def files(self, part: Part, commit: str) -> Iterator[RemoteFile]:
-        """The part's files at ``commit``."""
-        listing = self._json(
-            f"{self.url}/api/models/{part.repo}/tree/{commit}?recursive=true&limit=1000"
-        )
-        for entry in listing:
-            path = str(entry["path"])
-            if entry["type"] != "file" or not any(
-                fnmatch.fnmatchcase(path, pattern) for pattern in part.patterns
-            ):
-                continue
-            known = part.sha256.get(path) or (entry.get("lfs") or {}).get("oid")
-            yield RemoteFile(part, commit, path, int(entry["size"]), known)
+        """The part's files at ``commit``.
+
+        Raises:
+            MissingPartError: the Hub cannot be reached.
+            WeightsError: it names a file that would lie outside the model's folder.
+        """
+        url: str | None = f"{self.url}/api/models/{part.repo}/tree/{commit}?recursive=true"
+        while url is not None:
+            listing, url = self._json(url, list)
+            for entry in listing:
+                path = str(entry["path"])
+                if entry["type"] != "file" or not any(
+                    fnmatch.fnmatchcase(path, pattern) for pattern in part.patterns
+                ):
+                    continue
+                pure = PurePosixPath(path)
+                if pure.is_absolute() or ".." in pure.parts or "\\" in path:
+                    raise WeightsError(f"{self.url} names a file {path!r}: it is no Hub")
+                known = part.sha256.get(path) or (entry.get("lfs") or {}).get("oid")
+                yield RemoteFile(part, commit, path, int(entry["size"]), known)
 
     def stream(self, file: RemoteFile, start: int) -> tuple[Any, bool]:
         """The file's bytes from ``start``; False where the server begins at 0 regardless."""
-        response = self._open(
-            f"{self.url}/{file.part.repo}/resolve/{file.commit}/{file.path}", start
-        )
+        path = urllib.parse.quote(file.path)
+        response = self._open(f"{self.url}/{file.part.repo}/resolve/{file.commit}/{path}", start)
         return response, response.status == 206 if start else True
+
+    @staticmethod
+    def read(response: Any, count: int) -> bytes:
+        """At most ``count`` bytes more; none at the end, or where the connection is gone."""
+        try:
+            block: bytes = response.read(count)
+        except (OSError, HTTPException):
+            return b""
+        return block

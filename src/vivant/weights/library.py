@@ -1,28 +1,38 @@
-"""Weights on disk: ``pull`` resolves a part to a commit, streams its files (resuming where it
-stopped, hashing as it goes) and writes a lock file with the commit and the SHA-256 of every file;
-from then on the model is those bytes and nothing else. ``verify`` hashes them again.
+"""Weights on disk.
+
+``pull`` resolves a part to a commit, streams its files (resuming where it stopped, hashing as it
+goes; what another model has already is linked) and writes a lock file with the commit and the
+SHA-256 of every file; from then on the model is those bytes and nothing else. ``verify`` hashes
+them again.
 
 Knows nothing of what is in the files.
-"""  # noqa: D205
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vivant.errors import MissingPartError, OutputError, WeightsError
+from vivant.errors import MissingPartError, OptionError, OutputError, WeightsError
 from vivant.types import Observer, Progress, ignore_progress
 from vivant.weights.hub import Hub, RemoteFile
-from vivant.weights.registry import Model, find_model
+from vivant.weights.registry import Model, Part, find_model
 
 LOCK = "vivant.lock.json"
 CHUNK = 4 << 20
+RETRIES = 3
+"""Connections that bring nothing, one after another, before a download is given up."""
+
+PAUSE = 2.0
+"""Seconds before the first of them; twice as long before each further one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ class Library:
 
     def folder(self, name: str) -> Path:
         """Where the model lies, or would."""
-        return self.root / find_model(name).name
+        return self.root / find_model(name).name.replace("/", "--")
 
     def lock(self, name: str) -> dict[str, Any]:
         """The lock file, empty where the model was never pulled.
@@ -100,11 +110,20 @@ class Library:
         state = self.state(name)
         if state.status != "complete":
             what = "is not here" if state.status == "absent" else "is only partly here"
+            size = f" (about {state.model.size / 1e9:.0f} GB)" if state.model.size else ""
             raise MissingPartError(
-                f"model {name} {what} ({state.folder}): run `vivant weights pull {name}` "
-                f"(about {state.model.size / 1e9:.0f} GB)"
+                f"{state.model.kind} {name} {what} ({state.folder}): run "
+                f"`vivant weights pull {name}`{size}"
             )
         return state.folder
+
+    def adapters(self) -> list[str]:
+        """Adapters here that the registry does not name, by their repositories."""
+        names = []
+        for lock in sorted(self.root.glob(f"*--*/{LOCK}")):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                names.append(str(json.loads(lock.read_text("utf-8"))["model"]))
+        return names
 
     def pull(self, name: str, observe: Observer = ignore_progress) -> State:
         """Fetch what is missing of a model, resuming; the lock file's bytes, once it exists.
@@ -185,17 +204,13 @@ class Library:
         assert self.hub is not None  # noqa: S101 - the caller looked
         if lock.get("files"):
             parts = {part.repo: part for part in model.parts}
-            return [
-                RemoteFile(
-                    parts[entry["repo"]],
-                    entry["commit"],
-                    path,
-                    entry["size"],
-                    # what the registry knows holds, whatever an earlier pull has recorded
-                    parts[entry["repo"]].sha256.get(path) or entry.get("sha256"),
-                )
-                for path, entry in lock["files"].items()
-            ]
+            planned = []
+            for path, entry in lock["files"].items():
+                part = parts.get(entry["repo"]) or Part(repo=entry["repo"], patterns=())
+                # what the registry knows holds, whatever an earlier pull has recorded
+                known = part.sha256.get(path) or entry.get("sha256")
+                planned.append(RemoteFile(part, entry["commit"], path, entry["size"], known))
+            return planned
         files: list[RemoteFile] = []
         for part in model.parts:
             found = list(self.hub.files(part, self.hub.commit(part.repo, part.revision)))
@@ -205,6 +220,14 @@ class Library:
                     "its layout has changed"
                 )
             files += found
+        if model.kind == "lora" and len(files) != 1:
+            names = ", ".join(file.path for file in files[:5])
+            raise OptionError(
+                f"repository {files[0].part.repo} has {len(files)} safetensors files, not one "
+                f"({names}{', …' if len(files) > 5 else ''}): name the one you want as "
+                f"{files[0].part.repo}/FILE",
+                param="loras",
+            )
         return files
 
     def _check_disk(self, folder: Path, files: list[RemoteFile]) -> None:
@@ -217,7 +240,12 @@ class Library:
             for path in (folder / file.path, _partial(folder / file.path))
             if path.is_file()
         )
-        needed = sum(file.size for file in files) - here
+        linked = sum(
+            file.size
+            for file in files
+            if not (folder / file.path).is_file() and self._elsewhere(folder, file) is not None
+        )
+        needed = sum(file.size for file in files) - here - linked
         free = shutil.disk_usage(place).free
         if needed > free:
             raise OutputError(
@@ -245,28 +273,18 @@ class Library:
         if start > file.size:
             partial.unlink()
             start = 0
-        digest = hashlib.sha256()
+        if not start and self._link(folder, file, partial, tell):
+            partial.replace(target)
+            assert file.sha256 is not None  # noqa: S101 - found by it
+            return file.sha256
+        digest: Any = hashlib.sha256()
         if start:
             _feed(partial, digest)
-        if start < file.size:
-            response, resumed = self.hub.stream(file, start)
-            with closing(response):
-                if not resumed:
-                    digest, start = hashlib.sha256(), 0
-                try:
-                    with partial.open("ab" if start else "wb") as out:
-                        while block := response.read(CHUNK):
-                            out.write(block)
-                            digest.update(block)
-                            start += len(block)
-                            tell(start)
-                except OSError as error:
-                    raise OutputError(f"{partial} cannot be written: {error.strerror}") from None
-        if start != file.size:
-            raise MissingPartError(
-                f"{file.path} broke off at {start} of {file.size} bytes: pull again to resume"
-            )
-        found = digest.hexdigest()
+        try:
+            digest = self._download(file, partial, start, digest, tell)
+        except OSError as error:
+            raise OutputError(f"{partial} cannot be written: {error.strerror}") from None
+        found = str(digest.hexdigest())
         if wanted and found != wanted:
             partial.unlink()
             raise WeightsError(
@@ -275,6 +293,89 @@ class Library:
             )
         partial.replace(target)
         return found
+
+    def _download(
+        self,
+        file: RemoteFile,
+        partial: Path,
+        start: int,
+        digest: Any,
+        tell: Callable[[int], None],
+    ) -> Any:
+        """Append the bytes from ``start`` on; the digest of all of them.
+
+        A connection that breaks off is opened again where it stopped, as long as bytes come.
+        """
+        assert self.hub is not None  # noqa: S101 - the caller looked
+        idle, came = 0, False
+        while start < file.size:
+            before = start
+            try:
+                response, resumed = self.hub.stream(file, start)
+            except MissingPartError:
+                if not came:
+                    raise
+            else:
+                if not resumed:
+                    digest, start, before = hashlib.sha256(), 0, 0
+                with closing(response), partial.open("ab" if start else "wb") as out:
+                    while block := self.hub.read(response, CHUNK):
+                        out.write(block)
+                        digest.update(block)
+                        start += len(block)
+                        tell(min(start, file.size))
+            came = came or start > before
+            idle = 0 if start > before else idle + 1
+            if idle > RETRIES:
+                raise MissingPartError(
+                    f"{file.path} broke off at {start} of {file.size} bytes: pull again to resume"
+                )
+            if start < file.size:
+                time.sleep(PAUSE * 2**idle / 2)
+        if start > file.size:
+            partial.unlink()
+            raise WeightsError(
+                f"{file.path} of {file.part.repo} has more than the {file.size} bytes it should: "
+                "it was deleted; pull again"
+            )
+        return digest
+
+    def _elsewhere(self, folder: Path, file: RemoteFile) -> Path | None:
+        """The same file, by size and hash, in another model's folder."""
+        if not file.sha256:
+            return None
+        for lock in self.root.glob(f"*/{LOCK}"):
+            if lock.parent == folder:
+                continue
+            try:
+                entries = json.loads(lock.read_text("utf-8"))["files"]
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            for path, entry in entries.items():
+                there = lock.parent / str(path)
+                if (
+                    entry.get("sha256") == file.sha256
+                    and there.is_file()
+                    and there.stat().st_size == file.size
+                ):
+                    return there
+        return None
+
+    def _link(
+        self, folder: Path, file: RemoteFile, partial: Path, tell: Callable[[int], None]
+    ) -> bool:
+        """Take the file from another model: the text encoder is the same 49 GB in all of them."""
+        there = self._elsewhere(folder, file)
+        if there is None:
+            return False
+        try:
+            os.link(there, partial)
+        except OSError:  # another disk, or one without links
+            return False
+        if hash_file(partial, tell) == file.sha256:
+            return True
+        partial.unlink()
+        return False
 
     def _write_lock(
         self, folder: Path, model: Model, files: list[RemoteFile], hashes: Mapping[str, str]

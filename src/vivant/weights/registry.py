@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -11,6 +12,11 @@ LICENCE = (
     "LTX-2 Community License (https://huggingface.co/Lightricks/LTX-2): free below 10 million "
     "US dollars of yearly revenue; clips must be marked as machine-generated"
 )
+
+
+LIGHTRICKS = "47da56e2ad66ce4125a9922b4a8826bf407f9d0a"
+"""Commit of ``Lightricks/LTX-2`` (vllm-omni's accuracy tests pin the same). A commit holds the
+SHA-256 of every large file, so it pins the bytes as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +40,16 @@ class Model:
     """One entry of the registry.
 
     Attributes:
-        size: bytes to download, about, for the disk check before the Hub is asked.
-        single_file: name of the file that holds everything but the text encoder.
+        size: bytes to download, about; 0 where nobody said.
+        kind: ``model``, or ``lora`` for an adapter.
+        single_file: name of the file that holds everything but the text encoder, or the adapter.
         image_crf: H.264 quality the model's training pictures had.
         family: which engine code runs it; ``ltx-2.0`` is the only one today.
-        runs: what is known to run; others are the seam for what comes.
     """
 
     name: str
     parts: tuple[Part, ...]
-    size: int
+    size: int = 0
     licence: str = LICENCE
     kind: str = "model"
     single_file: str | None = None
@@ -51,71 +57,105 @@ class Model:
     family: str = "ltx-2.0"
 
 
-_TEXT = ("text_encoder/*", "tokenizer/*")
-_LAYOUT = (
-    "model_index.json",
-    "scheduler/*",
-    "transformer/*",
-    "connectors/*",
-    "vae/*",
-    "audio_vae/*",
-    *_TEXT,
+_TEXT = (
+    "text_encoder/config.json",
+    "text_encoder/generation_config.json",
+    # beside it lies a stale copy under another name, 52 GB
+    "text_encoder/model*",
+    "tokenizer/*",
 )
-_UPSAMPLER = Part(repo="Lightricks/LTX-2", patterns=("latent_upsampler/*",))
+_BESIDE = ("vae/*", "audio_vae/config.json", "latent_upsampler/*", *_TEXT)
+_NETWORK = ("transformer/*", "connectors/*")
+
+
+def _official(*patterns: str) -> Part:
+    return Part(repo="Lightricks/LTX-2", revision=LIGHTRICKS, patterns=patterns)
+
+
+def _camera(move: str) -> Model:
+    file = f"ltx-2-19b-lora-camera-control-{move.lower()}.safetensors"
+    return Model(
+        name=f"camera-{move.lower()}",
+        parts=(Part(repo=f"Lightricks/LTX-2-19b-LoRA-Camera-Control-{move}", patterns=(file,)),),
+        kind="lora",
+        single_file=file,
+    )
+
 
 MODELS: dict[str, Model] = {
     model.name: model
     for model in (
+        # transformer 37.8 GB, text encoder 48.8 (float32 on disk), connectors 2.9, VAE 2.4
         Model(
             name="ltx-2-19b-distilled",
-            parts=(Part(repo="rootonchair/LTX-2-19b-distilled", patterns=_LAYOUT), _UPSAMPLER),
-            size=70_000_000_000,
+            parts=(
+                # converted by a third party from the official file: the Hub holds no other
+                Part(repo="rootonchair/LTX-2-19b-distilled", patterns=_NETWORK),
+                _official(*_BESIDE),
+            ),
+            size=93_000_000_000,
         ),
         Model(
             name="ltx-2-19b-distilled-file",
             parts=(
-                Part(
-                    repo="Lightricks/LTX-2",
-                    patterns=("ltx-2-19b-distilled.safetensors", "latent_upsampler/*", *_TEXT),
+                _official(
+                    "ltx-2-19b-distilled.safetensors",
+                    "audio_vae/config.json",
+                    "latent_upsampler/*",
+                    *_TEXT,
                 ),
             ),
-            size=69_000_000_000,
+            size=93_000_000_000,
             single_file="ltx-2-19b-distilled.safetensors",
         ),
         Model(
             name="ltx-2-19b-dev",
-            parts=(Part(repo="Lightricks/LTX-2", patterns=(*_LAYOUT, "latent_upsampler/*")),),
-            size=70_000_000_000,
+            parts=(_official(*_NETWORK, *_BESIDE),),
+            size=93_000_000_000,
         ),
         Model(
             name="ltx-2-19b-distilled-lora-384",
-            parts=(
-                Part(
-                    repo="Lightricks/LTX-2",
-                    patterns=("ltx-2-19b-distilled-lora-384.safetensors",),
-                ),
-            ),
+            parts=(_official("ltx-2-19b-distilled-lora-384.safetensors"),),
             size=7_670_000_000,
             kind="lora",
             single_file="ltx-2-19b-distilled-lora-384.safetensors",
         ),
+        *map(
+            _camera,
+            ("Static", "Dolly-In", "Dolly-Out", "Dolly-Left", "Dolly-Right", "Jib-Up", "Jib-Down"),
+        ),
     )
 }
-"""The registry. No hash is known beforehand: the first pull records them in the lock file."""
+"""The registry. Hashes are not written here: a pinned commit holds them, and where only a branch
+is known, the first pull records commit and hashes in the lock file."""
 
 
 DEFAULT_MODEL = "ltx-2-19b-distilled"
 """What recipes use where they name no other."""
 
 
+_REPOSITORY = re.compile(
+    r"(?P<repo>[\w-][\w.-]*/[\w-][\w.-]*)(?:/(?P<file>[^\\]+\.safetensors))?", re.ASCII
+)
+
+
 def find_model(name: str) -> Model:
-    """The registry's entry.
+    """The registry's entry, or the adapter in ``owner/repository`` or ``owner/repository/FILE``.
 
     Raises:
         OptionError: there is none of that name.
     """
-    if name not in MODELS:
-        raise OptionError(
-            f"model {name!r} is unknown: choose one of {', '.join(MODELS)}", param="model"
-        )
-    return MODELS[name]
+    if name in MODELS:
+        return MODELS[name]
+    match = _REPOSITORY.fullmatch(name)
+    if match is None or ".." in name or match["repo"].endswith(".safetensors"):
+        known = ", ".join(other for other, model in MODELS.items() if model.kind == "model")
+        raise OptionError(f"model {name!r} is unknown: choose one of {known}", param="model")
+    # brackets are signs of their own in shell patterns
+    wanted = re.sub(r"([*?[])", r"[\1]", match["file"]) if match["file"] else "*.safetensors"
+    return Model(
+        name=name,
+        parts=(Part(repo=match["repo"], patterns=(wanted,)),),
+        licence=f"see https://huggingface.co/{match['repo']}",
+        kind="lora",
+    )

@@ -31,12 +31,28 @@ SHARDS = 8
 
 
 def files_of(folder: Path) -> list[Path]:
-    """The safetensors files of a folder.
+    """The safetensors files of a folder: those its index names, where it has one.
+
+    Repositories keep the same weights twice, whole and in shards: the index tells which belong
+    together.
 
     Raises:
-        MissingPartError: there is none.
+        MissingPartError: there is none, or one the index names is not there.
+        WeightsError: the index cannot be read.
     """
     files = sorted(folder.glob("*.safetensors"))
+    indices = sorted(folder.glob("*.safetensors.index.json"))
+    if indices:
+        try:
+            named = set(json.loads(indices[0].read_text("utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise WeightsError(
+                f"{indices[0]} is not an index of weights: pull the model again"
+            ) from None
+        files = sorted(folder / Path(str(name)).name for name in named)
+        missing = [path for path in files if not path.is_file()]
+        if missing:
+            raise MissingPartError(f"weight file {missing[0]} is not there: pull the model again")
     if not files:
         raise MissingPartError(f"{folder} holds no safetensors file: pull the model again")
     return files

@@ -151,9 +151,8 @@ def transformer_tensors(source: Path, *, single: bool) -> Iterator[tuple[str, Te
         return
     from diffusers.loaders.single_file_utils import convert_ltx2_transformer_to_diffusers
 
-    connectors = ("video_embeddings_connector", "audio_embeddings_connector")
     for name, tensor in read_tensors(source):
-        if name.startswith("model.diffusion_model.") and not any(c in name for c in connectors):
+        if name.startswith("model.diffusion_model.") and not _of_connectors(name):
             converted = convert_ltx2_transformer_to_diffusers({name: tensor})
             yield from converted.items()
 
@@ -198,6 +197,11 @@ _CONNECTOR_RENAMES = (
 """Lightricks' names → diffusers', as in its ``convert_ltx2_to_diffusers`` script."""
 
 
+def _of_connectors(name: str) -> bool:
+    """Whether a tensor of a single file belongs to the text connectors."""
+    return "embeddings_connector" in name or "text_embedding_projection" in name
+
+
 def load_connectors(
     folder: Path, single: Path | None, dtype: torch.dtype, device: torch.device
 ) -> Any:
@@ -208,7 +212,7 @@ def load_connectors(
 
     def tensors() -> Iterator[tuple[str, Tensor]]:
         for name, tensor in read_tensors(single):
-            if "embeddings_connector" in name or "text_embedding_projection" in name:
+            if _of_connectors(name):
                 for old, new in _CONNECTOR_RENAMES:
                     name = name.replace(old, new)
                 yield name, tensor
