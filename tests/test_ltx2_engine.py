@@ -99,6 +99,22 @@ def test_nag_only_above_its_sigma(tmp_path: Path) -> None:
     denoiser.blocks[0] = watched
     frames(engine, small.request(recipe="seed"))
     assert seen == [True] * 8 + [False] * 2  # σ ≥ 0.725
+    seen.clear()
+    frames(engine, small.request(recipe="seed", nag_from_sigma=0.5, nag_to_sigma=0.95))
+    assert seen == [False] * 5 + [True] * 4 + [False]
+    assert engine.info.provenance["nag"]["steps"] == 4
+    frames(engine, small.request(recipe="fast", sigmas="0.5,0.2"))
+    assert any("no step lies between" in note for note in engine.info.notes)
+    frames(engine, small.request(recipe="fast", sigmas="0.5,0.2", negative_prompt=" "))
+    assert not any("negative prompt" in note for note in engine.info.notes)
+
+
+def test_a_negative_prompt_equal_to_the_prompt_changes_nothing(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    plain = frames(engine, small.request(**FAST, nag=False))
+    same = small.request(**FAST, negative_prompt="subtle motion", nag_scale=20, nag_alpha=1)
+    assert same.prompt == same.negative_prompt
+    assert np.abs(frames(engine, same).astype(int) - plain).max() <= 1
 
 
 # -- prompts -------------------------------------------------------------------------------
@@ -320,6 +336,42 @@ def test_real_weights_need_a_gpu_and_to_be_there(tmp_path: Path) -> None:
         Library(tmp_path).need("ltx-2-19b-dev")
 
 
+@pytest.mark.parametrize("where", ["random_components", "Berth"])
+def test_memory_that_runs_out_while_loading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    from vivant.engine.ltx2 import engine as module
+
+    engine = small.engine(tmp_path)
+    full = getattr(module, where)
+    calls = 0
+
+    def once(*args: Any, **options: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise torch.OutOfMemoryError
+        return full(*args, **options)
+
+    monkeypatch.setattr(module, where, once)
+    request = small.request(**FAST, tier="resident", precision="bf16")
+    assert len(frames(engine, request)) == small.FRAMES
+    assert engine.info.provenance["tier"] == "fp8"
+    assert any("ran out" in note for note in engine.info.notes)
+    # what is asked for is not more than what fitted, but may be less
+    frames(engine, small.request(**FAST, tier="swap"))
+    assert engine.info.provenance["tier"] == "swap"
+
+    def never(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(module, where, never)
+    for again in (engine, small.engine(tmp_path / "other")):
+        again._loaded = None
+        with pytest.raises(OutOfMemoryError, match="GPU memory is not enough"):
+            frames(again, request)
+
+
 def test_the_report_says_what_was_done(tmp_path: Path) -> None:
     engine = small.engine(tmp_path)
     frames(engine, small.request(recipe="native", end_anchor=0.5, motion_speed=0.8, seed=9))
@@ -334,7 +386,9 @@ def test_the_report_says_what_was_done(tmp_path: Path) -> None:
     assert facts["guidance"]["stg_scale"] == 0.0
     assert facts["seeds"] == [9]
     assert facts["image_crf"] == 33
-    assert facts["nag"] == {"scale": 5.0, "tau": 2.5, "alpha": 0.25, "from_sigma": 0.725}
+    assert facts["nag"] == {
+        "scale": 5.0, "tau": 2.5, "alpha": 0.25, "from_sigma": 0.725, "to_sigma": 1.0, "steps": 9,
+    }  # fmt: skip
 
 
 def test_the_distilled_adapter_on_the_distilled_model_is_warned_of(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from vivant.engine.ltx2.fp8 import Float8Linear, quantize_rows
 from vivant.engine.ltx2.fp8_checkpoint import quantize_folder
 from vivant.errors import MissingPartError, VivantError, WeightsError
 from vivant.types import ignore_progress
-from vivant.weights import Model, Part
+from vivant.weights import LOCK, Library, Model, Part, hash_file
 
 CPU = torch.device("cpu")
 MODEL = Model(name="ltx-2-19b-distilled", parts=(Part(repo="a/b", patterns=("*",)),), size=1)
@@ -344,6 +344,11 @@ def shapes() -> dict[str, tuple[int, int]]:
         return lora.linear_shapes(LTX2VideoTransformer3DModel(**tiny.TINY_TRANSFORMER))
 
 
+def text_shapes() -> dict[str, tuple[int, int]]:
+    with torch.device("meta"):
+        return lora.linear_shapes(LTX2TextConnectors(**tiny.TINY_CONNECTORS))
+
+
 @pytest.mark.parametrize("alpha", [None, 4.0])
 def test_adapters_add_up(tmp_path: Path, alpha: float | None) -> None:
     extra = (
@@ -355,7 +360,7 @@ def test_adapters_add_up(tmp_path: Path, alpha: float | None) -> None:
     checked = lora.inspect(path, 0.65, shapes())
     model = tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER)
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    lora.fuse(model, checked)
+    lora.fuse(model, [checked])
     state = load_file(path)
     down = state["diffusion_model.transformer_blocks.0.attn1.to_q.lora_A.weight"]
     up = state["diffusion_model.transformer_blocks.0.attn1.to_q.lora_B.weight"]
@@ -388,6 +393,23 @@ def test_adapters_under_lightricks_names_find_their_layers(tmp_path: Path) -> No
         ({"wide": (32, 48)}, "does not fit transformer_blocks.0.attn1.to_q"),
         ({"name": "transformer_blocks.7.attn1.to_q"}, "made for another model"),
         (
+            {"name": "video_embeddings_connector.transformer_1d_blocks.9.attn1.to_q"},
+            "made for another model: it changes video_connector.transformer_blocks.9.attn1.to_q",
+        ),
+        ({"name": "text_embedding_projection.aggregate_embed"}, "does not fit text_proj_in"),
+        (
+            {
+                "extra": {
+                    "diffusion_model.transformer_blocks.0.attn1.to_q.dora_scale": torch.ones(32)
+                }
+            },
+            "dora_scale, which is no part of a LoRA",
+        ),
+        (
+            {"extra": {"diffusion_model.transformer_blocks.0.attn1.to_q.diff_b": torch.ones(32)}},
+            "diff_b, which is no part of a LoRA",
+        ),
+        (
             {
                 "drop": (".lora_A.weight",),
                 "extra": {
@@ -411,7 +433,7 @@ def test_adapters_that_do_not_fit(tmp_path: Path, changes: Any, words: str) -> N
     else:
         path = adapter(tmp_path / "a.safetensors", **changes)
     with pytest.raises(WeightsError, match=words):
-        lora.inspect(path, 1.0, shapes())
+        lora.inspect(path, 1.0, shapes(), text_shapes())
 
 
 def test_adapters_are_refused_before_anything_is_built(tmp_path: Path) -> None:
@@ -442,3 +464,139 @@ def test_an_adapter_changes_the_clip_and_scale_zero_does_not(tmp_path: Path) -> 
     plain = frames()
     np.testing.assert_array_equal(frames(loras=f"{path}:0"), plain)
     assert (frames(loras=f"{path}:1") != plain).mean() > 0.1
+
+
+def test_adapters_with_values_that_are_not_finite(tmp_path: Path) -> None:
+    key = "diffusion_model.transformer_blocks.0.attn1.to_q"
+    path = tmp_path / "a.safetensors"
+    save_file(
+        {
+            f"{key}.lora_A.weight": torch.full((2, 32), float("inf")),
+            f"{key}.lora_B.weight": torch.ones(32, 2),
+        },
+        path,
+    )
+    engine = small.engine(tmp_path)
+    with pytest.raises(WeightsError, match="not finite"):
+        engine.generate(small.portrait(), small.request(loras=[str(path)]), ignore_progress)
+
+
+@pytest.mark.parametrize("stable", [False, True])
+def test_the_alpha_that_diffusers_writes_for_a_whole_file(tmp_path: Path, stable: bool) -> None:
+    path = adapter(tmp_path / "a.safetensors")
+    config = {"transformer.r": 2, "transformer.lora_alpha": 8.0, "transformer.use_rslora": stable}
+    save_file(load_file(path), path, metadata={"lora_adapter_metadata": json.dumps(config)})
+    model = tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER)
+    layer = model.transformer_blocks[0].attn1.to_q
+    before = layer.weight.clone()
+    lora.fuse(model, [lora.inspect(path, 0.5, shapes())])
+    down, up = load_file(path).values()
+    share = 8 / 2**0.5 if stable else 4.0
+    torch.testing.assert_close(layer.weight, before + 0.5 * share * up @ down)
+
+
+def test_several_adapters_are_summed_before_they_are_rounded(tmp_path: Path) -> None:
+    path = adapter(tmp_path / "a.safetensors")
+    folder = tmp_path / "model"
+    write_folder(folder)
+    one, other = (lora.inspect(path, scale, shapes()) for scale in (0.7, -0.7))
+    plain = load(MODEL, folder, precision="fp8").transformer
+    both = load(MODEL, folder, precision="fp8", adapters=(one, other)).transformer
+    assert_same(both, plain)
+    # and so where only rounded weights are at hand
+    quantize_folder(MODEL, folder)
+    for file in (folder / "transformer").iterdir():
+        file.unlink()
+    (folder / "transformer").rmdir()
+    loaded = load(MODEL, folder, precision="fp8", adapters=(one,))
+    assert any("already rounded" in note for note in loaded.notes)
+    name = "transformer_blocks.0.attn1.to_q"
+    exact = load(MODEL, folder, precision="fp8").transformer.get_submodule(name)
+    with lora.Deltas([one]) as deltas:
+        delta = deltas.of(name, CPU)
+    assert delta is not None
+    wanted = exact.dequantized(torch.float32) + delta
+    ours = loaded.transformer.get_submodule(name).dequantized(torch.float32)
+    assert (ours - wanted).norm() / wanted.norm() < 0.04
+
+
+def test_an_adapter_of_the_text_connectors_changes_what_the_prompt_means(tmp_path: Path) -> None:
+    path = adapter(
+        tmp_path / "a.safetensors",
+        prefix="",
+        name="text_embedding_projection.aggregate_embed",
+        wide=text_shapes()["text_proj_in"],
+        extra={
+            "diffusion_model.video_embeddings_connector.transformer_1d_blocks.0.attn1.to_q."
+            f"lora_{side}.weight": torch.randn(2, 16) if side == "A" else torch.randn(16, 2)
+            for side in "AB"
+        },
+    )
+    checked = lora.inspect(path, 0.5, shapes(), text_shapes())
+    assert not checked.pairs
+    assert set(checked.text) == {"text_proj_in", "video_connector.transformer_blocks.0.attn1.to_q"}
+    folder = tmp_path / "model"
+    connectors = tiny.build(LTX2TextConnectors, tiny.TINY_CONNECTORS)
+    (folder / "connectors").mkdir(parents=True)
+    config = {key: value for key, value in connectors.config.items() if not key.startswith("_")}
+    (folder / "connectors" / "config.json").write_text(json.dumps(config), "utf-8")
+    save_file(connectors.state_dict(), folder / "connectors" / "model.safetensors")
+    loaded = load_connectors(folder, None, torch.float32, CPU, (checked,))
+    state = load_file(path)
+    down = state["text_embedding_projection.aggregate_embed.lora_A.weight"]
+    up = state["text_embedding_projection.aggregate_embed.lora_B.weight"]
+    torch.testing.assert_close(
+        loaded.text_proj_in.weight, connectors.text_proj_in.weight + 0.5 * up @ down
+    )
+
+    # the same prompt, cached for the model without the adapter, is another one with it
+    engine = small.engine(tmp_path)
+    plain, changed = small.request(steps=1), small.request(steps=1, loras=f"{path}:1")
+    prompts = []
+    for request in (plain, changed, plain):
+        list(engine.generate(small.portrait(), request, ignore_progress).chunks)
+        prompts.append(engine.prompt_cache.get(request.prompt))
+        assert engine.info.provenance["prompts_from_cache"] == (2 if len(prompts) == 3 else 0)
+    first, second, third = prompts
+    assert first and second and third
+    assert (first[0] - second[0]).abs().max() > 0.01
+    assert torch.equal(first[0], third[0])
+
+
+def test_a_bad_adapter_leaves_the_loaded_model_alone(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    list(engine.generate(small.portrait(), small.request(steps=1), ignore_progress).chunks)
+    kept = engine.loaded
+    with pytest.raises(WeightsError):
+        path = adapter(tmp_path / "a.safetensors", wide=(32, 48))
+        engine.generate(small.portrait(), small.request(loras=[str(path)]), ignore_progress)
+    assert engine.loaded is kept
+    # a file that has changed is another adapter
+    adapter(path)
+    engine.generate(small.portrait(), small.request(loras=[str(path)]), ignore_progress)
+    first = engine.loaded
+    assert engine.info.provenance["lora_sha256"] == [hash_file(path)]
+    adapter(path, rank=3)
+    engine.generate(small.portrait(), small.request(loras=[str(path)]), ignore_progress)
+    assert engine.loaded is not first
+
+
+def test_adapters_of_the_hub_are_found_by_name(tmp_path: Path) -> None:
+    library = Library(tmp_path / "weights")
+    for source, folder in (
+        ("camera-static", "camera-static"),
+        ("someone/style", "someone--style"),
+        ("someone/two/a.safetensors", "someone--two--a.safetensors"),
+    ):
+        with pytest.raises(MissingPartError, match=f"vivant weights pull {source}"):
+            lora.find_file(source, library)
+        place = library.root / folder
+        place.mkdir(parents=True)
+        path = adapter(place / "b.safetensors")
+        size = path.stat().st_size
+        entry = {"repo": "a/b", "commit": "c", "size": size, "sha256": hash_file(path)}
+        (place / LOCK).write_text(json.dumps({"model": source, "files": {path.name: entry}}))
+        assert lora.find_file(source, library) == path
+    for source in ("ltx-2-19b-distilled", "nothing", "a/b/../c.safetensors", "~/x.safetensors"):
+        with pytest.raises(MissingPartError, match=r"is not there: give a file, .*camera-static"):
+            lora.find_file(source, library)

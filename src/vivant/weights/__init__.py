@@ -12,7 +12,7 @@ Knows nothing of torch or of what the numbers mean.
 
 from vivant.weights.header import read_header
 from vivant.weights.hub import Hub
-from vivant.weights.library import LOCK, Library, State
+from vivant.weights.library import LOCK, Library, State, hash_file
 from vivant.weights.registry import DEFAULT_MODEL, LICENCE, MODELS, Model, Part, find_model
 
 __all__ = [
@@ -26,5 +26,6 @@ __all__ = [
     "Part",
     "State",
     "find_model",
+    "hash_file",
     "read_header",
 ]

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from vivant.engine.ltx2 import tiny
 from vivant.engine.ltx2.fp8 import FLOAT8, Float8Linear, quantize_rows, skeleton
-from vivant.engine.ltx2.lora import Adapter, fuse
+from vivant.engine.ltx2.lora import Adapter, Deltas
 from vivant.errors import MissingPartError, WeightsError
 from vivant.types import Observer, Progress, ignore_progress
 from vivant.weights import read_header
@@ -159,49 +159,38 @@ def fill(
     missing = {name for name, tensor in wanted.items() if tensor.is_meta and name in kept}
     total = len(missing)
     done = 0
-    for name, tensor in tensors:
-        if name not in wanted:
-            raise WeightsError(f"the weights hold {name}, which LTX-2 19B has not")
-        if tuple(tensor.shape) != shapes[name]:
-            raise WeightsError(
-                f"{name} has shape {tuple(tensor.shape)} in the weights, and {shapes[name]} in "
-                "the model: another model's file"
+    with Deltas(adapters) as deltas:
+        for name, tensor in tensors:
+            if name not in wanted:
+                raise WeightsError(f"the weights hold {name}, which LTX-2 19B has not")
+            if tuple(tensor.shape) != shapes[name]:
+                raise WeightsError(
+                    f"{name} has shape {tuple(tensor.shape)} in the weights, and {shapes[name]} in "
+                    "the model: another model's file"
+                )
+            owner, _, leaf = name.rpartition(".")
+            parent = module.get_submodule(owner)
+            exact = tensor.dtype in (FLOAT8, torch.float32) and (
+                leaf == "weight_scale" or tensor.dtype == FLOAT8
             )
-        owner, _, leaf = name.rpartition(".")
-        parent = module.get_submodule(owner)
-        exact = tensor.dtype in (FLOAT8, torch.float32) and (
-            leaf == "weight_scale" or tensor.dtype == FLOAT8
-        )
-        value = tensor if exact else tensor.to(device, dtype)
-        if adapters and leaf == "weight":
-            value = _adapted(value, owner, adapters)
-        if isinstance(parent, Float8Linear) and leaf == "weight" and value.dtype != FLOAT8:
-            value, scale = quantize_rows(value)
-            _put(parent, "weight_scale", scale.to(store))
-            missing.discard(f"{owner}.weight_scale")
+            value = tensor if exact else tensor.to(device, dtype)
+            delta = deltas.of(owner, value.device) if leaf == "weight" else None
+            if delta is not None:
+                value = (value.float() + delta).to(value.dtype)
+            if isinstance(parent, Float8Linear) and leaf == "weight" and value.dtype != FLOAT8:
+                value, scale = quantize_rows(value)
+                _put(parent, "weight_scale", scale.to(store))
+                missing.discard(f"{owner}.weight_scale")
+                done += 1
+            _put(parent, leaf, value.to(store))
+            missing.discard(name)
             done += 1
-        _put(parent, leaf, value.to(store))
-        missing.discard(name)
-        done += 1
-        observe(Progress("load", min(done, total), total, "item"))
+            observe(Progress("load", min(done, total), total, "item"))
     if missing:
         raise WeightsError(
             f"the weights lack {len(missing)} tensors, {min(missing)} among them: "
             "they were cut off, or are another model's"
         )
-
-
-def _adapted(weight: Tensor, owner: str, adapters: tuple[Adapter, ...]) -> Tensor:
-    out_features, in_features = weight.shape[0], weight.shape[-1]
-    for adapter in adapters:
-        if owner in adapter.pairs:
-            holder = nn.Module()
-            linear = nn.Linear(in_features, out_features, bias=False, device="meta")
-            linear.weight = nn.Parameter(weight.clone(), requires_grad=False)
-            holder.add_module("layer", linear)
-            fuse(holder, Adapter(adapter.path, adapter.scale, {"layer": adapter.pairs[owner]}))
-            weight = linear.weight.data
-    return weight
 
 
 def _put(parent: nn.Module, leaf: str, value: Tensor) -> None:

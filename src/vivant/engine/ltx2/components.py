@@ -30,7 +30,7 @@ from vivant.engine.ltx2.checkpoint import (
     read_tensors,
 )
 from vivant.engine.ltx2.decode import prepare
-from vivant.engine.ltx2.lora import Adapter, fuse
+from vivant.engine.ltx2.lora import CONNECTOR_NAMES, Adapter, fuse, text_digest
 from vivant.engine.ltx2.memory import release
 from vivant.engine.ltx2.prompts import TextStack
 from vivant.errors import MissingPartError
@@ -114,8 +114,7 @@ def load_components(
         observe=observe,
     )
     if use_fp8:
-        for adapter in adapters:
-            fuse(transformer, adapter)
+        fuse(transformer, adapters)
     vae = _vae(folder, single, dtype, device, store)
     prepare(vae)
     upsampler = None
@@ -127,13 +126,21 @@ def load_components(
         transformer=transformer.eval().requires_grad_(requires_grad=False),
         vae=vae,
         upsampler=upsampler,
-        text=_text(folder, single, dtype, device),
+        text=_text(folder, single, dtype, device, adapters),
         audio=_audio(folder),
-        identity={"model": model.name, "commits": " ".join(commits), "dtype": str(dtype)},
+        identity=named(
+            {"model": model.name, "commits": " ".join(commits), "dtype": str(dtype)}, adapters
+        ),
         precision=precision,
         image_crf=model.image_crf,
         notes=notes,
     )
+
+
+def named(identity: dict[str, str], adapters: tuple[Adapter, ...]) -> dict[str, str]:
+    """``identity``, and what adapters make of the text: prompts are cached by it."""
+    digest = text_digest(adapters)
+    return {**identity, "text_adapters": digest} if digest else identity
 
 
 def empty_transformer(source: Path, single: bool) -> Any:
@@ -185,43 +192,44 @@ def _audio(folder: Path) -> tuple[int, int]:
     return int(config["latent_channels"]), int(config["mel_bins"]) // 4
 
 
-_CONNECTOR_RENAMES = (
-    ("model.diffusion_model.", ""),
-    ("video_embeddings_connector", "video_connector"),
-    ("audio_embeddings_connector", "audio_connector"),
-    ("transformer_1d_blocks", "transformer_blocks"),
-    ("text_embedding_projection.aggregate_embed", "text_proj_in"),
-    ("q_norm", "norm_q"),
-    ("k_norm", "norm_k"),
-)
-"""Lightricks' names → diffusers', as in its ``convert_ltx2_to_diffusers`` script."""
-
-
 def _of_connectors(name: str) -> bool:
     """Whether a tensor of a single file belongs to the text connectors."""
     return "embeddings_connector" in name or "text_embedding_projection" in name
 
 
 def load_connectors(
-    folder: Path, single: Path | None, dtype: torch.dtype, device: torch.device
+    folder: Path,
+    single: Path | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    adapters: tuple[Adapter, ...] = (),
 ) -> Any:
     """What stands between text encoder and transformer, from its folder or the single file."""
     if single is None:
-        return configured(LTX2TextConnectors, folder / "connectors", dtype, device, device)
+        module = configured(LTX2TextConnectors, folder / "connectors", dtype, device, device)
+        fuse(module, adapters, text=True)
+        return module
     module = empty(LTX2TextConnectors, embedded(single, "connectors"), single)
 
     def tensors() -> Iterator[tuple[str, Tensor]]:
         for name, tensor in read_tensors(single):
             if _of_connectors(name):
-                for old, new in _CONNECTOR_RENAMES:
+                for old, new in CONNECTOR_NAMES:
                     name = name.replace(old, new)
                 yield name, tensor
 
     fill(module, tensors(), dtype=dtype, device=device, store=device)
+    fuse(module, adapters, text=True)
     return module.eval().requires_grad_(requires_grad=False)
 
 
-def _text(folder: Path, single: Path | None, dtype: torch.dtype, device: torch.device) -> Load:
+def _text(
+    folder: Path,
+    single: Path | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    adapters: tuple[Adapter, ...],
+) -> Load:
     @contextmanager
     def load() -> Iterator[TextStack]:
         from transformers import AutoTokenizer, Gemma3ForConditionalGeneration
@@ -246,7 +254,7 @@ def _text(folder: Path, single: Path | None, dtype: torch.dtype, device: torch.d
             yield TextStack(
                 AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
                 encoder,
-                load_connectors(folder, single, dtype, device),
+                load_connectors(folder, single, dtype, device, adapters),
             )
         finally:
             del encoder

@@ -5,8 +5,11 @@ Knows nothing of upscaling, encoding or checks.
 
 from __future__ import annotations
 
+import json
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +22,7 @@ from vivant.engine.ltx2.memory import Berth, choose_tier, release
 from vivant.engine.ltx2.options import LTX2Options
 from vivant.engine.ltx2.prompts import PromptCache
 from vivant.engine.ltx2.random_components import random_components
-from vivant.engine.ltx2.tiers import next_tier
+from vivant.engine.ltx2.tiers import TIERS, next_tier
 from vivant.engine.ltx2.transformer import Denoiser
 from vivant.errors import EngineError, OptionError, OutOfMemoryError
 from vivant.settings import Settings, keep_compiled
@@ -31,7 +34,7 @@ from vivant.types import (
     Request,
     ignore_progress,
 )
-from vivant.weights import Library, find_model
+from vivant.weights import LOCK, Hub, Library, Model, find_model, hash_file
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +67,7 @@ class _Loaded:
     vae: Berth
     upsampler: Berth | None
     denoiser: Denoiser
+    adapters: tuple[str, ...]
 
 
 class LTX2Engine:
@@ -136,13 +140,15 @@ class LTX2Engine:
     # -- loading ---------------------------------------------------------------------------
 
     def _load(self, options: LTX2Options, observe: Observer) -> _Loaded:
-        tier = self._fallen or choose_tier(self.device, options.tier)
+        tier = self._tier(options)
         precision = self._precision(options, tier)
         two_stages = options.recipe.stages == 2
+        files = self._adapter_files(options, observe)
+        stamps = [(path, path.stat()) for path, _ in files]
         key = (
             options.recipe.model,
             options.recipe.distilled_lora,
-            options.loras,
+            (options.loras, *((path, at.st_size, at.st_mtime_ns) for path, at in stamps)),
             options.weights,
             tier,
             precision,
@@ -152,61 +158,103 @@ class LTX2Engine:
         kept = self._loaded
         if kept is not None and kept.key == key and (not two_stages or kept.upsampler is not None):
             return kept
-        self._loaded = None
+        # whatever can be found wrong is, while the model that is loaded still is
+        adapters = self._adapters(options, files)
+        if options.weights == "hub":
+            self._model(options)
+        kept = self._loaded = None
         release(self.device)
-        swap = tier == "swap"
-        store = torch.device("cpu") if swap else self.device
+        try:
+            return self._fetch(options, key, tier, precision, adapters, observe)
+        except torch.OutOfMemoryError:
+            lower = _lower(tier, precision)
+        # here, where the frames of the failed attempt are freed
+        release(self.device)
+        if lower is None or self._fallen is not None:
+            raise self.no_memory(tier)
+        self._fallen = lower
+        log.warning("GPU memory ran out while tier %s was loaded: tier %s is used", tier, lower)
+        key = (*key[:4], lower, "fp8", *key[6:])
+        try:
+            return self._fetch(options, key, lower, "fp8", adapters, observe)
+        except torch.OutOfMemoryError:
+            raise self.no_memory(lower) from None
+
+    def _fetch(
+        self,
+        options: LTX2Options,
+        key: tuple[Any, ...],
+        tier: str,
+        precision: str,
+        adapters: tuple[lora.Adapter, ...],
+        observe: Observer,
+    ) -> _Loaded:
+        """Read the components and put them in their places."""
         places: dict[str, Any] = {
             "device": self.device,
-            "store": store,
+            "store": torch.device("cpu") if tier == "swap" else self.device,
             "precision": precision,
-            "two_stages": two_stages,
+            "two_stages": options.recipe.stages == 2,
+            "adapters": adapters,
         }
-        try:
-            parts = self._components(options, places, observe)
-        except torch.OutOfMemoryError:
-            raise self.no_memory(tier) from None
-        self._loaded = self._place(parts, key, tier, options)
+        if options.weights != "hub":
+            parts = random_components(small=options.weights == "tiny", **places)
+        else:
+            model, library = self._model(options)
+            parts = load_components(
+                model,
+                library.folder(model.name),
+                commits=library.state(model.name).commits,
+                observe=observe,
+                **places,
+            )
+        hashes = tuple(_sha256(adapter.path) for adapter in adapters)
+        self._loaded = self._place(parts, key, tier, options, hashes)
         return self._loaded
 
-    def _components(
-        self, options: LTX2Options, places: dict[str, Any], observe: Observer
-    ) -> Components:
-        if options.weights != "hub":
-            small = options.weights == "tiny"
-            adapters: tuple[lora.Adapter, ...] = ()
-            if options.loras:
-                skeleton = _skeleton(small=small)
-                adapters = self._adapters(options, skeleton)
-            return random_components(small=small, adapters=adapters, **places)
-        model = find_model(options.recipe.model)
-        if model.kind != "model":
-            raise OptionError(f"model {model.name} is an adapter, not a model", param="model")
-        library = Library(self._settings.weights_path)
-        folder = library.need(model.name)
-        adapters = self._adapters(options, _skeleton(small=False))
-        return load_components(
-            model,
-            folder,
-            adapters=adapters,
-            commits=library.state(model.name).commits,
-            observe=observe,
-            **places,
-        )
+    def _tier(self, options: LTX2Options) -> str:
+        """What is asked for; no higher than where memory once ran out."""
+        tier = choose_tier(self.device, options.tier)
+        if self._fallen is None:
+            return tier
+        names = list(TIERS)
+        return max(tier, self._fallen, key=names.index)
 
-    def _adapters(self, options: LTX2Options, skeleton: Any) -> tuple[lora.Adapter, ...]:
-        """Every adapter asked for, checked; before any GPU work."""
-        shapes = lora.linear_shapes(skeleton)
-        wanted = [
-            (lora.find_file(item.source, offline=self._settings.offline), item.scale)
-            for item in options.loras
+    def _library(self) -> Library:
+        settings = self._settings
+        hub = None if settings.offline else Hub(settings.hub_url, settings.hub_token)
+        return Library(settings.weights_path, hub)
+
+    def _model(self, options: LTX2Options) -> tuple[Model, Library]:
+        """The model asked for, which is here."""
+        model = find_model(options.recipe.model)
+        library = self._library()
+        library.need(model.name)
+        return model, library
+
+    def _adapter_files(
+        self, options: LTX2Options, observe: Observer
+    ) -> tuple[tuple[Path, float], ...]:
+        """Files and scales of every adapter asked for; those of the Hub are fetched."""
+        library = self._library()
+        files = [
+            (lora.find_file(item.source, library, observe), item.scale) for item in options.loras
         ]
         if options.recipe.distilled_lora and options.weights == "hub":
-            folder = Library(self._settings.weights_path).need(DISTILLED_LORA)
-            file = find_model(DISTILLED_LORA).single_file
-            assert file is not None  # noqa: S101
-            wanted.insert(0, (folder / file, options.recipe.distilled_lora))
-        return tuple(lora.inspect(path, scale, shapes) for path, scale in wanted)
+            library = Library(self._settings.weights_path)  # 8 GB are not fetched unasked
+            path = lora.find_file(DISTILLED_LORA, library)
+            files.insert(0, (path, options.recipe.distilled_lora))
+        return tuple(files)
+
+    @staticmethod
+    def _adapters(
+        options: LTX2Options, files: tuple[tuple[Path, float], ...]
+    ) -> tuple[lora.Adapter, ...]:
+        """Adapters, checked before any GPU work."""
+        if not files:
+            return ()
+        shapes, text_shapes = _skeleton(small=options.weights == "tiny")
+        return tuple(lora.inspect(path, scale, shapes, text_shapes) for path, scale in files)
 
     def _precision(self, options: LTX2Options, tier: str) -> str:
         if tier != "resident":
@@ -216,7 +264,12 @@ class LTX2Engine:
         return options.precision
 
     def _place(
-        self, parts: Components, key: tuple[Any, ...], tier: str, options: LTX2Options
+        self,
+        parts: Components,
+        key: tuple[Any, ...],
+        tier: str,
+        options: LTX2Options,
+        adapters: tuple[str, ...],
     ) -> _Loaded:
         swap = tier == "swap"
         if self.device.type == "cuda" and options.compile:
@@ -238,6 +291,7 @@ class LTX2Engine:
                 compile_blocks=options.compile and self.device.type == "cuda",
                 cache_text=not swap,
             ),
+            adapters=adapters,
         )
 
     def fall(self, options: LTX2Options) -> _Loaded:
@@ -248,9 +302,7 @@ class LTX2Engine:
         """
         loaded = self._loaded
         assert loaded is not None  # noqa: S101 - called from a running job
-        lower = next_tier(loaded.tier)
-        if lower == "fp8" and loaded.parts.precision == "fp8":
-            lower = next_tier(lower)
+        lower = _lower(loaded.tier, loaded.parts.precision)
         if lower is None or self._fallen is not None:
             raise self.no_memory(loaded.tier)
         self._loaded = None
@@ -261,7 +313,7 @@ class LTX2Engine:
             loaded.parts.precision = "fp8"
         self._fallen = lower
         key = (*loaded.key[:4], lower, "fp8", *loaded.key[6:])
-        self._loaded = self._place(loaded.parts, key, lower, options)
+        self._loaded = self._place(loaded.parts, key, lower, options, loaded.adapters)
         note = (
             f"GPU memory ran out in tier {loaded.tier}: the clip was started again in tier {lower}."
         )
@@ -291,10 +343,19 @@ class LTX2Engine:
     ) -> None:
         notes = list(loaded.parts.notes)
         recipe = options.recipe
-        if not options.nag or options.nag_scale == 1 or options.nag_alpha == 0:
+        walked = (*recipe.sigmas, *recipe.refine_sigmas)
+        guided = [s for s in walked if options.nag_from_sigma <= s <= options.nag_to_sigma]
+        if not request.negative_prompt.strip():
+            pass  # nothing to guide away from, and nobody expects it
+        elif not options.nag or options.nag_scale == 1 or options.nag_alpha == 0:
             notes.append(
                 "The negative prompt has no effect: the model runs without guidance, and NAG is "
                 "off (nag=on, nag_scale above 1)."
+            )
+        elif not guided:
+            notes.append(
+                "The negative prompt has no effect: no step lies between nag_from_sigma "
+                f"{options.nag_from_sigma:g} and nag_to_sigma {options.nag_to_sigma:g}."
             )
         if recipe.distilled_lora and recipe.model.startswith("ltx-2-19b-distilled"):
             notes.append(
@@ -304,7 +365,7 @@ class LTX2Engine:
         if not request.prompt.strip():
             notes.append("The prompt is empty: clips without a named motion tend to stand still.")
         if self._fallen:
-            notes.append(f"An earlier clip ran out of GPU memory: tier {loaded.tier} is used.")
+            notes.append(f"GPU memory ran out before: tier {loaded.tier} is used.")
         self._info = EngineInfo(
             name="ltx2",
             moves="person",
@@ -325,6 +386,8 @@ class LTX2Engine:
                         "tau": options.nag_tau,
                         "alpha": options.nag_alpha,
                         "from_sigma": options.nag_from_sigma,
+                        "to_sigma": options.nag_to_sigma,
+                        "steps": len(guided),
                     }
                     if options.nag
                     else None
@@ -334,6 +397,7 @@ class LTX2Engine:
                 "end_anchor": options.end_anchor,
                 "motion_speed": options.motion_speed,
                 "loras": [[item.source, item.scale] for item in options.loras],
+                "lora_sha256": list(loaded.adapters),
                 "distilled_lora": recipe.distilled_lora,
                 "tier": loaded.tier,
                 "precision": loaded.parts.precision,
@@ -363,12 +427,31 @@ class LTX2Engine:
         return PromptCache(self._settings.cache_dir / "prompts", self.loaded.parts.identity)
 
 
-def _skeleton(*, small: bool) -> Any:
+def _sha256(path: Path) -> str:
+    """Hash of an adapter's file: the lock file's where it was pulled."""
+    lock = path.parent / LOCK
+    if lock.is_file():
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return str(json.loads(lock.read_text("utf-8"))["files"][path.name]["sha256"])
+    return hash_file(path)
+
+
+def _lower(tier: str, precision: str) -> str | None:
+    """The next tier that needs less memory: of fp8 weights, "fp8" does not."""
+    lower = next_tier(tier)
+    return next_tier(lower) if lower == "fp8" and precision == "fp8" else lower
+
+
+def _skeleton(*, small: bool) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
+    """Shapes of the linear layers of transformer and text connectors."""
     from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
+    from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 
     from vivant.engine.ltx2 import tiny
 
     with torch.device("meta"):
-        return LTX2VideoTransformer3DModel(
+        transformer = LTX2VideoTransformer3DModel(
             **(tiny.TINY_TRANSFORMER if small else tiny.TRANSFORMER_2_0)
         )
+        connectors = LTX2TextConnectors(**(tiny.TINY_CONNECTORS if small else tiny.CONNECTORS_2_0))
+    return lora.linear_shapes(transformer), lora.linear_shapes(connectors)

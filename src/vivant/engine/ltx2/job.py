@@ -228,6 +228,7 @@ class Job:
                 tau=options.nag_tau,
                 alpha=options.nag_alpha,
                 from_sigma=options.nag_from_sigma,
+                to_sigma=options.nag_to_sigma,
             )
         with loaded.transformer.use(), torch.no_grad():
             context = loaded.denoiser.text_context(

@@ -1,22 +1,31 @@
 """Low-rank adapters: read, checked against the model, then added to its weights.
 
-Fused, an adapter costs nothing at any step. Knows nothing of what an adapter is good for.
+Added, an adapter costs nothing at any step. It may change the transformer and what stands between
+text encoder and transformer (the distilled adapter does both). Knows nothing of what an adapter
+is good for.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vivant.engine.ltx2.fp8 import Float8Linear, quantize_rows
-from vivant.errors import MissingPartError, WeightsError
-from vivant.weights import read_header
+from vivant.errors import MissingPartError, OptionError, WeightsError
+from vivant.types import Observer, ignore_progress
+from vivant.weights import MODELS, Library, find_model, read_header
 
 _RENAMES = (
     ("audio_patchify_proj", "audio_proj_in"),
@@ -30,101 +39,130 @@ _RENAMES = (
 )
 """Lightricks' names → diffusers', as in ``_convert_non_diffusers_ltx2_lora_to_diffusers``."""
 
+CONNECTOR_NAMES = (
+    ("model.diffusion_model.", ""),
+    ("video_embeddings_connector", "video_connector"),
+    ("audio_embeddings_connector", "audio_connector"),
+    ("transformer_1d_blocks", "transformer_blocks"),
+    ("text_embedding_projection.aggregate_embed", "text_proj_in"),
+    ("q_norm", "norm_q"),
+    ("k_norm", "norm_k"),
+)
+"""Lightricks' names → diffusers', as in its ``convert_ltx2_to_diffusers`` script."""
+
+_PREFIX = r"^(?:model\.diffusion_model\.|diffusion_model\.|transformer\.|base_model\.model\.)?"
 _KEY = re.compile(
-    r"^(?:diffusion_model\.|transformer\.|base_model\.model\.)?(?P<module>.+?)\."
+    _PREFIX + r"(?P<module>.+?)\."
     r"(?P<side>lora_A|lora_B|lora_down|lora_up)(?:\.default)?\.weight$"
 )
-_ALPHA = re.compile(r"^(?:diffusion_model\.|transformer\.)?(?P<module>.+?)\.alpha$")
+_ALPHA = re.compile(_PREFIX + r"(?P<module>.+?)\.alpha$")
+_OF_TEXT = ("connectors.", "video_connector", "audio_connector", "text_proj_in")
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """``down`` ``[rank, in]`` and ``up`` ``[out, rank]`` of one linear layer, by their keys."""
+    """``down`` ``[rank, in]`` and ``up`` ``[out, rank]`` of one linear layer, by their keys.
+
+    ``alpha`` is a key or a value; the pair's scale is alpha / rank, and 1 without.
+    """
 
     down: str
     up: str
     rank: int
-    alpha: str | None
+    alpha: str | float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A checked file: module name → its pair."""
+    """A checked file: module name → its pair, in the transformer and in the text connectors."""
 
     path: Path
     scale: float
     pairs: dict[str, Pair]
+    text: dict[str, Pair] = field(default_factory=dict)
 
 
-def find_file(source: str, cache: Path | None = None, *, offline: bool = False) -> Path:
-    """The file of ``source``: a path, or ``owner/repository`` with one safetensors file.
+def find_file(source: str, library: Library, observe: Observer = ignore_progress) -> Path:
+    """The file of ``source``, fetched if need be.
+
+    Args:
+        source: a path; a registered adapter (``camera-static``); or ``owner/repository`` with one
+            safetensors file, or ``owner/repository/FILE``.
 
     Raises:
-        MissingPartError: neither a file nor a repository that can be had.
+        MissingPartError: neither a file nor an adapter that can be had.
+        OptionError: the repository holds several.
     """
     path = Path(source).expanduser()
     if path.is_file():
         return path
-    if path.suffix or source.count("/") != 1 or source.startswith((".", "/", "~")):
-        raise MissingPartError(f"LoRA file {source} is not there")
-    from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    if offline:
-        raise MissingPartError(
-            f"LoRA {source} is a repository, and offline mode is on: give its file instead"
-        )
     try:
-        names = [name for name in HfApi().list_repo_files(source) if name.endswith(".safetensors")]
-        if len(names) != 1:
-            raise MissingPartError(
-                f"repository {source} has {len(names)} safetensors files, not one: download the "
-                "one you want and give its path"
-            )
-        return Path(hf_hub_download(source, names[0], cache_dir=cache))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+        model = find_model(source)
+    except OptionError:
+        model = None
+    if model is None or model.kind != "lora":
+        named = ", ".join(name for name, one in MODELS.items() if one.kind == "lora")
         raise MissingPartError(
-            f"LoRA {source} is neither a file nor a repository that can be reached "
-            f"({type(error).__name__})"
-        ) from None
+            f"LoRA file {source} is not there: give a file, owner/repository on the Hub, or one "
+            f"of {named}"
+        )
+    if library.state(source).status == "complete" or library.hub is None:
+        folder = library.need(source)
+    else:
+        folder = library.pull(source, observe).folder
+    (name,) = library.lock(source)["files"]
+    return folder / str(name)
 
 
-def inspect(path: Path, scale: float, shapes: dict[str, tuple[int, int]]) -> Adapter:
+def inspect(
+    path: Path,
+    scale: float,
+    shapes: dict[str, tuple[int, int]],
+    text_shapes: dict[str, tuple[int, int]] | None = None,
+) -> Adapter:
     """Read an adapter's header and hold it against the model's linear layers.
 
     Args:
-        shapes: module name → ``(out, in)``.
+        shapes: module name of the transformer → ``(out, in)``.
+        text_shapes: the same of the text connectors.
 
     Raises:
-        WeightsError: not an adapter, for another model, or ranks that do not match.
+        WeightsError: not an adapter, for another model, of a kind that is not low-rank pairs
+            alone, or ranks that do not match.
     """
     header = read_header(path)
-    sides: dict[str, dict[str, str]] = {}
-    alphas: dict[str, str] = {}
+    metadata = header.pop("__metadata__", None) or {}
+    sides: dict[tuple[str, bool], dict[str, str]] = {}
+    alphas: dict[tuple[str, bool], str] = {}
+    strange = None
     for key in header:
         if match := _KEY.match(key):
             side = "down" if match["side"] in ("lora_A", "lora_down") else "up"
             sides.setdefault(_rename(match["module"]), {})[side] = key
         elif match := _ALPHA.match(key):
             alphas[_rename(match["module"])] = key
+        else:
+            strange = key
     if not sides:
         raise WeightsError(f"{path.name} is not a LoRA: it has no lora_A and lora_B weights")
-    pairs = {}
-    unknown = [name for name in sides if name not in shapes]
-    connectors = [name for name in unknown if "connector" in name or "text_" in name]
-    if len(unknown) > len(connectors):
-        name = next(name for name in unknown if name not in connectors)
+    if strange is not None:
         raise WeightsError(
-            f"{path.name} is made for another model: it changes {name}, which LTX-2 19B has not"
+            f"{path.name} holds {strange}, which is no part of a LoRA: adapters of other kinds "
+            "(DoRA, LoKr, changed biases) would be added only in part, and are refused"
         )
-    for name, found in sides.items():
-        if name in connectors:
-            continue
+    general = _general_alpha(metadata)
+    pairs: dict[str, Pair] = {}
+    text: dict[str, Pair] = {}
+    for (name, of_text), found in sides.items():
+        wide = ((text_shapes or {}) if of_text else shapes).get(name)
+        if wide is None:
+            raise WeightsError(
+                f"{path.name} is made for another model: it changes {name}, which LTX-2 19B has not"
+            )
         if set(found) != {"up", "down"}:
             raise WeightsError(f"{path.name} has only one half of {name}: it was cut off")
         down = tuple(header[found["down"]]["shape"])
         up = tuple(header[found["up"]]["shape"])
-        wide = shapes[name]
         if len(down) != 2 or len(up) != 2 or (up[0], down[1]) != wide:
             raise WeightsError(
                 f"{path.name} does not fit {name}: it would change {up[0]}×{down[-1]} weights, "
@@ -134,17 +172,36 @@ def inspect(path: Path, scale: float, shapes: dict[str, tuple[int, int]]) -> Ada
             raise WeightsError(
                 f"{path.name} has mismatched ranks at {name}: {down[0]} down, {up[1]} up"
             )
-        pairs[name] = Pair(found["down"], found["up"], down[0], alphas.get(name))
-    if not pairs:
-        raise WeightsError(f"{path.name} changes only the text connectors, which are cached")
-    return Adapter(path, scale, pairs)
+        alpha = alphas.get((name, of_text), general(down[0]))
+        (text if of_text else pairs)[name] = Pair(found["down"], found["up"], down[0], alpha)
+    return Adapter(path, scale, pairs, text)
 
 
-def _rename(module: str) -> str:
+def _general_alpha(metadata: Any) -> Any:
+    """Rank → the alpha that peft and diffusers write once for a whole file, or None."""
+    try:
+        config = json.loads(metadata["lora_adapter_metadata"])
+        alpha = float(config["transformer.lora_alpha"])
+    except (KeyError, ValueError, TypeError):
+        return lambda _: None
+    # rank-stabilised: scaled by alpha / √rank (arXiv 2312.03732)
+    stable = bool(config.get("transformer.use_rslora"))
+    return lambda rank: alpha * math.sqrt(rank) if stable else alpha
+
+
+def _rename(module: str) -> tuple[str, bool]:
+    """Diffusers' name, and whether it is one of the text connectors'."""
+    name = module
+    for old, new in CONNECTOR_NAMES:
+        name = name.replace(old, new)
+    # Lightricks' other spelling of the same projection
+    name = re.sub(r"^aggregate_embed$", "text_proj_in", name)
+    if name.startswith(_OF_TEXT):
+        return name.removeprefix("connectors."), True
     for old, new in _RENAMES:
         if old in module:
-            return module.replace(old, new)
-    return module
+            return module.replace(old, new), False
+    return module, False
 
 
 def linear_shapes(transformer: nn.Module) -> dict[str, tuple[int, int]]:
@@ -156,34 +213,105 @@ def linear_shapes(transformer: nn.Module) -> dict[str, tuple[int, int]]:
     }
 
 
-@torch.no_grad()
-def fuse(transformer: nn.Module, adapter: Adapter) -> None:
-    """Add ``scale · alpha / rank · up @ down`` to every layer the adapter changes.
+class Deltas:
+    """What adapters add to the layers they change; their files stay open meanwhile.
 
-    Where the layer is fp8 already, it is widened, changed and rounded again.
+    Args:
+        adapters: in any order: what they add is summed before it is rounded.
+        text: what they add to the text connectors, not to the transformer.
+    """
+
+    def __init__(self, adapters: Iterable[Adapter], *, text: bool = False) -> None:
+        self._adapters = [(one, one.text if text else one.pairs) for one in adapters]
+        self._files: list[Any] = []
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        for adapter, _ in self._adapters:
+            try:
+                self._files.append(
+                    self._open.enter_context(safe_open(adapter.path, framework="pt"))
+                )
+            except (SafetensorError, OSError) as error:
+                raise WeightsError(f"{adapter.path.name} cannot be read: {error}") from None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def layers(self) -> list[str]:
+        """Names of the layers that are changed."""
+        return list(dict.fromkeys(name for _, pairs in self._adapters for name in pairs))
+
+    def of(self, name: str, device: torch.device) -> Tensor | None:
+        """Sum of ``scale · alpha / rank · up @ down``, float32, or None where nothing is changed.
+
+        Raises:
+            WeightsError: a value is not finite, or a file cannot be read.
+        """
+        total: Tensor | None = None
+        for (adapter, pairs), file in zip(self._adapters, self._files, strict=True):
+            pair = pairs.get(name)
+            if pair is None:
+                continue
+            try:
+                down: Tensor = file.get_tensor(pair.down).to(device, torch.float32)
+                up: Tensor = file.get_tensor(pair.up).to(device, torch.float32)
+                alpha = pair.alpha
+                if isinstance(alpha, str):
+                    alpha = float(file.get_tensor(alpha))
+            except SafetensorError as error:
+                raise WeightsError(f"{adapter.path.name} cannot be read: {error}") from None
+            share = 1.0 if alpha is None else alpha / pair.rank
+            delta = (up @ down) * (adapter.scale * share)
+            if not bool(torch.isfinite(delta).all()):
+                raise WeightsError(
+                    f"{adapter.path.name} holds values at {name} that are not finite"
+                )
+            total = delta if total is None else total + delta
+        return total
+
+
+@torch.no_grad()
+def fuse(module: nn.Module, adapters: Iterable[Adapter], *, text: bool = False) -> None:
+    """Add what ``adapters`` say to a transformer, or with ``text`` to text connectors.
+
+    Where a layer is fp8 already, it is widened, changed and rounded again.
 
     Raises:
-        WeightsError: a weight is not finite, or the file cannot be read.
+        WeightsError: a weight is not finite, or a file cannot be read.
     """
-    try:
+    with Deltas(adapters, text=text) as deltas:
+        for name in deltas.layers():
+            layer: Any = module.get_submodule(name)
+            delta = deltas.of(name, layer.weight.device)
+            assert delta is not None  # noqa: S101 - the layer is one of those changed
+            if isinstance(layer, Float8Linear):
+                weight, scale = quantize_rows(layer.dequantized(torch.float32) + delta)
+                layer.weight.copy_(weight)
+                layer.weight_scale.copy_(scale)
+            else:
+                layer.weight.copy_((layer.weight.float() + delta).to(layer.weight.dtype))
+
+
+def text_digest(adapters: Iterable[Adapter]) -> str:
+    """SHA-256 of all that ``adapters`` change in the text connectors; empty where they do not."""
+    digest = hashlib.sha256()
+    changed = False
+    for adapter in adapters:
+        if not adapter.text or not adapter.scale:
+            continue
+        changed = True
+        digest.update(f"{adapter.scale!r}".encode())
         with safe_open(adapter.path, framework="pt") as file:
-            for name, pair in adapter.pairs.items():
-                _fuse_one(transformer.get_submodule(name), file, adapter, name, pair)
-    except SafetensorError as error:
-        raise WeightsError(f"{adapter.path.name} cannot be read: {error}") from None
-
-
-def _fuse_one(module: Any, file: Any, adapter: Adapter, name: str, pair: Pair) -> None:
-    device = module.weight.device
-    down: Tensor = file.get_tensor(pair.down).to(device, torch.float32)
-    up: Tensor = file.get_tensor(pair.up).to(device, torch.float32)
-    alpha = float(file.get_tensor(pair.alpha)) if pair.alpha else float(pair.rank)
-    delta = (up @ down) * (adapter.scale * alpha / pair.rank)
-    if not bool(torch.isfinite(delta).all()):
-        raise WeightsError(f"{adapter.path.name} holds values at {name} that are not finite")
-    if isinstance(module, Float8Linear):
-        weight, scale = quantize_rows(module.dequantized(torch.float32) + delta)
-        module.weight.copy_(weight)
-        module.weight_scale.copy_(scale)
-    else:
-        module.weight.copy_((module.weight.float() + delta).to(module.weight.dtype))
+            for name, pair in sorted(adapter.text.items()):
+                digest.update(f"{name} {pair.rank}".encode())
+                for key in (pair.down, pair.up, pair.alpha):
+                    value = file.get_tensor(key) if isinstance(key, str) else torch.tensor(key or 0)
+                    digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest() if changed else ""

@@ -23,6 +23,7 @@ from vivant.engine.ltx2.recipes import (
 from vivant.errors import OptionError
 from vivant.grid import parse_size
 from vivant.types import Request
+from vivant.weights import find_model
 
 TIERS = ("auto", "resident", "fp8", "swap")
 PRECISIONS = ("auto", "bf16", "fp8")
@@ -32,7 +33,11 @@ WEIGHTS = ("hub", "random", "tiny")
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """A low-rank adapter: a file, or ``owner/repository`` on the Hub, and its scale."""
+    """A low-rank adapter and its scale.
+
+    The source is a file, a registered adapter (``camera-static``), or ``owner/repository`` or
+    ``owner/repository/FILE`` on the Hub.
+    """
 
     source: str
     scale: float = 1.0
@@ -51,6 +56,7 @@ class LTX2Options:
         nag_tau: 1 … 10, most the guided attention may grow.
         nag_alpha: 0 … 1, share of the guided attention.
         nag_from_sigma: 0 … 1, guided at this noise level and above.
+        nag_to_sigma: 0 … 1, guided up to this noise level; not below ``nag_from_sigma``.
         image_strength: 0 … 1, how firmly frame 0 is held to the picture; lower drifts.
         image_crf: 0 … 51, H.264 quality the picture is shown to the model with; None is the
             model's own (33). Lower keeps facial detail and moves less; 0 is untouched.
@@ -73,6 +79,7 @@ class LTX2Options:
     nag_tau: float = 2.5
     nag_alpha: float = 0.25
     nag_from_sigma: float = 0.725
+    nag_to_sigma: float = 1.0
     image_strength: float = 1.0
     image_crf: int | None = None
     end_anchor: float = 0.0
@@ -121,7 +128,14 @@ class LTX2Options:
             )
         if not request.negative_prompt.strip():
             values["nag"] = False
-        return cls(recipe=recipe, width=width, height=height, **values)
+        options = cls(recipe=recipe, width=width, height=height, **values)
+        if options.nag_to_sigma < options.nag_from_sigma:
+            raise OptionError(
+                f"nag_to_sigma {options.nag_to_sigma:g} is below nag_from_sigma "
+                f"{options.nag_from_sigma:g}: no step would be guided (nag=off says so)",
+                param="nag_to_sigma",
+            )
+        return options
 
 
 _RANGES: dict[str, tuple[float, float]] = {
@@ -129,6 +143,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "nag_tau": (1, 10),
     "nag_alpha": (0, 1),
     "nag_from_sigma": (0, 1),
+    "nag_to_sigma": (0, 1),
     "image_strength": (0, 1),
     "image_crf": (0, 51),
     "end_anchor": (0, 1),
@@ -155,7 +170,13 @@ def _recipe(given: dict[str, Any]) -> Recipe:
     name = _choice("recipe", given.pop("recipe", "seed"), tuple(RECIPES))
     recipe = RECIPES[name]
     if "model" in given:
-        recipe = replace(recipe, model=str(given.pop("model")))
+        model = find_model(str(given.pop("model")))
+        if model.kind != "model":
+            raise OptionError(
+                f"{model.name} is an adapter, not a model: give it as loras={model.name}",
+                param="model",
+            )
+        recipe = replace(recipe, model=model.name)
     if "steps" in given and "sigmas" in given:
         raise OptionError("give steps or sigmas, not both", param="sigmas")
     if "steps" in given:

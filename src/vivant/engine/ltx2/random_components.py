@@ -17,7 +17,7 @@ from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
 from torch import Tensor
 
 from vivant.engine.ltx2 import tiny
-from vivant.engine.ltx2.components import Components, Load
+from vivant.engine.ltx2.components import Components, Load, named
 from vivant.engine.ltx2.decode import prepare
 from vivant.engine.ltx2.lora import Adapter, fuse
 from vivant.engine.ltx2.prompts import TextStack
@@ -54,33 +54,38 @@ def random_components(
         tiny.TRANSFORMER_2_0,
         quantize=quantized,
     )
-    for adapter in adapters:
-        fuse(transformer, adapter)
+    fuse(transformer, adapters)
     vae = make(AutoencoderKLLTX2Video, tiny.TINY_VAE, tiny.VAE_2_0)
     prepare(vae)
     upsampler = None
     if two_stages:
         upsampler = make(LTX2LatentUpsamplerModel, tiny.TINY_UPSAMPLER, tiny.UPSAMPLER_2_0)
     audio = tiny.TINY_AUDIO if small else tiny.AUDIO_2_0
-    text = _tiny_text(device, dtype, seed) if small else _no_text(seed)
+    text = _tiny_text(device, dtype, seed, adapters) if small else _no_text(seed)
     return Components(
         transformer=transformer,
         vae=vae,
         upsampler=upsampler,
         text=text,
         audio=(audio["latent_channels"], audio["mel_bins"]),
-        identity={"model": "tiny" if small else "random", "seed": str(seed), "dtype": str(dtype)},
+        identity=named(
+            {"model": "tiny" if small else "random", "seed": str(seed), "dtype": str(dtype)},
+            adapters,
+        ),
         precision=precision,
         notes=["The weights are random: the frames are noise, made as fast as real ones."],
     )
 
 
-def _tiny_text(device: torch.device, dtype: torch.dtype, seed: int) -> Load:
+def _tiny_text(
+    device: torch.device, dtype: torch.dtype, seed: int, adapters: tuple[Adapter, ...]
+) -> Load:
     @contextmanager
     def load() -> Iterator[TextStack]:
         connectors = tiny.build(
             LTX2TextConnectors, tiny.TINY_CONNECTORS, device=device, dtype=dtype, seed=seed
         )
+        fuse(connectors, adapters, text=True)
         encoder = tiny.tiny_text_encoder(seed).to(device, dtype)
         yield TextStack(tiny.TinyTokenizer(), encoder, connectors, max_tokens=16)
 

@@ -25,6 +25,7 @@ class Nag:
         tau: most the guided output's L1 norm may grow, τ ≥ 1.
         alpha: share of the guided output, 0 … 1.
         from_sigma: off below this noise level: the layout is settled by then.
+        to_sigma: off above this noise level.
     """
 
     scale: float
