@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from service_process import Service, s3_server
 from vivant.errors import BusyError, ConflictError, JobNotFoundError, OptionError
@@ -16,6 +18,8 @@ from vivant.jobs.database import Database, normal_url
 from vivant.jobs.job import Order, new_id
 from vivant.jobs.keys import Keyring, access_allowed, access_token
 from vivant.jobs.ledger import Ledger
+from vivant.jobs.news import ALL, News
+from vivant.jobs.queues import render_queue
 from vivant.types import Request
 
 
@@ -232,3 +236,59 @@ def test_a_service_on_postgres_and_s3(postgres: str, tmp_path: Path) -> None:
         assert not (tmp_path / "data" / "service" / "vivant.db").exists()
         service.request("DELETE", f"/v1/videos/{video['id']}")
         assert service.get(f"/v1/videos/{video['id']}").status_code == 404
+
+
+def test_workers_are_told_of_work_and_asked_nothing_for_it(database: Database) -> None:
+    told: list[str] = []
+    stopping = threading.Event()
+    news = News(database)
+    listener = threading.Thread(target=news.follow, args=(told.append, stopping))
+    listener.start()
+    try:
+        _until(lambda: news.heard and ALL in told)
+        told.clear()
+        time.sleep(0.1)
+        assert told == []
+        at = time.monotonic()
+        Admission(database, Limits(queue=1_000)).accept(new_id(), order(), "")
+        _until(lambda: bool(told))
+        assert time.monotonic() - at < 1
+        _until(lambda: set(told) in ({ALL}, {"cpu", render_queue("fake")}))
+        if not database.sqlite:  # a connection that is lost is made anew, and what was missed told
+            with database.write() as connection:
+                connection.execute(
+                    sa.text(
+                        "select pg_terminate_backend(pid) from pg_stat_activity "
+                        "where query like 'LISTEN%' and pid <> pg_backend_pid()"
+                    )
+                )
+            told.clear()
+            _until(lambda: ALL in told)
+    finally:
+        stopping.set()
+        listener.join()
+    assert not news.heard
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_a_connection_that_died_while_idle_is_replaced(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vivant.jobs.database.IDLE_SECONDS", 0.05)
+    database, other = Database(postgres), Database(postgres)
+    here = sa.text("select pg_backend_pid()")
+    with database.read() as connection:
+        pid = connection.execute(here).scalar_one()
+    with other.write() as connection:
+        connection.execute(sa.text("select pg_terminate_backend(:pid)"), {"pid": pid})
+    time.sleep(0.1)
+    with database.read() as connection:
+        assert connection.execute(here).scalar_one() != pid
+    database.close()
+    other.close()

@@ -1,9 +1,10 @@
-"""Stages given back, adopted and found again; and what of DBOS that rests on.
+"""Stages claimed, given back, adopted and found again; and what of DBOS that rests on.
 
 ``vivant.jobs.handover`` uses what DBOS does not publish. Where a new DBOS breaks a test here, that
 module is the one to mend: it uses ``_get_dbos_instance``, ``_sys_db``, its ``tables``,
 ``get_pending_workflows`` and ``reenqueue_for_recovery``, ``_active_workflows_set.activeList``,
-``background_thread_stop_events`` and the names of the threads that ask the queues.
+``background_thread_stop_events``; and to claim, ``start_queued_workflows``,
+``get_workflow_statuses``, ``execute_dequeued_workflow`` and the ``future`` of what it returns.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -33,6 +35,18 @@ from vivant.jobs.queues import (
 from vivant.types import Request
 
 
+class Stages:
+    """A bench at which a clip takes until it is let go."""
+
+    may_end = threading.Event()
+    made: ClassVar[list[str]] = []
+
+    def make(self, job_id: str) -> bool:
+        self.may_end.wait(10)
+        self.made.append(job_id)
+        return False
+
+
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """DBOS launched in this process, listening to one queue that nobody uses."""
@@ -50,9 +64,10 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
             "log_level": "ERROR",
         }
     )
-    DBOS.listen_queues(["idle"])
+    DBOS.listen_queues([])
+    workflows.register(lambda: Stages())  # type: ignore[arg-type, return-value]
     DBOS.launch()
-    workflows.register_queues(["idle"])
+    handover.dismiss_askers()
     yield found
     DBOS.destroy()
     found.close()
@@ -138,23 +153,53 @@ def test_jobs_without_a_living_stage_are_unattended(database: Database, job_id: 
 
 def test_queues_are_asked_less_by_each_of_many() -> None:
     for workers in (0, 1, 2):
-        assert workflows.poll_seconds(render_queue("fake"), workers) == workflows.FASTEST_POLL
-    assert workflows.poll_seconds(render_queue("fake"), 4) == 4 * workflows.RENDER_POLL
-    assert workflows.poll_seconds(PREPARE_QUEUE, 3) == pytest.approx(3 * workflows.PREPARE_POLL)
-    assert workflows.poll_seconds(RENDER_PREFIX, 1_000) == workflows.SLOWEST_POLL
+        assert workflows.pace(render_queue("fake"), workers) == workflows.FASTEST
+    assert workflows.pace(render_queue("fake"), 4) == 4 * workflows.RENDER_PACE
+    assert workflows.pace(PREPARE_QUEUE, 3) == pytest.approx(3 * workflows.PREPARE_PACE)
+    assert workflows.pace(RENDER_PREFIX, 1_000) == workflows.SLOWEST
     assert older("3") == ["1", "2"]
     assert older("1") == []
 
 
-def test_nothing_is_claimed_after_the_end(database: Database, job_id: str) -> None:
-    """The last test: the threads do not come back."""
-
-    def asking() -> list[str]:
-        return [t.name for t in threading.enumerate() if t.name == "queue-worker-idle"]
-
-    until = time.monotonic() + 10
-    while not asking() and time.monotonic() < until:
+def test_dbos_asks_no_queue_by_itself(database: Database) -> None:
+    until = time.monotonic() + 15
+    while asking() and time.monotonic() < until:
         time.sleep(0.05)
-    assert asking()
-    handover.stop_claiming(5)
-    assert not asking()
+    assert asking() == []
+
+
+def asking() -> list[str]:
+    return [t.name for t in threading.enumerate() if t.name.startswith("queue-worker-")]
+
+
+def test_as_many_are_claimed_as_there_is_room_for_in_order(database: Database) -> None:
+    (queue,) = workflows.register_queues([render_queue("fake")], renders_at_once=2).values()
+    waiting = [stage_id for stage_id in queued() if stage(stage_id)[1] == APPLICATION_VERSION]
+    assert len(waiting) >= 1, "of the tests before"
+    order = Order(
+        request=Request(image=b"", engine="fake"), picture={"name": "x", "size": 1, "sha256": "0"},
+        priority="high",
+    )  # fmt: skip
+    first = Admission(database, Limits()).accept(new_id(), order, "")[0].id
+    assert handover.claim(queue, 2, "me", APPLICATION_VERSION) == []
+    (one,) = handover.claim(queue, 1, "me", APPLICATION_VERSION)
+    assert stage(first)[0] == "PENDING"
+    assert handover.dropped("me", APPLICATION_VERSION) == set()
+    (two,) = handover.claim(queue, 1, "me", APPLICATION_VERSION)
+    assert not one.done()
+    Stages.may_end.set()
+    one.result(10)
+    two.result(10)
+    assert stage(first)[0] == "SUCCESS"
+    assert set(Stages.made) == {first, waiting[0]}
+
+
+def queued() -> list[str]:
+    stages = handover.system().tables.workflow_status
+    query = (
+        sa.select(stages.c.workflow_uuid)
+        .where(stages.c.status == "ENQUEUED", stages.c.queue_name == render_queue("fake"))
+        .order_by(stages.c.priority, stages.c.created_at)
+    )
+    with handover.system().engine.connect() as connection:
+        return list(connection.execute(query).scalars())

@@ -17,7 +17,9 @@
     prices.py     what a run has cost
     trouble.py    what a client is told of an error
     worker.py     a worker process: queues, heartbeat, take-over, sweeping
-    handover.py   stages of the dead and the leaving back into the queues
+    news.py       is there work? told, without asking the queues
+    claims.py     takes stages off the queues, as there is room
+    handover.py   stages off the queues, and those of the dead and the leaving back into them
     operations.py what operators do: find, cancel, retry, purge
     supervise.py  keeps worker processes alive
 

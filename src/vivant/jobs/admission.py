@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from dbos import DBOSClient, EnqueueOptions
 
 from vivant.errors import BusyError, ConflictError
+from vivant.jobs import news
 from vivant.jobs.database import Database
 from vivant.jobs.job import ACTIVE, PRIORITIES, Job, Order, request_json
 from vivant.jobs.ledger import event_data, from_row
@@ -146,6 +147,7 @@ class Admission:
                     "app_version": APPLICATION_VERSION,
                 }
                 self._client.enqueue_in_transaction(connection, options, job_id)
+            news.tell(connection, PREPARE_QUEUE, render_queue(order.request.engine))
             empty = dict.fromkeys(
                 ("started_at", "completed_at", "expires_at", "swept_at", "prepared", "verdict",
                  "result", "error")

@@ -1,4 +1,4 @@
-"""Stages of dead, leaving and outdated workers back into the queues.
+"""Stages off the queues, and those of dead, leaving and outdated workers back into them.
 
 The only module that touches what DBOS does not publish (3.4 is pinned; ``tests/test_jobs_handover``
 names each of these). Knows nothing of heartbeats: who is dead is decided by its caller.
@@ -6,14 +6,19 @@ names each of these). Knows nothing of heartbeats: who is dead is decided by its
 
 from __future__ import annotations
 
-import threading
-import time
+import logging
+import uuid
 from collections.abc import Collection, Sequence
+from concurrent.futures import Future
+from typing import Any
 
 import sqlalchemy as sa
+from dbos import Queue
+from dbos._core import execute_dequeued_workflow
 from dbos._dbos import _get_dbos_instance
 from dbos._sys_db import SystemDatabase
 
+from vivant.jobs import news
 from vivant.jobs.job import ACTIVE
 from vivant.jobs.queues import APPLICATION, PREPARE_QUEUE, PUBLISH_SUFFIX
 from vivant.jobs.tables import jobs, workers
@@ -21,10 +26,50 @@ from vivant.jobs.tables import jobs, workers
 LIVE = ("ENQUEUED", "PENDING", "DELAYED")
 """DBOS statuses of workflows that will still do something."""
 
+log = logging.getLogger("vivant.worker")
+
 
 def system() -> SystemDatabase:
     """DBOS's side of the database, once it is launched."""
     return _get_dbos_instance()._sys_db
+
+
+def dismiss_askers() -> None:
+    """End the threads with which DBOS asks the queues and its timetable: there is nothing for them.
+
+    They would look several times a second whatever there is to do; see
+    :mod:`vivant.jobs.claims`.
+    """
+    for event in _get_dbos_instance().background_thread_stop_events:
+        event.set()
+
+
+def claim(queue: Queue, running: int, worker_id: str, version: str) -> list[Future[Any]]:
+    """Take stages off a queue and start them, as many as there is room for.
+
+    Args:
+        queue: as it was registered, with its room.
+        running: stages of it under way in this process.
+        worker_id: this process.
+        version: its application version.
+    """
+    owner = uuid.uuid4().hex
+    ids, _ = system().start_queued_workflows(
+        queue, worker_id, version, None, running, owner_xid=owner, is_latest_version=False
+    )
+    if not ids:
+        return []
+    found = {stage["workflow_uuid"]: stage for stage in system().get_workflow_statuses(ids)}
+    started = []
+    for stage_id in ids:
+        try:
+            handle = execute_dequeued_workflow(_get_dbos_instance(), found[stage_id], owner)
+        except Exception:  # the others are to begin all the same; this one is put back as dropped
+            log.exception("a stage could not be started: %s", stage_id)
+            continue
+        if (future := getattr(handle, "future", None)) is not None:
+            started.append(future)
+    return started
 
 
 def take_back(worker_id: str, version: str, *, only: Collection[str] | None = None) -> list[str]:
@@ -38,12 +83,16 @@ def take_back(worker_id: str, version: str, *, only: Collection[str] | None = No
         only: of its stages these alone.
     """
     claimed = system().get_pending_workflows(worker_id, version)
-    return [
+    found = [
         stage.workflow_id
         for stage in claimed
         if (only is None or stage.workflow_id in only)
         and system().reenqueue_for_recovery(stage.workflow_id, [worker_id], PREPARE_QUEUE)
     ]
+    if found:
+        with system().engine.begin() as connection:
+            news.tell(connection)
+    return found
 
 
 def strays() -> list[tuple[str, str]]:
@@ -63,16 +112,6 @@ def strays() -> list[tuple[str, str]]:
     )
     with system().engine.connect() as connection:
         return [(row[0], row[1]) for row in connection.execute(query)]
-
-
-def stop_claiming(seconds: float) -> None:
-    """Take nothing from the queues any more; what is claimed goes on."""
-    for event in _get_dbos_instance().background_thread_stop_events:
-        event.set()
-    until = time.monotonic() + seconds
-    for thread in threading.enumerate():
-        if thread.name.startswith("queue-worker-"):
-            thread.join(max(0.0, until - time.monotonic()))
 
 
 def dropped(worker_id: str, version: str) -> set[str]:
@@ -118,4 +157,6 @@ def adopt(own: str, outdated: Sequence[str]) -> int:
                 .where(stages.c.workflow_uuid.in_(part))
                 .values(application_version=own)
             )
+        if found:
+            news.tell(connection)
     return len(found)

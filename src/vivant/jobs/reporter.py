@@ -85,15 +85,17 @@ class Reporter:
             raise Cancelled
         with self._lock:
             self._meter.take(progress)
-        self._news.set()
-        if progress.unit == "step" and time.monotonic() - self._written_at > STEP_INTERVAL:
-            try:
-                allowed = self._write()
-            except DatabaseError:
-                return  # the thread tries on, and tells
-            if not allowed:
-                self._lost.set()
-                raise Cancelled
+        if progress.unit != "step" or time.monotonic() - self._written_at <= STEP_INTERVAL:
+            self._news.set()
+            return
+        try:
+            allowed = self._write()
+        except DatabaseError:
+            self._news.set()  # the thread tries on, and tells
+            return
+        if not allowed:
+            self._lost.set()
+            raise Cancelled
 
     def __enter__(self) -> Self:
         self._thread.start()

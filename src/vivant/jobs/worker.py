@@ -19,21 +19,24 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSConfig
+from dbos import DBOS, DBOSConfig, Queue
 from sqlalchemy.exc import DBAPIError
 
 from vivant.errors import DatabaseError, MachineError, VivantError
 from vivant.jobs import handover, logs, workflows
 from vivant.jobs.abilities import gpu_name, gpu_names, why_not
+from vivant.jobs.claims import Claims
 from vivant.jobs.database import Database
 from vivant.jobs.engines import Engines
 from vivant.jobs.ledger import Ledger
+from vivant.jobs.news import News
 from vivant.jobs.places import open_database, open_objects
 from vivant.jobs.queues import (
     APPLICATION,
@@ -252,6 +255,7 @@ class Worker:
         self._dropped: set[str] = set()
         self._ready = False
         self._known: list[Peer] = []
+        self._registered: dict[str, Queue] = {}
         self._database = open_database(settings, durable=False)
         self._database.patiently(self._database.migrate)
         self._slot = Slot.take(settings.service_dir / "slots")
@@ -289,6 +293,12 @@ class Worker:
             self._database, self._id, self._slot.name, settings.worker_timeout, facts
         )
         self._sweeper = Sweeper(ledger, objects, settings)
+        self._claims = Claims(
+            News(self._database),
+            {name: workflows.room(name, renders_at_once) for name in self._queues},
+            self._claim,
+            lambda name: workflows.pace(name, len(self._pulse.living)),
+        )
 
     def run(self, *, parent: IO[str] | None = None) -> None:
         """Work until told to stop; does not return.
@@ -336,22 +346,19 @@ class Worker:
             "log_level": "WARNING",
         }
         DBOS(config=config)
-        DBOS.listen_queues(self._queues)
+        DBOS.listen_queues([])
         workflows.register(lambda: self._bench)
         DBOS.launch()
-        self._meet()
+        handover.dismiss_askers()
+        self._registered = workflows.register_queues(
+            self._queues, renders_at_once=self._renders_at_once
+        )
+        self._claims.start()
         self._ready = True
         logs.configure(self._settings.log_format)
 
-    def _meet(self) -> None:
-        """Others came or went: share the looks into the queues, and what nobody else can do."""
-        workflows.register_queues(
-            self._queues,
-            renders_at_once=self._renders_at_once,
-            workers=len(self._pulse.living),
-        )
-        if self._pulse.leads:
-            self._adopt()
+    def _claim(self, queue: str, running: int) -> list[Future[Any]]:
+        return handover.claim(self._registered[queue], running, self._id, APPLICATION_VERSION)
 
     def _live(self) -> None:
         """Beat, and bury the dead."""
@@ -365,7 +372,8 @@ class Worker:
                 self._take_over(self._pulse.look())
                 if self._ready and self._known != self._pulse.living:
                     self._known = self._pulse.living
-                    self._meet()
+                    if self._pulse.leads:  # who came or went may have been the last of its version
+                        self._adopt()
                 if self._ready and self._pulse.leads:
                     self._take_back_strays()
             except (DatabaseError, DBAPIError) as error:
@@ -433,6 +441,7 @@ class Worker:
 
     def _drain(self) -> None:
         """Let the clip at hand end, as long as the operator allows."""
+        self._claims.narrow([PREPARE_QUEUE])
         until = time.monotonic() + self._settings.drain_seconds
         if self._bench.running and not self._stopping.is_set():
             log.info("draining: no new clip is begun")
@@ -456,7 +465,7 @@ class Worker:
 
     def _hand_over(self) -> None:
         try:
-            handover.stop_claiming(HAND_OVER_SECONDS / 2)
+            self._claims.stop(HAND_OVER_SECONDS / 2)
             handover.take_back(self._id, APPLICATION_VERSION)
             self._pulse.bury(self._id)
         except (DatabaseError, DBAPIError) as error:

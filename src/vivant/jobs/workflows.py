@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from dbos import DBOS, EnqueueOptions, StepOptions
+from dbos import DBOS, EnqueueOptions, Queue, StepOptions
 from dbos import error as dbos_error
 from sqlalchemy.exc import DBAPIError
 
@@ -18,13 +18,11 @@ from vivant.jobs.admission import workflow_ids
 from vivant.jobs.queues import APPLICATION_VERSION, PUBLISH_QUEUE, RENDER_PREFIX
 from vivant.jobs.stages import Bench
 
-PREPARE_POLL, RENDER_POLL = 0.1, 0.025
-"""Seconds between looks into a queue by all workers together: each of n workers looks n times less
-often, within :data:`FASTEST_POLL` and :data:`SLOWEST_POLL`. A look costs both the database and the
-worker some milliseconds of processor time, and idle workers do little else; half the time between
-two of its looks is what a worker loses between two clips."""
+PREPARE_PACE, RENDER_PACE = 0.1, 0.025
+"""Seconds between looks into a queue by all workers together, while there is news again and again:
+each of n workers looks n times less often, within :data:`FASTEST` and :data:`SLOWEST`."""
 
-FASTEST_POLL, SLOWEST_POLL = 0.05, 0.5
+FASTEST, SLOWEST = 0.05, 0.5
 
 CPU_AT_ONCE = 2
 """Prepare and publish stages side by side; one clip's render runs beside them."""
@@ -95,24 +93,30 @@ def register(bench: Callable[[], Bench]) -> None:
         return None
 
 
-def poll_seconds(queue: str, workers: int) -> float:
-    """Between two looks of one worker into a queue."""
-    together = RENDER_POLL if queue.startswith(RENDER_PREFIX) else PREPARE_POLL
-    return min(SLOWEST_POLL, max(FASTEST_POLL, together * workers))
+def pace(queue: str, workers: int) -> float:
+    """Least seconds between two looks of one worker into a queue, where it is told of work."""
+    together = RENDER_PACE if queue.startswith(RENDER_PREFIX) else PREPARE_PACE
+    return min(SLOWEST, max(FASTEST, together * workers))
 
 
-def register_queues(queues: Iterable[str], *, renders_at_once: int = 1, workers: int = 1) -> None:
-    """Tell the database these queues and how often they are looked into; after ``DBOS.launch``.
+def register_queues(names: Iterable[str], *, renders_at_once: int = 1) -> dict[str, Queue]:
+    """Tell the database these queues; after ``DBOS.launch``.
 
     Args:
-        queues: names.
+        names: of the queues.
         renders_at_once: of one worker, from one queue.
-        workers: how many are alive.
     """
-    for name in queues:
-        DBOS.register_queue(
+    return {
+        name: DBOS.register_queue(
             name,
-            worker_concurrency=renders_at_once if name.startswith(RENDER_PREFIX) else CPU_AT_ONCE,
-            polling_interval_sec=poll_seconds(name, workers),
+            worker_concurrency=room(name, renders_at_once),
+            polling_interval_sec=SLOWEST,  # of workers from before there was news
             on_conflict="always_update",
         )
+        for name in names
+    }
+
+
+def room(queue: str, renders_at_once: int) -> int:
+    """Stages of a queue side by side in one worker."""
+    return renders_at_once if queue.startswith(RENDER_PREFIX) else CPU_AT_ONCE
