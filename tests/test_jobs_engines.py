@@ -50,6 +50,26 @@ def test_two_jobs_and_the_warm_up_load_the_engine_once(tmp_path: Path) -> None:
     assert loads == ["fake"]
 
 
+def test_a_clip_that_is_just_begun_counts_as_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that drains would leave it otherwise, and another one would begin it again."""
+    settings = read_settings(data_dir=tmp_path, engines=("fake",), default_engine="fake")
+    worker = Worker(settings, load_engine=load_engine, load_upscaler=load_upscaler)
+    database = open_database(settings)
+    job_id = new_id()
+    request = Request(image=b"", engine="fake", width=64, height=64, num_frames=1)
+    order = Order(request=request, picture={"name": "me.png"})
+    Admission(database, Limits()).accept(job_id, order, "")
+    running: list[int] = []
+    monkeypatch.setattr(Ledger, "begin", lambda *_: running.append(worker._bench.running))
+    assert not worker._bench.make(job_id)
+    assert (running, worker._bench.running) == ([1], 0)
+    database.close()
+    worker._database.close()
+    worker._slot._file.close()
+
+
 def test_who_asks_while_it_is_being_loaded_waits() -> None:
     begun, go_on, loads = threading.Event(), threading.Event(), []
     made = load_engine("fake", Settings())

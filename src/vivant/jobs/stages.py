@@ -158,9 +158,14 @@ class Bench:
                 self._tidy(job_id)
                 return False
             with self._room(str(job.request["engine"])):
+                # counted first: whoever finds nobody running has told to begin nothing before
+                self._count(1)
                 if self._closing.is_set():
                     self._park()
-                return self._make(job_id)
+                try:
+                    return self._make(job_id)
+                finally:
+                    self._count(-1)
 
     def _make(self, job_id: str) -> bool:
         if self._made(job_id):
@@ -169,13 +174,11 @@ class Bench:
         if lease is None:
             self._tidy(job_id)
             return False
-        self._count(1)
         try:
             return self._render(lease)
         except ShuttingDownError:
             self._ledger.database.patiently(lambda: self._ledger.give_back(lease), seconds=5)
             log.info("given back: the worker stops")
-            self._count(-1)
             self._park()
             raise
         except Cancelled:
@@ -189,8 +192,6 @@ class Bench:
         except VivantError as error:
             self._fail(job_id, error)
             return False
-        finally:
-            self._count(-1)
 
     def _count(self, change: int) -> None:
         with self._guard:
@@ -354,4 +355,5 @@ class Bench:
 
     def _park(self) -> None:
         """Wait for the end of the process, so that nothing more is recorded about this run."""
+        self._count(-1)
         threading.Event().wait()
