@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import ltx2_tiny as small
-from vivant.engine.ltx2 import lora, tiny
+from vivant.engine.ltx2 import attention, lora, tiny
+from vivant.engine.ltx2.attention import choose_backend
 from vivant.engine.ltx2.components import (
     FP8_FOLDER,
     load_components,
     load_connectors,
 )
-from vivant.engine.ltx2.fp8 import Float8Linear, quantize_rows
+from vivant.engine.ltx2.fp8 import Float8Linear, needs_widening, quantize_rows
 from vivant.engine.ltx2.fp8_checkpoint import quantize_folder
-from vivant.errors import MissingPartError, VivantError, WeightsError
+from vivant.errors import MissingPartError, OptionError, OutputError, VivantError, WeightsError
 from vivant.types import ignore_progress
 from vivant.weights import LOCK, Library, Model, Part, hash_file
 
@@ -242,6 +245,114 @@ def test_fp8_checkpoint_equals_rounding_at_load(tmp_path: Path) -> None:
     assert (exact - rounded).norm() / exact.norm() < 0.03
     assert not list(tmp_path.glob("*.part"))
     assert quantize_folder(MODEL, tmp_path)[1] == size  # again, over the first
+    adapter_only = replace(MODEL, name="x", kind="lora")
+    with pytest.raises(OptionError, match="x is an adapter"):
+        quantize_folder(adapter_only, tmp_path)
+
+
+def test_an_fp8_checkpoint_is_verified_and_falls_with_what_it_was_made_of(tmp_path: Path) -> None:
+    name = "ltx-2-19b-distilled"
+    folder = tmp_path / name
+    write_folder(folder)
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    entries = {
+        str(path.relative_to(folder)): {
+            "repo": "a/b",
+            "commit": "c",
+            "size": path.stat().st_size,
+            "sha256": hash_file(path),
+        }
+        for path in paths
+    }
+    (folder / LOCK).write_text(json.dumps({"model": name, "files": entries}))
+    books = Library(tmp_path)
+    quantize_folder(MODEL, folder)
+    assert books.state(name).fp8
+    assert books.verify(name) > len(entries)
+    shard = next((folder / FP8_FOLDER).glob("*.safetensors"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    with pytest.raises(WeightsError, match=f"run `vivant weights quantize {name}`"):
+        books.verify(name)
+    shard.unlink()
+    with pytest.raises(MissingPartError, match=f"run `vivant weights quantize {name}`"):
+        books.verify(name)
+
+
+def test_an_fp8_checkpoint_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path)
+    (tmp_path / (FP8_FOLDER + ".part")).mkdir()
+    (tmp_path / (FP8_FOLDER + ".part") / "old.safetensors").write_text("of a killed run")
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("vivant.engine.ltx2.fp8_checkpoint.save_file", full)
+    with pytest.raises(OutputError, match="No space left"):
+        quantize_folder(MODEL, tmp_path)
+    assert not list(tmp_path.glob("transformer-fp8*"))
+    monkeypatch.undo()
+    target, _ = quantize_folder(MODEL, tmp_path)
+    assert not (target / "old.safetensors").exists()
+
+
+def test_gpus_that_hold_fp8_and_cannot_multiply_it_widen_the_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from vivant.engine.ltx2 import block_kernels
+    from vivant.engine.ltx2.transformer import Denoiser
+
+    ampere = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 6))
+    assert needs_widening(ampere)
+    assert not block_kernels.available(ampere)
+    assert choose_backend(ampere) == "flash"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 9))
+    assert not needs_widening(ampere)
+    assert not needs_widening(CPU)
+
+    model = tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER, quantize=True)
+    layer = model.transformer_blocks[0].attn1.to_q
+    x = torch.randn(5, 32)
+    exact = torch.nn.functional.linear(x, layer.dequantized(torch.float32), layer.bias)
+    assert not torch.equal(layer(x), exact)  # activations are rounded
+    monkeypatch.setattr("vivant.engine.ltx2.transformer.needs_widening", lambda _: True)
+    Denoiser(model)
+    torch.testing.assert_close(layer(x), exact)
+    whole = torch.compile(layer, backend="eager", fullgraph=True)
+    torch.testing.assert_close(whole(x), exact)
+
+
+# -- attention -----------------------------------------------------------------------------
+
+
+def test_flash_attention_3_is_used_where_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    hopper = torch.device("cuda")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr(attention, "_has_fa3", attention._has_fa3.__wrapped__)
+
+    class Package:
+        @staticmethod
+        def flash_attn_func(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, None]:
+            return attention.attend(q, k, v), None
+
+    monkeypatch.setitem(sys.modules, "flash_attn_interface", Package)
+    assert choose_backend(hopper) == "fa3"
+    q, k = torch.randn(1, 6, 2, 8), torch.randn(1, 4, 2, 8)
+    for attend in (
+        attention.attend,
+        torch.compile(attention.attend, backend="eager", fullgraph=True),
+    ):
+        torch.testing.assert_close(attend(q, k, k, fa3=True), attention.attend(q, k, k))
+
+    # a package built for another torch is told, and not used
+    monkeypatch.setitem(sys.modules, "flash_attn_interface", None)
+    assert choose_backend(hopper) == "cudnn"
+    with pytest.raises(MissingPartError, match="needs a Hopper GPU and the package") as caught:
+        choose_backend(hopper, "fa3")
+    assert caught.value.param == "attention"
 
 
 def test_rounding_error_is_that_of_e4m3() -> None:

@@ -10,7 +10,13 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from vivant.errors import MissingPartError, OptionError, VivantError, WeightsError
+from vivant.errors import (
+    MissingPartError,
+    OptionError,
+    OutOfMemoryError,
+    VivantError,
+    WeightsError,
+)
 from vivant.types import Clip, Frames, ignore_progress
 from vivant.upscale import load_upscaler
 from vivant.upscale.edsr import EDSR
@@ -140,3 +146,35 @@ def test_a_file_that_spandrel_knows(tmp_path: Path) -> None:
     assert upscaler.name == "2x_tiny"
     made = upscaler.upscale(clip(), width=320, height=176, observe=ignore_progress)
     assert [chunk.shape for chunk in made.chunks] == [(2, 176, 320, 3), (1, 176, 320, 3)]
+
+
+def test_networks_that_want_other_sizes_are_given_them(tmp_path: Path) -> None:
+    from importlib import import_module
+
+    safmn = import_module("spandrel.architectures.SAFMN.__arch.safmn").SAFMN
+    path = tmp_path / "2x_safmn.pth"
+    torch.save({"params": safmn(dim=8, n_blocks=1, upscaling_factor=2).state_dict()}, path)
+    upscaler = load_upscaler(str(path))
+    # its coarsest level has an eighth of the rows: none of six
+    small = Clip(1, Fraction(24), 12, 6, iter([picture()[:1, :6, :12]]))
+    made = upscaler.upscale(small, width=24, height=12, observe=ignore_progress)
+    assert [chunk.shape for chunk in made.chunks] == [(1, 12, 24, 3)]
+
+
+def test_a_network_that_fails_is_named() -> None:
+    from vivant.upscale.network import NetworkUpscaler
+
+    def broken(_: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("shapes do not fit\nmore")
+
+    def full(_: torch.Tensor) -> torch.Tensor:
+        raise torch.OutOfMemoryError
+
+    for network, kind, words in (
+        (broken, WeightsError, "upscaler x failed on a frame of 160x88: shapes do not fit$"),
+        (full, OutOfMemoryError, "does not fit into GPU memory at 160x88: use upscaler lanczos"),
+    ):
+        upscaler = NetworkUpscaler(network, 2, "x", torch.device("cpu"))
+        made = upscaler.upscale(clip(), width=320, height=176, observe=ignore_progress)
+        with pytest.raises(kind, match=words):
+            list(made.chunks)

@@ -78,6 +78,11 @@ class NetworkUpscaler:
                             f"upscaler {self.name} does not fit into GPU memory at "
                             f"{clip.width}x{clip.height}: use upscaler lanczos-gpu"
                         ) from None
+                    except RuntimeError as error:
+                        raise WeightsError(
+                            f"upscaler {self.name} failed on a frame of {clip.width}x"
+                            f"{clip.height}: {str(error).splitlines()[0][:120]}"
+                        ) from None
                     frames.append(to_frames(out if resample is None else resample(out)))
                 done += 1
                 observe(Progress("upscale", done, clip.num_frames))
@@ -104,7 +109,8 @@ def load_network(path: Path, device: torch.device | str | None = None) -> Networ
         network, scale, half = _spandrel(state, path)
         if not half:
             dtype = torch.float32
-    network = network.to(place, dtype, memory_format=torch.channels_last).eval()
+    module = network if isinstance(network, torch.nn.Module) else network.model
+    module.to(place, dtype, memory_format=torch.channels_last).eval()
     return NetworkUpscaler(network, scale, name, place, dtype)
 
 
@@ -137,6 +143,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _spandrel(state: dict[str, Tensor], path: Path) -> tuple[Any, int, bool]:
+    """The network with its own padding around it, its factor, and whether it takes bf16."""
     try:
         from spandrel import ImageModelDescriptor, ModelLoader
         from spandrel import UnsupportedModelError as Unsupported
@@ -150,4 +157,4 @@ def _spandrel(state: dict[str, Tensor], path: Path) -> tuple[Any, int, bool]:
         ) from None
     if not isinstance(found, ImageModelDescriptor) or found.input_channels != 3:
         raise WeightsError(f"{path.name} does not take and give RGB pictures")
-    return found.model, found.scale, found.supports_bfloat16
+    return found, found.scale, found.supports_bfloat16

@@ -27,6 +27,12 @@ from vivant.weights.hub import Hub, RemoteFile
 from vivant.weights.registry import Model, Part, find_model
 
 LOCK = "vivant.lock.json"
+FP8_FOLDER = "transformer-fp8"
+"""Of a model: its transformer rounded to fp8, written here, not pulled."""
+
+SUMS = "sha256.json"
+"""Hashes of the files of that folder."""
+
 CHUNK = 4 << 20
 RETRIES = 3
 """Connections that bring nothing, one after another, before a download is given up."""
@@ -98,7 +104,7 @@ class Library:
             status,
             sum(there),
             tuple(dict.fromkeys(entry["commit"] for entry in files.values())),
-            (folder / "transformer-fp8").is_dir(),
+            (folder / FP8_FOLDER).is_dir(),
         )
 
     def need(self, name: str) -> Path:
@@ -146,6 +152,8 @@ class Library:
         self._check_disk(folder, files)
         folder.mkdir(parents=True, exist_ok=True)
         if not lock:
+            # rounded from bytes that nobody knows
+            shutil.rmtree(folder / FP8_FOLDER, ignore_errors=True)
             self._write_lock(folder, model, files, {})
         total = sum(file.size for file in files)
         done = 0
@@ -177,27 +185,42 @@ class Library:
             raise MissingPartError(
                 f"model {name} is not here ({folder}): run `vivant weights pull {name}`"
             )
-        total = sum(entry["size"] for entry in files.values())
+        wanted = {path: str(entry["sha256"]) for path, entry in files.items()}
+        wanted |= self._rounded(folder)
+        missing = [path for path in wanted if not (folder / path).is_file()]
+        if missing:
+            raise MissingPartError(
+                f"{folder / missing[0]} is gone: run `vivant weights {_remedy(missing[0], name)}`"
+            )
+        total = sum((folder / path).stat().st_size for path in wanted)
         done = 0
-        for path, entry in files.items():
+        for path, expected in wanted.items():
             target = folder / path
-            if not target.is_file():
-                raise MissingPartError(
-                    f"{target} is gone: run `vivant weights pull {name}` to fetch it again"
-                )
 
             def tell(count: int, base: int = done) -> None:
                 observe(Progress("load", base + count, total, "byte"))
 
             found = hash_file(target, tell)
-            if found != entry["sha256"]:
+            if found != expected:
                 raise WeightsError(
-                    f"{target} is not the file that was pulled (SHA-256 {found[:12]}…, not "
-                    f"{str(entry['sha256'])[:12]}…): delete it and run "
-                    f"`vivant weights pull {name}`"
+                    f"{target} is not the file that was pulled or written (SHA-256 "
+                    f"{found[:12]}…, not {expected[:12]}…): delete it and run "
+                    f"`vivant weights {_remedy(path, name)}`"
                 )
-            done += entry["size"]
-        return len(files)
+            done += target.stat().st_size
+        return len(wanted)
+
+    @staticmethod
+    def _rounded(folder: Path) -> dict[str, str]:
+        """Files of the fp8 checkpoint, and their hashes."""
+        sums = folder / FP8_FOLDER / SUMS
+        if not sums.is_file():
+            return {}
+        try:
+            hashes = json.loads(sums.read_text("utf-8"))
+            return {f"{FP8_FOLDER}/{name}": str(value) for name, value in hashes.items()}
+        except (ValueError, AttributeError):
+            raise WeightsError(f"{sums} cannot be read: quantize the model again") from None
 
     def _plan(self, model: Model, lock: Mapping[str, Any]) -> list[RemoteFile]:
         """Files to have: the lock's where there is one, else the Hub's as of now."""
@@ -396,6 +419,11 @@ class Library:
         draft = folder / (LOCK + ".part")
         draft.write_text(json.dumps(content, indent=1) + "\n", "utf-8")
         draft.replace(folder / LOCK)
+
+
+def _remedy(path: str, name: str) -> str:
+    """What brings a file of a model back."""
+    return f"{'quantize' if path.startswith(FP8_FOLDER) else 'pull'} {name}"
 
 
 def _partial(path: Path) -> Path:

@@ -6,27 +6,77 @@ where they come from.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from typing import Final
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from vivant.errors import MissingPartError
+
+log = logging.getLogger(__name__)
+
+HOPPER: Final = 9
+"""Compute capability. FlashAttention 3 is made for it; cuDNN's attention is fast from it on."""
 
 BACKENDS = ("auto", "cudnn", "flash", "fa3", "math")
 """``auto``: FlashAttention 3 where its package is installed, cuDNN on Hopper and later, flash."""
 
 
 def choose_backend(device: torch.device, wanted: str = "auto") -> str:
-    """The backend that ``wanted`` means on ``device``."""
+    """The backend that ``wanted`` means on ``device``.
+
+    Raises:
+        MissingPartError: FlashAttention 3 is asked for, and cannot be had.
+    """
     if device.type != "cuda":
         return "math" if wanted == "math" else "sdpa"
+    capability = torch.cuda.get_device_capability(device)[0]
+    if wanted == "fa3" and (capability != HOPPER or not _has_fa3()):
+        raise MissingPartError(
+            "attention=fa3 needs a Hopper GPU and the package flash_attn_interface "
+            "(FlashAttention 3): attention=auto takes the fastest that is here",
+            param="attention",
+        )
     if wanted != "auto":
         return wanted
-    if torch.cuda.get_device_capability(device)[0] == 9:
-        return "fa3" if importlib.util.find_spec("flash_attn_interface") else "cudnn"
-    return "cudnn" if torch.cuda.get_device_capability(device)[0] > 9 else "flash"
+    if capability == HOPPER and _has_fa3():
+        return "fa3"
+    return "cudnn" if capability >= HOPPER else "flash"
+
+
+@cache
+def _has_fa3() -> bool:
+    """Whether FlashAttention 3 can be imported: a build for another torch cannot."""
+    if importlib.util.find_spec("flash_attn_interface") is None:
+        return False
+    try:
+        importlib.import_module("flash_attn_interface")
+    except (ImportError, OSError, RuntimeError, AttributeError) as error:
+        log.warning("FlashAttention 3 is installed and cannot be used: %s", error)
+        return False
+    return True
+
+
+@torch.library.custom_op(
+    "vivant::fa3", mutates_args=(), schema="(Tensor query, Tensor key, Tensor value) -> Tensor"
+)
+def _fa3(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    # an operator of its own: not every build can be traced by torch.compile
+    out = importlib.import_module("flash_attn_interface").flash_attn_func(query, key, value)
+    result: Tensor = out[0] if isinstance(out, tuple) else out
+    return result
+
+
+@_fa3.register_fake
+def _(query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # noqa: ARG001
+    return torch.empty_like(query, memory_format=torch.contiguous_format)
 
 
 _ORDER = {
@@ -54,13 +104,8 @@ def using(backend: str) -> Iterator[None]:
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, fa3: bool = False) -> Tensor:
     """Softmax attention without mask; ``[B, T, H, D]`` in and out."""
-    if fa3 and query.shape[-1] % 8 == 0:
-        from flash_attn_interface import (  # type: ignore[import-not-found, unused-ignore]
-            flash_attn_func,
-        )
-
-        out = flash_attn_func(query, key, value)
-        result: Tensor = out[0] if isinstance(out, tuple) else out
+    if fa3:
+        result: Tensor = _fa3(query, key, value)
         return result
     out = torch.nn.functional.scaled_dot_product_attention(
         query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)

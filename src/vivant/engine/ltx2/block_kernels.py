@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vivant.engine.ltx2.fp8 import FLOAT8
+from vivant.engine.ltx2.fp8 import FLOAT8, has_fp8_matmul
 
 Rounded = tuple[Tensor, Tensor]
 """e4m3 rows ``[rows, channels]`` and their float32 scales ``[rows, 1]``."""
@@ -23,7 +23,7 @@ WARPS = 8
 
 def available(device: torch.device) -> bool:
     """Whether the kernels run on ``device``."""
-    return device.type == "cuda" and importlib.util.find_spec("triton") is not None
+    return has_fp8_matmul(device) and importlib.util.find_spec("triton") is not None
 
 
 def _rows(x: Tensor) -> tuple[int, int]:

@@ -35,11 +35,10 @@ from vivant.engine.ltx2.memory import release
 from vivant.engine.ltx2.prompts import TextStack
 from vivant.errors import MissingPartError
 from vivant.types import Observer, ignore_progress
-from vivant.weights import Model, read_header
+from vivant.weights import FP8_FOLDER, Model, read_header
 
 logging.getLogger("diffusers").setLevel(logging.ERROR)
 
-FP8_FOLDER = "transformer-fp8"
 Load = Callable[[], AbstractContextManager[TextStack]]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from vivant.engine.ltx2 import lora
+from vivant.engine.ltx2.attention import choose_backend
 from vivant.engine.ltx2.components import Components, load_components
 from vivant.engine.ltx2.fp8 import has_fp8_matmul, quantize_linears
 from vivant.engine.ltx2.job import Job
@@ -160,6 +161,7 @@ class LTX2Engine:
             return kept
         # whatever can be found wrong is, while the model that is loaded still is
         adapters = self._adapters(options, files)
+        choose_backend(self.device, options.attention)
         if options.weights == "hub":
             self._model(options)
         kept = self._loaded = None

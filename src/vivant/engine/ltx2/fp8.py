@@ -2,8 +2,9 @@
 
 Weights are quantised once, one scale per output row; activations at every call, one scale per
 token. ``torch._scaled_mm`` multiplies e4m3 by e4m3 and accumulates in float32; the quantisation
-around it is plain torch, so that ``torch.compile`` fuses it with the norms before it. On devices
-without fp8 matrix units the same rounded values are multiplied in the activation's dtype.
+around it is plain torch, so that ``torch.compile`` fuses it with the norms before it. On a CPU the
+same rounded values are multiplied in the activation's dtype; GPUs without fp8 matrix units (before
+Ada) keep fp8 weights to save memory, widen them at every use and leave activations as they are.
 Knows nothing of LTX-2.
 """
 
@@ -30,8 +31,33 @@ def has_fp8_matmul(device: torch.device) -> bool:
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 9)
 
 
+def needs_widening(device: torch.device) -> bool:
+    """A GPU that can hold e4m3 and not multiply it."""
+    return device.type == "cuda" and not has_fp8_matmul(device)
+
+
+@torch.library.custom_op(
+    "vivant::widen",
+    mutates_args=(),
+    schema="(Tensor weight, Tensor scale, ScalarType dtype) -> Tensor",
+)
+def _widen(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    # an operator of its own: Triton, which compilation writes, cannot read e4m3 before Ada
+    return (weight.float() * scale).to(dtype)
+
+
+@_widen.register_fake
+def _(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:  # noqa: ARG001
+    return torch.empty_like(weight, dtype=dtype)
+
+
 class Float8Linear(nn.Module):
-    """``nn.Linear`` with an e4m3 weight ``[out, in]`` and one float32 scale per output row."""
+    """``nn.Linear`` with an e4m3 weight ``[out, in]`` and one float32 scale per output row.
+
+    With ``weight_only`` activations are not rounded: for GPUs that :func:`needs_widening`.
+    """
+
+    weight_only = False
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         super().__init__()
@@ -54,6 +80,9 @@ class Float8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[..., in]`` → ``[..., out]`` in ``x``'s dtype."""
+        if self.weight_only:
+            wide: Tensor = _widen(self.weight, self.weight_scale, x.dtype)
+            return nn.functional.linear(x, wide, self.bias)
         rows = x.reshape(-1, self.in_features)
         out = self.multiply(quantize_rows(rows), x.dtype)
         return out.reshape(*x.shape[:-1], self.out_features)

@@ -42,11 +42,10 @@ class Berth:
         self.swap = swap
         self._home: dict[str, Tensor] = {}
         if swap:
-            pin = device.type == "cuda"
+            # one tensor after another: both copies of all of them would be 38 GB of host memory
             for name, tensor in self._tensors():
-                host = tensor.detach().to("cpu")
-                self._home[name] = host.pin_memory() if pin else host
-            self._point(self._home)
+                self._home[name] = _pinned(tensor.detach().to("cpu"), device)
+                tensor.data = self._home[name]
         else:
             module.to(device)
 
@@ -74,6 +73,16 @@ class Berth:
                 torch.cuda.synchronize(self.device)
             self._point(self._home)
             release(self.device)
+
+
+def _pinned(tensor: Tensor, device: torch.device) -> Tensor:
+    """``tensor`` in host memory that copies run beside computing from, if there is enough."""
+    if device.type != "cuda":
+        return tensor
+    try:
+        return tensor.pin_memory()
+    except RuntimeError:  # the system allows no more: slower, and right
+        return tensor
 
 
 def release(device: torch.device) -> None:

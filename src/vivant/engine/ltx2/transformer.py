@@ -24,7 +24,7 @@ from torch import Tensor
 from vivant.engine.ltx2 import block_kernels
 from vivant.engine.ltx2.attention import choose_backend, using
 from vivant.engine.ltx2.block import Block, Modulation, Rotaries, Rotary, TextKeys
-from vivant.engine.ltx2.fp8 import Float8Linear
+from vivant.engine.ltx2.fp8 import Float8Linear, needs_widening
 from vivant.engine.ltx2.fused_block import FusedBlock
 from vivant.errors import WeightsError
 
@@ -101,6 +101,9 @@ class Denoiser:
         self.forwards = 0
         """Forward passes so far: guidance off means one per step."""
         quantized = isinstance(transformer.transformer_blocks[0].attn1.to_q, Float8Linear)
+        for layer in transformer.modules():
+            if isinstance(layer, Float8Linear):
+                layer.weight_only = needs_widening(self.device)
         if fused is None:
             fused = quantized and block_kernels.available(self.device)
         kind = FusedBlock if fused else Block
