@@ -21,16 +21,12 @@ from torch import Tensor
 import ltx2_tiny as small
 from vivant.engine.ltx2 import attention, lora, tiny
 from vivant.engine.ltx2.attention import choose_backend
-from vivant.engine.ltx2.components import (
-    FP8_FOLDER,
-    load_components,
-    load_connectors,
-)
+from vivant.engine.ltx2.components import load_components, load_connectors
 from vivant.engine.ltx2.fp8 import Float8Linear, needs_widening, quantize_rows
 from vivant.engine.ltx2.fp8_checkpoint import quantize_folder
 from vivant.errors import MissingPartError, OptionError, OutputError, VivantError, WeightsError
 from vivant.types import ignore_progress
-from vivant.weights import LOCK, Library, Model, Part, hash_file
+from vivant.weights import FP8_FOLDER, LOCK, Library, Model, Part, hash_file
 
 CPU = torch.device("cpu")
 MODEL = Model(name="ltx-2-19b-distilled", parts=(Part(repo="a/b", patterns=("*",)),), size=1)
@@ -320,7 +316,7 @@ def test_gpus_that_hold_fp8_and_cannot_multiply_it_widen_the_weights(
     monkeypatch.setattr("vivant.engine.ltx2.transformer.needs_widening", lambda _: True)
     Denoiser(model)
     torch.testing.assert_close(layer(x), exact)
-    whole = torch.compile(layer, backend="eager", fullgraph=True)
+    whole: Any = torch.compile(layer, backend="eager", fullgraph=True)
     torch.testing.assert_close(whole(x), exact)
 
 

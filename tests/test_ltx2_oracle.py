@@ -195,6 +195,83 @@ def test_two_stages_equal_diffusers_three_pipelines(tmp_path: Path, anchor: floa
     assert theirs.std() > 0.3
 
 
+@pytest.mark.parametrize("setting", [(5.0, 2.5, 0.25), (11.0, 1.5, 1.0)])
+def test_nag_equals_its_formula_inside_diffusers_attention(
+    tmp_path: Path, setting: tuple[float, float, float]
+) -> None:
+    """The published formula, in float64, around diffusers' own text attention."""
+    from diffusers import LTX2ImageToVideoPipeline
+
+    scale, tau, alpha = setting
+    engine = small.engine(tmp_path)
+    request = small.request(
+        recipe="fast",
+        image_crf=0,
+        nag_scale=scale,
+        nag_tau=tau,
+        nag_alpha=alpha,
+        nag_from_sigma=0,
+    )
+    ours, _ = latents_of(engine, request)
+    parts = engine.loaded.parts
+    pipe = small.stock(LTX2ImageToVideoPipeline, transformer=parts.transformer, vae=parts.vae)
+    embeds, mask, _, _ = pipe.encode_prompt(
+        request.negative_prompt, do_classifier_free_guidance=False, max_sequence_length=16
+    )
+    with torch.no_grad():
+        video, audio, _ = pipe.connectors(embeds, mask)
+        negatives = {
+            "attn2": parts.transformer.caption_projection(video),
+            "audio_attn2": parts.transformer.audio_caption_projection(audio),
+        }
+
+    def attended(attn: Any, hidden: Tensor, text: Tensor) -> Tensor:
+        split = [
+            part.unflatten(-1, (attn.heads, -1)).transpose(1, 2).double()
+            for part in (
+                attn.norm_q(attn.to_q(hidden)),
+                attn.norm_k(attn.to_k(text)),
+                attn.to_v(text),
+            )
+        ]
+        query, key, value = split
+        weight = (query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5).softmax(-1)
+        joined: Tensor = (weight @ value).transpose(1, 2).flatten(2)
+        return joined
+
+    class Guided:
+        def __init__(self, negative: Tensor) -> None:
+            self.negative = negative
+
+        def __call__(
+            self, attn: Any, hidden_states: Tensor, encoder_hidden_states: Tensor, *_: Any
+        ) -> Tensor:
+            plus = attended(attn, hidden_states, encoder_hidden_states)
+            minus = attended(attn, hidden_states, self.negative)
+            guided = scale * plus - (scale - 1) * minus
+            ratio = guided.abs().sum(-1, keepdim=True) / plus.abs().sum(-1, keepdim=True)
+            guided = torch.where(ratio > tau, guided * tau / ratio, guided)
+            mixed = alpha * guided + (1 - alpha) * plus
+            out: Tensor = attn.to_out[0](mixed.float())
+            return out
+
+    for block in parts.transformer.transformer_blocks:
+        for name, negative in negatives.items():
+            getattr(block, name).processor = Guided(negative)
+    theirs, _ = pipe(
+        image=picture(small.WIDTH, small.HEIGHT),
+        width=small.WIDTH,
+        height=small.HEIGHT,
+        sigmas=list(DISTILLED_SIGMAS),
+        image_crf=0,
+        generator=torch.Generator().manual_seed(request.seed),
+        **COMMON,
+    )
+    assert (ours - theirs).abs().max() < TOLERANCE
+    plain, _ = latents_of(engine, small.request(recipe="fast", image_crf=0, nag=False))
+    assert (ours - plain).abs().max() > 100 * TOLERANCE
+
+
 def test_all_guidance_off_is_one_forward_per_step(tmp_path: Path) -> None:
     from diffusers import LTX2ImageToVideoPipeline
 

@@ -109,7 +109,7 @@ def load_network(path: Path, device: torch.device | str | None = None) -> Networ
         network, scale, half = _spandrel(state, path)
         if not half:
             dtype = torch.float32
-    module = network if isinstance(network, torch.nn.Module) else network.model
+    module: Any = network if isinstance(network, torch.nn.Module) else network.model
     module.to(place, dtype, memory_format=torch.channels_last).eval()
     return NetworkUpscaler(network, scale, name, place, dtype)
 
