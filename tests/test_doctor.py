@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,18 +13,57 @@ from vivant.weights import DEFAULT_MODEL, LOCK
 
 
 @pytest.mark.parametrize(
-    ("gib", "status", "words"),
+    ("gib", "capability", "status", "words"),
     [
-        (16, "limited", "too small"),
-        (24, "ok", "tier swap"),
-        (48, "ok", "tier fp8"),
-        (141, "ok", "tier resident"),
+        (16, (9, 0), "limited", "too small"),
+        (24, (8, 9), "ok", "tier swap"),
+        (24, (8, 6), "ok", "computes in bf16"),
+        (32, (7, 0), "limited", "7.0 has no bf16"),
+        (48, (8, 9), "ok", "tier fp8"),
+        (141, (9, 0), "ok", "tier resident"),
     ],
 )
-def test_a_gpu_is_told_its_tier(gib: int, status: str, words: str) -> None:
-    found = doctor._gpu("NVIDIA X", gib << 30)
+def test_a_gpu_is_told_its_tier(
+    monkeypatch: pytest.MonkeyPatch,
+    gib: int,
+    capability: tuple[int, int],
+    status: str,
+    words: str,
+) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: Memory(64 << 30))
+    monkeypatch.setattr(doctor, "find_spec", lambda name: name if name == "triton" else None)
+    found = doctor._gpu("NVIDIA X", gib << 30, capability)
     assert found.status == status
     assert words in found.detail
+
+
+@dataclass
+class Memory:
+    total: int
+
+
+def test_what_a_fine_gpu_may_still_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: Memory(16 << 30))
+    monkeypatch.setattr(doctor, "find_spec", lambda _: None)
+    small = doctor._gpu("NVIDIA X", 24 << 30, (8, 9))
+    assert (small.status, "16 GiB of host memory" in small.detail) == ("limited", True)
+    assert "30 GiB are needed" in small.remedy
+    slow = doctor._gpu("NVIDIA X", 80 << 30, (9, 0))
+    assert (slow.status, "no Triton" in slow.detail) == ("limited", True)
+    monkeypatch.setattr(doctor, "find_spec", lambda name: name)
+    assert "FlashAttention 3 is here" in doctor._gpu("NVIDIA X", 80 << 30, (9, 0)).detail
+
+
+def test_the_last_line_says_what_to_do() -> None:
+    gpu = doctor.Finding("GPU", "ok", "")
+    model = doctor.Finding(f"weights {DEFAULT_MODEL}", "ok", "")
+    adapter = doctor.Finding("weights ltx-2-19b-distilled-lora-384", "ok", "")
+    faces = doctor.Finding("face models", "missing", "", required=True)
+    assert doctor.runnable(()) == "vivant demo (engine camera)"
+    assert doctor.runnable((model,)) == "vivant demo (engine camera)"
+    assert "once its weights are here" in doctor.runnable((gpu, adapter))
+    assert "camera and ltx2" in doctor.runnable((gpu, model))
+    assert doctor.runnable((gpu, model, faces)) == "nothing yet; see above"
 
 
 def test_the_state_of_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

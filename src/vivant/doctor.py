@@ -129,23 +129,37 @@ def _ltx2() -> Iterator[Finding]:
     import torch
 
     if not torch.cuda.is_available():
+        built = torch.version.cuda is not None
         yield Finding(
             "GPU",
             "missing",
-            "no CUDA device: the ltx2 engine needs one with 24 GB or more",
-            "run it on a GPU machine; the camera engine needs none",
+            "no CUDA device: the ltx2 engine needs one with 24 GB or more"
+            if built
+            else f"torch {torch.__version__} is built without CUDA, and uses no GPU",
+            "run it on a GPU machine (nvidia-smi shows the driver's view); the camera engine "
+            "needs none"
+            if built
+            else "install torch's CUDA build: pytorch.org/get-started/locally",
         )
         yield from _weights()
         return
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
-        yield _gpu(properties.name, properties.total_memory)
+        capability = (properties.major, properties.minor)
+        yield _gpu(properties.name, properties.total_memory, capability)
     yield from _weights()
 
 
-def _gpu(name: str, memory: int) -> Finding:
+def _gpu(name: str, memory: int, capability: tuple[int, int]) -> Finding:
     """A GPU, and how the ltx2 engine would lie in its memory."""
-    from vivant.engine.ltx2.tiers import SWAP_BYTES, TIERS, tier_of
+    from vivant.engine.ltx2.tiers import (
+        BF16_CAPABILITY,
+        FP8_CAPABILITY,
+        SWAP_BYTES,
+        SWAP_HOST_BYTES,
+        TIERS,
+        tier_of,
+    )
 
     detail = f"{name}, {memory / 1e9:.0f} GB"
     if memory < SWAP_BYTES:
@@ -155,8 +169,35 @@ def _gpu(name: str, memory: int) -> Finding:
             f"{detail}: too small for the ltx2 engine",
             f"it needs {SWAP_BYTES / 2**30:.0f} GiB; the camera engine needs no GPU",
         )
+    if capability < BF16_CAPABILITY:
+        return Finding(
+            "GPU",
+            "limited",
+            f"{detail}: compute capability {capability[0]}.{capability[1]} has no bf16",
+            "the ltx2 engine needs Ampere (8.0) or later; the camera engine needs no GPU",
+        )
     tier = tier_of(memory)
-    return Finding("GPU", "ok", f"{detail}: ltx2 tier {tier} ({TIERS[tier]})")
+    detail = f"{detail}: ltx2 tier {tier} ({TIERS[tier]})"
+    if capability < FP8_CAPABILITY:
+        detail += "; no fp8 products before Ada, so it computes in bf16"
+    host = psutil.virtual_memory().total
+    if tier == "swap" and host < SWAP_HOST_BYTES:
+        return Finding(
+            "GPU",
+            "limited",
+            f"{detail}; {host / 2**30:.0f} GiB of host memory",
+            f"tier swap keeps the weights there: {SWAP_HOST_BYTES / 2**30:.0f} GiB are needed",
+        )
+    if find_spec("triton") is None:
+        return Finding(
+            "GPU",
+            "limited",
+            f"{detail}; no Triton: blocks run uncompiled, which is slower",
+            "use Linux, where torch brings Triton",
+        )
+    if capability[0] == 9 and find_spec("flash_attn_interface") is not None:
+        detail += "; FlashAttention 3 is here"
+    return Finding("GPU", "ok", detail)
 
 
 def _weights() -> Iterator[Finding]:
@@ -177,14 +218,20 @@ def _weights() -> Iterator[Finding]:
             quantized = ", fp8 checkpoint" if state.fp8 else ""
             yield Finding(f"weights {name}", "ok", f"{state.size / 1e9:.0f} GB{quantized}")
         elif state.status == "partial":
-            have = f"{state.size / 1e9:.0f} of about {model.size / 1e9:.0f} GB are here"
+            of = f" of about {model.size / 1e9:.0f}" if model.size else ""
+            have = f"{state.size / 1e9:.0f}{of} GB are here"
             yield Finding(f"weights {name}", "limited", have, f"{pull} goes on")
         elif name == DEFAULT_MODEL:
+            place = state.folder
+            while not place.exists():
+                place = place.parent
+            free = shutil.disk_usage(place).free
+            more = "" if free > model.size else "; set VIVANT_WEIGHTS_DIR to a larger disk"
             yield Finding(
                 f"weights {name}",
                 "missing",
-                f"not here ({state.folder})",
-                f"{pull} (about {model.size / 1e9:.0f} GB)",
+                f"not here ({state.folder}, {free / 1e9:.0f} GB free)",
+                f"{pull} (about {model.size / 1e9:.0f} GB){more}",
             )
 
 
@@ -208,10 +255,21 @@ def print_table(console: Console, findings: tuple[Finding, ...]) -> None:
             detail,
         )
     console.print(table)
-    camera = not any(f.status == "missing" and f.required for f in findings)
-    console.print(
-        "\nThis machine can run: "
-        + ("vivant demo (engine camera)" if camera else "nothing yet; see above"),
-        style="bold",
-    )
+    console.print(f"\nThis machine can run: {runnable(findings)}", style="bold")
     sys.stdout.flush()
+
+
+def runnable(findings: tuple[Finding, ...]) -> str:
+    """What can be done now, in a sentence, and what the next step to more is."""
+    from vivant.weights import MODELS
+
+    if any(finding.status == "missing" and finding.required for finding in findings):
+        return "nothing yet; see above"
+    gpu = any(finding.part == "GPU" and finding.status == "ok" for finding in findings)
+    models = {f"weights {name}" for name, model in MODELS.items() if model.kind == "model"}
+    weights = any(finding.part in models and finding.status == "ok" for finding in findings)
+    if gpu and weights:
+        return "vivant animate (engines camera and ltx2)"
+    if gpu:
+        return "vivant demo (engine camera); engine ltx2 once its weights are here"
+    return "vivant demo (engine camera)"

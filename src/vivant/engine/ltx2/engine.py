@@ -9,6 +9,7 @@ import json
 import logging
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -274,7 +275,11 @@ class LTX2Engine:
         adapters: tuple[str, ...],
     ) -> _Loaded:
         swap = tier == "swap"
-        if self.device.type == "cuda" and options.compile:
+        # compiled code is Triton's, which Windows has not
+        compiled = (
+            options.compile and self.device.type == "cuda" and find_spec("triton") is not None
+        )
+        if compiled:
             keep_compiled(self._settings.cache_dir / "compiled")
         transformer = Berth(parts.transformer, self.device, swap=swap)
         return _Loaded(
@@ -290,7 +295,7 @@ class LTX2Engine:
                 parts.transformer,
                 device=self.device,
                 attention=options.attention,
-                compile_blocks=options.compile and self.device.type == "cuda",
+                compile_blocks=compiled,
                 cache_text=not swap,
             ),
             adapters=adapters,

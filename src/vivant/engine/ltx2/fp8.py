@@ -13,6 +13,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from vivant.engine.ltx2.tiers import FP8_CAPABILITY
+
 FLOAT8 = torch.float8_e4m3fn
 FLOAT8_MAX = 448.0
 """Largest finite e4m3fn value (OCP 8-bit floating point specification, 2023)."""
@@ -28,7 +30,7 @@ def quantize_rows(x: Tensor) -> tuple[Tensor, Tensor]:
 
 def has_fp8_matmul(device: torch.device) -> bool:
     """Ada, Hopper and later multiply e4m3 in hardware."""
-    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 9)
+    return device.type == "cuda" and torch.cuda.get_device_capability(device) >= FP8_CAPABILITY
 
 
 def needs_widening(device: torch.device) -> bool:

@@ -20,6 +20,16 @@ fp8 near 33 (docs/benchmarks.md); cards come with 24, 48, 80 and more."""
 SWAP_BYTES: Final = 22 * 2**30
 """Least GPU memory the engine runs in."""
 
+SWAP_HOST_BYTES: Final = 30 * 2**30
+"""Host memory of the tier ``swap``: 19 GB of weights, and what of the text encoder (24 GB) does
+not fit on the GPU while a prompt is new. Machines sold with 32 GB show a little less."""
+
+BF16_CAPABILITY: Final = (8, 0)
+"""Ampere: bf16 in hardware."""
+
+FP8_CAPABILITY: Final = (8, 9)
+"""Ada, Hopper and later multiply e4m3 in hardware."""
+
 
 def tier_of(memory: int) -> str:
     """The tier for ``memory`` bytes in all."""
