@@ -151,6 +151,7 @@ def test_pictures_that_are_not_there(vivant: Run, tmp_path: Path) -> None:
     assert "no.jpg" in err
     err = refused(vivant, tmp_path, 2, "animate", "folder", *SMALL, keep=["folder"])
     assert "directory" in err
+    assert "vivant batch folder" in err
 
 
 @pytest.mark.parametrize(
@@ -205,7 +206,8 @@ def test_existing_output_needs_force(vivant: Run, tmp_path: Path, portrait_file:
 
 def refused(run: Run, folder: Path, status: int, *arguments: object, keep: list[str]) -> str:
     """The command fails with ``status`` and one line, and leaves only ``keep`` behind."""
-    code, _, err = run(*arguments)
+    code, out, err = run(*arguments)
+    assert out == "", "a mistake is one line, with no settings above it"
     complaint = [line for line in err.splitlines() if not line.startswith("  ")]
     assert code == status, err
     assert len(complaint) == 1, err

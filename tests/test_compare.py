@@ -12,15 +12,18 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from vivant.compare.findings import find
+from vivant.compare.findings import Findings, Spending, find
+from vivant.compare.judge import Recommendation
 from vivant.compare.page import render
 from vivant.compare.runner import compare
+from vivant.compare.sentences import price
 from vivant.compare.variants import PRESETS, Plan, parse_plan, preset
 from vivant.engine.camera.options import CameraOptions
 from vivant.errors import InputError, OptionError
@@ -49,6 +52,35 @@ options = { shift = 0.0 }
 def timeless(page: str) -> str:
     """A page without its times and prices."""
     return re.sub(r'<span class="time">.*?</span>(?=</p>|</td>)', "", page, flags=re.DOTALL)
+
+
+def test_the_cheaper_one_is_named_where_nothing_else_tells_them_apart() -> None:
+    def findings(seconds: float, amount: float | None) -> Findings:
+        spent = {
+            name: Spending(clips=9, seconds=2.0, amount=0.5 if amount else None, currency="KRW")
+            for name in ("cubic", "lanczos")
+        }
+        return Findings(
+            look=1,
+            evidence="",
+            tables=(),
+            spending=spent,
+            seconds={"lanczos": seconds},
+            amounts={"lanczos": amount} if amount else {},
+            recommendations=(),
+        )
+
+    def said(advice: Any, seconds: float, amount: float | None) -> str:
+        found = Recommendation(
+            variant="lanczos", advice=advice, judged=(), pairs=9, fails=(0, 0), more=0
+        )
+        return price(findings(seconds, amount), found, "cubic")["en"]
+
+    assert said("same", 1.0, 0.04) == "Per clip +1.0 s, +₩0.04 (medians): take cubic."
+    assert said("same", 1.0, -0.04).endswith("(medians): take lanczos.")
+    assert said("same", -1.0, None).endswith("(medians): take lanczos.")
+    assert said("same", 1.0, 0.02).endswith("(medians).")  # too close to call
+    assert said("keep", 1.0, 0.04).endswith("(medians).")
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -158,6 +158,9 @@ def test_from_a_picture_to_a_checked_clip(open_page: Open, portrait: Path, serve
     expect(unmeasured).to_have_attribute("data-verdict", "not_measured")
     expect(unmeasured.locator(".word")).to_have_text("측정 안 함")
     expect(page.locator(".lines svg.plot").first).to_be_visible()
+    sized = page.locator(".question .ask", has_text="320×180인가요?")
+    expect(sized).to_be_visible()
+    expect(page.locator("#proof")).not_to_contain_text(re.compile(r"[{}]|constant"))
     expect(page.locator("#done")).to_contain_text("사람이 아니라 카메라가 움직입니다")
 
     with page.context.expect_page() as opened:

@@ -211,6 +211,11 @@ def animate(
     """Turn a picture into a verified clip."""
     if until_pass != (budget is not None):
         raise OptionError("give --until-pass and --budget together", param="budget")
+    if image.is_dir():
+        raise OptionError(
+            f"{image} is a directory: give a picture, or make all in it with vivant batch {image}",
+            param="image",
+        )
     rate = parse_fps(fps)
     width, height = parse_dimensions(aspect, size)
     request = Request(
@@ -312,16 +317,31 @@ def make(
     check_request(request, settings)
     out = Console(quiet=quiet or json, highlight=False)
     progress = Console(stderr=True, quiet=quiet, highlight=False)
-    show.log_settings(out, request, picture, settings)
+
+    def begin() -> None:
+        show.log_settings(out, request, picture, settings)
+
     if budget is not None:
         from vivant.cli_gate import make_until_pass
 
         make_until_pass(
-            request, output, budget, out, progress, currency=currency, json=json, force=force
+            request,
+            output,
+            budget,
+            out,
+            progress,
+            begin,
+            currency=currency,
+            json=json,
+            force=force,
         )
         return
-    show.heading(out, "STARTING GENERATION")
-    with show.progress_bars(progress) as observe:
+
+    def begin_one() -> None:
+        begin()
+        show.heading(out, "STARTING GENERATION")
+
+    with show.progress_bars(progress, begin_one) as observe:
         result = run(
             request,
             output,

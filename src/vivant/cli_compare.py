@@ -128,7 +128,8 @@ def compare(
     for found in findings.recommendations:
         out.print(f"\n{heading(found, plan.baseline.name)['en']}", style="bold", markup=False)
         text = paragraph(found, plan.baseline.name, len(comparison.pictures))["en"]
-        out.print(f"  {text} {price(findings, found.variant)['en']}", markup=False)
+        cost = price(findings, found, plan.baseline.name)["en"]
+        out.print(f"  {text} {cost}", markup=False)
     for failure in comparison.failures:
         out.print(f"  left out: {failure.picture}: {failure.reason}", style="yellow", markup=False)
     out.print(

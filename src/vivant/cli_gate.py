@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,16 @@ def make_until_pass(
     budget: str,
     out: Console,
     progress: Console,
+    begin: Callable[[], None],
     *,
     currency: str | None,
     json: bool,
     force: bool,
 ) -> None:
-    """``animate --until-pass``: attempts, what each was for and what it cost, then the run log."""
+    """``animate --until-pass``: attempts, what each was for and what it cost, then the run log.
+
+    ``begin`` prints the settings, once work has begun.
+    """
     from vivant import console as show
     from vivant.cost import money
     from vivant.engine import load_engine
@@ -35,7 +40,10 @@ def make_until_pass(
 
     settings = default_settings()
     limit = Budget.parse(budget)
-    show.heading(out, "UNTIL IT PASSES", f"Budget: {limit}")
+
+    def begin_all() -> None:
+        begin()
+        show.heading(out, "UNTIL IT PASSES", f"Budget: {limit}")
 
     def tell(attempt: Attempt) -> None:
         words = attempt.remedy or "as asked"
@@ -49,7 +57,7 @@ def make_until_pass(
             f"{words}: {verdict or 'ended by the budget'}; {attempt.seconds:.1f} s{cost}",
         )
 
-    with show.progress_bars(progress) as observe:
+    with show.progress_bars(progress, begin_all) as observe:
         gated = animate_until_pass(
             request,
             output,

@@ -7,7 +7,7 @@ the user's own tool, so that it can be read by those who know it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -58,35 +58,65 @@ _SHOWN: frozenset[Stage] = frozenset({"load", "generate", "upscale", "encode", "
 
 
 @contextmanager
-def progress_bars(console: Console) -> Iterator[Observer]:
-    """Live bars, one per stage, on a terminal; quarterly lines where there is none."""
-    if not console.is_terminal:
-        yield _quarters(console)
-        return
-    bars = Bars(
-        TextColumn("  {task.description:<10}"),
-        BarColumn(bar_width=36),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-    )
-    tasks: dict[Stage, TaskID] = {}
+def progress_bars(console: Console, begin: Callable[[], None] = lambda: None) -> Iterator[Observer]:
+    """Live bars, one per stage, on a terminal; quarterly lines where there is none.
+
+    Args:
+        console: where they are shown.
+        begin: called once, when the first stage shows: until then only mistakes come to light,
+            and a mistake is one line.
+    """
+    bars = _Bars(console) if console.is_terminal else None
+    show = bars.observe if bars else _quarters(console)
+    begun = False
     lock = threading.Lock()
 
     def observe(progress: Progress) -> None:
+        nonlocal begun
         if progress.stage not in _SHOWN:
             return
         with lock:
-            if progress.stage not in tasks:
-                label = STAGE_LABELS[progress.stage]
-                tasks[progress.stage] = bars.add_task(label, total=progress.total)
-        bars.update(tasks[progress.stage], completed=progress.done, total=progress.total)
+            if not begun:
+                begin()
+                begun = True
+        show(progress)
 
-    with bars:
+    try:
         yield observe
+    finally:
+        if bars:
+            bars.stop()
+
+
+class _Bars:
+    """Begin at the first stage that shows, so that what was printed before stays above."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Bars(
+            TextColumn("  {task.description:<10}"),
+            BarColumn(bar_width=36),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._tasks: dict[Stage, TaskID] = {}
+        self._lock = threading.Lock()
+
+    def observe(self, progress: Progress) -> None:
+        with self._lock:
+            self._bars.start()
+            if progress.stage not in self._tasks:
+                label = STAGE_LABELS[progress.stage]
+                self._tasks[progress.stage] = self._bars.add_task(label, total=progress.total)
+        self._bars.update(
+            self._tasks[progress.stage], completed=progress.done, total=progress.total
+        )
+
+    def stop(self) -> None:
+        self._bars.stop()
 
 
 def _quarters(console: Console) -> Observer:
@@ -94,7 +124,7 @@ def _quarters(console: Console) -> Observer:
     lock = threading.Lock()
 
     def observe(progress: Progress) -> None:
-        if progress.stage not in _SHOWN or progress.total < 1:
+        if progress.total < 1:
             return
         quarter = 4 * progress.done // progress.total
         with lock:

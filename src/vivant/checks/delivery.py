@@ -85,16 +85,10 @@ def delivery(facts: ClipFacts, expected: Expectation | None) -> tuple[Score, ...
         )
 
     tags = (facts.color_primaries, facts.color_transfer, facts.color_space, facts.color_range)
-    rate_steady = "constant" if facts.constant_rate else "variable"
     codec = f"{facts.codec} {facts.profile}"
     return (
         _size(size, best, asked=expected is not None),
-        held(
-            FPS,
-            facts.constant_rate and facts.fps == wanted.fps,
-            f"{_rate(facts.fps)} {rate_steady}",
-            f"{_rate(wanted.fps)} constant",
-        ),
+        _frame_rate(facts, wanted.fps, miss, mode),
         held(
             FRAMES,
             facts.num_frames == wanted.num_frames,
@@ -160,6 +154,19 @@ def _gop(facts: ClipFacts, miss: Verdict, mode: str) -> Score:
         limit=f"{MAX_GOP_SECONDS:g} closed",
         message=f"gop.{message}",
         facts={"seconds": seconds, "longest": MAX_GOP_SECONDS},
+    )
+
+
+def _frame_rate(facts: ClipFacts, wanted: Fraction, miss: Verdict, mode: str) -> Score:
+    good = facts.constant_rate and facts.fps == wanted
+    message = "pass" if good else mode if facts.constant_rate else "variable"
+    return score(
+        FPS,
+        f"{_rate(facts.fps)} {'constant' if facts.constant_rate else 'variable'}",
+        "pass" if good else miss,
+        limit=f"{_rate(wanted)} constant",
+        message=f"fps.{message}",
+        facts={"rate": float(facts.fps), "steady": float(wanted)},
     )
 
 

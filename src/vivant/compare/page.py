@@ -42,7 +42,7 @@ def render(comparison: Comparison, findings: Findings) -> str:
                 "found": r,
                 "heading": heading(r, plan.baseline.name),
                 "text": paragraph(r, plan.baseline.name, len(comparison.pictures)),
-                "price": price(findings, r.variant),
+                "price": price(findings, r, plan.baseline.name),
             }
             for r in findings.recommendations
         ],
@@ -108,9 +108,11 @@ def _base64(clip: Path) -> str:
 
 
 def _number(value: float | None) -> str:
-    """For people: three significant figures."""
+    """For people: three significant figures, and no more than five decimals."""
     if value is None:
         return "–"
+    if 0 < abs(value) < 1e-4:
+        return f"{value:.5f}"
     return f"{value:.0f}" if value == 0 or abs(value) >= 100 else f"{value:.3g}"
 
 

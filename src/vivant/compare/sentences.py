@@ -22,6 +22,9 @@ LANGUAGES: tuple[Language, ...] = ("en", "ko")
 FEW_PICTURES = 6
 """Fewer pictures than this say little about others, and it is said."""
 
+CLOSE = 0.05
+"""Share of the baseline's cost below which two variants cost the same, for all one can tell."""
+
 HEADINGS: Mapping[str, Words] = {
     "use": {"en": "Use {b}", "ko": "{b} 사용을 권합니다"},
     "keep": {"en": "Keep {a}", "ko": "{a} 유지를 권합니다"},
@@ -76,8 +79,8 @@ SENTENCES: Mapping[str, Words] = {
         "ko": "영상을 나란히 보고 무엇이 더 중요한지 정하세요.",
     },
     "take_either": {
-        "en": "Take whichever is quicker or cheaper.",
-        "ko": "더 빠르거나 싼 쪽을 쓰면 됩니다.",
+        "en": "Nothing is lost with the cheaper one.",
+        "ko": "더 싼 쪽을 써도 잃는 것이 없습니다.",
     },
     "blocked": {
         "en": "It is not yet shown to be as faithful to the person.",
@@ -110,6 +113,7 @@ SENTENCES: Mapping[str, Words] = {
     },
     "per_clip": {"en": "Per clip {seconds} s", "ko": "영상 하나당 {seconds}초"},
     "medians": {"en": "{text} (medians).", "ko": "{text} (중앙값)."},
+    "take": {"en": "{text} (medians): take {name}.", "ko": "{text} (중앙값). {name} 쪽이 쌉니다."},
 }
 
 
@@ -124,8 +128,12 @@ def paragraph(found: Recommendation, baseline: str, pictures: int) -> Words:
     return {language: " ".join(words[language] for words in said) for language in LANGUAGES}
 
 
-def price(findings: Findings, variant: str) -> Words:
-    """What the variant takes more or less per clip than the baseline."""
+def price(findings: Findings, found: Recommendation, baseline: str) -> Words:
+    """What the variant takes more or less per clip than the baseline.
+
+    Where nothing else tells them apart, it names the cheaper one.
+    """
+    variant = found.variant
     if variant not in findings.seconds:
         return {"en": "", "ko": ""}
     seconds = f"{findings.seconds[variant]:+.1f}"
@@ -135,10 +143,24 @@ def price(findings: Findings, variant: str) -> Words:
         sign = "−" if amount < 0 else "+"
         cost = f", {sign}{money(abs(amount), findings.spending[variant].currency)}"
     text = _say(SENTENCES["per_clip"], seconds=seconds)
+    cheaper = _cheaper(findings, variant, baseline) if found.advice == "same" else ""
     return {
-        language: SENTENCES["medians"][language].format(text=text[language] + cost)
+        language: SENTENCES["take" if cheaper else "medians"][language].format(
+            text=text[language] + cost, name=cheaper
+        )
         for language in LANGUAGES
     }
+
+
+def _cheaper(findings: Findings, variant: str, baseline: str) -> str:
+    """By money, else by time; empty where they are within :data:`CLOSE` of each other."""
+    spent = findings.spending[baseline]
+    difference, whole = findings.seconds[variant], spent.seconds
+    if variant in findings.amounts and spent.amount:
+        difference, whole = findings.amounts[variant], spent.amount
+    if abs(difference) <= CLOSE * whole:
+        return ""
+    return variant if difference < 0 else baseline
 
 
 def _sentences(found: Recommendation, baseline: str, pictures: int) -> list[Words]:

@@ -48,7 +48,7 @@ def as_json(comparison: Comparison, findings: Findings, looks: tuple[str, ...]) 
                 "fidelity_fails": list(r.fails),
                 "heading": dict(heading(r, plan.baseline.name)),
                 "text": dict(paragraph(r, plan.baseline.name, len(comparison.pictures))),
-                "price": dict(price(findings, r.variant)),
+                "price": dict(price(findings, r, plan.baseline.name)),
             }
             for r in findings.recommendations
         ],

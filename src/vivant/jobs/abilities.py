@@ -46,7 +46,7 @@ def why_not(engine: str) -> str:
         return ""
     missing = [name for name in LTX2_PACKAGES if find_spec(name) is None]
     if missing:
-        return f"{', '.join(missing)} not installed: uv sync --extra ltx2"
+        return f"{', '.join(missing)}: not installed on this server; uv sync --extra ltx2 does"
     if gpu_name() is None and sys.platform != "darwin":
         return "no GPU was found: vivant doctor tells more"
     return ""

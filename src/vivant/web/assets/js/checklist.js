@@ -101,12 +101,18 @@ function measure(score, last, player) {
       "p",
       { class: "line" },
       h("strong", { text: name }),
-      h("span", { class: "figures", text: score.value === null ? t("verdict_not_measured") : value(score.value, score.unit) }),
+      h("span", { class: "figures", text: figure(score) }),
     ),
     sentence(score),
     plot(score, name, last, player.fps, player),
     Number.isInteger(score.frame) && h("button", { type: "button", class: "link", onclick: () => player.point(score.frame, score.region), text: t("show_frame", { n: score.frame }) }),
   );
+}
+
+// A value in words ("index first") is said by its sentence, in the page's language.
+function figure({ value: found, unit }) {
+  if (found === null) return t("verdict_not_measured");
+  return typeof found === "number" ? value(found, unit) : "";
 }
 
 function provenance(report, links) {

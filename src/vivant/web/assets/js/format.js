@@ -5,8 +5,9 @@ export function number(value, digits = 0) {
   return new Intl.NumberFormat(language(), { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
 }
 
-export function duration(seconds) {
-  if (seconds < 9.95) return t("seconds", { n: number(seconds, 1) });
+// Measured times have tenths below ten seconds; a guess of what is left has none.
+export function duration(seconds, tenths = true) {
+  if (tenths && seconds < 9.95) return t("seconds", { n: number(seconds, 1) });
   const whole = Math.round(seconds);
   if (whole < 60) return t("seconds", { n: number(whole) });
   if (whole < 3600) return t("minutes", { m: number(Math.floor(whole / 60)), s: number(whole % 60) });

@@ -3,6 +3,7 @@ import { language } from "./i18n.js";
 
 const KOREAN = [
   [/^no worker is running/, "작업 프로세스가 켜지는 중입니다."],
+  [/not installed on this server; (.+) does$/, "이 서버에는 설치되어 있지 않습니다. 설치하려면: $1"],
   [/^no GPU was found/, "이 서버에는 그래픽 카드(GPU)가 없어 쓸 수 없습니다."],
   [/^(\d+) faces were found: the clip is about the largest one$/, "얼굴 $1개를 찾았습니다. 가장 큰 얼굴을 기준으로 만듭니다."],
   [/^no face was found, so the middle of the picture is shown/, "얼굴을 찾지 못해 사진의 가운데를 보여 드리며, 같은 사람인지는 잴 수 없습니다. 또렷한 정면 얼굴 사진을 써 보세요."],

@@ -23,11 +23,10 @@ export function reason(score) {
   return { text: pythonFormat(sentence, score.facts), lang: language() };
 }
 
-// "1920×1080?" is no question about a clip that was asked for at another size.
-function sized(scores) {
-  const size = scores.find((score) => score.name === "size");
-  if (typeof size?.limit !== "string" || size.limit === "1920x1080") return null;
-  return t("q_size", { size: size.limit.replace("x", "×") });
+// The question about the size names the size that was asked for.
+function filled(words, scores) {
+  const size = scores.find((score) => score.name === "size")?.limit ?? "1920x1080";
+  return words.replace("{size}", String(size).replace("x", "×"));
 }
 
 // Every question with the scores that answer it; scores that nobody asked for follow their group.
@@ -37,7 +36,7 @@ export function answers(scores) {
     const found = question.scores.flatMap((name) => scores.filter((score) => score.name === name));
     found.forEach((score) => left.delete(score));
     const note = word(CHECKLIST.notes[question.note]) || t("nothing_measures_this");
-    return { group: question.group, asked: sized(found) ?? word(question), scores: found, verdict: worst(found), note };
+    return { group: question.group, asked: filled(word(question), found), scores: found, verdict: worst(found), note };
   });
   for (const score of left) {
     asked.push({ group: score.group, asked: scoreName(score.name), scores: [score], verdict: score.verdict, note: "" });

@@ -48,7 +48,7 @@ export function createRun(root, { onCancel, onNew }) {
     const left = job.eta_seconds === null || job.eta_seconds === undefined ? null : Math.max(1, job.eta_seconds - since);
     const fact = (word, figure, more) => h("div", {}, h("dt", { text: word }), h("dd", {}, figure, more ? h("small", { text: ` ${more}` }) : null));
     parts.facts.replaceChildren(
-      fact(t("left"), left === null ? "–" : t("about", { n: duration(left) })),
+      fact(t("left"), left === null ? "–" : t("about", { n: duration(left, false) })),
       fact(t("elapsed"), duration(elapsed)),
       job.cost ? fact(t("cost_so_far"), money(job.cost.amount, job.cost.currency), job.cost.currency === "USD" ? "" : money(job.cost.usd, "USD")) : "",
     );

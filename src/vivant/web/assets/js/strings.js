@@ -243,7 +243,6 @@ export const STRINGS = {
   verdict_fail: ["Fail", "실패"],
   verdict_not_measured: ["Not measured", "측정 안 함"],
   tally: ["{word} {n}", "{word} {n}"],
-  q_size: ["{size}, as asked for?", "요청한 {size}인가요?"],
   nothing_measures_this: ["This version has no measurement for it. Judge it by eye.", "이 버전에는 이 항목을 재는 방법이 없습니다. 직접 눈으로 확인해 주세요."],
   over_time: ["Over the clip", "영상 전체에서"],
   over_time_hint: ["Click in a line to see that moment.", "선을 누르면 그 순간을 볼 수 있습니다."],
