@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import ltx2_tiny as small
 from vivant.engine.ltx2.attention import nag_mix
+from vivant.engine.ltx2.block import Block
 from vivant.engine.ltx2.job import grid_pixels
 from vivant.engine.ltx2.memory import Berth, choose_tier
 from vivant.engine.ltx2.prompts import PromptCache
@@ -162,6 +163,8 @@ def test_progress_counts_every_step_and_frame(tmp_path: Path) -> None:
     frames(small.engine(tmp_path), small.request(recipe="native"), seen.append)
     steps = [p.done for p in seen if p.stage == "generate" and p.unit == "step"]
     assert steps == list(range(1, 12))
+    # prompts that are new: the encoder takes long to load, so that is told, and can be cancelled
+    assert [(p.done, p.total) for p in seen if p.stage == "load"] == [(0, 2), (1, 2), (2, 2)]
     decoded = [p.done for p in seen if p.unit == "frame"]
     assert decoded[-1] == small.FRAMES
     assert decoded == sorted(decoded)
@@ -227,6 +230,8 @@ def test_every_tier_makes_the_same_clip(tmp_path: Path) -> None:
         made[tier] = frames(engine, small.request(**FAST, tier=tier, precision="fp8"))
         assert engine.info.provenance["tier"] == tier
         assert engine.info.provenance["precision"] == "fp8"
+    frames(engine, small.request(**FAST, tier="swap", precision="bf16"))
+    assert any("bf16 was asked for" in note for note in engine.info.notes)
     np.testing.assert_array_equal(made["resident"], made["fp8"])
     assert np.abs(made["resident"].astype(int) - made["swap"]).max() <= 1
 
@@ -397,6 +402,35 @@ def test_the_distilled_adapter_on_the_distilled_model_is_warned_of(tmp_path: Pat
     assert any("distils twice" in note for note in engine.info.notes)
     frames(engine, small.request(recipe="dev-lora", steps=1))
     assert not any("distils twice" in note for note in engine.info.notes)
+
+
+def test_a_worker_meets_any_number_of_sizes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch compiles one graph a size, and refuses to go on at a limit of its own."""
+    from vivant.engine.ltx2 import transformer as module
+
+    engine = small.engine(tmp_path)
+    frames(engine, small.request(**FAST))
+    monkeypatch.setattr(module, "MAX_SHAPES", 2)
+    before = torch._dynamo.config.recompile_limit
+    try:
+        model = engine.loaded.parts.transformer
+        # the limit is dynamo's: any backend meets it, and this one is fast
+        compiled = Block.compile
+        monkeypatch.setattr(
+            Block, "compile", lambda block, **how: compiled(block, backend="eager", **how)
+        )
+        engine.loaded.denoiser = module.Denoiser(model, compile_blocks=True)
+        assert torch._dynamo.config.recompile_limit == 4
+        for count in (9, 17, 25, 33, 41):
+            request = small.request(
+                recipe="fast", steps=1, nag=False, num_frames=count, grid="64x64"
+            )
+            assert len(frames(engine, request)) == count
+    finally:
+        torch._dynamo.config.recompile_limit = before
+        torch._dynamo.reset()
 
 
 # -- framing -------------------------------------------------------------------------------

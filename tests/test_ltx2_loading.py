@@ -423,9 +423,27 @@ def test_transformer_of_a_later_model_is_refused(tmp_path: Path) -> None:
         Denoiser(later)
     write_folder(tmp_path)
     path = tmp_path / "transformer" / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "new_part": 1}))
-    with pytest.raises(WeightsError, match="describes another model"):
-        load(MODEL, tmp_path)
+    plain = json.loads(path.read_text())
+    # by the configuration alone, before 38 GB are read
+    read: list[Any] = []
+    for change, words in (
+        ({"new_part": 1}, "describes another model"),
+        ({"gated_attn": True}, "gated_attn, which belongs to another LTX"),
+        ({"rope_type": "interleaved"}, "rope_type='interleaved'"),
+    ):
+        path.write_text(json.dumps({**plain, **change}))
+        with pytest.raises(WeightsError, match=words):
+            load(MODEL, tmp_path, observe=read.append)
+    path.write_text("[]")
+    with pytest.raises(WeightsError, match="is not a configuration"):
+        load(MODEL, tmp_path, observe=read.append)
+    assert not read
+    save_file({}, tmp_path / "one.safetensors", metadata={"diffusers_config": "{}"})
+    with pytest.raises(WeightsError, match="does not say how its transformer is made"):
+        load(SINGLE, tmp_path)
+    (tmp_path / "one.safetensors").unlink()
+    with pytest.raises(MissingPartError, match=r"one\.safetensors.* is not there"):
+        load(SINGLE, tmp_path)
 
 
 # -- adapters ------------------------------------------------------------------------------

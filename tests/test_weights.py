@@ -138,6 +138,15 @@ def test_offline_unreachable_and_unknown(tmp_path: Path) -> None:
         find_model("gpt")
 
 
+@pytest.mark.parametrize("content", ["nope", "[]", '{"files": []}', '{"files": {"a": {"size": 3}}}'])
+def test_lock_files_that_are_none(tmp_path: Path, content: str) -> None:
+    (tmp_path / NAME).mkdir()
+    (tmp_path / NAME / LOCK).write_text(content)
+    for ask in (Library(tmp_path).state, Library(tmp_path).need, Library(tmp_path).verify):
+        with pytest.raises(WeightsError, match=f"delete it and run `vivant weights pull {NAME}`"):
+            ask(NAME)
+
+
 def test_headers_that_are_no_headers(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     with pytest.raises(MissingPartError):

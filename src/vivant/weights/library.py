@@ -79,7 +79,11 @@ class Library:
             raise WeightsError(
                 f"{path} cannot be read: delete it and run `vivant weights pull {name}`"
             ) from None
-        if not isinstance(content, dict):
+        entries = content.get("files", {}) if isinstance(content, dict) else None
+        if not isinstance(entries, dict) or not all(
+            isinstance(entry, dict) and {"repo", "commit", "size"} <= entry.keys()
+            for entry in entries.values()
+        ):
             raise WeightsError(
                 f"{path} is not a lock file: delete it and run `vivant weights pull {name}`"
             )

@@ -67,9 +67,9 @@ def config_of(folder: Path, default: dict[str, Any] | None = None) -> dict[str, 
         raise MissingPartError(f"{path} is not there: pull the model again")
     try:
         config = json.loads(path.read_text("utf-8"))
-    except ValueError:
-        raise WeightsError(f"{path} is not JSON: pull the model again") from None
-    return {key: value for key, value in config.items() if not key.startswith("_")}
+        return {key: value for key, value in config.items() if not key.startswith("_")}
+    except (ValueError, AttributeError):
+        raise WeightsError(f"{path} is not a configuration: pull the model again") from None
 
 
 def empty(cls: Any, config: dict[str, Any], where: Path) -> Any:
@@ -85,7 +85,10 @@ def embedded(path: Path, part: str) -> dict[str, Any]:
     """Diffusers' configuration of a part, where a single file carries one; LTX-2.0's otherwise."""
     metadata = read_header(path).get("__metadata__", {})
     if "diffusers_config" in metadata:
-        return dict(json.loads(metadata["diffusers_config"])[part])
+        try:
+            return dict(json.loads(metadata["diffusers_config"])[part])
+        except (ValueError, KeyError, TypeError):
+            raise WeightsError(f"{path} does not say how its {part} is made") from None
     return {
         "transformer": tiny.TRANSFORMER_2_0,
         "vae": tiny.VAE_2_0,

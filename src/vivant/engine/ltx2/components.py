@@ -33,6 +33,7 @@ from vivant.engine.ltx2.decode import prepare
 from vivant.engine.ltx2.lora import CONNECTOR_NAMES, Adapter, fuse, text_digest
 from vivant.engine.ltx2.memory import release
 from vivant.engine.ltx2.prompts import TextStack
+from vivant.engine.ltx2.transformer import check_supported
 from vivant.errors import MissingPartError
 from vivant.types import Observer, ignore_progress
 from vivant.weights import FP8_FOLDER, Model, read_header
@@ -143,11 +144,15 @@ def named(identity: dict[str, str], adapters: tuple[Adapter, ...]) -> dict[str, 
 
 
 def empty_transformer(source: Path, single: bool) -> Any:
-    """The transformer of a folder or single file, on the meta device."""
-    if source.is_dir():
-        return empty(LTX2VideoTransformer3DModel, config_of(source), source)
-    assert single  # noqa: S101
-    return empty(LTX2VideoTransformer3DModel, embedded(source, "transformer"), source)
+    """The transformer of a folder or single file, on the meta device.
+
+    Raises:
+        WeightsError: it is a later model's.
+    """
+    config = embedded(source, "transformer") if single and source.is_file() else config_of(source)
+    transformer = empty(LTX2VideoTransformer3DModel, config, source)
+    check_supported(transformer.config)
+    return transformer
 
 
 def transformer_tensors(source: Path, *, single: bool) -> Iterator[tuple[str, Tensor]]:

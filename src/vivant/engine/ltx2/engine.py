@@ -371,6 +371,11 @@ class LTX2Engine:
             )
         if not request.prompt.strip():
             notes.append("The prompt is empty: clips without a named motion tend to stand still.")
+        if options.precision == "bf16" and loaded.parts.precision == "fp8":
+            notes.append(
+                f"bf16 was asked for, and tier {loaded.tier} has room for fp8 only: tier=resident "
+                "keeps bf16 where it fits."
+            )
         if self._fallen:
             notes.append(f"GPU memory ran out before: tier {loaded.tier} is used.")
         self._info = EngineInfo(

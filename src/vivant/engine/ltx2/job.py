@@ -145,7 +145,9 @@ class Job:
         if options.nag:
             texts.append(request.negative_prompt)
         loaded = self.engine.loaded
-        embeddings, hits = embed(tuple(texts), self.engine.prompt_cache, loaded.parts.text)
+        embeddings, hits = embed(
+            tuple(texts), self.engine.prompt_cache, loaded.parts.text, self.observe
+        )
         self.engine.record(prompts_from_cache=hits)
         return embeddings[0], embeddings[1] if options.nag else None
 

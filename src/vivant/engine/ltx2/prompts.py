@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vivant.errors import EngineError
+from vivant.types import Observer, Progress, ignore_progress
 
 Embedding = tuple[Tensor, Tensor]
 """Connector outputs for video and audio, each ``[1, tokens, channels]``."""
@@ -132,18 +133,24 @@ def embed(
     texts: tuple[str, ...],
     cache: PromptCache,
     load: Callable[[], AbstractContextManager[TextStack]],
+    observe: Observer = ignore_progress,
 ) -> tuple[list[Embedding], int]:
     """Embeddings of ``texts``; the encoder is loaded once, and only if one is not cached.
+
+    Args:
+        observe: told before the encoder is loaded, which takes long, and after every text.
 
     Returns:
         The embeddings in order, and how many came from the cache.
     """
     found = [cache.get(text) for text in texts]
     hits = sum(item is not None for item in found)
-    if hits < len(texts):
+    new = [index for index, item in enumerate(found) if item is None]
+    if new:
+        observe(Progress("load", 0, len(new), "item"))
         with load() as stack:
-            for index, text in enumerate(texts):
-                if found[index] is None:
-                    found[index] = stack.encode(text)
-                    cache.put(text, found[index])  # type: ignore[arg-type]
+            for done, index in enumerate(new, start=1):
+                found[index] = embedding = stack.encode(texts[index])
+                cache.put(texts[index], embedding)
+                observe(Progress("load", done, len(new), "item"))
     return [item for item in found if item is not None], hits

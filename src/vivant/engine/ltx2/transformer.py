@@ -59,6 +59,26 @@ _UNSUPPORTED = (
 """Of LTX-2.3 and later. The seam: teach :class:`Block` one, and take it off this list."""
 
 
+def check_supported(config: Any) -> None:
+    """Refuse a transformer's configuration with parts of a later model.
+
+    Raises:
+        WeightsError: naming them.
+    """
+    later = [name for name in _UNSUPPORTED if config.get(name, False)]
+    if later or config.rope_type != "split" or not config.use_prompt_embeddings:
+        what = ", ".join(later) or f"rope_type={config.rope_type!r}"
+        raise WeightsError(
+            f"this transformer uses {what}, which belongs to another LTX model than 2.0: "
+            "choose an LTX-2 19B checkpoint"
+        )
+
+
+MAX_SHAPES = 32
+"""Compiled graphs that are kept, each for one size of clip. A worker meets more in its life, and
+torch gives up, with an error, at twice as many."""
+
+
 class Denoiser:
     """Diffusers' transformer, ready to be run step after step.
 
@@ -86,13 +106,7 @@ class Denoiser:
         fused: bool | None = None,
     ) -> None:
         config = transformer.config
-        later = [name for name in _UNSUPPORTED if config.get(name, False)]
-        if later or config.rope_type != "split" or not config.use_prompt_embeddings:
-            what = ", ".join(later) or f"rope_type={config.rope_type!r}"
-            raise WeightsError(
-                f"this transformer uses {what}, which belongs to another LTX model than 2.0: "
-                "choose an LTX-2 19B checkpoint"
-            )
+        check_supported(config)
         self.transformer = transformer
         self.device = device or transformer.proj_in.weight.device
         self.dtype: torch.dtype = transformer.proj_in.weight.dtype
@@ -111,8 +125,10 @@ class Denoiser:
             kind(block, eps=config.norm_eps, fa3=self.backend == "fa3")
             for block in transformer.transformer_blocks
         ]
+        self._shapes: set[tuple[Any, ...]] | None = None
         if compile_blocks:
-            torch._dynamo.config.recompile_limit = 64
+            self._shapes = set()
+            torch._dynamo.config.recompile_limit = 2 * MAX_SHAPES
             for block in blocks:
                 block.compile(fullgraph=True, dynamic=False)
         self.blocks: list[Callable[..., tuple[Tensor, Tensor]]] = list(blocks)
@@ -218,6 +234,17 @@ class Denoiser:
     ) -> tuple[Tensor, Tensor]:
         """Velocities of packed latents, ``[batch, tokens, channels]``, float32."""
         self.forwards += 1
+        if self._shapes is not None:
+            self._make_room(
+                (
+                    latents.shape,
+                    audio_latents.shape,
+                    context.text.shape,
+                    context.length,
+                    modulation.video.shape,
+                    nag is None,
+                )
+            )
         model = self.transformer
         x = model.proj_in(latents.to(self.dtype))
         audio = model.audio_proj_in(audio_latents.to(self.dtype))
@@ -234,6 +261,14 @@ class Denoiser:
         shift, scale = self._out(model.audio_scale_shift_table, modulation.audio_out, None)
         audio = model.audio_proj_out(model.audio_norm_out(audio) * (1 + scale) + shift)
         return x.float(), audio.float()
+
+    def _make_room(self, shape: tuple[Any, ...]) -> None:
+        """Forget all compiled graphs where one more would be too many: the disk still has them."""
+        assert self._shapes is not None  # noqa: S101 - the caller looked
+        if shape not in self._shapes and len(self._shapes) >= MAX_SHAPES:
+            torch._dynamo.reset()
+            self._shapes.clear()
+        self._shapes.add(shape)
 
     @staticmethod
     def _out(table: Tensor, embedded: Tensor, kind: Tensor | None) -> tuple[Tensor, Tensor]:
