@@ -280,7 +280,7 @@ def clock(chance: random.Random, number: int) -> dict[str, Any]:
                     shift.write_text(str(chance.choice([-86_400, -3_600, 3_600, 40 * 86_400, 0])))
                     time.sleep(chance.uniform(1, 4))
                 report = judge(service, accepted, seconds=400)
-                report["takeovers"] = service.log.read_text().count("taking over")
+                report["takeovers"] = service.log.read_text().count("took over")
                 return report
         finally:
             del os.environ["LD_PRELOAD"], os.environ["VIVANT_CHAOS_CLOCK"]
