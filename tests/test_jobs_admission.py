@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ import sqlalchemy as sa
 from service_process import Service, s3_server
 from vivant.errors import BusyError, ConflictError, JobNotFoundError, OptionError
 from vivant.jobs.admission import Admission, Limits
-from vivant.jobs.database import Database, normal_url
+from vivant.jobs.database import BUSY_TIMEOUT_MS, Database, normal_url
 from vivant.jobs.job import Order, new_id
 from vivant.jobs.keys import Keyring, access_allowed, access_token
 from vivant.jobs.ledger import Ledger
 from vivant.jobs.news import ALL, News
 from vivant.jobs.queues import render_queue
+from vivant.jobs.tables import meta
 from vivant.types import Request
 
 
@@ -292,3 +294,47 @@ def test_a_connection_that_died_while_idle_is_replaced(
         assert connection.execute(here).scalar_one() != pid
     database.close()
     other.close()
+
+
+def test_a_job_that_ends_while_its_progress_is_written_stays_as_it_ended(
+    database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = Admission(database, Limits(queue=1_000)).accept(new_id(), order(), "")[0].id
+    lease = ledger.begin(job_id)
+    assert lease is not None
+    assert ledger.report(lease, 10, {})
+    write = database.write
+
+    def write_late(**options: bool) -> AbstractContextManager[sa.Connection]:
+        monkeypatch.setattr(database, "write", write)
+        ledger.cancel(job_id, None, keep_seconds=1)
+        return write(**options)
+
+    monkeypatch.setattr(database, "write", write_late)
+    assert not ledger.report(lease, 20, {})
+    job = ledger.get(job_id)
+    assert (job.status, job.progress, job.snapshot["event"]) == ("failed", 10, "cancelled")
+    events = ledger.events_after({job_id: 0})[job_id]
+    assert [e["event"] for e in events] == ["queued", "started", "progress", "cancelled"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_whoever_waits_for_sqlites_lock_gets_it(tmp_path: Path, durable: bool) -> None:
+    url = f"sqlite:///{tmp_path / 'vivant.db'}"
+    holder, waiter = Database(url), Database(url, durable=durable)
+    holder.migrate(stages=False)
+    done: list[str] = []
+    with holder.write() as connection:
+        connection.execute(meta.insert().values(key="a", value="held"))
+        writing = threading.Thread(
+            target=lambda: done.append(waiter.remember("b", lambda: "written"))
+        )
+        writing.start()
+        time.sleep(0.05)
+        assert done == []
+    writing.join(10)
+    assert done == ["written"]
+    with waiter.read() as connection:
+        assert connection.execute(sa.text("pragma busy_timeout")).scalar() == BUSY_TIMEOUT_MS
+    holder.close()
+    waiter.close()

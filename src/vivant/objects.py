@@ -201,7 +201,7 @@ class Objects:
         return len(keys)
 
     def check(self) -> None:
-        """Write, read and remove a probe.
+        """Write a probe and read it again; the next check writes over it.
 
         Raises:
             StorageError: the store does not work.

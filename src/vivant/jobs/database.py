@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import secrets
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -29,6 +30,9 @@ ADMISSION_LOCK = 0x7669_7661
 """Postgres advisory lock under which jobs are counted and accepted."""
 
 BUSY_TIMEOUT_MS = 10_000
+
+LOCK_GLANCE_SECONDS = 0.002
+"""Between two looks whether SQLite's write lock is free, of a process that clients wait for."""
 
 IDLE_SECONDS = 1.0
 """A connection that was idle for longer is asked whether it is still there."""
@@ -70,6 +74,7 @@ class Database:
         )
         # SQLite's waiting writers sleep and look again; within a process a lock wakes the next.
         self._writing: AbstractContextManager[Any] = Lock() if self.sqlite else nullcontext()
+        self._durable = durable
         if self.sqlite:
             level = "FULL" if durable else "NORMAL"
 
@@ -152,10 +157,28 @@ class Database:
         """
         with self._translated(), self._writing, self.engine.begin() as connection:
             if self.sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                self._begin(connection)
             elif exclusive:
                 connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADMISSION_LOCK)))
             yield connection
+
+    def _begin(self, connection: sa.Connection) -> None:
+        """Take SQLite's write lock.
+
+        SQLite's own wait sleeps longer and longer, up to 100 ms. That is right for workers; who
+        accepts jobs has a client waiting, and looks again at once.
+        """
+        driver: Any = connection.connection.driver_connection
+        until = time.monotonic() + BUSY_TIMEOUT_MS / 1e3
+        driver.execute("PRAGMA busy_timeout=0")
+        try:
+            while self._durable and time.monotonic() < until:
+                if _taken(driver):
+                    return
+                time.sleep(LOCK_GLANCE_SECONDS)
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def patiently(self, work: Callable[[], T], *, seconds: float = 120.0) -> T:
         """``work()``, again with growing pauses while the database is away or full.
@@ -180,12 +203,23 @@ class Database:
             yield
         except (IntegrityError, ProgrammingError):
             raise
-        except (DBAPIError, sa.exc.TimeoutError) as error:
+        except (DBAPIError, sa.exc.TimeoutError, sqlite3.Error) as error:
             raise unreachable(error) from error
 
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+
+def _taken(driver: sqlite3.Connection) -> bool:
+    """Whether the write lock could be had, without any waiting."""
+    try:
+        driver.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return False
+        raise
+    return True
 
 
 def ping_what_was_idle(engine: sa.Engine) -> None:

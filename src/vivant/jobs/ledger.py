@@ -204,15 +204,24 @@ class Ledger:
             return Lease(from_row({**row, **changes}), token)
 
     def report(self, lease: Lease, progress: int, snapshot: Mapping[str, Any]) -> bool:
-        """Write progress; False where this run may not write any more: stop."""
-        with self.database.write() as connection:
-            row = _locked(connection, lease.job.id)
+        """Write progress; False where this run may not write any more: stop.
+
+        Looked up and put together before the transaction, which only makes sure that nothing
+        has been written meanwhile: others wait for it (SQLite: all writers).
+        """
+        query = sa.select(jobs).where(jobs.c.id == lease.job.id)
+        while True:
+            with self.database.read() as connection:
+                row = connection.execute(query).mappings().one_or_none()
             if row is None or not _may_write(row, lease):
                 return False
             changes = {"progress": progress}
             data = {**snapshot, "attempt": lease.token}
-            _write_event(connection, {**row, **changes}, "progress", data, changes)
-            return True
+            update, event = _event({**row, **changes}, "progress", data, changes)
+            with self.database.write() as connection:
+                if connection.execute(update.where(jobs.c.seq == row["seq"])).rowcount:
+                    connection.execute(event)
+                    return True
 
     def alive(self, lease: Lease) -> bool:
         """Whether this run may still write."""
@@ -446,12 +455,19 @@ def _write_event(
     changes: Mapping[str, Any],
 ) -> None:
     """Update the row with ``changes`` and append the event that tells of it."""
+    for statement in _event(row, name, data, changes):
+        connection.execute(statement)
+
+
+def _event(
+    row: Mapping[str, Any], name: Event, data: Mapping[str, Any], changes: Mapping[str, Any]
+) -> tuple[sa.Update, sa.Insert]:
     seq = row["seq"] + 1
     snapshot = event_data(row, name, seq, {**(row.get("snapshot") or {}), **data})
-    connection.execute(
-        jobs.update().where(jobs.c.id == row["id"]).values(**changes, seq=seq, snapshot=snapshot)
+    return (
+        jobs.update().where(jobs.c.id == row["id"]).values(**changes, seq=seq, snapshot=snapshot),
+        events.insert().values(job_id=row["id"], seq=seq, data=snapshot),
     )
-    connection.execute(events.insert().values(job_id=row["id"], seq=seq, data=snapshot))
 
 
 def event_data(
