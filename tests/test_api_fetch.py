@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import ipaddress
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -98,10 +100,31 @@ class Pictures(BaseHTTPRequestHandler):
             self.end_headers()
             self.wfile.write(picture())
             return
+        if self.path.startswith("/slow"):
+            self.drip()
+            return
+        if self.path == "/cut":
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(picture())))
+            self.end_headers()
+            self.wfile.write(picture()[:-10])
+            return
         where = {"/moved": "/me.png", "/inside": "https://127.0.0.1/me.png"}
         self.send_response(404 if self.path == "/none" else 302)
         self.send_header("Location", where.get(self.path, self.path))
         self.end_headers()
+
+    def drip(self) -> None:
+        """A byte now and then: no wait is long, and none is the last."""
+        if self.path == "/slow-body":
+            self.send_response(200)
+            self.end_headers()
+        else:
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+        with contextlib.suppress(OSError):
+            while True:
+                self.wfile.write(b"x")
+                time.sleep(0.02)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -141,6 +164,7 @@ def test_a_picture_comes_also_after_a_redirect(connect: Any, tmp_path: Path) -> 
         ("inside", 1_000_000, "not on the public internet"),
         ("circle", 1_000_000, f"more than {MAX_REDIRECTS} redirects"),
         ("none", 1_000_000, "answered 404"),
+        ("cut", 1_000_000, "closed the connection half-way"),
         ("me.png", 100, "more than"),
     ],
 )
@@ -149,3 +173,12 @@ def test_what_a_server_may_not_do(
 ) -> None:
     with pytest.raises(HttpError, match=said):
         download(Upload(url=f"https://studio.example/{path}"), tmp_path, limit, connect)
+
+
+@pytest.mark.parametrize("path", ["slow-body", "slow-head"])
+def test_a_server_that_drips_is_cut_off(
+    connect: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr("vivant.api.fetch.TOTAL_SECONDS", 0.3)
+    with pytest.raises(HttpError, match=r"within 0\.3 s"):
+        download(Upload(url=f"https://studio.example/{path}"), tmp_path, 1_000_000, connect)

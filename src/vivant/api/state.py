@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from vivant.api.events import Broker
 from vivant.api.previewer import Previewer
@@ -25,6 +27,8 @@ class State:
     Attributes:
         secret: of the access tokens.
         loopback: only this machine can reach the service, so that it may go without keys.
+        ready: what ``/ready`` found last, at ``ready_at`` by the monotonic clock.
+        looking: held while it looks.
     """
 
     settings: Settings
@@ -39,7 +43,9 @@ class State:
     secret: bytes
     loopback: bool
     uploads: Path
-    hosts: frozenset[str] = field(default_factory=frozenset)
+    ready: dict[str, Any] | None = None
+    ready_at: float = 0.0
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def keep_seconds(self) -> float:

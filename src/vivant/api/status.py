@@ -28,6 +28,9 @@ from vivant.jobs.tables import workers
 MIN_FREE_BYTES = 500_000_000
 """Room for a few uploads and clips."""
 
+READY_SECONDS = 1.0
+"""``/ready`` writes to the store, and anybody may ask it: more often it repeats itself."""
+
 router = APIRouter(tags=["operation"])
 
 REGISTRY = CollectorRegistry()
@@ -63,7 +66,15 @@ async def health() -> dict[str, str]:
     "/ready", summary="Can a job run now?", responses={503: {"description": "what is missing"}}
 )
 async def ready(shared: Shared) -> JSONResponse:
-    """Database, storage, disk, queue and workers."""
+    """Database, storage, disk, queue and workers, looked at afresh every second at most."""
+    async with shared.looking:
+        if shared.ready is None or time.monotonic() - shared.ready_at > READY_SECONDS:
+            shared.ready, shared.ready_at = await _look(shared), time.monotonic()
+        found = shared.ready
+    return JSONResponse(found, 200 if found["status"] == "ready" else 503)
+
+
+async def _look(shared: State) -> dict[str, Any]:
     checks = {
         "database": await _tried(_database, shared),
         "storage": await _tried(_storage, shared),
@@ -79,10 +90,7 @@ async def ready(shared: Shared) -> JSONResponse:
     else:
         checks["worker"] = "ok"
     good = all(result == "ok" for result in checks.values())
-    return JSONResponse(
-        {"status": "ready" if good else "not_ready", "checks": checks, "engines": engines},
-        200 if good else 503,
-    )
+    return {"status": "ready" if good else "not_ready", "checks": checks, "engines": engines}
 
 
 @router.get("/metrics", summary="Prometheus", response_class=Response)
