@@ -156,6 +156,11 @@ def test_ranges_and_etags(service: Service, done: dict[str, Any]) -> None:
     assert service.get(path, headers={"If-None-Match": f'"x", W/{etag}'}).status_code == 304
     stale = service.get(path, headers={"Range": "bytes=0-1", "If-Range": '"old"'})
     assert (stale.status_code, stale.content) == (200, body)
+    head = service.request("HEAD", path, headers={"Range": "bytes=0-1"})
+    assert (head.status_code, head.content) == (200, b"")
+    assert (head.headers["content-length"], head.headers["etag"]) == (str(len(body)), etag)
+    for path in ("/health", "/ready"):
+        assert service.request("HEAD", path).status_code == 200
 
 
 def test_events_tell_every_step_and_end(service: Service) -> None:

@@ -37,9 +37,8 @@ async def cancel(batch: str, shared: Shared, owner: Owner) -> dict[str, Any]:
     """Cancel what is not finished; finished clips stay."""
 
     def work() -> list[Job]:
-        for job in _jobs(shared, batch, owner):
-            if job.active:
-                end(shared, job.id, owner)
+        for job in shared.ledger.batch(batch, owner, active=True):
+            end(shared, job.id, owner)
         return _jobs(shared, batch, owner)
 
     return describe(batch, await asyncio.to_thread(work), shared.secret)

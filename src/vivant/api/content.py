@@ -58,6 +58,7 @@ page's storage nor the service."""
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 
 
+@router.head("/{video_id}/content", include_in_schema=False)
 @router.get(
     "/{video_id}/content",
     response_class=StreamingResponse,
@@ -123,6 +124,9 @@ async def send(
         found["Content-Security-Policy"] = REPORT_POLICY
     if _matches(request.headers.get("if-none-match", ""), etag):
         return Response(status_code=304, headers=found)
+    if request.method == "HEAD":
+        found["Content-Length"] = str(stored.size)
+        return Response(headers=found, media_type=media_type)
     start, end, status = 0, stored.size, 200
     wanted = request.headers.get("range")
     condition = request.headers.get("if-range")

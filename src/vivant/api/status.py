@@ -56,12 +56,14 @@ LISTENERS = Gauge("vivant_event_listeners", "Open event streams.", registry=REGI
 MEMORY = Gauge("vivant_api_memory_bytes", "Resident memory of this process.", registry=REGISTRY)
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Is it alive?")
 async def health() -> dict[str, str]:
     """Answers while the process lives; looks at nothing else."""
     return {"status": "ok"}
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get(
     "/ready", summary="Can a job run now?", responses={503: {"description": "what is missing"}}
 )

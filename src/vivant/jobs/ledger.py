@@ -25,6 +25,8 @@ MAX_STARTS = 3
 MEASURED = 20
 """Finished clips that estimates look back at."""
 
+BATCH = 1_000
+"""Jobs of a batch that are told of."""
 
 Row: TypeAlias = Mapping[str, Any] | sa.RowMapping
 
@@ -94,12 +96,19 @@ class Ledger:
             places = _places(connection, waiting) if waiting else {}
         return [from_row(row, places.get(row["id"])) for row in rows[:limit]], len(rows) > limit
 
-    def batch(self, name: str, owner: str | None, limit: int = 1_000) -> list[Job]:
-        """Jobs of one batch in the order they came; none where nobody knows it."""
+    def batch(self, name: str, owner: str | None, *, active: bool = False) -> list[Job]:
+        """Jobs of one batch in the order they came; none where nobody knows it.
+
+        Args:
+            name: it was sent under.
+            owner: who asks; None for the service itself.
+            active: only those that wait or run, all of them; else the first :data:`BATCH`.
+        """
         query = sa.select(jobs).where(jobs.c.request["batch"].as_string() == name)
         if owner is not None:
             query = query.where(jobs.c.owner == owner)
-        query = query.order_by(jobs.c.created_at, jobs.c.id).limit(limit)
+        query = query.order_by(jobs.c.created_at, jobs.c.id)
+        query = query.where(jobs.c.status.in_(ACTIVE)) if active else query.limit(BATCH)
         with self.database.read() as connection:
             rows = connection.execute(query).mappings().all()
             waiting = [row["id"] for row in rows if row["status"] == "queued"]
