@@ -265,6 +265,7 @@ def encode_times(
         ) as film:
             for chunk in clip.chunks:
                 film.put(chunk)
+            film.close()
             film.finish()
         end = time.perf_counter()
         if rep:

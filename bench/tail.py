@@ -126,6 +126,7 @@ def unverified(request: Request, engine: Engine, folder: Path, settings: Setting
     ) as film:
         for chunk in clip.chunks:
             film.put(chunk)
+        film.close()
         film.finish()
     return time.perf_counter() - (engine.started if isinstance(engine, AtOnce) else began)
 

@@ -6,6 +6,7 @@ from itertools import chain
 from pathlib import Path
 
 import av
+import cv2
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from vivant.encode import ENCODINGS, Encoder, Player, gop_length, to_yuv
 from vivant.errors import OutputError
 from vivant.media import frames_at, open_clip, probe, to_rgb
 from vivant.types import Frames
+
+
+FOREIGN = (imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i")
 
 
 def moving_patches(count: int, height: int = 96, width: int = 128) -> Frames:
@@ -143,3 +147,58 @@ def test_qualities_are_ordered(tmp_path: Path) -> None:
         sizes.append(path.stat().st_size)
     assert sizes == sorted(sizes)
     assert set(ENCODINGS) == {"draft", "standard", "high"}
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        ["-bf", "3", "-g", "10", "-x264-params", "open-gop=1:keyint=10:min-keyint=10:b-adapt=0"],
+        ["-g", "1000", "-bf", "0"],
+    ],
+)
+def test_some_frames_of_a_foreign_clip_are_those_that_playing_it_shows(
+    tmp_path: Path, params: list[str]
+) -> None:
+    path = tmp_path / "clip.mp4"
+    subprocess.run(
+        [*FOREIGN, "testsrc2=s=160x96:r=24:d=2", "-c:v", "libx264", *params, str(path)],
+        check=True,
+    )
+    played = np.concatenate(list(open_clip(path).chunks))
+    assert len(played) == 48
+    wanted = {0, 9, 10, 11, 30, 47, 48}
+    found = frames_at(path, wanted)
+    assert sorted(found) == sorted(wanted - {48})
+    assert all(np.array_equal(pixels, played[index]) for index, pixels in found.items())
+
+
+def test_some_frames_of_a_stream_without_times_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "clip.avi"
+    subprocess.run(
+        [*FOREIGN, "testsrc2=s=160x96:r=24:d=1", "-c:v", "mpeg4", "-bf", "2", "-g", "8", str(path)],
+        check=True,
+    )
+    played = np.concatenate(list(open_clip(path).chunks))
+    found = frames_at(path, {5, 20})
+    assert sorted(found) == [5, 20]
+    assert all(np.array_equal(pixels, played[index]) for index, pixels in found.items())
+
+
+@pytest.mark.parametrize("width", [320, 720, 1080])
+def test_x264_gives_the_same_bytes_at_any_width(tmp_path: Path, width: int) -> None:
+    """Rows of macroblocks that are no multiple of eight made it read what nobody had written."""
+    rng = np.random.default_rng(1)
+    wide = cv2.GaussianBlur(rng.integers(0, 255, (260, width + 60, 3), np.uint8), (0, 0), 3)
+    frames = np.stack([wide[i : i + 180, 2 * i : 2 * i + width] for i in range(25)])
+    found = set()
+    for turn in range(12):
+        path = tmp_path / f"{turn}.mp4"
+        write(path, frames)
+        found.add(path.read_bytes())
+    assert len(found) == 1
+
+
+def test_a_frame_is_one_slice(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    write(path, moving_patches(8))
+    assert b"sliced_threads=0" in path.read_bytes()

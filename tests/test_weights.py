@@ -138,7 +138,9 @@ def test_offline_unreachable_and_unknown(tmp_path: Path) -> None:
         find_model("gpt")
 
 
-@pytest.mark.parametrize("content", ["nope", "[]", '{"files": []}', '{"files": {"a": {"size": 3}}}'])
+@pytest.mark.parametrize(
+    "content", ["nope", "[]", '{"files": []}', '{"files": {"a": {"size": 3}}}']
+)
 def test_lock_files_that_are_none(tmp_path: Path, content: str) -> None:
     (tmp_path / NAME).mkdir()
     (tmp_path / NAME / LOCK).write_text(content)

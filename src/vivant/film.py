@@ -15,7 +15,7 @@ from typing import Self
 
 import av
 
-from vivant.encode import Encoder, Player, to_yuv
+from vivant.encode import MOST_THREADS, Encoder, Player, to_yuv
 from vivant.lanes import Fan, Lane
 from vivant.media import to_rgb
 from vivant.types import Frames, Image, Quality
@@ -51,7 +51,13 @@ class Film:
         watch: Callable[[Image], None] | None,
     ) -> None:
         self._encoder = Encoder(
-            path, width=width, height=height, fps=fps, quality=quality, comment=comment
+            path,
+            width=width,
+            height=height,
+            fps=fps,
+            quality=quality,
+            comment=comment,
+            threads=min(MOST_THREADS, 2 * cores),
         )
         threads = max(1, min(6, cores // 3))
         depth = max(3, min(32, 2 * cores))
@@ -87,8 +93,8 @@ class Film:
         for pixels in frames:
             self._encoding.put(pixels)
 
-    def finish(self) -> None:
-        """Wait until the file is complete and every frame has been watched.
+    def close(self) -> None:
+        """Wait until the file is complete; its last frames are still to be watched.
 
         Raises:
             OutputError: the file cannot be written.
@@ -98,6 +104,13 @@ class Film:
         for packet in self._encoder.flush():
             self._playing.put(packet)
         self._encoder.close()
+
+    def finish(self) -> None:
+        """Wait until every frame of the closed file has been watched.
+
+        Raises:
+            BaseException: whatever ``watch`` raised.
+        """
         self._playing.finish()
         for frame in self._player.finish():
             self._seeing.put(frame)

@@ -7,6 +7,7 @@ OpenCV, FFmpeg and CUDA release the GIL, so threads are enough. Knows nothing of
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -18,7 +19,11 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _POLL = 0.05
-"""Seconds between looks at whether the other end has failed."""
+"""Seconds between looks at whether the other end has failed, while a lane is full."""
+
+
+class _End:
+    """Comes after the last item."""
 
 
 class Lane(Generic[T]):
@@ -37,8 +42,7 @@ class Lane(Generic[T]):
     def __init__(self, name: str, consume: Callable[[T], None], *, depth: int = 2) -> None:
         self.busy = 0.0
         self._consume = consume
-        self._queue: queue.Queue[T] = queue.Queue(depth)
-        self._closing = threading.Event()
+        self._queue: queue.Queue[T | _End] = queue.Queue(depth)
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -50,6 +54,27 @@ class Lane(Generic[T]):
         Raises:
             BaseException: whatever ``consume`` raised.
         """
+        self._put(item)
+
+    def finish(self) -> None:
+        """Wait until everything put has been consumed.
+
+        Raises:
+            BaseException: whatever ``consume`` raised.
+        """
+        self._put(_End())
+        while self._thread.is_alive():
+            self._thread.join(_POLL)  # short waits keep Ctrl-C responsive
+        self._check()
+
+    def abort(self) -> None:
+        """Drop what waits and return when the item in hand is done."""
+        self._stop.set()
+        with contextlib.suppress(queue.Full):  # then there is an item to wake it
+            self._queue.put_nowait(_End())
+        self._thread.join()
+
+    def _put(self, item: T | _End) -> None:
         while True:
             self._check()
             try:
@@ -58,34 +83,15 @@ class Lane(Generic[T]):
                 continue
             return
 
-    def finish(self) -> None:
-        """Wait until everything put has been consumed.
-
-        Raises:
-            BaseException: whatever ``consume`` raised.
-        """
-        self._closing.set()
-        while self._thread.is_alive():
-            self._thread.join(_POLL)  # short waits keep Ctrl-C responsive
-        self._check()
-
-    def abort(self) -> None:
-        """Drop what waits and return when the item in hand is done."""
-        self._stop.set()
-        self._thread.join()
-
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                item = self._queue.get(timeout=_POLL)
-            except queue.Empty:
-                if self._closing.is_set():
-                    return
-                continue
+        while True:
+            item = self._queue.get()
+            if isinstance(item, _End) or self._stop.is_set():
+                return
             started = time.perf_counter()
             try:
                 self._consume(item)

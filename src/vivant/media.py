@@ -9,6 +9,7 @@ bounded before a frame is decoded, and decoding is lazy.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,9 @@ MAX_SIDE: Final = 8192
 
 MAX_PIXELS: Final = 7680 * 4320
 """Pixels of one frame; 100 MB as RGB."""
+
+SEEKING_THREADS: Final = 4
+"""That decode single frames: each holds a frame back, which half a second's few soon outweigh."""
 
 CHUNK_BYTES: Final = 24_000_000
 """Frames are handed over in chunks of about this size: four at 1080p."""
@@ -171,28 +175,70 @@ def open_clip(path: Path, *, matrix: Colorspace | None = None) -> Clip:
 def frames_at(path: Path, wanted: Collection[int]) -> dict[int, Image]:
     """Some frames of a clip by their number, as :func:`open_clip` would give them.
 
-    Only these are converted; numbers beyond the end are left out.
+    Only what leads to them is decoded, and only they are converted; numbers beyond the end are
+    left out.
 
     Raises:
         ClipError: as :func:`probe`, or decoding fails.
     """
-    found: dict[int, Image] = {}
     if not wanted:
-        return found
+        return {}
     with _opened(Path(path)) as (container, stream):
         stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = SEEKING_THREADS
         try:
-            for index, frame in enumerate(container.decode(stream)):
-                if index in wanted:
-                    found[index] = to_rgb(frame)
-                if len(found) == len(wanted):
-                    break
+            return _sought(container, stream, wanted) or _passed(container, stream, wanted)
         except FFmpegError as error:
             raise ClipError(
                 f"{path.name} cannot be decoded: the file is damaged, export it again "
                 f"({error.strerror})",
                 param="clip",
             ) from error
+
+
+def _sought(
+    container: InputContainer, stream: VideoStream, wanted: Collection[int]
+) -> dict[int, Image] | None:
+    """From the last keyframe before each; None where the file's times do not tell frames apart."""
+    times: list[int] = []
+    keys: list[int] = []
+    for packet in container.demux(stream):
+        if not packet.size or packet.is_discard:
+            continue
+        if packet.pts is None:
+            return None
+        times.append(packet.pts)
+        if packet.is_keyframe:
+            keys.append(packet.pts)
+    times.sort()
+    keys.sort()
+    if not times or not keys or keys[0] != times[0] or len(set(times)) != len(times):
+        return None
+    left = {times[index]: index for index in wanted if 0 <= index < len(times)}
+    found: dict[int, Image] = {}
+    for time in sorted(left):
+        if left[time] in found:
+            continue
+        container.seek(keys[bisect_right(keys, time) - 1], stream=stream)
+        for frame in container.decode(stream):
+            if frame.pts in left:
+                found[left[frame.pts]] = to_rgb(frame)
+            if frame.pts is None or frame.pts >= time:
+                break
+    return found if len(found) == len(left) else None
+
+
+def _passed(
+    container: InputContainer, stream: VideoStream, wanted: Collection[int]
+) -> dict[int, Image]:
+    """By counting all frames from the start."""
+    container.seek(0)
+    found: dict[int, Image] = {}
+    for index, frame in enumerate(container.decode(stream)):
+        if index in wanted:
+            found[index] = to_rgb(frame)
+        if len(found) == len(wanted):
+            break
     return found
 
 

@@ -209,6 +209,12 @@ def render(
     width, height = request.width, request.height
     cores = usable_cores()
     gallery = Gallery(portrait, request)
+
+    def show() -> None:
+        gallery.write(
+            folder, title=f"Vivant {__version__}, engine {engine.info.name}, seed {request.seed}"
+        )
+
     with ExitStack() as stack:
         # before the engine: workers get ready while it loads and denoises
         inspector = stack.enter_context(
@@ -246,15 +252,17 @@ def render(
                 "machine-generated",
                 cores=cores,
                 written=lambda count: observe(Progress("encode", count, request.num_frames)),
-                watch=_watcher(gallery, inspector, request.num_frames, observe),
+                watch=_watcher(gallery, show, inspector, request.num_frames, observe),
             )
         )
         for chunk in stack.enter_context(closing(closable(clip.chunks))):
             film.put(chunk)
+        film.close()
+        facts = probe(path)
         film.finish()
         with times.measure("verify"):
             verification = inspector.finish(
-                probe(path),
+                facts,
                 expected=Expectation(
                     width=width, height=height, fps=request.fps, num_frames=request.num_frames
                 ),
@@ -264,16 +272,20 @@ def render(
         times.add("verify", film.watching + inspector.busy)
     if scaled:  # pulling through the upscaler includes pulling from the engine
         times.add("upscale", -times.seconds["generate"])
-    gallery.write(
-        folder, title=f"Vivant {__version__}, engine {engine.info.name}, seed {request.seed}"
-    )
     return Made(verification=verification, upscaler=upscaler.name if scaled else "none")
 
 
 def _watcher(
-    gallery: Gallery, inspector: Inspector, num_frames: int, observe: Observer
+    gallery: Gallery,
+    show: Callable[[], None],
+    inspector: Inspector,
+    num_frames: int,
+    observe: Observer,
 ) -> Callable[[Image], None]:
-    """Shows every frame of the film to both, and tells how many have been verified."""
+    """Shows every frame of the film to both, and tells how many have been verified.
+
+    ``show`` is called after the last one: the gallery is ready while workers still look.
+    """
     shown = told = 0
 
     def watch(pixels: Image) -> None:
@@ -282,6 +294,7 @@ def _watcher(
         inspector.look(pixels[None])
         shown += 1
         if shown == num_frames:
+            show()
             inspector.settle()
         while told < inspector.done:
             told += 1
