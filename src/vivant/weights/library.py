@@ -87,7 +87,7 @@ class Library:
             raise WeightsError(
                 f"{path} is not a lock file: delete it and run `vivant weights pull {name}`"
             )
-        return content
+        return dict(content)
 
     def state(self, name: str) -> State:
         """What is there, by name and size, without hashing."""
