@@ -16,7 +16,6 @@ from vivant.errors import OutputError
 from vivant.media import frames_at, open_clip, probe, to_rgb
 from vivant.types import Frames
 
-
 FOREIGN = (imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i")
 
 
