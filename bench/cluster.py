@@ -158,8 +158,8 @@ def serving(database: Postgres) -> Iterator[Service]:
 def run(service: Service, database: Postgres, number: int, fields: dict[str, Any]) -> float:
     """Seconds from the first start to the last end of so many jobs."""
     ids = [service.submit(IMAGE, seed=seed, **fields) for seed in range(number)]
-    active = "select count(*) from vivant_jobs where status in ('queued', 'in_progress')"
-    while database.execute(active)[0][0]:
+    active = "select count(*) from vivant_jobs where id = any(%s) and completed_at is null"
+    while database.execute(active, ids)[0][0]:
         time.sleep(1)
     ((took, completed),) = database.execute(FROM_TO, ids)
     assert completed == number, f"{completed} of {number} completed"
@@ -263,12 +263,8 @@ def long_queue() -> dict[str, Any]:
         # there are no pictures to prepare: they are only to stand behind what follows
         server.execute("delete from dbos.workflow_status where name = 'prepare'")
         database.close()
-        fields = {**TINY, "priority": "high"}
-        first = [service.submit(IMAGE, seed=seed, **fields) for seed in range(20)]
-        for video_id in first:
-            service.finished(video_id)
-        ((took, _),) = server.execute(FROM_TO, first)
-        found["10000_waiting"] = round(20 / float(took), 3)
+        took = run(service, server, 20, {**TINY, "priority": "high"})
+        found["10000_waiting"] = round(20 / took, 3)
         started = time.perf_counter()
         page = service.get("/v1/videos?limit=100").json()
         found["list_of_100_ms"] = round(1e3 * (time.perf_counter() - started), 1)

