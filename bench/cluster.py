@@ -302,6 +302,8 @@ def calls() -> dict[str, Any]:
             name: round((total[name] - idle[name] * took) / number, 4) for name in total
         }
         found["per_job_with_that"] = {name: round(total[name] / number, 4) for name in total}
+        held = "select count(*) from pg_stat_activity where backend_type = 'client backend'"
+        found["connections_of_server_and_2_workers"] = database.execute(held)[0][0] - 1
         found["kinds"] = {k: round(v / number, 1) for k, v in statements.most_common(8)}
     return found
 
