@@ -1,9 +1,10 @@
 """Calibrate the checks: spoil clean clips in every listed way, measure, choose, report.
 
-    python bench/calibrate.py CLIPS            measure, choose the limits, write them and the page
-    python bench/calibrate.py CLIPS --quick    only what must be caught and must not alarm
+    python bench/calibrate.py CLIPS…           measure, choose the limits, write them and the page
+    python bench/calibrate.py CLIPS… --quick   only what must be caught and must not alarm
+    … --held-out FOLDER                        tried in the same way, but nothing is chosen from it
 
-One file in CLIPS is one person: all its clean stretches are measured, the first one is spoiled.
+One file in a folder is one person: its clean stretches are measured, the first one is spoiled.
 Measured numbers are kept in ``--cache`` and a run goes on where the last one stopped; parts
 (``--part 0/2``, ``--part 1/2``) fill one cache side by side, a run without ``--part`` reports.
 Limits go to ``src/vivant/checks/limits.json``, the page to ``docs/calibration.md``. Knows the
@@ -39,6 +40,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMITS = ROOT / "src" / "vivant" / "checks" / "limits.json"
 PAGE = ROOT / "docs" / "calibration.md"
 FRAMES = 97
+HELD_OUT = "held-out"
+"""Where the cache keeps what no limit is chosen from."""
+
 STRETCHES = 4
 """Of every person, evenly over the clip."""
 
@@ -69,7 +73,7 @@ FAMILIES = {
 
 def segments(folder: Path, per_person: int) -> Iterator[tuple[str, str, Frames, float]]:
     """``(person, name, frames, fps)`` of up to ``per_person`` stretches of every clip."""
-    for path in sorted(folder.glob("*.mp4")):
+    for path in sorted(folder.glob("*.mp4"), key=lambda path: path.name):
         facts = probe(path)
         if facts.num_frames < FRAMES:
             continue
@@ -166,10 +170,17 @@ def measure(
     return out
 
 
-def material(folder: Path, cache: Path, reader: FaceReader) -> dict[str, Material]:
-    """Every stretch with a face, by name; tracks are kept in the cache."""
-    found = {}
-    for person, name, frames, fps in segments(folder, STRETCHES):
+def material(
+    folders: Sequence[Path], cache: Path, reader: FaceReader
+) -> tuple[dict[str, Material], dict[str, str]]:
+    """Every stretch with a face by name, and every person's folder; tracks are kept in the cache."""
+    found: dict[str, Material] = {}
+    homes: dict[str, str] = {}
+    for folder, (person, name, frames, fps) in (
+        (folder, stretch) for folder in folders for stretch in segments(folder, STRETCHES)
+    ):
+        if homes.setdefault(person, folder.name) != folder.name:
+            raise SystemExit(f"{person}.mp4 is in two folders: one person, one file")
         kept = cache / f"{name}.track"
         if kept.exists():
             rows = json.loads(kept.read_text())
@@ -184,7 +195,7 @@ def material(folder: Path, cache: Path, reader: FaceReader) -> dict[str, Materia
             found[name] = Material(person, name, frames, fps, faces)
         else:
             print(f"{name}: no face, left out")
-    return found
+    return found, homes
 
 
 def jobs(names: Mapping[str, Material], *, quick: bool, only: Sequence[str]) -> list[Job]:
@@ -205,12 +216,12 @@ def jobs(names: Mapping[str, Material], *, quick: bool, only: Sequence[str]) -> 
 
 
 def run(
-    folder: Path, cache: Path, *, quick: bool, only: Sequence[str], part: tuple[int, int]
+    folders: Sequence[Path], cache: Path, *, quick: bool, only: Sequence[str], part: tuple[int, int]
 ) -> None:
     """Fill the cache."""
     cache.mkdir(parents=True, exist_ok=True)
     reader = FaceReader()
-    names = material(folder, cache, reader)
+    names, homes = material(folders, cache, reader)
     for case, name in jobs(names, quick=quick, only=only)[part[0] :: part[1]]:
         target = cache / f"{name}__{case.label.replace('/', '_')}.json"
         if target.exists():
@@ -228,8 +239,9 @@ def run(
             item.frames[0], (item.track[0],), finished, item.fps, reader,
             only=FAMILIES.get(case.defect, ()),
         )  # fmt: skip
-        record = {"person": item.person, "segment": name, "defect": case.defect,
-                  "variant": case.variant, "dose": case.dose, "values": values}  # fmt: skip
+        record = {"person": item.person, "folder": homes[item.person], "segment": name,
+                  "defect": case.defect, "variant": case.variant, "dose": case.dose,
+                  "values": values}  # fmt: skip
         _write(target, json.dumps(record))
 
 
@@ -242,18 +254,22 @@ def _write(path: Path, text: str) -> None:
 
 def finish(cache: Path) -> None:
     """Choose the limits from everything measured; write them and the page."""
-    records = [json.loads(path.read_text()) for path in sorted(cache.glob("*.json"))]
+    records, held = (
+        [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+        for folder in (cache, cache / HELD_OUT)
+    )
     limits = choose(records)
     text = json.dumps({"limits": limits}, indent=4, ensure_ascii=False) + "\n"
     LIMITS.write_text(text, encoding="utf-8")
-    PAGE.write_text(page(records, limits), encoding="utf-8")
+    PAGE.write_text(page(records, limits, held), encoding="utf-8")
     print(summary(records))
 
 
 def main() -> None:
     """Parse, measure, choose, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("clips", type=Path)
+    parser.add_argument("clips", type=Path, nargs="+")
+    parser.add_argument("--held-out", type=Path, nargs="*", default=[])
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "calibration")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", default=[], help="defects to measure")
@@ -270,6 +286,14 @@ def main() -> None:
             only=options.only,
             part=(first, of),
         )
+        if options.held_out:
+            run(
+                options.held_out,
+                options.cache / HELD_OUT,
+                quick=True,
+                only=options.only,
+                part=(first, of),
+            )
     if of == 1:
         finish(options.cache)
 

@@ -65,7 +65,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "face_presence": Aim("below", (), 0.5),
     "face_deformation": Aim("above", ("melt/random@0.15", "melt/sine@0.15"), 2.75, margin=1.15),
     "face_stretch": Aim("above", ("melt/sine@0.15", "melt/droop@0.3"), 3.2, margin=1.25, share=0.2),
-    "face_wobble": Aim("above", ("wobble/sine@0.015", "wobble/random@0.015"), 0.08, share=0.2),
+    "face_wobble": Aim("above", ("wobble/sine@0.015", "wobble/random@0.015"), 0.12, share=0.2),
     "face_jitter": Aim("above", (), 0.3),
     "global_jelly": Aim(
         "above", ("jelly/standing@0.006", "jelly/travelling@0.003"), 0.08, share=0.3
@@ -75,9 +75,9 @@ AIMS: Final[Mapping[str, Aim]] = {
     "motion": Aim("below", ("frozen/",), 0.7, near=None),
     "motion_speed": Aim("above", (), 100.0, warn_only=True),
     "ending": Aim("above", ("ending/",), 6.0, share=0.2),
-    "sharpness": Aim("below", SOFT, 0.83),
-    "face_sharpness": Aim("below", SOFT, 0.75),
-    "detail": Aim("below", SOFT, 0.83),
+    "sharpness": Aim("below", SOFT, 0.86, margin=1.07),
+    "face_sharpness": Aim("below", SOFT, 0.86, margin=1.07),
+    "detail": Aim("below", SOFT, 0.88, margin=1.07),
     "sharpness_end": Aim("below", (), 0.6, warn_only=True),
     "noise": Aim("above", ("noise/color@6", "noise/luma@6"), 0.9),
     "ringing": Aim("above", ("ringing/unsharp@2",), 1.1),
@@ -85,7 +85,9 @@ AIMS: Final[Mapping[str, Aim]] = {
     "seams": Aim("above", ("seams/offset@4",), 2.0),
     "cartoon": Aim("below", ("cartoon/",), 0.8, margin=1.12),
     "plastic_skin": Aim("below", (), 0.55),
-    "saturation": Aim("above", ("saturation/hsv@1.25", "saturation/linear@1.25"), 1.12),
+    "saturation": Aim(
+        "above", ("saturation/hsv@1.25", "saturation/linear@1.25"), 1.08, margin=1.06, share=0.3
+    ),
     "faded_colors": Aim("below", ("desaturation/linear@0.6",), 0.82),
     "color_cast": Aim("above", (), 6.0),
     "color_drift": Aim("above", ("drift/warm@16", "drift/dark@32"), 5.0),

@@ -12,12 +12,14 @@ import vivant
 ROOT = Path(vivant.__file__).parent
 
 GROUND = {"types", "errors", "grid", "version"}
-LOW = GROUND | {"faces", "framing"}
+LOW = GROUND | {"embedding", "faces", "framing"}
 ALLOWED: dict[str, set[str]] = {
     "types": {"errors"},
     "errors": set(),
     "version": set(),
     "grid": GROUND,
+    "onnx_graph": set(),
+    "embedding": GROUND | {"onnx_graph"},
     "faces": LOW,
     "framing": LOW,
     "lanes": GROUND,

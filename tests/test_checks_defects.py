@@ -99,6 +99,35 @@ def test_texture_is_kept_or_taken_from_the_skin_or_everywhere() -> None:
     assert texture_kept(luma, smooth, face, 1.0) < 0.3
 
 
+@pytest.mark.parametrize(("levels", "taken"), [(0.8, False), (4.0, True)])
+def test_hardly_any_texture_is_no_evidence(levels: float, taken: bool) -> None:
+    """Most of it is taken everywhere, as encoders do: what 8 bits hardly hold says nothing."""
+    _, face = picture()
+    noise = np.random.default_rng(0).normal(size=(320, 512)).astype(np.float32)
+    texture = cv2.GaussianBlur(noise, (0, 0), 1.2)
+    texture *= levels / texture.std()
+    whole, less = (np.rint(128 + share * texture).astype(np.uint8) for share in (1, 0.45))
+    assert (texture_kept(whole, less, face, 1.0) < 0.55) == taken
+
+
+def test_speech_is_no_wobble() -> None:
+    """A jaw that opens and closes three times a second, as in lively speech."""
+    clean = material(61)
+    image, face = picture()
+    points = np.asarray(face.landmarks)
+    x, y = (points[0:2].mean(axis=0) + points[2:4].mean(axis=0)) / 2
+    down, across = np.mgrid[0:320, 0:512].astype(np.float32)
+    u, v = (across - x) / face.interocular, (down - y) / face.interocular
+    jaw = np.exp(-((u / 0.8) ** 4) - ((v - 1.5) / 0.5) ** 4).astype(np.float32)
+    frames = clean.frames.copy()
+    for index in range(len(frames)):
+        drop = np.float32(0.03 * face.interocular * np.sin(2 * np.pi * 3 * index / 24))
+        frames[index] = cv2.remap(
+            clean.frames[index], across, down - drop * jaw, cv2.INTER_CUBIC
+        )  # fmt: skip
+    assert by_name(examine(frames, only=["face_wobble"]))["face_wobble"].verdict != "fail"
+
+
 def test_a_tint_is_found() -> None:
     frames: Frames = material(SHORT).frames.copy()
     frames[..., 2] = frames[..., 2] // 10 * 8

@@ -141,7 +141,9 @@ def test_the_frame_difference_informs_and_decides_nothing() -> None:
 
 def test_no_face_in_the_picture() -> None:
     noise = np.random.default_rng(0).integers(0, 255, (320, 512, 3), np.uint8)
-    found = by_name(examine(material(SHORT).frames, given=portrait(noise)))
+    answer = examine(material(SHORT).frames, given=portrait(noise))
+    assert any("no face" in warning for warning in answer.warnings)
+    found = by_name(answer)
     for name in ("identity_mean", "identity_min", "face_presence", "plastic_skin"):
         assert found[name].verdict == "not_measured"
         assert "No face" in found[name].reason
@@ -218,3 +220,19 @@ def test_grey_pictures_have_no_saturation_to_compare() -> None:
     _, face = picture()
     found = by_name(examine(frames, given=portrait(frames[0], face), only=["saturation"]))
     assert found["saturation"].verdict == "not_measured"
+
+
+def test_one_face_is_not_compared_with_itself() -> None:
+    frames = np.concatenate([material(SHORT).frames[:1], np.full((6, 320, 512, 3), 90, np.uint8)])
+    found = by_name(examine(frames, only=["identity_first_last"]))
+    assert found["identity_first_last"].verdict == "not_measured"
+    assert "Only one frame" in found["identity_first_last"].reason
+    assert found["identity_first_frame"].verdict == "pass"
+
+
+def test_straight_lines_of_another_scene_are_no_seams() -> None:
+    """A door frame in a clip that starts elsewhere than the picture."""
+    frames = np.roll(material(SHORT).frames, 150, axis=2)  # its edge is where the frame begins
+    found = by_name(examine(frames, only=["seams"]))
+    assert found["seams"].verdict == "not_measured"
+    assert "does not start with the picture" in found["seams"].reason

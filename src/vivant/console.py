@@ -281,4 +281,5 @@ def _sentences(answer: Answer) -> Iterator[str]:
     elif answer.verdict == "pass":
         yield answer.scores[0].reason
     else:
-        yield from (score.reason for score in answer.scores if score.verdict != "pass")
+        # several scores may share one reason, as that no face was found
+        yield from dict.fromkeys(s.reason for s in answer.scores if s.verdict != "pass")

@@ -44,9 +44,13 @@ JITTER: Final = Spec("face_jitter", "fidelity", "% of eye distance")
 CELL: Final = 6
 """Chip pixels; flow is averaged over cells of this side."""
 
-LOW_HERTZ: Final = 1.6
+LOW_HERTZ: Final = 2.0
 HIGH_HERTZ: Final = 9.0
-"""Hz; below, people sway; above, it is jitter."""
+"""Hz; below, people sway and open their mouths; above, it is jitter."""
+
+SPEAKING: Final = 0.06
+"""Stillness up to which a place belongs to speech (mouth, chin, jaw) and says nothing of wobble:
+syllables swing there at 1.5 to 7 Hz, by several percent of the eye distance."""
 
 LATE: Final = 0.75
 """A melt must show in every grid frame after this share of the clip."""
@@ -65,15 +69,19 @@ Floats = npt.NDArray[np.float64]
 
 
 class _Face(NamedTuple):
-    """The cells inside the face, and what a rigid head can do there."""
+    """The cells inside the face, and what a rigid head can do there.
+
+    ``weights`` say how still they are when one speaks, ``silent`` is zero where they are not.
+    """
 
     inside: npt.NDArray[np.bool_]
     weights: Floats
+    silent: Floats
     similarity: Floats
     affine: Floats
     rigid: Floats
-    rigid_out: Floats
-    smooth_out: Floats
+    rigid_out: tuple[Floats, Floats]
+    smooth_out: tuple[Floats, Floats]
 
 
 @cache
@@ -93,12 +101,13 @@ def _face() -> _Face:
     smooth = np.hstack([rigid, columns(*bends)])
     root = np.sqrt(np.tile(weights, 2))
 
-    def projector(model: Floats) -> Floats:
-        # einsum, not BLAS, whose sums depend on how many threads it has
-        out: Floats = np.einsum("ij,jk->ik", model, np.linalg.pinv(model * root[:, None])) * root
-        return out
+    def projector(model: Floats) -> tuple[Floats, Floats]:
+        return model, np.linalg.pinv(model * root[:, None]) * root
 
-    return _Face(inside, weights, similarity, affine, rigid, projector(rigid), projector(smooth))
+    silent = np.where(weights > SPEAKING, weights, 0.0)
+    return _Face(
+        inside, weights, silent, similarity, affine, rigid, projector(rigid), projector(smooth)
+    )
 
 
 def _cells(field: Field) -> Floats:
@@ -184,7 +193,7 @@ class Deformation(Metric):
         self._residuals: list[tuple[int, npt.NDArray[np.float32], Matrix]] = []
         self._stretches: list[Floats] = []
         self._calm: list[float] = []
-        self._wobble = Oscillation(fps, low=LOW_HERTZ, high=HIGH_HERTZ, weights=_face().weights)
+        self._wobble = Oscillation(fps, low=LOW_HERTZ, high=HIGH_HERTZ, weights=_face().silent)
 
     def anchor(self, sample: Sample) -> tuple[int, Luma] | None:
         """The first face."""
@@ -214,8 +223,8 @@ class Deformation(Metric):
         percent = residual / LAYOUT.interocular * 100
         # einsum, not BLAS: the same to the bit however many threads there are.
         loose, bent = (
-            percent - np.einsum("ij,j->i", out, percent)
-            for out in (_face().rigid_out, _face().smooth_out)
+            percent - np.einsum("ij,j->i", model, np.einsum("ij,j->i", fit, percent))
+            for model, fit in (_face().rigid_out, _face().smooth_out)
         )
         matrix = compose(inverse(_motion(coefficients)), matrix)
         if not now.gridded:

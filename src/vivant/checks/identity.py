@@ -32,13 +32,17 @@ FEWEST: Final = 5
 """Frames with a face that a trend needs."""
 
 
+_Seen = tuple[int, Embedding, Box]
+"""Which frame, who, where."""
+
+
 class Identity(Metric):
     """Embeddings on the grid against the picture's, and the last one against the first."""
 
     specs = (MEAN, MIN, FIRST_LAST, DRIFT, FIRST_FRAME)
 
     def __init__(self) -> None:
-        self._seen: list[tuple[int, Embedding, Box]] = []
+        self._seen: list[_Seen] = []
 
     def look(self, sample: Sample, _: None) -> tuple[Embedding, Box] | None:
         """The identity of a sparse frame."""
@@ -66,16 +70,23 @@ class Identity(Metric):
         return (
             judged(MEAN, float(values.mean()), series=series, frame=frame, region=region),
             judged(MIN, float(values.min()), series=series, frame=frame, region=region),
-            judged(
-                FIRST_LAST,
-                1 - distance(first[1], last[1]),
-                frame=last[0],
-                region=last[2],
-                facts={"first": first[0], "last": last[0]},
-            ),
+            _first_last(first, last),
             _drift(series),
             judged(FIRST_FRAME, series[0][1], frame=first[0], region=first[2]),
         )
+
+
+def _first_last(first: _Seen, last: _Seen) -> Score:
+    """The last face beside the first one; one face alone says nothing."""
+    if first[0] == last[0]:
+        return unmeasured(FIRST_LAST, CannotMeasure("one_face"))
+    return judged(
+        FIRST_LAST,
+        1 - distance(first[1], last[1]),
+        frame=last[0],
+        region=last[2],
+        facts={"first": first[0], "last": last[0]},
+    )
 
 
 def _drift(series: Sequence[tuple[int, float]]) -> Score:

@@ -216,6 +216,8 @@ class Inspector:
 
     def _warnings(self) -> tuple[str, ...]:
         found = []
+        if self._reference.face is None:
+            found.append(reason({"message": "nobody"}))
         if self._reference.others:
             found.append(reason({"message": "several_people", "others": self._reference.others}))
         if self._done != self._num_frames:

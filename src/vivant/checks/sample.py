@@ -46,7 +46,8 @@ class Sample:
         index: 0 for the first one.
         pixels: ``[H, W, 3]`` uint8; not kept after the checks have looked.
         gridded: one of the frames where the face is searched.
-        sparse: every other of them, and the last: for the most expensive checks.
+        sparse: every other of them, and the last.
+        rare: every other of those, and the last: for what is expensive and changes slowly.
         checked: one of the user's checked frames (0, 24, 48, 72 and 96 of 97).
         face: the person, in pixels of the frame; None where no face was found.
         kept: what a metric wants to know of this frame when it steps to the next one.
@@ -56,6 +57,7 @@ class Sample:
     pixels: Image
     gridded: bool
     sparse: bool
+    rare: bool
     checked: bool
     reader: FaceReader
     face: Face | None = None

@@ -1,7 +1,9 @@
 """Are there seams: straight lines of upscaled or decoded tiles, fixed in the frame.
 
 A seam is a step in brightness that runs along a whole column or row, stays there in every
-frame whatever moves, and is not in the input picture. Knows nothing of faces or time.
+frame whatever moves, and is not in the input picture. Where the clip starts with something else
+than the picture, a door frame would be one too: then nothing is said. Knows nothing of faces or
+time.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ PICTURED: Final = 1.5
 RING: Final = (2, 8)
 """Pixels; a seam stands out from its neighbours at these distances."""
 
+ALIKE: Final = 0.9
+"""Correlation of the first frame with the picture, both small, from which on they are framed alike:
+what stands upright in one does so in the other."""
+
 MARGIN: Final = 4
 """Pixels at the border that are not looked at."""
 
@@ -49,28 +55,36 @@ def steps(luma: Luma) -> Floats:
 
 
 class Seams(Metric):
-    """One answer from the sparse frames; keeps what every frame so far has in common."""
+    """One answer from the rare frames; keeps what every frame so far has in common."""
 
     specs = (SEAMS,)
 
     def __init__(self, reference: Reference) -> None:
         self._pictured = [np.abs(steps(luma)) for luma in _both(reference.luma)]
+        self._small = reference.small_luma
+        self._alike = 0.0
         self._common: list[Floats] | None = None
         self._seen = 0
 
-    def look(self, sample: Sample, _: None) -> list[Floats] | None:
-        """The steps of a sparse frame."""
-        return [steps(luma) for luma in _both(sample.luma)] if sample.sparse else None
+    def look(self, sample: Sample, _: None) -> tuple[list[Floats], float] | None:
+        """The steps of a rare frame; of the first one also how much it is like the picture."""
+        if not sample.rare:
+            return None
+        alike = 0.0 if sample.index else _correlation(sample.small_luma, self._small)
+        return [steps(luma) for luma in _both(sample.luma)], alike
 
-    def add(self, _: int, __: None, look: list[Floats] | None) -> None:
+    def add(self, index: int, _: None, look: tuple[list[Floats], float] | None) -> None:
         """Keep the steps that are still there."""
         if look is None:
             return
+        found, alike = look
         self._seen += 1
+        if not index:
+            self._alike = alike
         if self._common is None:
-            self._common = look
+            self._common = found
             return
-        for kept, now in zip(self._common, look, strict=True):
+        for kept, now in zip(self._common, found, strict=True):
             agree = np.where(kept * now > 0, np.sign(kept), 0)
             np.copyto(kept, agree * np.minimum(np.abs(kept), np.abs(now)))
 
@@ -78,6 +92,8 @@ class Seams(Metric):
         """The strongest line."""
         if self._common is None or self._seen < 3:
             raise CannotMeasure("too_short")
+        if self._alike < ALIKE:
+            raise CannotMeasure("starts_elsewhere")
         best, where = 0.0, Box(0, 0, 1, 1)
         height, width = self._common[1].shape[1] + 1, self._common[0].shape[1] + 1
         kernel = np.ones((1, 2 * NEAR + 1), np.uint8)
@@ -95,6 +111,12 @@ class Seams(Metric):
                 edge = float(at + MARGIN)
                 where = Box(0, edge - 8, width, 16) if upright else Box(edge - 8, 0, 16, height)
         return (judged(SEAMS, best, frame=0, region=where),)
+
+
+def _correlation(one: Luma, other: Luma) -> float:
+    """Pearson's, of the pixels; 0 where one of them is plain."""
+    a, b = (luma.astype(np.float64) - float(luma.mean()) for luma in (one, other))
+    return float((a * b).sum() / max(float(np.sqrt((a * a).sum() * (b * b).sum())), 1e-9))
 
 
 def _both(luma: Luma) -> tuple[Luma, Luma]:

@@ -53,6 +53,10 @@ ALONE: Final = 1.8
 """Allowance where the gain on the skin is taken by itself: an encoder at CRF 23 takes up to half
 of the weak texture."""
 
+FAINT: Final = 0.5
+"""Levels, root mean square, of a band's weak texture below which its gain says nothing by itself:
+8 bits do not hold it, and any encoder takes nearly all of it."""
+
 ENERGY: Final = 0.85
 """Of the mean detail where the clip starts with the picture: what an encoder adds hides what is
 gone, so a loss of it counts for more than the same loss of gain."""
@@ -70,7 +74,7 @@ class _Seen(NamedTuple):
 
 
 class Skin(Metric):
-    """One answer from the sparse frames."""
+    """One answer from the rare frames."""
 
     specs = (PLASTIC,)
 
@@ -92,8 +96,8 @@ class Skin(Metric):
         return float(np.prod([np.mean(np.abs(band[mask])) for band in bands(chip)[BANDS]]))
 
     def look(self, sample: Sample, _: None) -> _Seen | None:
-        """Measure a sparse frame; the first one pixel by pixel where it is the picture."""
-        if not sample.sparse or not np.isfinite(self._wanted):
+        """Measure a rare frame; the first one pixel by pixel where it is the picture."""
+        if not sample.rare or not np.isfinite(self._wanted):
             return None
         energy = self._energy(sample.pixels, sample.face) / max(self._wanted, 1e-6)
         kept = float("nan") if sample.index else self._kept(sample)
@@ -159,7 +163,8 @@ def texture_kept(picture: Luma, frame: Luma, face: Face, scale: float) -> float:
         here = _gain(one, other, inside & weak)
         around = outside & weak
         there = _gain(one, other, around) if around.sum() >= FEWEST else 1.0
-        alone *= here
+        if _size(one, inside & weak) >= FAINT:
+            alone *= here
         beside *= here / max(there, 0.05)
     return float(min(beside, alone * ALONE))
 
@@ -169,6 +174,11 @@ def _gain(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32], where: _
     x, y = one[where].astype(np.float64), other[where].astype(np.float64)
     energy = float((x * x).sum())
     return 1.0 if energy < 1e-9 else max(0.0, float((x * y).sum()) / energy)
+
+
+def _size(band: npt.NDArray[np.float32], where: _Mask) -> float:
+    """Root mean square; 0 of nothing."""
+    return float(np.sqrt(np.mean(np.square(band[where])))) if where.any() else 0.0
 
 
 _Mask = npt.NDArray[np.bool_]

@@ -63,6 +63,7 @@ class Plan:
             pixels=np.ascontiguousarray(pixels),
             gridded=self.searched(index),
             sparse=index % (2 * self.stride) == 0 or last,
+            rare=index % (4 * self.stride) == 0 or last,
             checked=index in self._checked,
             reader=reader,
         )
