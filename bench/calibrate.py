@@ -173,13 +173,12 @@ def measure(
 def material(
     folders: Sequence[Path], cache: Path, reader: FaceReader
 ) -> tuple[dict[str, Material], dict[str, str]]:
-    """Every stretch with a face by name, and every person's folder; tracks are kept in the cache."""
+    """Every stretch with a face by name, every person's folder; tracks are kept in the cache."""
     found: dict[str, Material] = {}
     homes: dict[str, str] = {}
-    for folder, (person, name, frames, fps) in (
-        (folder, stretch) for folder in folders for stretch in segments(folder, STRETCHES)
-    ):
-        if homes.setdefault(person, folder.name) != folder.name:
+    stretches = ((home.name, *found) for home in folders for found in segments(home, STRETCHES))
+    for home, person, name, frames, fps in stretches:
+        if homes.setdefault(person, home) != home:
             raise SystemExit(f"{person}.mp4 is in two folders: one person, one file")
         kept = cache / f"{name}.track"
         if kept.exists():

@@ -84,7 +84,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "banding": Aim("above", ("banding/levels@16",), 22.0),
     "seams": Aim("above", ("seams/offset@4",), 2.0),
     "cartoon": Aim("below", ("cartoon/",), 0.8, margin=1.12),
-    "plastic_skin": Aim("below", (), 0.55),
+    "plastic_skin": Aim("below", (), 0.55, margin=1.05),
     "saturation": Aim(
         "above", ("saturation/hsv@1.25", "saturation/linear@1.25"), 1.08, margin=1.06, share=0.3
     ),

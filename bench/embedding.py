@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-call"
 """dlib's face embedding run by dlib and by Vivant (OpenCV): milliseconds, and how far apart.
 
 Both on one thread, in turn, on the demonstration portrait's face and on random pictures.

@@ -113,7 +113,7 @@ def test_hardly_any_texture_is_no_evidence(levels: float, taken: bool) -> None:
 def test_speech_is_no_wobble() -> None:
     """A jaw that opens and closes three times a second, as in lively speech."""
     clean = material(61)
-    image, face = picture()
+    _, face = picture()
     points = np.asarray(face.landmarks)
     x, y = (points[0:2].mean(axis=0) + points[2:4].mean(axis=0)) / 2
     down, across = np.mgrid[0:320, 0:512].astype(np.float32)

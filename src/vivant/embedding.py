@@ -1,4 +1,4 @@
-"""dlib's face embedding (King, 2017), run by OpenCV: the same network from the same weights.
+"""The face embedding of dlib (King, 2017), run by OpenCV: the same network from the same weights.
 
 dlib's wheel has no BLAS and takes 76 ms a face on one core; OpenCV takes 7, and the embeddings
 are 2e-6 apart (bench/embedding.py), where two people are at 0.6. The weight file is dlib's own:
@@ -148,7 +148,7 @@ def _layers(weights: Path) -> Iterator[Weights]:
 
 
 def _tensor(data: bytes, at: int, weights: Path) -> tuple[Weights, int]:
-    """dlib's ``tensor``, version 2: four sides, then little-endian floats."""
+    """A ``tensor`` of dlib, version 2: four sides, then little-endian floats."""
     version, at = _integer(data, at)
     count = 1
     for _ in range(4):
@@ -161,7 +161,7 @@ def _tensor(data: bytes, at: int, weights: Path) -> tuple[Weights, int]:
 
 
 def _integer(data: bytes, at: int) -> tuple[int, int]:
-    """dlib's integers: the number of bytes, then those, little-endian."""
+    """An integer of dlib: the number of bytes, then those, little-endian."""
     size = data[at] & 0x0F
     return int.from_bytes(data[at + 1 : at + 1 + size], "little"), at + 1 + size
 

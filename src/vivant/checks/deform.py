@@ -102,7 +102,8 @@ def _face() -> _Face:
     root = np.sqrt(np.tile(weights, 2))
 
     def projector(model: Floats) -> tuple[Floats, Floats]:
-        return model, np.linalg.pinv(model * root[:, None]) * root
+        fit = np.asarray(np.linalg.pinv(model * root[:, None]) * root, np.float64)
+        return model, fit
 
     silent = np.where(weights > SPEAKING, weights, 0.0)
     return _Face(

@@ -14,7 +14,8 @@ import numpy as np
 
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.sample import Reference, Sample
-from vivant.faces import Embedding, distance
+from vivant.embedding import Embedding
+from vivant.faces import distance
 from vivant.types import Box, Score
 
 MEAN: Final = Spec("identity_mean", "fidelity")

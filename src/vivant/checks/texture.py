@@ -158,7 +158,7 @@ def banding(luma: Luma) -> float:
     return float(np.abs(share - smooth).sum() * 100)
 
 
-def _spread(values: npt.NDArray[np.generic], where: Luma | None = None) -> float:
+def _spread(values: npt.NDArray[np.integer | np.floating], where: Luma | None = None) -> float:
     """Root mean square; of the places where ``where`` is not zero."""
     count = values.size if where is None else cv2.countNonZero(where)
     return float(cv2.norm(values, cv2.NORM_L2, where) / np.sqrt(count)) if count else 0.0
