@@ -657,6 +657,7 @@ def main() -> None:
     parser.add_argument("--parts", default=DEFAULT_PARTS)
     parser.add_argument("--reps", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=None)
+    parser.add_argument("--data", type=Path, default=None, help="keeps the checkpoint of `start`")
     args = parser.parse_args()
     args.parts = args.parts.split(",")
     device = torch.device("cpu" if args.tiny else "cuda")
@@ -666,7 +667,9 @@ def main() -> None:
     if device.type == "cuda":
         bench.note("device", torch.cuda.get_device_name())
     scratch = Path(tempfile.mkdtemp())
-    settings = Settings(cache_dir=args.cache or scratch / "cache", data_dir=scratch / "data")
+    settings = Settings(
+        cache_dir=args.cache or scratch / "cache", data_dir=args.data or scratch / "data"
+    )
     if "vivant" in args.parts:
         vivant(bench, args, settings, device)
     import gc
