@@ -9,9 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from vivant.pace import expected, remember
+from vivant.settings import read_settings
+from vivant.types import Request
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -70,6 +75,25 @@ def test_rows_of_a_csv_are_made_each_its_own_way(
     assert [name for name in again if again[name] != stamps[name]] == ["portrait.mp4"]
 
 
+def test_a_mistake_in_the_command_is_said_once(
+    vivant: Run, tmp_path: Path, portrait_file: Path
+) -> None:
+    for option, value in (("--engine", "warp"), ("--upscaler", "magic")):
+        code, out, err = vivant("batch", portrait_file.parent, "-o", "out", option, value)
+        assert (code, out) == (2, "")
+        assert err.startswith(f"vivant: {option[2:]} '{value}' is unknown")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_small_clip_says_nothing_of_a_large_one(tmp_path: Path) -> None:
+    settings = read_settings(cache_dir=tmp_path)
+    small = Request(image=b"", width=320, height=180, num_frames=17)
+    remember(small, {"seconds": 3.0, "engine": {"device": "cpu"}}, settings)
+    assert expected(small, settings) == pytest.approx(3.0)
+    assert expected(replace(small, num_frames=34), settings) == pytest.approx(6.0)
+    assert expected(Request(image=b""), settings) is None
+
+
 def test_the_bill_is_known_beforehand_once_something_was_measured(
     vivant: Run, tmp_path: Path, portrait_file: Path
 ) -> None:
@@ -79,11 +103,11 @@ def test_the_bill_is_known_beforehand_once_something_was_measured(
     arguments = ("batch", "pictures", "-o", "out", *SMALL)
     code, out, _ = vivant(*arguments, "--estimate")
     assert code == 0
-    assert "2 clips to make; time and cost are known once the first clip by fake" in out
+    assert "2 clips to make; time and cost are known once the first such clip by fake" in out
     assert not Path("out").exists()
     code, out, err = vivant(*arguments)
     assert code == 0
-    assert "left: 1 clips to make, 1 there already: about" in err
+    assert "left: 1 clip to make: about" in err
     assert "[BILL] 2 clips made in" in out
     assert "₩" in out
     code, out, _ = vivant("batch", "pictures", "-o", "other", *SMALL, "--estimate")

@@ -35,6 +35,13 @@ def test_without_arguments_help_is_shown(vivant: Run) -> None:
     assert "doctor" in out
 
 
+def test_a_group_without_a_command_shows_its_help(vivant: Run) -> None:
+    code, _, err = vivant("weights")
+    assert code == 2
+    assert "\n" in err.strip()
+    assert err.startswith("Usage: vivant weights")
+
+
 def test_animate_prints_the_users_run_log(vivant: Run, portrait_file: Path) -> None:
     code, out, err = vivant("animate", portrait_file, *SMALL, "-o", "clip.mp4", "--seed", "4")
     assert code == 0

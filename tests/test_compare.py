@@ -68,6 +68,7 @@ def test_the_cheaper_one_is_named_where_nothing_else_tells_them_apart() -> None:
             seconds={"lanczos": seconds},
             amounts={"lanczos": amount} if amount else {},
             recommendations=(),
+            pictures=1,
         )
 
     def said(advice: Any, seconds: float, amount: float | None) -> str:
@@ -149,6 +150,14 @@ def test_a_comparison_from_file_to_page(vivant: Run, tmp_path: Path, portrait_fi
     rows = list(csv.DictReader(Path("out/compare.csv").read_text("utf-8").splitlines()))
     assert [row["variant"] for row in rows] == ["moving", "still", "still", "moving"]
     assert all(Path("out", row["clip"]).is_file() for row in rows)
+    advice = body["recommendations"][0]
+    assert advice["text"]["en"].endswith(
+        "This rests on 2 pairs of one picture and says little about others."
+    )
+    assert "So few pairs prove nothing" in advice["text"]["en"]
+    assert not any(
+        "left out" in line or line.endswith("broken.jpg · seed 1") for line in err.splitlines()
+    )
     motion = next(s for s in body["scores"] if s["score"] == "motion")
     assert motion["losses"] == 2
     assert body["recommendations"][0]["advice"] == "more"
@@ -172,6 +181,17 @@ def test_a_comparison_from_file_to_page(vivant: Run, tmp_path: Path, portrait_fi
     assert err.count("there already") == 4
     body = json.loads(Path("out/compare.json").read_text("utf-8"))
     assert (body["look"], len(body["clips"])) == (2, 6)
+
+
+def test_nothing_is_left_where_nothing_could_be_made(
+    vivant: Run, tmp_path: Path, portrait_file: Path
+) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(PLAN.replace("seeds = 2", "seeds = 2\noptions = { shiftt = 1.0 }"), "utf-8")
+    code, _, err = vivant("compare", portrait_file, "--variants", wrong, "-o", "out")
+    assert code == 2
+    assert "shiftt" in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_kill_and_a_resume_give_the_same_page(tmp_path: Path, portrait_file: Path) -> None:

@@ -195,7 +195,7 @@ def test_a_budget_smaller_than_one_clip(tmp_path: Path, portrait_bytes: bytes) -
     engine = TimedEngine(clock, [10])
     with pytest.raises(OptionError, match="smaller than one clip"):
         animate_until_pass(
-            Request(image=portrait_bytes, engine="fake", num_frames=5, width=128, height=72),
+            Request(image=portrait_bytes, engine="fake", num_frames=7, width=480, height=270),
             tmp_path / "other.mp4",
             Budget.parse("0.001s"),
             engine=engine,

@@ -33,8 +33,15 @@ def test_tables_are_json_in_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_bad_values_are_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
-    with pytest.raises(OptionError, match=name.removeprefix("VIVANT_").lower()):
+    with pytest.raises(OptionError, match=f"{name}|{name.removeprefix('VIVANT_').lower()}"):
         read_settings()
+
+
+def test_json_that_is_none_blames_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVANT_MODAL", '{"gpu"')
+    with pytest.raises(OptionError, match="VIVANT_MODAL is not JSON") as caught:
+        read_settings()
+    assert "config.toml" not in caught.value.message
 
 
 def test_a_broken_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

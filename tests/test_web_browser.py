@@ -222,6 +222,17 @@ def test_compare_picture_and_any_frame(open_page: Open, portrait: Path) -> None:
     expect(page.locator("#frame-number")).to_contain_text("frame 0 of 16")
 
 
+def test_a_file_that_is_no_picture_is_said_to_be_none(open_page: Open, tmp_path: Path) -> None:
+    (tmp_path / "notes.jpg").write_text("no picture")
+    page = open_page(QUICK)
+    page.set_input_files("#file", tmp_path / "notes.jpg")
+    expect(page.locator("#crop-word")).to_have_text("서버가 이 사진을 읽지 못합니다.")
+    expect(page.locator("#art")).to_contain_text("쓸 수 없는 사진입니다")
+    expect(page.locator("#art")).not_to_contain_text("HEIC")
+    page.click("#language")
+    expect(page.locator("#art")).to_contain_text("Not a picture that can be used")
+
+
 def test_cancel_stops_the_work(open_page: Open, portrait: Path, server: str) -> None:
     page = open_page(SLOW)
     start(page, portrait, engine="fake")

@@ -433,6 +433,9 @@ def main() -> None:
         _fail(error.message, error.exit_code)
     except typer.TyperException as error:
         text = getattr(error, "format_message", error.__str__)()
+        if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its help
+            sys.stderr.write(f"{text}\n")
+            sys.exit(2)
         _fail(f"{text} (vivant --help lists what there is)", 2)
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; Python would complain once more

@@ -78,9 +78,11 @@ def batch(
     from vivant.batch.runner import estimate, run_batch, total
     from vivant.batch.tables import as_csv, as_json
     from vivant.cost import bill, money
+    from vivant.engine import ENGINES, load_engine
     from vivant.report import to_json
     from vivant.settings import default_settings
     from vivant.shelf import held, write_whole
+    from vivant.upscale import load_upscaler
 
     settings = default_settings()
     code = currency or settings.currency
@@ -98,6 +100,10 @@ def batch(
         "quality": quality,
         "options": ";".join(options or ()),
     }
+    if engine not in ENGINES:
+        load_engine(engine, settings)  # says which there are, once and not for every row
+    if upscaler != "auto":
+        load_upscaler(upscaler)
     rows = read_rows(source, lambda picture, own: row_request(picture, given, own))
     out = Console(quiet=quiet or json, highlight=False)
     progress = Console(stderr=True, quiet=quiet, highlight=False)
@@ -116,7 +122,7 @@ def batch(
             text += f": {outcome.report['verdict']}, {outcome.report['seconds']:.1f} s"
         progress.print(text, markup=False, soft_wrap=True)
         if outcome.state == "made" and ahead.unknown:
-            rest = estimate(rows, output, settings, code)
+            rest = estimate(rows[finished:], output, settings, code)
             if not rest.unknown and rest.clips:
                 progress.print(f"  left: {_ahead(rest)}", markup=False, soft_wrap=True)
 
@@ -208,19 +214,20 @@ def _ahead(found: Estimate) -> str:
     """The bill beforehand in one line."""
     from vivant.cost import money
 
-    text = f"{found.clips} clips to make"
+    text = f"{found.clips} {'clip' if found.clips == 1 else 'clips'} to make"
     if found.there:
         text += f", {found.there} there already"
     if found.unusable:
-        text += f", {found.unusable} rows cannot be made"
+        text += f", {found.unusable} {'row' if found.unusable == 1 else 'rows'} cannot be made"
     if found.unknown:
         return (
-            f"{text}; time and cost are known once the first clip by {', '.join(found.unknown)} "
-            "is made on this machine"
+            f"{text}; time and cost are known once the first such clip by "
+            f"{', '.join(found.unknown)} is made on this machine"
         )
     if found.seconds is None or not found.clips:
         return text
-    text += f": about {found.seconds:.0f} s"
+    seconds = found.seconds
+    text += f": about {seconds:.0f} s" if seconds < 100 else f": about {seconds / 60:.0f} min"
     if found.costs is None:
         return f"{text}; cost not known"
     cost = found.costs

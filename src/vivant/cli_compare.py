@@ -127,7 +127,7 @@ def compare(
         return
     for found in findings.recommendations:
         out.print(f"\n{heading(found, plan.baseline.name)['en']}", style="bold", markup=False)
-        text = paragraph(found, plan.baseline.name, len(comparison.pictures))["en"]
+        text = paragraph(found, plan.baseline.name, findings.pictures)["en"]
         cost = price(findings, found, plan.baseline.name)["en"]
         out.print(f"  {text} {cost}", markup=False)
     for failure in comparison.failures:

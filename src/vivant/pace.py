@@ -16,14 +16,18 @@ from vivant.shelf import write_whole
 from vivant.types import Request
 
 HISTORY = "clip-seconds.json"
-"""In the cache: seconds per million pixels of what was made on this machine, by engine."""
+"""In the cache: seconds and million pixels of what was made on this machine, by engine."""
+
+ALIKE = 4.0
+"""Clips up to this many times larger or smaller foretell one another: a part of a clip's time does
+not grow with it, so that seconds per pixel of a small clip say nothing of a large one."""
 
 KEPT = 20
 """Clips of an engine that are remembered."""
 
 
 def expected(request: Request, settings: Settings, on: str | None = None) -> float | None:
-    """Seconds a clip like this takes, scaled by its pixels; None where none was made here.
+    """Seconds a clip like this takes, scaled by its pixels; None where none like it was made here.
 
     Args:
         request: of the clip.
@@ -31,10 +35,14 @@ def expected(request: Request, settings: Settings, on: str | None = None) -> flo
         on: the device; what the engine last ran on where None. Other devices' clips say nothing.
     """
     known = _history(settings).get(request.engine, [])
-    entries = [entry for entry in known if entry["device"] == (on or known[-1]["device"])]
-    if not entries:
-        return None
-    return float(statistics.median(entry["pace"] for entry in entries)) * _millions(request)
+    size = _millions(request)
+    scaled = [
+        entry["seconds"] * size / entry["millions"]
+        for entry in known
+        if entry["device"] == (on or known[-1]["device"])
+        and 1 / ALIKE <= size / entry["millions"] <= ALIKE
+    ]
+    return float(statistics.median(scaled)) if scaled else None
 
 
 def device(engine: str, settings: Settings) -> str | None:
@@ -47,7 +55,8 @@ def remember(request: Request, report: Mapping[str, Any], settings: Settings) ->
     """Note what a finished clip took, from its ``report.json``."""
     history = _history(settings)
     entry = {
-        "pace": report["seconds"] / _millions(request),
+        "seconds": report["seconds"],
+        "millions": _millions(request),
         "device": report["engine"]["device"],
     }
     history[request.engine] = [*history.get(request.engine, ()), entry][-KEPT:]
@@ -63,7 +72,14 @@ def _history(settings: Settings) -> dict[str, list[dict[str, Any]]]:
     try:
         found = json.loads((settings.cache_dir / HISTORY).read_text("utf-8"))
         return {
-            str(engine): [{"pace": float(e["pace"]), "device": str(e["device"])} for e in entries]
+            str(engine): [
+                {
+                    "seconds": float(e["seconds"]),
+                    "millions": float(e["millions"]),
+                    "device": str(e["device"]),
+                }
+                for e in entries
+            ]
             for engine, entries in found.items()
         }
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -8,6 +8,7 @@ where); the environment wins. Knows nothing of requests: what one clip should be
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -137,6 +138,13 @@ def read_settings(**overrides: Any) -> Settings:
         ) from None
     except ValueError as error:
         # broken TOML, or JSON that pydantic-settings could not parse from a variable
+        broken = re.search(r'field "(\w+)" from source "EnvSettingsSource"', str(error))
+        if broken:
+            name = f"VIVANT_{broken[1].upper()}"
+            raise OptionError(
+                f"{name} is not JSON: {os.environ.get(name, '')!r} ({error.__cause__})",
+                param=broken[1],
+            ) from None
         raise OptionError(f"settings cannot be read ({CONFIG_FILE}): {error}") from None
 
 

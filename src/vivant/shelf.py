@@ -24,6 +24,10 @@ KEY_LENGTH = 20
 """Hexadecimal digits of a key: 80 bits, no two clips of a folder ever share one."""
 
 
+LOCK = ".vivant-lock"
+"""In a folder where a command is at work, or was."""
+
+
 def request_key(request: Request, picture_sha256: str, versions: Mapping[str, str]) -> str:
     """What decides the frames, as one short name: picture, request and versions."""
     fields = {
@@ -62,22 +66,35 @@ def held(folder: Path, *, clips: Path | None = None) -> Iterator[None]:
         OutputError: the folder cannot be made or written, or somebody else is at work in it.
     """
     clips = clips or folder
+    new = [path for path in dict.fromkeys((clips, folder)) if not path.exists()]
     try:
         clips.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / ".vivant-lock", os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise OutputError(
             f"cannot write in {folder}: {error.strerror}; choose another place with -o"
         ) from error
+    if not _lock(handle):
+        os.close(handle)
+        raise OutputError(f"another vivant is at work in {folder}: wait, or choose another -o")
     try:
-        if not _lock(handle):
-            raise OutputError(f"another vivant is at work in {folder}: wait, or choose another -o")
         for leftover in clips.glob(".vivant-*"):
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)
         yield
+    except BaseException:
+        _take_away(new, folder / LOCK)
+        raise
     finally:
         os.close(handle)  # frees the lock, as the end of the process does
+
+
+def _take_away(new: list[Path], lock: Path) -> None:
+    """Folders made for work of which nothing came."""
+    for path in new:
+        if path.is_dir() and all(inside == lock for inside in path.iterdir()):
+            (path / lock.name).unlink(missing_ok=True)
+            path.rmdir()
 
 
 def _lock(handle: int) -> bool:

@@ -47,7 +47,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """Everything the page says."""
+    """Everything the page says.
+
+    Attributes:
+        pictures: of which there are clips to compare.
+    """
 
     look: int
     evidence: str
@@ -56,6 +60,7 @@ class Findings:
     seconds: Mapping[str, float]
     amounts: Mapping[str, float]
     recommendations: tuple[Recommendation, ...]
+    pictures: int
 
 
 def evidence_key(comparison: Comparison) -> str:
@@ -117,6 +122,7 @@ def find(comparison: Comparison, earlier: Sequence[str] = ()) -> Findings:
         seconds=seconds,
         amounts=amounts,
         recommendations=recommend(evidence, look),
+        pictures=len({cell.picture for cell in comparison.cells.values()}),
     )
 
 

@@ -68,6 +68,7 @@ class Recommendation:
         judged: the deciding scores that could be measured.
         more: how many more pairs to run; 0 unless ``advice`` is ``more``.
         blocked: the variant is better, but not shown to be as faithful.
+        early: there are too few pairs to foresee anything; ``more`` are the fewest that prove.
         fails: clips with a failed fidelity check: baseline's, variant's.
     """
 
@@ -77,6 +78,7 @@ class Recommendation:
     pairs: int
     more: int = 0
     blocked: bool = False
+    early: bool = False
     fails: tuple[int, int] = (0, 0)
 
     def found(self, finding: Finding) -> tuple[Judged, ...]:
@@ -181,6 +183,7 @@ def _decide(e: Evidence, judged: tuple[Judged, ...], next_alpha: float) -> Recom
         pairs=e.pairs,
         more=_more(e.pairs, judged, next_alpha) if advice == "more" else 0,
         blocked=blocked,
+        early=advice == "more" and e.pairs < fewest_pairs(next_alpha),
         fails=e.fails,
     )
 
@@ -193,6 +196,8 @@ def _no_worse(score: Judged) -> bool:
 
 def _more(pairs: int, judged: Sequence[Judged], alpha: float) -> int:
     """Pairs still to run until the first unclear score is likely to be settled."""
+    if pairs < fewest_pairs(alpha):
+        return fewest_pairs(alpha) - pairs
     wanted = [MOST_PAIRS]
     for score in judged:
         if score.finding != "unclear":
@@ -209,4 +214,4 @@ def _more(pairs: int, judged: Sequence[Judged], alpha: float) -> int:
             reach = max(interval[1] - pair.gain, pair.gain - interval[0])
             room = score.margin - abs(pair.gain)
             wanted.append(int(pairs * (reach / room) ** 2) + 1)
-    return max(1, fewest_pairs(alpha) - pairs, min(min(wanted), MOST_PAIRS) - pairs)
+    return max(1, min(min(wanted), MOST_PAIRS) - pairs)

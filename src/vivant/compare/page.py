@@ -41,7 +41,7 @@ def render(comparison: Comparison, findings: Findings) -> str:
             {
                 "found": r,
                 "heading": heading(r, plan.baseline.name),
-                "text": paragraph(r, plan.baseline.name, len(comparison.pictures)),
+                "text": paragraph(r, plan.baseline.name, findings.pictures),
                 "price": price(findings, r, plan.baseline.name),
             }
             for r in findings.recommendations

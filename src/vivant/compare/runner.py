@@ -177,7 +177,9 @@ def compare(
         clip = clips / f"{key}.mp4"
         report: Mapping[str, Any] | None = finished(clip)
         reused, reason = report is not None, ""
-        if report is None and picture.name not in lost:
+        if report is None and picture.name in lost:
+            continue
+        if report is None:
             check_request(request, settings)
             try:
                 report = maker.make(variant, request, clip)

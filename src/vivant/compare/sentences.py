@@ -34,6 +34,10 @@ HEADINGS: Mapping[str, Words] = {
         "en": "{b}: not enough evidence, run {more} more pairs",
         "ko": "{b}: 근거가 부족합니다. {more}쌍을 더 만들어 보세요",
     },
+    "hundreds": {
+        "en": "{b}: not enough evidence, and it would take hundreds of pairs",
+        "ko": "{b}: 근거가 부족하고, 수백 쌍이 더 필요합니다",
+    },
     "identical": {
         "en": "{b}: makes the very same clips",
         "ko": "{b}: 결과 영상이 완전히 같습니다",
@@ -94,6 +98,16 @@ SENTENCES: Mapping[str, Words] = {
         "en": "About {more} more pairs would settle the nearest of them: add pictures, or seeds.",
         "ko": "약 {more}쌍을 더하면 가장 가까운 항목이 판가름 납니다. 사진이나 시드를 늘리세요.",
     },
+    "early": {
+        "en": "So few pairs prove nothing, whatever they show: run at least {more} more, with "
+        "other pictures or seeds.",
+        "ko": "쌍이 적어 무엇이 나와도 근거가 되지 않습니다. 다른 사진이나 시드로 적어도 "
+        "{more}쌍을 더 만드세요.",
+    },
+    "scope_pair": {
+        "en": "This rests on a single pair and says little about others.",
+        "ko": "한 쌍으로 얻은 결과입니다. 다른 사진에 대해서는 알 수 없습니다.",
+    },
     "scope_one": {
         "en": "This rests on {pairs} pairs of one picture and says little about others.",
         "ko": "사진 1장, {pairs}쌍으로 얻은 결과입니다. 다른 사진에 대해서는 알 수 없습니다.",
@@ -119,7 +133,10 @@ SENTENCES: Mapping[str, Words] = {
 
 def heading(found: Recommendation, baseline: str) -> Words:
     """The advice in a few words."""
-    return _say(HEADINGS[found.advice], a=baseline, b=found.variant, more=found.more)
+    many = found.advice == "more" and not found.early and found.more >= MOST_PAIRS // 2
+    return _say(
+        HEADINGS["hundreds" if many else found.advice], a=baseline, b=found.variant, more=found.more
+    )
 
 
 def paragraph(found: Recommendation, baseline: str, pictures: int) -> Words:
@@ -183,6 +200,8 @@ def _sentences(found: Recommendation, baseline: str, pictures: int) -> list[Word
         _say(SENTENCES[name], before=found.fails[0], after=found.fails[1], more=found.more)
         for name in _conclusion(found)
     ]
+    if found.pairs == 1:
+        return [*said, _say(SENTENCES["scope_pair"])]
     scope = "scope_one" if pictures == 1 else "scope_few" if pictures < FEW_PICTURES else "scope"
     return [*said, _say(SENTENCES[scope], pairs=found.pairs, pictures=pictures)]
 
@@ -197,6 +216,8 @@ def _conclusion(found: Recommendation) -> list[str]:
     if found.advice == "same":
         return ["take_either"]
     if found.advice == "more":
+        if found.early:
+            return ["early"]
         length = "hundreds" if found.more >= MOST_PAIRS // 2 else "run_more"
         return ["blocked", length] if found.blocked else [length]
     return ["use"]

@@ -47,7 +47,7 @@ def as_json(comparison: Comparison, findings: Findings, looks: tuple[str, ...]) 
                 "pairs": r.pairs,
                 "fidelity_fails": list(r.fails),
                 "heading": dict(heading(r, plan.baseline.name)),
-                "text": dict(paragraph(r, plan.baseline.name, len(comparison.pictures))),
+                "text": dict(paragraph(r, plan.baseline.name, findings.pictures)),
                 "price": dict(price(findings, r, plan.baseline.name)),
             }
             for r in findings.recommendations

@@ -14,6 +14,10 @@ OVERHEAD = 1.0
 """Seconds of a clip that do not grow with it: reading the picture, writing the report."""
 
 
+ALIKE = 4.0
+"""How many times larger or smaller a clip may be that is preferred for an estimate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """Seconds, or None where this service has not made such a clip.
@@ -42,7 +46,7 @@ def estimate(
         recipe: clips of the same recipe are preferred; others are better than nothing.
     """
     same = [row for row in measured if row["recipe"] == recipe]
-    rows = same or list(measured)
+    rows = _alike(same or list(measured), num_frames * pixels)
     if not rows:
         return Estimate(
             None, None, None, "", "not measured on this machine yet: the first clip tells"
@@ -57,6 +61,16 @@ def estimate(
     if not same:
         basis += " with another recipe"
     return Estimate(median(guesses), guesses[0], guesses[-1], rows[0]["device"], basis)
+
+
+def _alike(rows: Sequence[Mapping[str, Any]], work: int) -> Sequence[Mapping[str, Any]]:
+    """Those of about this size, where there are any: a small clip says little of a large one."""
+    near = [
+        row
+        for row in rows
+        if 1 / ALIKE <= work / max(1, row["num_frames"] * row["pixels"]) <= ALIKE
+    ]
+    return near or rows
 
 
 def weights(

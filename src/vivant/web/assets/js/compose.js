@@ -59,8 +59,8 @@ export function createCompose(frame, form, { onTake }) {
       picture.height ||= answer.picture?.height ?? 0;
     } catch (error) {
       if (error.name === "AbortError") return;
-      framing = { ...framing, state: "centred" };
-      const { text, detail } = explain(error, session.config);
+      const { text, detail, about } = explain(error, session.config);
+      framing = { ...framing, state: about === "picture" ? "refused" : "centred", why: text };
       if (error.code !== "network") form.fail(detail && language() === "ko" ? `${text} (${detail})` : text);
     }
     if (cropping === mine) show();
@@ -109,7 +109,7 @@ export function createCompose(frame, form, { onTake }) {
     frame.hang(
       "chosen",
       form.aspect(),
-      same ? null : [croppedPicture(picture, window, t("preview_alt"))],
+      same ? null : [croppedPicture(picture, window, t("preview_alt"), framing)],
       [plaque(picture, framing, [...(framing.warnings ?? []).map(note), ...more()], { onChoose: intake.choose, onRemove: remove })],
     );
     if (active === "change" || active === "remove") byId(active)?.focus();

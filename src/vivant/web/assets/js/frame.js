@@ -68,13 +68,14 @@ export function emptyFrame({ onChoose, onPhotograph, onSample }) {
 }
 
 // The picture placed so that the crop, in fractions of it, fills the frame.
-export function croppedPicture(picture, crop, alt) {
+export function croppedPicture(picture, crop, alt, found = {}) {
   if (!picture.drawable) {
+    const refused = found.state === "refused";
     return h(
       "div",
       { class: "unseeable" },
-      h("strong", { text: t("undrawable_title") }),
-      h("p", { class: "small", text: t("undrawable") }),
+      h("strong", { text: t(refused ? "refused_title" : "undrawable_title") }),
+      h("p", { class: "small", text: refused ? found.why : t("undrawable") }),
     );
   }
   return h("div", { class: "cropped" }, place(h("img", { src: picture.url, alt, draggable: "false" }), crop));
@@ -117,6 +118,7 @@ export function plaque(picture, found, notes, { onChoose, onRemove }) {
 
 function cropWord(found) {
   if (found.state === "looking") return t("crop_looking");
+  if (found.state === "refused") return t("crop_refused");
   if (found.state !== "found") return t("crop_centred");
   const faces = found.faces.length;
   return faces === 0 ? t("crop_no_face") : faces === 1 ? t("crop_face") : t("crop_faces", { n: faces });

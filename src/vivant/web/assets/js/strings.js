@@ -48,6 +48,8 @@ export const STRINGS = {
   crop_faces: ["{n} faces found; framed around the largest.", "얼굴 {n}개를 찾아 가장 큰 얼굴을 중심으로 잘랐습니다."],
   crop_no_face: ["No face found; framed around the middle. Identity cannot be checked.", "얼굴을 찾지 못해 가운데를 기준으로 잘랐습니다. 같은 사람인지는 확인할 수 없습니다."],
   crop_centred: ["Framed around the middle for now.", "우선 가운데를 기준으로 보여 드립니다."],
+  crop_refused: ["The server cannot read this picture.", "서버가 이 사진을 읽지 못합니다."],
+  refused_title: ["Not a picture that can be used", "쓸 수 없는 사진입니다"],
   undrawable_title: ["No preview", "미리 보기가 없습니다"],
   undrawable: ["This browser cannot draw this kind of picture (HEIC, TIFF). It will be uploaded as it is, and the server can read it.", "이 브라우저는 이 형식(HEIC, TIFF)의 사진을 화면에 그리지 못합니다. 그대로 올리면 서버에서는 읽을 수 있습니다."],
   picture_chosen: ["Picture chosen: {name}", "사진을 골랐습니다: {name}"],
