@@ -39,9 +39,8 @@ class Graph:
         kind = _FLOAT if array.dtype == np.float32 else _INT64
         shape = b"".join(_number(1, side) for side in array.shape)
         data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
-        self._tensors.append(
-            _bytes(5, shape + _number(2, kind) + _bytes(8, name.encode()) + _bytes(9, data))
-        )
+        head = shape + _number(2, kind) + _bytes(8, name.encode()) + _head(9, len(data))
+        self._tensors += [_head(5, len(head) + len(data)) + head, data]
         return name
 
     def node(self, operator: str, *inputs: str, **attributes: Sequence[int]) -> str:
@@ -57,12 +56,14 @@ class Graph:
 
     def model(self, shape: Sequence[int], output: str, output_shape: Sequence[int]) -> bytes:
         """The serialised ``ModelProto``, from an input of ``shape`` to the value ``output``."""
-        graph = b"".join(
-            [*self._nodes, _bytes(2, b"graph"), *self._tensors,
-             _bytes(11, _value("input", shape)), _bytes(12, _value(output, output_shape))]
-        )  # fmt: skip
+        graph = [
+            *self._nodes, _bytes(2, b"graph"), *self._tensors,
+            _bytes(11, _value("input", shape)), _bytes(12, _value(output, output_shape)),
+        ]  # fmt: skip
         opset = _bytes(8, _bytes(1, b"") + _number(2, OPSET))
-        return _number(1, IR_VERSION) + _bytes(7, graph) + opset
+        # joined once: a network is tens of megabytes
+        head = _number(1, IR_VERSION) + _head(7, sum(len(part) for part in graph))
+        return b"".join([head, *graph, opset])
 
 
 def _value(name: str, shape: Sequence[int]) -> bytes:
@@ -84,5 +85,9 @@ def _number(field: int, number: int) -> bytes:
     return _varint(field << 3) + _varint(number)
 
 
+def _head(field: int, size: int) -> bytes:
+    return _varint(field << 3 | 2) + _varint(size)
+
+
 def _bytes(field: int, data: bytes) -> bytes:
-    return _varint(field << 3 | 2) + _varint(len(data)) + data
+    return _head(field, len(data)) + data

@@ -93,6 +93,8 @@ class Inspector:
         self._before: Sample | None = None
         self._given = self._done = 0
         self._crew: Crew | None = None
+        if self._reference.face is not None and not workers:
+            self._reader.warm()  # now, while no frames take memory
         if workers and metrics is all_metrics:
             self._crew = _crew(self._reference, self._watch, workers)
 
