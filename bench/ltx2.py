@@ -428,10 +428,9 @@ def start_time(
     """A fresh process, fp8 checkpoint on local disk, warm compile cache: seconds to a clip."""
     from safetensors.torch import save_file
 
-    from vivant.engine.ltx2.components import FP8_FOLDER
     from vivant.engine.ltx2.fp8_checkpoint import save_fp8
     from vivant.engine.ltx2.prompts import PromptCache
-    from vivant.weights import LOCK
+    from vivant.weights import FP8_FOLDER, LOCK
 
     if args.tiny:
         bench.note("start", "not measured with tiny models")

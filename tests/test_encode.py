@@ -187,7 +187,8 @@ def test_some_frames_of_a_stream_without_times_are_counted(tmp_path: Path) -> No
 def test_x264_gives_the_same_bytes_at_any_width(tmp_path: Path, width: int) -> None:
     """Rows of macroblocks that are no multiple of eight made it read what nobody had written."""
     rng = np.random.default_rng(1)
-    wide = cv2.GaussianBlur(rng.integers(0, 255, (260, width + 60, 3), np.uint8), (0, 0), 3)
+    noise = rng.integers(0, 255, (260, width + 60, 3), np.uint8)
+    wide = cv2.GaussianBlur(noise, (0, 0), 3).astype(np.uint8)
     frames = np.stack([wide[i : i + 180, 2 * i : 2 * i + width] for i in range(25)])
     found = set()
     for turn in range(12):

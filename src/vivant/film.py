@@ -57,7 +57,7 @@ class Film:
             fps=fps,
             quality=quality,
             comment=comment,
-            threads=min(MOST_THREADS, 2 * cores),
+            threads=max(2, min(MOST_THREADS, cores)),
         )
         threads = max(1, min(6, cores // 3))
         depth = max(3, min(32, 2 * cores))

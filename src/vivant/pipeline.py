@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -217,17 +218,20 @@ def render(
 
     with ExitStack() as stack:
         # before the engine: workers get ready while it loads and denoises
-        inspector = stack.enter_context(
-            Inspector(
-                portrait,
-                num_frames=request.num_frames,
-                fps=request.fps,
-                width=width,
-                height=height,
-                reader=reader,
-                workers=workers(cores, request.num_frames, width, height),
-            )
+        crew = workers(cores, request.num_frames, width, height)
+        inspecting = stack.enter_context(ThreadPoolExecutor(1, "vivant-inspect")).submit(
+            Inspector,
+            portrait,
+            num_frames=request.num_frames,
+            fps=request.fps,
+            width=width,
+            height=height,
+            reader=reader,
+            workers=crew,
         )
+        stack.callback(lambda: inspecting.result().close())
+        if not crew:
+            inspecting.result()
         with times.measure("load"):
             clip = engine.generate(portrait, request, observe)
         if clip.num_frames != request.num_frames:
@@ -252,7 +256,7 @@ def render(
                 "machine-generated",
                 cores=cores,
                 written=lambda count: observe(Progress("encode", count, request.num_frames)),
-                watch=_watcher(gallery, show, inspector, request.num_frames, observe),
+                watch=_watcher(gallery, show, inspecting, request.num_frames, observe),
             )
         )
         for chunk in stack.enter_context(closing(closable(clip.chunks))):
@@ -260,6 +264,7 @@ def render(
         film.close()
         facts = probe(path)
         film.finish()
+        inspector = inspecting.result()
         with times.measure("verify"):
             verification = inspector.finish(
                 facts,
@@ -278,7 +283,7 @@ def render(
 def _watcher(
     gallery: Gallery,
     show: Callable[[], None],
-    inspector: Inspector,
+    inspecting: Future[Inspector],
     num_frames: int,
     observe: Observer,
 ) -> Callable[[Image], None]:
@@ -290,6 +295,7 @@ def _watcher(
 
     def watch(pixels: Image) -> None:
         nonlocal shown, told
+        inspector = inspecting.result()
         gallery.look(shown, pixels)
         inspector.look(pixels[None])
         shown += 1

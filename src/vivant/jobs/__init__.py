@@ -13,7 +13,7 @@
     stages.py     prepare → render → publish: what a worker does for a job
     preparation.py  a job's picture, decoded and framed
     engines.py    a worker's engines, loaded once each
-    scratch.py    places and face readers that a worker's threads share
+    scratch.py    a place for files on their way
     prices.py     what a run has cost
     trouble.py    what a client is told of an error
     worker.py     a worker process: queues, heartbeat, take-over, sweeping

@@ -16,7 +16,7 @@ from vivant.image import load_portrait
 from vivant.jobs.job import PORTRAIT, REFERENCE, SOURCE, Job, key, request_from_json
 from vivant.jobs.ledger import Ledger
 from vivant.jobs.portrait_file import read_portrait, write_portrait
-from vivant.jobs.scratch import FaceReaders, Scratch
+from vivant.jobs.scratch import Scratch
 from vivant.objects import Objects
 from vivant.pipeline import image_limits
 from vivant.settings import Settings
@@ -32,7 +32,6 @@ class Preparation:
         objects: where pictures are.
         settings: limits of pictures.
         scratch: for files on their way.
-        readers: of faces.
     """
 
     def __init__(
@@ -41,10 +40,9 @@ class Preparation:
         objects: Objects,
         settings: Settings,
         scratch: Scratch,
-        readers: FaceReaders,
     ) -> None:
         self._ledger, self._objects, self._settings = ledger, objects, settings
-        self._scratch, self._readers = scratch, readers
+        self._scratch = scratch
         self._guard = threading.Lock()
         self._at_it: dict[str, threading.Lock] = {}
 
@@ -70,7 +68,7 @@ class Preparation:
         """
         started = time.perf_counter()
         request = request_from_json(job.request)
-        with self._scratch.folder() as folder, self._readers.lend() as reader:
+        with self._scratch.folder() as folder:
             source = folder / SOURCE
             self._objects.get_file(key(job.id, SOURCE), source)
             portrait = load_portrait(
@@ -78,7 +76,6 @@ class Preparation:
                 width=request.width,
                 height=request.height,
                 limits=image_limits(self._settings),
-                reader=reader,
             )
             portrait = replace(
                 portrait, source=replace(portrait.source, name=job.picture.get("name", ""))

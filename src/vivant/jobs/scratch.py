@@ -1,11 +1,10 @@
-"""What a worker's threads share: a place for files on their way, and face readers.
+"""A place for files on their way, which a worker's threads share.
 
 Knows nothing of jobs.
 """
 
 from __future__ import annotations
 
-import queue
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vivant.errors import OutputError
-from vivant.faces import FaceReader
 
 
 class Scratch:
@@ -47,22 +45,3 @@ class Scratch:
 
     def _unwritable(self, error: OSError) -> OutputError:
         return OutputError(f"cannot write in {self._root}: {error.strerror}")
-
-
-class FaceReaders:
-    """Readers for one thread at a time each; making one takes half a second, so they are kept."""
-
-    def __init__(self) -> None:
-        self._idle: queue.SimpleQueue[FaceReader] = queue.SimpleQueue()
-
-    @contextmanager
-    def lend(self) -> Iterator[FaceReader]:
-        """One that nobody else uses meanwhile."""
-        try:
-            reader = self._idle.get_nowait()
-        except queue.Empty:
-            reader = FaceReader()
-        try:
-            yield reader
-        finally:
-            self._idle.put(reader)

@@ -24,6 +24,7 @@ from vivant.errors import (
     StorageError,
     VivantError,
 )
+from vivant.faces import FaceReader
 from vivant.jobs import estimates
 from vivant.jobs.gated import Gate, Tried
 from vivant.jobs.job import (
@@ -40,7 +41,7 @@ from vivant.jobs.preparation import Preparation
 from vivant.jobs.prices import price
 from vivant.jobs.progress import OTHERS, WEIGHTS, Meter
 from vivant.jobs.reporter import Reporter, ShuttingDownError
-from vivant.jobs.scratch import FaceReaders, Scratch
+from vivant.jobs.scratch import Scratch
 from vivant.jobs.trouble import PASSING, explain
 from vivant.objects import Objects
 from vivant.settings import Settings
@@ -85,11 +86,11 @@ class Bench:
         self._rendering: dict[str, threading.Semaphore] = {}
         self._guard = threading.Lock()
         self._running = 0
-        files, readers = Scratch(scratch), FaceReaders()
-        self._folder, self._reader = files.folder, readers.lend
+        files = Scratch(scratch)
+        self._folder = files.folder
         self._maker = Maker(ledger, objects, settings, stopping)
         self._store = self._maker.store
-        self._preparation = Preparation(ledger, objects, settings, files, readers)
+        self._preparation = Preparation(ledger, objects, settings, files)
 
     @property
     def running(self) -> int:
@@ -143,8 +144,7 @@ class Bench:
 
     def warm_up(self, engine: str) -> None:
         """Load what every job needs, so that the first one does not wait for it."""
-        with self._reader() as reader:
-            reader.detect(np.zeros((160, 160, 3), np.uint8))
+        FaceReader().detect(np.zeros((160, 160, 3), np.uint8))
         self._engines(engine)
 
     # -- render ----------------------------------------------------------------------------
@@ -234,7 +234,7 @@ class Bench:
             stopping=self._stopping,
         )
         times = Times()
-        with reporter as observe, self._folder() as folder, self._reader() as reader:
+        with reporter as observe, self._folder() as folder:
             portrait, image_seconds = self._preparation.portrait(job.id)
             # prepared ahead of this run, or within it
             ahead = 0.0 if job.prepared is None else image_seconds
@@ -244,7 +244,13 @@ class Bench:
                 engine = self._engines(request.engine)
             device = settings.device or engine.info.device
             work = Work(
-                lease, portrait, engine, self._upscalers(request.upscaler), reader, device, reporter
+                lease,
+                portrait,
+                engine,
+                self._upscalers(request.upscaler),
+                FaceReader(),
+                device,
+                reporter,
             )
 
             def elapsed() -> float:
