@@ -131,5 +131,5 @@ def test_workers_are_used_where_they_pay() -> None:
     assert workers(2, 97, 1920, 1080, alone=True) == 0  # over before two are ready
     assert workers(2, 481, 1920, 1080, alone=True) == 2
     assert workers(1, 481, 1920, 1080, alone=True) == 0
-    assert workers(16, 97, 1920, 1080) == 12
+    assert workers(16, 97, 1920, 1080) == 8
     assert workers(64, 25, 320, 180) == 0

@@ -12,11 +12,10 @@ thread its own.
 from __future__ import annotations
 
 import importlib.util
-import weakref
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import dlib
@@ -45,36 +44,13 @@ def _weights(name: str) -> str:
     return str(path)
 
 
-@dataclass(slots=True)
-class _Parts:
-    """What one reader at a time may use; making them takes a third of a second."""
-
-    detector: Any
-    points: Any
-    network: EmbeddingNetwork | None = None
-
-
-_idle: list[_Parts] = []
-"""Parts whose reader is gone: the next one takes them over."""
-
-
-def _parts() -> _Parts:
-    try:
-        return _idle.pop()
-    except IndexError:
-        points = dlib.shape_predictor(_weights("shape_predictor_5_face_landmarks.dat"))
-        return _Parts(dlib.get_frontal_face_detector(), points)
-
-
 class FaceReader:
-    """Detector, landmark predictor and embedding network, the last loaded at first use.
-
-    Readers share nothing while they live; what one leaves behind serves the next.
-    """
+    """Detector, landmark predictor and embedding network, each loaded at first use."""
 
     def __init__(self) -> None:
-        self._parts = _parts()
-        weakref.finalize(self, _idle.append, self._parts).atexit = False
+        self._detector = dlib.get_frontal_face_detector()
+        self._points = dlib.shape_predictor(_weights("shape_predictor_5_face_landmarks.dat"))
+        self._network: EmbeddingNetwork | None = None
 
     def detect(
         self,
@@ -101,7 +77,7 @@ class FaceReader:
             kernel = cv2.INTER_AREA if factor < 1.0 else cv2.INTER_LINEAR
             small = cv2.resize(image, size, interpolation=kernel).astype(np.uint8)
         small = np.ascontiguousarray(small)
-        rectangles, scores, _ = self._parts.detector.run(small, 0, min_score)
+        rectangles, scores, _ = self._detector.run(small, 0, min_score)
         faces = []
         for rectangle, score in zip(rectangles, scores, strict=True):
             box = Box(
@@ -117,16 +93,16 @@ class FaceReader:
         """The five points of a face whose box is known (tracking needs no new detection)."""
         left, top = round(box.left), round(box.top)
         rectangle = dlib.rectangle(left, top, round(box.right), round(box.bottom))
-        shape = self._parts.points(np.ascontiguousarray(image), rectangle)
+        shape = self._points(np.ascontiguousarray(image), rectangle)
         points = tuple((float(p.x), float(p.y)) for p in shape.parts())
         return Face(box=box, score=score, landmarks=points)
 
     def warm(self) -> EmbeddingNetwork:
         """Load the embedding network, which happens at first use otherwise."""
-        if self._parts.network is None:
+        if self._network is None:
             path = Path(_weights("dlib_face_recognition_resnet_model_v1.dat"))
-            self._parts.network = EmbeddingNetwork(path)
-        return self._parts.network
+            self._network = EmbeddingNetwork(path)
+        return self._network
 
     def embed(self, image: Image, face: Face) -> Embedding:
         """Identity of ``face`` as ``[128]`` float64 (8 ms)."""
@@ -139,6 +115,22 @@ class FaceReader:
         shape = dlib.full_object_detection(rectangle, points)
         chip = dlib.get_face_chip(np.ascontiguousarray(image), shape, SIDE, CHIP_PADDING)
         return network.embed(chip)
+
+
+_idle: list[FaceReader] = []
+
+
+@contextmanager
+def lend_reader() -> Iterator[FaceReader]:
+    """A reader that nobody else uses meanwhile; kept for the next, as making one takes 0.3 s."""
+    try:
+        reader = _idle.pop()
+    except IndexError:
+        reader = FaceReader()
+    try:
+        yield reader
+    finally:
+        _idle.append(reader)
 
 
 def distance(one: Embedding, other: Embedding) -> float:

@@ -24,7 +24,7 @@ from vivant.checks.report import write_html
 from vivant.cores import usable_cores
 from vivant.cost import bill, no_rate
 from vivant.errors import EngineError
-from vivant.faces import FaceReader
+from vivant.faces import FaceReader, lend_reader
 from vivant.film import Film
 from vivant.gallery import Gallery
 from vivant.grid import check_fps, check_frames, check_seed, check_size
@@ -121,43 +121,43 @@ def run(
         )
 
     charge()  # an unknown currency is refused before any work
-    with times.measure("image"):
-        reader = FaceReader()
-        portrait = load_portrait(
-            request.image,
-            width=request.width,
-            height=request.height,
-            limits=image_limits(settings),
-            reader=reader,
-        )
-    observe(Progress("image", 1, 1, "item"))
-    with workspace(target) as folder:
-        made = render(
-            portrait,
-            request,
-            folder,
-            engine,
-            upscaler,
-            reader,
-            observe,
-            times,
-            lambda: performance(time.perf_counter() - started, charge(), settings),
-        )
-        with times.measure("store"):
-            seconds = time.perf_counter() - started
-            report = describe(
-                request, portrait, made, engine, times, seconds, charge(), settings, target
+    with lend_reader() as reader:
+        with times.measure("image"):
+            portrait = load_portrait(
+                request.image,
+                width=request.width,
+                height=request.height,
+                limits=image_limits(settings),
+                reader=reader,
             )
-            write_html(
-                made.verification,
+        observe(Progress("image", 1, 1, "item"))
+        with workspace(target) as folder:
+            made = render(
                 portrait,
-                folder / "clip.mp4",
-                folder / COMPANIONS["page"],
-                name=target.clip.stem,
-                href=target.clip.name,
+                request,
+                folder,
+                engine,
+                upscaler,
+                reader,
+                observe,
+                times,
+                lambda: performance(time.perf_counter() - started, charge(), settings),
             )
-            (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
-            publish(folder, target)
+            with times.measure("store"):
+                seconds = time.perf_counter() - started
+                report = describe(
+                    request, portrait, made, engine, times, seconds, charge(), settings, target
+                )
+                write_html(
+                    made.verification,
+                    portrait,
+                    folder / "clip.mp4",
+                    folder / COMPANIONS["page"],
+                    name=target.clip.stem,
+                    href=target.clip.name,
+                )
+                (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
+                publish(folder, target)
     observe(Progress("store", 1, 1, "item"))
     return Result(
         clip=target.clip,

@@ -40,8 +40,9 @@ LONG: Final = 300
 """Frames from which two workers pay on two cores: getting one ready takes more than a second of
 processor time, as much as 40 frames of 1080p."""
 
-MOST: Final = 12
-"""A clip of 97 frames is 17 runs; each worker takes about 120 MB."""
+MOST: Final = 8
+"""A clip of 97 frames is 17 runs; each worker takes about 120 MB. On 16 cores twelve are slower
+by a tenth: they take the cores from what feeds them."""
 
 
 def workers(cores: int, num_frames: int, width: int, height: int, *, alone: bool = False) -> int:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vivant.errors import Cancelled, EngineError, JobNotFoundError, MachineError, VivantError
-from vivant.faces import FaceReader
+from vivant.faces import lend_reader
 from vivant.hosting.backend import Backend, Board, LostError, UnreachableError, stop_note
 from vivant.hosting.gpus import GPUS
 from vivant.hosting.options import Options, offering
@@ -62,7 +62,8 @@ class Courier(Bench):
     def warm_up(self, engine: str) -> None:
         """Load the face reader; there is no engine here."""
         del engine
-        FaceReader()  # what it leaves behind serves the next
+        with lend_reader():
+            return
 
     def _make(self, job_id: str) -> bool:
         """As the bench does, once a studio has taken the clip: until then the job is queued."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from vivant.faces import lend_reader
 from vivant.framing import crop_pixels
 from vivant.image import load_portrait
 from vivant.jobs.job import PORTRAIT, REFERENCE, SOURCE, Job, key, request_from_json
@@ -68,7 +69,7 @@ class Preparation:
         """
         started = time.perf_counter()
         request = request_from_json(job.request)
-        with self._scratch.folder() as folder:
+        with self._scratch.folder() as folder, lend_reader() as reader:
             source = folder / SOURCE
             self._objects.get_file(key(job.id, SOURCE), source)
             portrait = load_portrait(
@@ -76,6 +77,7 @@ class Preparation:
                 width=request.width,
                 height=request.height,
                 limits=image_limits(self._settings),
+                reader=reader,
             )
             portrait = replace(
                 portrait, source=replace(portrait.source, name=job.picture.get("name", ""))

@@ -24,7 +24,7 @@ from vivant.errors import (
     StorageError,
     VivantError,
 )
-from vivant.faces import FaceReader
+from vivant.faces import lend_reader
 from vivant.jobs import estimates
 from vivant.jobs.gated import Gate, Tried
 from vivant.jobs.job import (
@@ -144,7 +144,8 @@ class Bench:
 
     def warm_up(self, engine: str) -> None:
         """Load what every job needs, so that the first one does not wait for it."""
-        FaceReader().detect(np.zeros((160, 160, 3), np.uint8))
+        with lend_reader() as reader:
+            reader.detect(np.zeros((160, 160, 3), np.uint8))
         self._engines(engine)
 
     # -- render ----------------------------------------------------------------------------
@@ -234,7 +235,7 @@ class Bench:
             stopping=self._stopping,
         )
         times = Times()
-        with reporter as observe, self._folder() as folder:
+        with reporter as observe, self._folder() as folder, lend_reader() as reader:
             portrait, image_seconds = self._preparation.portrait(job.id)
             # prepared ahead of this run, or within it
             ahead = 0.0 if job.prepared is None else image_seconds
@@ -248,7 +249,7 @@ class Bench:
                 portrait,
                 engine,
                 self._upscalers(request.upscaler),
-                FaceReader(),
+                reader,
                 device,
                 reporter,
             )
