@@ -90,7 +90,7 @@ def verify(
     """
     from vivant.checks import verify_file
     from vivant.cores import usable_cores
-    from vivant.faces import FaceReader
+    from vivant.faces import lend_reader
     from vivant.image import load_portrait
     from vivant.media import probe
     from vivant.pipeline import image_limits
@@ -99,15 +99,17 @@ def verify(
     facts = probe(path)
     if not facts.num_frames:
         raise ClipError(f"{path.name} has no frames: nothing can be verified", param="clip")
-    reader = FaceReader()
-    portrait = load_portrait(
-        Path(image) if isinstance(image, str) else image,
-        width=facts.width,
-        height=facts.height,
-        limits=image_limits(settings or default_settings()),
-        reader=reader,
-    )
-    verification = verify_file(path, portrait, observe=observe, reader=reader, cores=usable_cores())
+    with lend_reader() as reader:
+        portrait = load_portrait(
+            Path(image) if isinstance(image, str) else image,
+            width=facts.width,
+            height=facts.height,
+            limits=image_limits(settings or default_settings()),
+            reader=reader,
+        )
+        verification = verify_file(
+            path, portrait, observe=observe, reader=reader, cores=usable_cores()
+        )
     if page is not None:
         from vivant.checks.report import write_html
 
