@@ -30,7 +30,7 @@ from vivant.errors import EngineError, MissingPartError, OptionError
 from vivant.hosting import gpus, mint
 from vivant.hosting.backend import LostError, UnreachableError, stop_note
 from vivant.hosting.cloud import CLASSES
-from vivant.hosting.courier import Courier
+from vivant.hosting.courier import CALL, Courier
 from vivant.hosting.fake import FakeBackend, FakeBoard
 from vivant.hosting.front import check_places
 from vivant.hosting.keeper import Keeper
@@ -519,11 +519,14 @@ def test_a_cancel_frees_the_gpu_and_a_waiting_clip_never_takes_one(front: Runnin
         waiting = create(client, die_at_step=0)  # would take the whole courier with it
         time.sleep(1.0)
         assert client.videos.retrieve(waiting.id).status == "queued", "no studio has taken it"
+        call = front.folder / "disk" / "service" / "objects" / key(waiting.id, CALL)
+        assert call.exists()
         cancelled = httpx.post(
             f"{front.url}/v1/videos/{waiting.id}/cancel",
             headers={"Authorization": f"Bearer {front.key}"},
         ).json()
         assert cancelled["error"]["code"] == "cancelled"
+        wait(lambda: not call.exists())  # the courier has heard of it, and taken the call back
         assert client.videos.delete(long.id).deleted
         after = create(client)
         wait(lambda: client.videos.retrieve(after.id).status == "completed", seconds=20)

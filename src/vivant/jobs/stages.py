@@ -64,7 +64,12 @@ class Bench:
         stopping: set when the worker is to stop.
         closing: set when no clip is to be begun any more.
         clips_at_once: renders of one engine that run side by side.
+
+    Attributes:
+        passing: names of a job's objects that only a render needs.
     """
+
+    passing: tuple[str, ...] = (PORTRAIT,)
 
     def __init__(
         self,
@@ -331,7 +336,8 @@ class Bench:
         """Remove what only a render needs, where there will be none."""
         try:
             if not self._ledger.get(job_id).active:
-                self._objects.delete(key(job_id, PORTRAIT))
+                for name in self.passing:
+                    self._objects.delete(key(job_id, name))
                 self._objects.delete_folder(key(job_id, ATTEMPTS))
         except JobNotFoundError:
             self._objects.delete_folder(f"jobs/{job_id}")
