@@ -25,6 +25,7 @@ import psutil
 from vivant import pipeline
 from vivant.compose import demo_image
 from vivant.engine import load_engine
+from vivant.faces import lend_reader
 from vivant.film import Film
 from vivant.image import load_portrait
 from vivant.pipeline import image_limits, run
@@ -106,12 +107,14 @@ def verified(request: Request, engine: Engine, folder: Path, settings: Settings)
 def unverified(request: Request, engine: Engine, folder: Path, settings: Settings) -> float:
     """Picture → clip, nothing looked at."""
     began = time.perf_counter()
-    portrait = load_portrait(
-        request.image,
-        width=request.width,
-        height=request.height,
-        limits=image_limits(settings),
-    )
+    with lend_reader() as reader:  # the same for both: it is kept from clip to clip
+        portrait = load_portrait(
+            request.image,
+            width=request.width,
+            height=request.height,
+            limits=image_limits(settings),
+            reader=reader,
+        )
     clip = engine.generate(portrait, request, ignore_progress)
     with Film(
         folder / "plain.mp4",
