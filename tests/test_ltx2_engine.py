@@ -31,7 +31,11 @@ from vivant.errors import (
     OutOfMemoryError,
 )
 from vivant.grid import cover_crop
+from vivant.media import open_clip
+from vivant.pipeline import run
+from vivant.series.run import run_series
 from vivant.types import Clip, Frames, Observer, Progress, Request, ignore_progress
+from vivant.upscale import load_upscaler
 
 FAST: dict[str, Any] = {"recipe": "fast", "steps": 3}
 
@@ -206,18 +210,134 @@ def test_nothing_is_generated_before_frames_are_asked_for(tmp_path: Path) -> Non
     assert (clip.width, clip.height, clip.num_frames) == (192, 128, 17)
 
 
-def test_a_seed_does_not_depend_on_its_companions(tmp_path: Path) -> None:
+MANY: list[dict[str, Any]] = [
+    {**FAST, "end_anchor": 0.5},
+    {"recipe": "native", "nag_scale": 20, "nag_alpha": 1},
+    {**FAST, "tier": "swap"},
+]
+"""Keyframes, two stages with a negative prompt, one clip at a time."""
+
+
+@pytest.mark.parametrize("options", MANY)
+def test_a_seed_does_not_depend_on_its_companions(tmp_path: Path, options: dict[str, Any]) -> None:
     engine = small.engine(tmp_path)
-    request = small.request(**FAST, end_anchor=0.5)
-    clips: list[Clip] = engine.generate_many(small.portrait(), request, (3, 4, 5))
+    request = small.request(**options)
+    seen: list[Progress] = []
+    clips: list[Clip] = engine.generate_many(small.portrait(), request, (3, 4, 5), seen.append)
     together = [np.concatenate(list(clip.chunks)) for clip in clips]
-    assert engine.loaded.denoiser.forwards == 3
+    steps = 11 if options["recipe"] == "native" else 3
+    rounds = 3 if options.get("tier") == "swap" else 1
+    assert engine.loaded.denoiser.forwards == rounds * steps
+    told = [(p.done, p.total) for p in seen if p.unit == "step"]
+    assert told == [(step, rounds * steps) for step in range(1, rounds * steps + 1)]
     for seed, batch in zip((3, 4, 5), together, strict=True):
         alone = frames(engine, replace(request, seed=seed))
         assert np.abs(alone.astype(int) - batch).max() <= 1
     assert (together[0] != together[1]).mean() > 0.1
-    with pytest.raises(OptionError, match="9 seeds"):
-        engine.generate_many(small.portrait(), request, tuple(range(9)))
+
+
+@pytest.mark.parametrize("seeds", [(), tuple(range(9)), (1, 2, 1), (-1,)])
+def test_seeds_that_cannot_be_made_together(tmp_path: Path, seeds: tuple[int, ...]) -> None:
+    with pytest.raises(OptionError, match="seed"):
+        small.engine(tmp_path).generate_many(small.portrait(), small.request(**FAST), seeds)
+
+
+def test_clips_of_a_call_come_in_any_order_and_one_may_be_left_out(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    request = small.request(**FAST)
+    clips = engine.generate_many(small.portrait(), request, (3, 4, 5))
+    last = np.concatenate(list(clips[2].chunks))
+    next(clips[1].chunks)
+    clips[1].chunks.close()  # type: ignore[attr-defined]
+    first = np.concatenate(list(clips[0].chunks))
+    assert engine.loaded.denoiser.forwards == 3
+    for seed, made in ((3, first), (5, last)):
+        alone = frames(engine, replace(request, seed=seed))
+        assert np.abs(alone.astype(int) - made).max() <= 1
+
+
+def test_the_text_is_held_once_for_all_clips_of_a_call(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    engine.generate(small.portrait(), small.request(**FAST), ignore_progress)
+    block = engine.loaded.denoiser.blocks[0]
+    seen: list[tuple[int, int]] = []
+
+    def watched(x: torch.Tensor, audio: torch.Tensor, keys: Any, *rest: Any) -> Any:
+        seen.append((len(x), len(keys.key)))
+        return block(x, audio, keys, *rest)
+
+    engine.loaded.denoiser.blocks[0] = watched
+    clips = engine.generate_many(small.portrait(), small.request(**FAST), (1, 2))
+    next(clips[0].chunks)
+    assert seen == [(2, 1)] * 3
+
+
+def test_memory_for_fewer_clips_than_asked_takes_more_rounds(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    request = small.request(**FAST)
+    engine.generate(small.portrait(), request, ignore_progress)
+    block = engine.loaded.denoiser.blocks[0]
+    room = 2
+    seen: list[int] = []
+
+    def tight(x: torch.Tensor, *rest: Any) -> Any:
+        if len(x) > room:
+            raise torch.OutOfMemoryError
+        seen.append(len(x))
+        return block(x, *rest)
+
+    engine.loaded.denoiser.blocks[0] = tight
+    told: list[Progress] = []
+    clips = engine.generate_many(small.portrait(), request, (1, 2, 3, 4, 5), told.append)
+    made = [np.concatenate(list(clip.chunks)) for clip in clips]
+    assert seen == [2] * 3 + [2] * 3 + [1] * 3
+    assert engine.info.provenance["tier"] == "resident"
+    assert not any("ran out" in note for note in engine.info.notes)
+    assert [p.done for p in told if p.unit == "step"] == list(range(1, 10))
+    engine.loaded.denoiser.blocks[0] = block
+    alone = frames(engine, replace(request, seed=5))
+    assert np.abs(alone.astype(int) - made[4]).max() <= 1
+
+
+def test_cancelling_several_stops_at_the_step(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+
+    def observe(progress: Progress) -> None:
+        if progress.unit == "step" and progress.done == 2:
+            raise Cancelled
+
+    clips = engine.generate_many(small.portrait(), small.request(**FAST), (1, 2), observe)
+    with pytest.raises(Cancelled):
+        next(clips[0].chunks)
+    assert engine.loaded.denoiser.forwards == 2
+
+
+def test_a_series_is_the_clips_one_by_one(tmp_path: Path, portrait_bytes: bytes) -> None:
+    """Through the whole pipeline: read once, denoised together, a report each."""
+    engine = small.engine(tmp_path)
+    parts: dict[str, Any] = {
+        "engine": engine,
+        "upscaler": load_upscaler("auto"),
+        "settings": small.settings(tmp_path),
+        "observe": ignore_progress,
+    }
+    request = replace(small.request(**FAST), image=portrait_bytes)
+    made = run_series(request, (7, 8), tmp_path / "clips", **parts)
+    assert engine.loaded.denoiser.forwards == 3
+    for take in made.takes:
+        assert take.result is not None
+        assert take.result.report.engine.provenance["seeds"] == [7, 8]
+        assert take.result.report.settings["seed"] == take.seed
+        alone = run(replace(request, seed=take.seed), tmp_path / f"{take.seed}.mp4", **parts)
+        ours, theirs = pixels(take.result.clip), pixels(alone.clip)
+        # a grey level before the encoder may be two or three after it
+        assert np.abs(ours.astype(int) - theirs).mean() < 0.2
+    first, second = (pixels(tmp_path / f"{seed}.mp4") for seed in (7, 8))
+    assert np.abs(first.astype(int) - second).mean() > 2
+
+
+def pixels(clip: Path) -> Frames:
+    return np.concatenate(list(open_clip(clip).chunks))
 
 
 # -- tiers ---------------------------------------------------------------------------------

@@ -7,6 +7,9 @@
     result = vivant.animate("portrait.jpg", "clip.mp4", seed=7)
     print(result.verdict, result.report.bill.amount)
 
+    for take in vivant.animate_many("portrait.jpg", "seeds", range(4)).takes:
+        print(take.seed, take.result.verdict if take.result else take.reason)
+
     for score in vivant.verify("clip.mp4", "portrait.jpg").scores:
         print(score.verdict, score.name, score.reason)
 
@@ -21,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from vivant.version import __version__
 
 if TYPE_CHECKING:
-    from vivant.compose import animate, verify
+    from vivant.compose import animate, animate_many, verify
     from vivant.errors import Cancelled, VivantError
     from vivant.types import (
         Box,
@@ -30,12 +33,15 @@ if TYPE_CHECKING:
         Request,
         Result,
         Score,
+        Series,
+        Take,
         Verdict,
         Verification,
     )
 
 _HOMES = {
     "animate": "vivant.compose",
+    "animate_many": "vivant.compose",
     "verify": "vivant.compose",
     "Cancelled": "vivant.errors",
     "VivantError": "vivant.errors",
@@ -45,6 +51,8 @@ _HOMES = {
     "Request": "vivant.types",
     "Result": "vivant.types",
     "Score": "vivant.types",
+    "Series": "vivant.types",
+    "Take": "vivant.types",
     "Verdict": "vivant.types",
     "Verification": "vivant.types",
 }
@@ -57,11 +65,14 @@ __all__ = [
     "Request",
     "Result",
     "Score",
+    "Series",
+    "Take",
     "Verdict",
     "Verification",
     "VivantError",
     "__version__",
     "animate",
+    "animate_many",
     "verify",
 ]
 

@@ -15,7 +15,7 @@ import typer
 
 from vivant import cli_batch, cli_compare, cli_modal, cli_page, cli_rate, cli_serve, cli_weights
 from vivant.errors import Cancelled, OptionError, VivantError
-from vivant.grid import ASPECTS, frames_for, parse_size
+from vivant.grid import ASPECTS, frames_for, parse_seeds, parse_size
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Request
 from vivant.version import __version__
 
@@ -50,6 +50,15 @@ FRACTIONAL_RATES = {
 Output = Annotated[
     Path | None,
     typer.Option("-o", "--output", help="MP4 to write. Companions go beside it.", metavar="FILE"),
+]
+FileOrFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="MP4 to write, companions beside it; with --seeds a folder.",
+        metavar="PATH",
+    ),
 ]
 Frames = Annotated[int | None, typer.Option(help="Frames.  [default: 97]", metavar="N")]
 Seconds = Annotated[
@@ -183,13 +192,20 @@ def parse_length(frames: int | None, seconds: float | None, fps: Fraction) -> in
 @app.command()
 def animate(
     image: Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, AVIF, HEIC, …", metavar="IMAGE")],
-    output: Output = None,
+    output: FileOrFolder = None,
     frames: Frames = None,
     seconds: Seconds = None,
     fps: Fps = "24",
     aspect: Aspect = None,
     size: Size = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="The same seed gives the same frames.  [default: 0]", metavar="N", min=0),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Up to 8 clips in one call, a seed each: 1,2,3 or 0-3.", metavar="LIST"),
+    ] = None,
     prompt: Prompt = DEFAULT_PROMPT,
     negative: Negative = DEFAULT_NEGATIVE_PROMPT,
     engine: EngineName = "camera",
@@ -211,6 +227,14 @@ def animate(
     """Turn a picture into a verified clip."""
     if until_pass != (budget is not None):
         raise OptionError("give --until-pass and --budget together", param="budget")
+    if seeds is not None and seed is not None:
+        raise OptionError("give --seed or --seeds, not both", param="seeds")
+    if seeds is not None and until_pass:
+        raise OptionError(
+            "--until-pass chooses its own seeds, one after another: give it without --seeds",
+            param="seeds",
+        )
+    many = None if seeds is None else parse_seeds(seeds)
     if image.is_dir():
         raise OptionError(
             f"{image} is a directory: give a picture, or make all in it with vivant batch {image}",
@@ -226,7 +250,7 @@ def animate(
         fps=rate,
         width=width,
         height=height,
-        seed=seed,
+        seed=many[0] if many else seed or 0,
         engine=engine,
         upscaler=upscaler,
         quality=parse_quality(quality),
@@ -234,8 +258,9 @@ def animate(
     )
     make(
         request,
-        output or Path(f"{image.stem}.mp4"),
+        output or Path(f"{image.stem}-seeds" if many else f"{image.stem}.mp4"),
         str(image),
+        seeds=many,
         currency=currency,
         quiet=quiet,
         json=json,
@@ -303,8 +328,12 @@ def make(
     json: bool,
     force: bool,
     budget: str | None = None,
+    seeds: tuple[int, ...] | None = None,
 ) -> None:
-    """Run one request with progress and the run log; with a budget, until it passes."""
+    """Run one request with progress and the run log; with a budget, until it passes.
+
+    With ``seeds``, a clip of each, and ``output`` is a folder.
+    """
     from rich.console import Console
 
     from vivant import console as show
@@ -319,7 +348,23 @@ def make(
     progress = Console(stderr=True, quiet=quiet, highlight=False)
 
     def begin() -> None:
-        show.log_settings(out, request, picture, settings)
+        show.log_settings(out, request, picture, settings, seeds or (request.seed,))
+
+    if seeds is not None:
+        from vivant.cli_seeds import make_seeds
+
+        make_seeds(
+            request,
+            output,
+            seeds,
+            out,
+            progress,
+            begin,
+            currency=currency,
+            json=json,
+            force=force,
+        )
+        return
 
     if budget is not None:
         from vivant.cli_gate import make_until_pass

@@ -7,14 +7,24 @@ differ. Importing this imports no engine.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vivant.engine import load_engine
 from vivant.errors import ClipError
+from vivant.grid import check_seeds
 from vivant.settings import Settings, default_settings
-from vivant.types import Observer, Request, Result, Verification, ignore_progress
+from vivant.types import (
+    Observer,
+    Request,
+    Result,
+    Series,
+    Take,
+    Verification,
+    ignore_progress,
+)
 from vivant.upscale import load_upscaler
 
 
@@ -48,10 +58,7 @@ def animate(
     """
     from vivant.pipeline import check_request, run
 
-    if isinstance(image, Request):
-        request = replace(image, **changes) if changes else image
-    else:
-        request = Request(image=Path(image) if isinstance(image, str) else image, **changes)
+    request = _request(image, changes)
     chosen = settings or default_settings()
     check_request(request, chosen)
     return run(
@@ -64,6 +71,67 @@ def animate(
         currency=currency,
         force=force,
     )
+
+
+def animate_many(
+    image: Path | str | bytes | Request,
+    folder: Path | str,
+    seeds: Sequence[int],
+    *,
+    observe: Observer = ignore_progress,
+    watch: Callable[[Take, int], None] = lambda *_: None,
+    settings: Settings | None = None,
+    currency: str | None = None,
+    force: bool = False,
+    **changes: Any,
+) -> Series:
+    """Turn one picture into several verified clips that differ by their seed, in one call.
+
+    A seed's clip does not depend on its companions; where the engine can, they share work.
+
+    Args:
+        image: a path, the bytes of an image file, or a whole :class:`Request`.
+        folder: where the clips go, as ``NAME-seed-N.mp4`` with their companions, and an index of
+            all (``index.html``, ``contact_sheet.jpg``). Made if need be.
+        seeds: 1 … 8, none twice.
+        observe: as of :func:`animate`, for each clip in turn.
+        watch: called after every clip with what became of it and how many are done.
+        settings: limits and prices; the environment's where None.
+        currency: of the bills, e.g. ``"KRW"``.
+        force: replace existing clips of these seeds.
+        **changes: any other field of :class:`Request`.
+
+    Returns:
+        What became of every seed. Where one could not be made its ``result`` is None, and the
+        others are there.
+
+    Raises:
+        VivantError: see :mod:`vivant.errors`; no clip was finished, and nothing is left behind.
+            ``Cancelled`` leaves the clips that were.
+    """
+    from vivant.series.run import run_series
+
+    request = _request(image, changes)
+    check_seeds(tuple(seeds))
+    chosen = settings or default_settings()
+    return run_series(
+        request,
+        tuple(seeds),
+        Path(folder),
+        engine=load_engine(request.engine, chosen),
+        upscaler=load_upscaler(request.upscaler),
+        settings=chosen,
+        observe=observe,
+        watch=watch,
+        currency=currency,
+        force=force,
+    )
+
+
+def _request(image: Path | str | bytes | Request, changes: Mapping[str, Any]) -> Request:
+    if isinstance(image, Request):
+        return replace(image, **changes) if changes else image
+    return Request(image=Path(image) if isinstance(image, str) else image, **changes)
 
 
 def verify(

@@ -27,11 +27,13 @@ from vivant.checks.checklist import Answer, answers, group_title
 from vivant.cost import money
 from vivant.settings import Settings
 from vivant.types import (
+    Bill,
     Observer,
     Progress,
     Request,
     Result,
     Score,
+    Series,
     Stage,
     Verdict,
     Verification,
@@ -128,6 +130,8 @@ def _quarters(console: Console) -> Observer:
             return
         quarter = 4 * progress.done // progress.total
         with lock:
+            if progress.done == 1:  # of another clip
+                seen.pop(progress.stage, None)
             if quarter <= seen.get(progress.stage, 0):
                 return
             seen[progress.stage] = quarter
@@ -153,7 +157,13 @@ def mark(verdict: Verdict) -> Text:
     return Text(word, style=style)
 
 
-def log_settings(console: Console, request: Request, picture: str, settings: Settings) -> None:
+def log_settings(
+    console: Console,
+    request: Request,
+    picture: str,
+    settings: Settings,
+    seeds: tuple[int, ...],
+) -> None:
     """``[GENERATION SETTINGS]``: before anything is done."""
     heading(console, "GENERATION SETTINGS")
     row(console, "Picture", picture)
@@ -164,12 +174,53 @@ def log_settings(console: Console, request: Request, picture: str, settings: Set
         f"{request.width}×{request.height}, {request.num_frames} frames, "
         f"{float(request.fps):g} fps, {request.seconds:.2f} s",
     )
-    row(console, "Seed", str(request.seed))
+    row(console, "Seed" if len(seeds) == 1 else "Seeds", ", ".join(map(str, seeds)))
     row(console, "Prompt", request.prompt)
     row(console, "Negative", request.negative_prompt)
     for name, value in request.options.items():
         row(console, name, str(value))
     row(console, "Target", f"< {settings.target_seconds:g} s")
+
+
+def log_series(console: Console, series: Series) -> None:
+    """A line per clip and one for all: verdict, identity, seconds and cost."""
+    heading(console, "SEEDS")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
+    table.add_column("seed", justify="right")
+    table.add_column("verdict")
+    for name in ("identity", "seconds", "cost"):
+        table.add_column(name, justify="right")
+    for take in series.takes:
+        if take.result is None:
+            table.add_row(str(take.seed), "not made", "", f"{take.seconds:.1f}", "")
+            continue
+        report = take.result.report
+        scores = report.verification.scores
+        identity = next((s.value for s in scores if s.name == "identity_min"), None)
+        table.add_row(
+            str(take.seed),
+            mark(take.result.verdict),
+            f"{identity:.3f}" if isinstance(identity, float) else "–",
+            f"{take.seconds:.1f}",
+            _cost(report.bill),
+        )
+    made = sum(take.result is not None for take in series.takes)
+    table.add_row(
+        "all", f"{made} made", "", f"{series.seconds:.1f}", _cost(series.bill), style="bold"
+    )
+    console.print(table)
+    for take in series.takes:
+        if take.result is None:
+            line = f"  seed {take.seed} was not made: {take.reason}"
+            console.print(Text(line, style="red"), soft_wrap=True)
+    row(console, "Page", str(series.page))
+
+
+def _cost(costs: Bill | None) -> str:
+    if costs is None:
+        return "–"
+    local = "" if costs.currency == "USD" else f" ({money(costs.amount, costs.currency)})"
+    return f"{money(costs.usd, 'USD')}{local}"
 
 
 def log_result(console: Console, result: Result, settings: Settings) -> None:

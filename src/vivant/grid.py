@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from vivant.errors import OptionError
@@ -100,6 +101,60 @@ def check_seed(seed: int) -> None:
     """
     if not 0 <= seed < 2**63:
         raise OptionError(f"seed {seed} is outside 0…{2**63 - 1}: 0 is usual", param="seed")
+
+
+MAX_SEEDS = 8
+"""Clips of one picture in one call: more do not run faster, and cost memory."""
+
+
+def check_seeds(seeds: tuple[int, ...]) -> None:
+    """Refuse what cannot be so many different clips of one picture.
+
+    Raises:
+        OptionError: none, more than eight, one of them twice, or one that is no seed.
+    """
+    if not 1 <= len(seeds) <= MAX_SEEDS:
+        raise OptionError(
+            f"{len(seeds)} seeds: give 1…{MAX_SEEDS} in one call, and the others in another",
+            param="seeds",
+        )
+    for seed in seeds:
+        check_seed(seed)
+        if seeds.count(seed) > 1:
+            raise OptionError(
+                f"seed {seed} is given twice: it would be the same clip", param="seeds"
+            )
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """``"1,2,3"`` or ``"0-3"`` or ``"0-2,7"`` → seeds, in this order.
+
+    Raises:
+        OptionError: not of that form, or what :func:`check_seeds` refuses.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,19})(?:\s*-\s*([0-9]{1,19}))?\s*", part, re.ASCII)
+        if match is None:
+            raise OptionError(
+                f"seeds {text[:40]!r} is no list of seeds: write it like 1,2,3 or 0-3",
+                param="seeds",
+            )
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise OptionError(
+                f"seeds {part.strip()!r} runs backwards: write {last}-{first}", param="seeds"
+            )
+        count = last - first + 1
+        if len(seeds) + count > MAX_SEEDS:
+            raise OptionError(
+                f"seeds {text[:40]!r} are {len(seeds) + count} or more: give 1…{MAX_SEEDS} in one "
+                "call, and the others in another",
+                param="seeds",
+            )
+        seeds.extend(range(first, last + 1))
+    check_seeds(tuple(seeds))
+    return tuple(seeds)
 
 
 def cover_crop(width: float, height: float, aspect: float) -> Box:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -44,6 +44,7 @@ from vivant.types import (
     Report,
     Request,
     Result,
+    Stage,
     StageTime,
     Upscaler,
     Verification,
@@ -109,18 +110,8 @@ def run(
     check_request(request, settings)
     target = check_target(output, force=force)
     times = Times()
-
-    def charge() -> Bill | None:
-        """What the job has cost until now."""
-        return bill(
-            settings.device or engine.info.device,
-            time.perf_counter() - started,
-            currency=currency or settings.currency,
-            rates=settings.rates,
-            exchange=settings.exchange,
-        )
-
-    charge()  # an unknown currency is refused before any work
+    making = Making(engine, upscaler, settings, currency, observe, started)
+    making.bill()  # an unknown currency is refused before any work
     with lend_reader() as reader:
         with times.measure("image"):
             portrait = load_portrait(
@@ -131,34 +122,84 @@ def run(
                 reader=reader,
             )
         observe(Progress("image", 1, 1, "item"))
-        with workspace(target) as folder:
-            made = render(
-                portrait,
-                request,
-                folder,
-                engine,
-                upscaler,
-                reader,
-                observe,
-                times,
-                lambda: performance(time.perf_counter() - started, charge(), settings),
+        return make_clip(portrait, request, target, making, reader, times)
+
+
+@dataclass
+class Making:
+    """What makes one clip, and what it has taken.
+
+    Attributes:
+        started: ``time.perf_counter()`` when it began.
+        shares: seconds by stage that were spent on it elsewhere, for several clips at once; below
+            0 what was spent here on others.
+    """
+
+    engine: Engine
+    upscaler: Upscaler
+    settings: Settings
+    currency: str | None
+    observe: Observer
+    started: float
+    shares: Mapping[Stage, float] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Until now."""
+        return time.perf_counter() - self.started + sum(self.shares.values())
+
+    def bill(self, seconds: float | None = None) -> Bill | None:
+        """What it has cost until now, or what ``seconds`` cost."""
+        settings = self.settings
+        return bill(
+            settings.device or self.engine.info.device,
+            self.seconds if seconds is None else seconds,
+            currency=self.currency or settings.currency,
+            rates=settings.rates,
+            exchange=settings.exchange,
+        )
+
+
+def make_clip(
+    portrait: Portrait,
+    request: Request,
+    target: Target,
+    making: Making,
+    reader: FaceReader,
+    times: Times,
+) -> Result:
+    """From a picture that is read to files that are published; see :func:`run`."""
+    engine, settings = making.engine, making.settings
+    with workspace(target) as folder:
+        made = render(
+            portrait,
+            request,
+            folder,
+            engine,
+            making.upscaler,
+            reader,
+            making.observe,
+            times,
+            lambda: performance(making.seconds, making.bill(), settings),
+        )
+        for stage, seconds in making.shares.items():
+            times.add(stage, seconds)
+        with times.measure("store"):
+            seconds = making.seconds
+            report = describe(
+                request, portrait, made, engine, times, seconds, making.bill(), settings, target
             )
-            with times.measure("store"):
-                seconds = time.perf_counter() - started
-                report = describe(
-                    request, portrait, made, engine, times, seconds, charge(), settings, target
-                )
-                write_html(
-                    made.verification,
-                    portrait,
-                    folder / "clip.mp4",
-                    folder / COMPANIONS["page"],
-                    name=target.clip.stem,
-                    href=target.clip.name,
-                )
-                (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
-                publish(folder, target)
-    observe(Progress("store", 1, 1, "item"))
+            write_html(
+                made.verification,
+                portrait,
+                folder / "clip.mp4",
+                folder / COMPANIONS["page"],
+                name=target.clip.stem,
+                href=target.clip.name,
+            )
+            (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
+            publish(folder, target)
+    making.observe(Progress("store", 1, 1, "item"))
     return Result(
         clip=target.clip,
         thumbnail=target.companion(COMPANIONS["thumbnail"]),

@@ -5,7 +5,7 @@ Knows nothing of verdicts; it shows the input, the frames the user checks, and h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -89,6 +89,33 @@ def contact_sheet(
         )
         draw.text((left, below + height + 6), f"mean {float(difference.mean()):.2f}", _FAINT, font)
     return np.asarray(sheet)
+
+
+def joined(sheets: Sequence[tuple[str, Image]]) -> Image:
+    """The upper halves of contact sheets, input and frames, one above the other.
+
+    Args:
+        sheets: a line of ASCII to stand above, and what :func:`contact_sheet` returned.
+    """
+    tops = [(title, _upper(sheet)) for title, sheet in sheets]
+    width = max(top.shape[1] for _, top in tops)
+    height = sum(top.shape[0] for _, top in tops)
+    out = PillowImage.new("RGB", (width, height), _BACKGROUND)
+    draw = ImageDraw.Draw(out)
+    font = ImageFont.load_default(20)
+    below = 0
+    for title, top in tops:
+        out.paste(PillowImage.fromarray(top), (0, below))
+        draw.rectangle((0, below, width, below + _MARGIN + _CAPTION - 1), _BACKGROUND)
+        draw.text((_MARGIN, below + _MARGIN - 2), title, _TEXT, font)
+        below += top.shape[0]
+    return np.asarray(out)
+
+
+def _upper(sheet: Image) -> Image:
+    """Title, pictures and their captions; the differences below are left out."""
+    tile = (sheet.shape[0] - 3 * _CAPTION - 3 * _MARGIN) // 2
+    return sheet[: _MARGIN + _CAPTION + tile + _CAPTION]
 
 
 def thumbnail(frame: Image) -> Image:

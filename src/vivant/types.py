@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -348,6 +348,30 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class EngineOfMany(Engine, Protocol):
+    """An engine that makes several clips of one picture in one call, and shares work among them.
+
+    Optional: of an engine without it, clips are asked for one after another.
+    """
+
+    def generate_many(
+        self, portrait: Portrait, request: Request, seeds: tuple[int, ...], observe: Observer
+    ) -> list[Clip]:
+        """Start clips that differ by their seed alone, in the order of ``seeds``.
+
+        A seed's clip is the one that :meth:`generate` makes, to rounding, whatever its
+        companions. What all share is done when the first chunk of any of them is asked for; the
+        rest of a clip when its own chunks are, so that no more than one is held in pixels.
+        ``request.seed`` is not used.
+
+        Raises:
+            OptionError: no seed, more than eight, or one twice; and as of :meth:`generate`.
+            EngineError: generation failed.
+        """
+        ...
+
+
 class Upscaler(Protocol):
     """Pixels to more pixels, after decoding (the *upsampler* works on latents, in the engine)."""
 
@@ -435,3 +459,37 @@ class Result:
     def verdict(self) -> Verdict:
         """The clip's overall verdict."""
         return self.report.verification.verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """One of several clips of one picture.
+
+    Attributes:
+        result: None where it could not be made; ``reason`` says why.
+        seconds: it took, with its part of what all have in common.
+    """
+
+    seed: int
+    result: Result | None
+    seconds: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """Clips of one picture that differ by their seed.
+
+    Attributes:
+        takes: in the order of the seeds.
+        page: all clips of the folder side by side, for people.
+        contact_sheet: frames of all of them.
+        seconds: wall time of the whole call.
+        bill: of these seconds; None where the device has no rate.
+    """
+
+    takes: tuple[Take, ...]
+    page: Path
+    contact_sheet: Path
+    seconds: float
+    bill: Bill | None

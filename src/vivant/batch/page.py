@@ -17,13 +17,20 @@ from vivant.store import COMPANIONS
 _MARKS = {"pass": "✓", "warn": "!", "fail": "✕", "not_measured": "–"}
 
 
-def render(outcomes: Sequence[Outcome], title: str) -> str:
-    """The page as text, to stand in the folder of the clips."""
+def render(outcomes: Sequence[Outcome], title: str, *, of_seeds: bool = False) -> str:
+    """The page as text, to stand in the folder of the clips.
+
+    Args:
+        outcomes: of every clip.
+        title: heading.
+        of_seeds: they are clips of one picture, without the tables of a batch.
+    """
     reports = [o.report for o in outcomes if o.report]
     bills = [report["bill"] for report in reports if report["bill"]]
     usd = sum(b["usd"] for b in bills)
     return _template().render(
         title=title,
+        of_seeds=of_seeds,
         items=[_item(outcome) for outcome in outcomes],
         seconds=sum(report["seconds"] for report in reports),
         cost=money(usd * bills[0]["exchange_rate"], bills[0]["currency"]) if bills else None,
@@ -45,6 +52,7 @@ def _item(outcome: Outcome) -> dict[str, Any]:
         "cost": money(bill["amount"], bill["currency"]) if bill else None,
         "clip": quote(f"{name}.mp4"),
         "thumbnail": quote(f"{name}.{COMPANIONS['thumbnail']}"),
+        "page": quote(f"{name}.{COMPANIONS['page']}"),
         "sheet": quote(f"{name}.{COMPANIONS['contact_sheet']}"),
         "troubles": [s for s in report["scores"] if s["verdict"] == "fail"] if report else [],
     }

@@ -11,8 +11,8 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import cv2
@@ -20,6 +20,7 @@ import numpy as np
 
 from vivant.errors import EngineError, OptionError
 from vivant.framing import crop_pixels
+from vivant.grid import check_seeds
 from vivant.types import Clip, EngineInfo, Frames, Image, Observer, Portrait, Progress, Request
 
 FLAWS = ("drift", "frozen", "plastic", "soft", "unlucky", "hopeless")
@@ -36,6 +37,7 @@ class FakeOptions:
         step_seconds: how long each takes; slept in short naps so that a cancel is not late.
         fail_at_step: raise ``EngineError`` at this step; −1 never.
         fail_at_frame: raise ``EngineError`` at this frame; −1 never.
+        fail_at_seed: raise it at the last frame of the clip of this seed; −1 never.
         die_at_step: kill the whole process at this step, as a crash in a driver would; −1 never.
         shift: amplitude of the sideways motion, pixels.
         scale: frames leave this much smaller than asked, to be upscaled.
@@ -54,6 +56,7 @@ class FakeOptions:
     step_seconds: float = 0.0
     fail_at_step: int = -1
     fail_at_frame: int = -1
+    fail_at_seed: int = -1
     die_at_step: int = -1
     shift: float = 6.0
     scale: float = 1.0
@@ -115,27 +118,41 @@ class FakeEngine:
 
     def generate(self, portrait: Portrait, request: Request, observe: Observer) -> Clip:
         """See :class:`vivant.types.Engine`."""
+        return self.generate_many(portrait, request, (request.seed,), observe)[0]
+
+    def generate_many(
+        self, portrait: Portrait, request: Request, seeds: tuple[int, ...], observe: Observer
+    ) -> list[Clip]:
+        """See :class:`vivant.types.EngineOfMany`: the steps are taken once for all."""
         options = FakeOptions.from_request(request)
+        check_seeds(seeds)
         width = round(request.width * options.scale / 2) * 2
         height = round(request.height * options.scale / 2) * 2
-        return Clip(
-            num_frames=request.num_frames,
-            fps=request.fps,
-            width=width,
-            height=height,
-            chunks=self._draw(portrait, request, options, width, height, observe),
-        )
+        denoise = _Steps(options, observe)
+        return [
+            Clip(
+                num_frames=request.num_frames,
+                fps=request.fps,
+                width=width,
+                height=height,
+                chunks=_draw(
+                    portrait, replace(request, seed=seed), options, width, height, denoise
+                ),
+            )
+            for seed in seeds
+        ]
 
-    def _draw(
-        self,
-        portrait: Portrait,
-        request: Request,
-        options: FakeOptions,
-        width: int,
-        height: int,
-        observe: Observer,
-    ) -> Iterator[Frames]:
-        for step in range(options.steps):
+
+class _Steps:
+    """The pretended denoising, once for all clips of a call."""
+
+    def __init__(self, options: FakeOptions, observe: Observer) -> None:
+        self._options, self._observe = options, observe
+        self._done = False
+
+    def __call__(self) -> None:
+        options = self._options
+        for step in range(0 if self._done else options.steps):
             if step == options.fail_at_step:
                 raise EngineError(f"the fake engine was told to fail at step {step}")
             if step == options.die_at_step:
@@ -143,29 +160,41 @@ class FakeEngine:
             until = time.monotonic() + options.step_seconds
             while (left := until - time.monotonic()) > 0:
                 time.sleep(min(0.05, left))
-            observe(Progress("generate", step + 1, options.steps, "step"))
-        picture = crop_pixels(portrait, width, height)
-        for first in range(0, request.num_frames, options.chunk):
-            indices = range(first, min(first + options.chunk, request.num_frames))
-            if options.fail_at_frame in indices:
-                raise EngineError(
-                    f"the fake engine was told to fail at frame {options.fail_at_frame}"
-                )
-            defect = options.defect(request.seed)
-            if defect == "frozen":
-                yield np.stack([picture] * len(indices))
-                continue
-            shifts = [
-                round(options.shift * math.sin(math.tau * (i + request.seed) / 48))
-                - round(options.shift * math.sin(math.tau * request.seed / 48))
-                for i in indices
+            self._observe(Progress("generate", step + 1, options.steps, "step"))
+        self._done = True
+
+
+def _draw(
+    portrait: Portrait,
+    request: Request,
+    options: FakeOptions,
+    width: int,
+    height: int,
+    denoise: Callable[[], None],
+) -> Iterator[Frames]:
+    denoise()
+    picture = crop_pixels(portrait, width, height)
+    for first in range(0, request.num_frames, options.chunk):
+        indices = range(first, min(first + options.chunk, request.num_frames))
+        if options.fail_at_frame in indices:
+            raise EngineError(f"the fake engine was told to fail at frame {options.fail_at_frame}")
+        if options.fail_at_seed == request.seed and request.num_frames - 1 in indices:
+            raise EngineError(f"the fake engine was told to fail with seed {request.seed}")
+        defect = options.defect(request.seed)
+        if defect == "frozen":
+            yield np.stack([picture] * len(indices))
+            continue
+        shifts = [
+            round(options.shift * math.sin(math.tau * (i + request.seed) / 48))
+            - round(options.shift * math.sin(math.tau * request.seed / 48))
+            for i in indices
+        ]
+        yield np.stack(
+            [
+                np.roll(_spoiled(picture, defect, i, request.num_frames), shift, axis=1)
+                for i, shift in zip(indices, shifts, strict=True)
             ]
-            yield np.stack(
-                [
-                    np.roll(_spoiled(picture, defect, i, request.num_frames), shift, axis=1)
-                    for i, shift in zip(indices, shifts, strict=True)
-                ]
-            )
+        )
 
 
 def _spoiled(picture: Image, defect: str, index: int, num_frames: int) -> Image:

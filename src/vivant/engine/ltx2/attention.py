@@ -103,7 +103,15 @@ def using(backend: str) -> Iterator[None]:
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, fa3: bool = False) -> Tensor:
-    """Softmax attention without mask; ``[B, T, H, D]`` in and out."""
+    """Softmax attention without mask; ``[B, T, H, D]`` in and out.
+
+    Keys and values may be those of one clip, ``[1, T, H, D]``, for all of the batch.
+    """
+    batch = query.shape[0]
+    if key.shape[0] != batch:
+        # repeated for one use: not every kernel takes a stride of 0
+        key = key.expand(batch, -1, -1, -1).contiguous()
+        value = value.expand(batch, -1, -1, -1).contiguous()
     if fa3:
         result: Tensor = _fa3(query, key, value)
         return result

@@ -27,6 +27,7 @@ from vivant.engine.ltx2.random_components import random_components
 from vivant.engine.ltx2.tiers import TIERS, next_tier
 from vivant.engine.ltx2.transformer import Denoiser
 from vivant.errors import EngineError, OptionError, OutOfMemoryError
+from vivant.grid import check_seeds
 from vivant.settings import Settings, keep_compiled
 from vivant.types import (
     Clip,
@@ -41,9 +42,6 @@ from vivant.weights import LOCK, Hub, Library, Model, find_model, hash_file
 log = logging.getLogger(__name__)
 
 DISTILLED_LORA = "ltx-2-19b-distilled-lora-384"
-MAX_SEEDS = 8
-"""Clips in one call: more do not run faster, and cost memory."""
-
 UNGUIDED = {
     "guidance_scale": 1.0,
     "stg_scale": 0.0,
@@ -108,16 +106,12 @@ class LTX2Engine:
         seeds: tuple[int, ...],
         observe: Observer = ignore_progress,
     ) -> list[Clip]:
-        """Clips of one picture that differ by their seed, denoised together.
+        """See :class:`vivant.types.EngineOfMany`.
 
-        A seed's clip does not depend on its companions. The first chunk taken from any of them
-        denoises all; each is decoded as it is read.
-
-        Raises:
-            OptionError: no seed, or more than eight.
+        All are denoised together, in as few rounds as GPU memory has room for; what waits to be
+        decoded is a few megabytes of latents per clip, in host memory.
         """
-        if not 1 <= len(seeds) <= MAX_SEEDS:
-            raise OptionError(f"{len(seeds)} seeds: give 1…{MAX_SEEDS}", param="seed")
+        check_seeds(seeds)
         options = LTX2Options.from_request(request)
         if options.weights == "hub" and self.device.type != "cuda":
             raise OptionError(

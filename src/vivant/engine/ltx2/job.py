@@ -29,6 +29,7 @@ from vivant.engine.ltx2.conditioning import (
     unpack,
 )
 from vivant.engine.ltx2.decode import decode, to_frames
+from vivant.engine.ltx2.memory import release
 from vivant.engine.ltx2.options import LTX2Options
 from vivant.engine.ltx2.prompts import Embedding, embed
 from vivant.engine.ltx2.recipes import SPATIAL_FACTOR, TEMPORAL_FACTOR
@@ -60,6 +61,7 @@ class Job:
         self.seeds = seeds
         self.observe = observe
         self._latents: Tensor | None = None
+        self._together = len(seeds)
 
     def frames(self, index: int) -> Iterator[Frames]:
         """Frames of clip ``index``."""
@@ -107,14 +109,48 @@ class Job:
                 self.observe(Progress("generate", done, total))
 
     def _sample(self) -> Tensor:
-        """Clean latents ``[seeds, C, F, H, W]``, normalised, on the CPU."""
-        recipe = self.options.recipe
-        generators = [torch.Generator().manual_seed(seed) for seed in self.seeds]
+        """Clean latents ``[seeds, C, F, H, W]``, normalised, on the CPU.
+
+        Where GPU memory runs out with several clips side by side, half as many are tried.
+        """
         positive, negative = self._text()
+        if self.engine.loaded.tier == "swap":
+            self._together = 1  # there is room for no more beside the weights
+        while True:
+            size = self._together
+            rounds = [self.seeds[at : at + size] for at in range(0, len(self.seeds), size)]
+            try:
+                return torch.cat(
+                    [
+                        self._round(seeds, positive, negative, number, len(rounds))
+                        for number, seeds in enumerate(rounds)
+                    ]
+                )
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+            # here, where the tensors of the failed attempt are freed
+            release(self.engine.device)
+            self._together = (size + 1) // 2
+
+    def _round(
+        self,
+        seeds: tuple[int, ...],
+        positive: Embedding,
+        negative: Embedding | None,
+        number: int,
+        rounds: int,
+    ) -> Tensor:
+        """Clean latents of ``seeds``, which are round ``number`` of ``rounds``."""
+        recipe = self.options.recipe
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         steps = len(recipe.sigmas) + len(recipe.refine_sigmas)
 
         def count(offset: int) -> Callable[[int], None]:
-            return lambda step: self.observe(Progress("generate", offset + step, steps, "step"))
+            base = number * steps + offset
+            return lambda step: self.observe(
+                Progress("generate", base + step, rounds * steps, "step")
+            )
 
         scale = recipe.stages
         latents, audio = self._stage(
@@ -222,7 +258,6 @@ class Job:
         after_step: Callable[[int], None],
     ) -> tuple[Tensor, Tensor]:
         loaded, options = self.engine.loaded, self.options
-        batch = tokens.latents.shape[0]
         nag = None
         if options.nag:
             nag = Nag(
@@ -233,9 +268,8 @@ class Job:
                 to_sigma=options.nag_to_sigma,
             )
         with loaded.transformer.use(), torch.no_grad():
-            context = loaded.denoiser.text_context(
-                _repeat(positive, batch), None if negative is None else _repeat(negative, batch)
-            )
+            # one text for all clips of the batch: its keys are held once
+            context = loaded.denoiser.text_context(positive, negative)
             return denoise(
                 loaded.denoiser,
                 tokens,
@@ -291,10 +325,6 @@ class Job:
 
 def _pieces(vae: Any, latents: Tensor, chunk: int) -> Any:
     return to_frames(decode(vae, latents, chunk=chunk))
-
-
-def _repeat(embedding: Embedding, batch: int) -> Embedding:
-    return embedding[0].expand(batch, -1, -1), embedding[1].expand(batch, -1, -1)
 
 
 def grid_pixels(portrait: Portrait, width: int, height: int, *, crf: int = 0) -> Image:
