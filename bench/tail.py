@@ -23,7 +23,7 @@ import numpy as np
 import psutil
 
 from vivant import pipeline
-from vivant.compose import demo_image
+from vivant.demo_picture import demo_image
 from vivant.engine import load_engine
 from vivant.faces import lend_reader
 from vivant.film import Film

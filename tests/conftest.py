@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from vivant.cli import main
-from vivant.compose import demo_image
+from vivant.demo_picture import demo_image
 from vivant.settings import default_settings
 from vivant.types import Image
 

@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from vivant.compose import demo_image
+from vivant.demo_picture import demo_image
 from vivant.jobs.database import Database
 from vivant.jobs.keys import Keyring
 from vivant.web import single_file

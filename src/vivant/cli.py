@@ -283,7 +283,7 @@ def demo(
     force: Force = False,
 ) -> None:
     """Animate a portrait that comes with Vivant (astronaut Eileen Collins; NASA, public domain)."""
-    from vivant.compose import demo_image
+    from vivant.demo_picture import demo_image
 
     request = Request(
         image=demo_image(),

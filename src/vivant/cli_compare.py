@@ -154,7 +154,7 @@ def _inputs(
     if variants is not None and preset is not None:
         raise OptionError("give --variants or --preset, not both", param="variants")
     if demo:
-        from vivant.compose import demo_image
+        from vivant.demo_picture import demo_image
 
         if images:
             raise OptionError("--demo brings its own picture: leave IMAGE out", param="demo")

@@ -6,7 +6,6 @@ differ. Importing this imports no engine.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -183,14 +182,3 @@ def verify(
 
         write_html(verification, portrait, path, Path(page))
     return verification
-
-
-def demo_image() -> bytes:
-    """The portrait of Eileen Collins (NASA, public domain) that ships in scikit-image, as PNG."""
-    from PIL import Image as PillowImage
-    from skimage.data import astronaut
-
-    pixels = astronaut()  # type: ignore[no-untyped-call]
-    buffer = io.BytesIO()
-    PillowImage.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
