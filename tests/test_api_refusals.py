@@ -154,6 +154,8 @@ def test_pictures_that_are_too_large_are_refused_while_they_stream(service: Serv
         ({"options[nope]": "1"}, "nope"),
         ({"model": "camera", "options[move]": "fly"}, "move"),
         ({"model": "ltx2", "lora": "/etc/passwd"}, "loras"),
+        ({"model": "ltx2", "lora": "stranger/style"}, "loras"),
+        ({"model": "ltx2", "options[loras]": "mine.safetensors"}, "loras"),
         ({"model": "ltx2", "guidance_scale": "4"}, "guidance_scale"),
     ],
 )
@@ -171,6 +173,15 @@ def test_fields_that_cannot_be(service: Service, fields: dict[str, str], param: 
     )
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["param"] == param
+
+
+def test_adapters_of_strangers_are_refused_with_the_remedy(service: Service) -> None:
+    body = {"image": base64.b64encode(picture()).decode(), "model": "ltx2"}
+    for lora in ("stranger/style", {"name": "stranger/style", "scale": 0.5}):
+        answer = service.request("POST", "/v1/videos", json={**body, "lora": lora})
+        assert code(answer) == (400, "lora_not_allowed")
+        assert "VIVANT_LORA_ALLOW" in answer.json()["error"]["message"]
+        assert answer.json()["error"]["param"] == "loras"
 
 
 @pytest.mark.parametrize(

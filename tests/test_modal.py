@@ -266,6 +266,13 @@ def test_troubles_come_back_as_data() -> None:
     assert refused["error"]["code"] == "invalid_option"
 
 
+def test_a_studio_loads_no_strangers_adapter() -> None:
+    wanted = work()
+    wanted["request"] |= {"engine": "ltx2", "options": {"loras": "stranger/style"}}
+    told = studio().make(wanted)["error"]
+    assert (told["code"], told["param"]) == ("lora_not_allowed", "loras")
+
+
 def test_a_studio_loads_its_own_model_before_the_first_clip() -> None:
     asked: list[Any] = []
 

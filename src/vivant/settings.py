@@ -50,6 +50,8 @@ class Settings(BaseSettings):
         requests_per_minute: of one client, for requests that make something.
         result_days: how long finished clips are kept.
         cors_origins: pages of other origins that may use the API; ``null`` is a file on disk.
+        lora_allow: adapters a request to the service may name besides Vivant's own and those pulled
+            already: shell patterns of ``owner/repository``, e.g. ``owner/*``.
         url_fetch: whether a picture may be given as an https:// URL.
         worker_timeout: seconds without a heartbeat after which a worker counts as dead.
         drain_seconds: a worker that is told to stop may go on with its clip for so long.
@@ -86,6 +88,7 @@ class Settings(BaseSettings):
     result_days: float = Field(default=7.0, gt=0)
     cors_origins: tuple[str, ...] = ()
     url_fetch: bool = False
+    lora_allow: tuple[str, ...] = ()
     worker_timeout: float = Field(default=30.0, gt=0)
     drain_seconds: float = Field(default=0.0, ge=0)
     log_format: Literal["auto", "json", "text"] = "auto"

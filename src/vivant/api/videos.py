@@ -21,6 +21,7 @@ from vivant.api.models import check_options
 from vivant.api.state import State
 from vivant.api.upload import Upload
 from vivant.errors import StorageError
+from vivant.jobs.adapters import check_adapters
 from vivant.jobs.admission import request_hash, same
 from vivant.jobs.job import PORTRAIT, SOURCE, Job, Order, key, new_id, request_json
 
@@ -60,7 +61,7 @@ async def create_sync(request: Request, shared: Shared, owner: Paced) -> Respons
     if job.status != "completed":
         error = job.error or {}
         status = 409 if error.get("code") == "cancelled" else 500
-        if str(error.get("code", "")).startswith(("image_", "invalid_")):
+        if str(error.get("code", "")).startswith(("image_", "invalid_", "lora_")):
             status = 400
         raise HttpError(
             status,
@@ -204,6 +205,7 @@ def _accept(
 ) -> Job:
     assert upload.picture is not None  # noqa: S101 - checked by the caller
     check_options(order.request)
+    check_adapters(order.request, shared.settings)
     if idempotency_key is not None:
         found = shared.admission.find(owner, idempotency_key)
         if found is not None:

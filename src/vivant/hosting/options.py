@@ -28,6 +28,7 @@ CARRIED = (
     "currency",
     "exchange",
     "jobs_per_key",
+    "lora_allow",
     "max_frames",
     "max_image_bytes",
     "queue_limit",

@@ -26,6 +26,7 @@ from vivant.errors import (
 )
 from vivant.faces import lend_reader
 from vivant.jobs import estimates
+from vivant.jobs.adapters import check_adapters
 from vivant.jobs.gated import Gate, Tried
 from vivant.jobs.job import (
     ATTEMPTS,
@@ -214,6 +215,7 @@ class Bench:
     def _render(self, lease: Lease) -> bool:
         job, settings = lease.job, self._settings
         request = request_from_json(job.request)
+        check_adapters(request, settings)
         recipe = str(request.options.get("recipe", ""))
         measured = self._ledger.measured(request.engine)
         expected = estimates.estimate(

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -93,9 +93,10 @@ def find_file(source: str, library: Library, observe: Observer = ignore_progress
         MissingPartError: neither a file nor an adapter that can be had.
         OptionError: the repository holds several.
     """
-    path = Path(source).expanduser()
-    if path.is_file():
-        return path
+    with suppress(OSError, RuntimeError):  # too long for a file; the home of nobody
+        path = Path(source).expanduser()
+        if path.is_file():
+            return path
     try:
         model = find_model(source)
     except OptionError:
