@@ -374,7 +374,7 @@ def not_found(job_id: str) -> JobNotFoundError:
     """The error for an id that means nothing to the asker."""
     shown = "".join(c if c.isprintable() else "\ufffd" for c in job_id[:60])
     return JobNotFoundError(
-        f"there is no video {shown!r}: GET /v1/videos lists yours", param="video_id"
+        f"there is no video {shown!r}: list the videos to see which there are", param="video_id"
     )
 
 
