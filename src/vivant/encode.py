@@ -86,7 +86,7 @@ def to_yuv(pixels: Image) -> av.VideoFrame:
     if not hasattr(_local, "reformatter"):
         _local.reformatter = VideoReformatter()
     frame: av.VideoFrame = _local.reformatter.reformat(
-        av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24"),
+        av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(pixels), format="rgb24"),
         format="yuv420p",
         src_color_range=ColorRange.JPEG,
         dst_color_range=ColorRange.MPEG,
