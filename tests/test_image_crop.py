@@ -122,6 +122,14 @@ def test_the_largest_of_several_faces() -> None:
     assert "2 faces were found: the clip is about the largest one" in portrait.warnings
 
 
+@pytest.mark.parametrize("quality", [96, 80, 60])
+def test_folds_of_a_suit_are_not_the_largest_face(quality: int) -> None:
+    portrait = loaded(saved(astronaut(), "JPEG", quality=quality), 1920, 1080)
+    assert len(portrait.faces) == 1
+    x, y = portrait.faces[0].box.center
+    assert (abs(x - 223), abs(y - 127)) < (12, 12)
+
+
 def test_small_faces_in_big_pictures_are_found_by_a_finer_search() -> None:
     canvas = on_canvas(2400, 1600, (1500, 900, 1.0))
     assert face_reader().detect(canvas) == ()
