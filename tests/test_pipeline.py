@@ -17,7 +17,8 @@ from vivant.errors import Cancelled, EngineError, OptionError, OutputExistsError
 from vivant.media import open_clip, probe
 from vivant.report import plain, verification_json
 from vivant.settings import read_settings
-from vivant.types import Progress, Request
+from vivant.sheet import contact_sheet
+from vivant.types import Image, Progress, Request
 
 SMALL: dict[str, Any] = {"width": 320, "height": 180, "num_frames": 25, "engine": "fake"}
 
@@ -196,6 +197,31 @@ def test_a_picture_without_a_face_works_and_claims_nothing(
     identity = [s for s in result.report.verification.scores if s.name.startswith("identity")]
     assert identity
     assert {score.verdict for score in identity} == {"not_measured"}
+    assert result.verdict in ("warn", "fail")
+    assert "It is the same person" not in result.page.read_text("utf-8")
+
+
+def test_time_and_cost_are_told_once(tmp_path: Path, portrait_bytes: bytes) -> None:
+    report = vivant.animate(portrait_bytes, tmp_path / "me.mp4", **SMALL).report
+    scores = {score.name: score for score in report.verification.scores}
+    assert scores["seconds"].value == report.seconds
+    assert report.bill is not None
+    assert (scores["cost"].value, report.bill.seconds) == (report.bill.amount, report.seconds)
+
+
+def test_the_contact_sheet_tells_the_differences_that_the_checks_tell(
+    tmp_path: Path, portrait_bytes: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+
+    def sheet(reference: Image, frames: Any, differences: Any, *rest: Any, **more: Any) -> Image:
+        told.append(differences)
+        return contact_sheet(reference, frames, differences, *rest, **more)
+
+    monkeypatch.setattr("vivant.gallery.contact_sheet", sheet)
+    report = vivant.animate(portrait_bytes, tmp_path / "me.mp4", **SMALL).report
+    scores = {score.name: score for score in report.verification.scores}
+    assert told == [dict(scores["frame_difference_max"].series)]
 
 
 def test_a_request_is_the_same_as_its_fields(tmp_path: Path, portrait_bytes: bytes) -> None:

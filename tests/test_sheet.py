@@ -19,7 +19,7 @@ def test_tiles_follow_the_aspect() -> None:
 def test_the_sheet_shows_input_frames_and_differences() -> None:
     reference = np.full((27, 48, 3), 100, np.uint8)
     frames = {0: reference, 24: reference + np.uint8(10)}
-    sheet = contact_sheet(reference, frames, Fraction(24), title="t")
+    sheet = contact_sheet(reference, frames, {0: 0.0, 24: 10.0}, Fraction(24), title="t")
     assert sheet.shape[1] == 3 * (48 + 16) + 16
     colours = {tuple(int(v) for v in pixel) for pixel in sheet.reshape(-1, 3)}
     assert (100, 100, 100) in colours

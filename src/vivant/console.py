@@ -264,7 +264,7 @@ def log_result(console: Console, result: Result, settings: Settings) -> None:
     ):
         if stage in seconds:
             row(console, label, f"{seconds[stage]:.1f}s")
-    row(console, "Total", f"{report.seconds:.1f}s (stages overlap)")
+    row(console, "Total", f"{report.seconds:.1f}s (stages run side by side, each on several cores)")
     cost = report.bill
     if cost is None:
         row(console, "Cost", "not measured")

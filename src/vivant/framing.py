@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+import cv2
 import numpy as np
 from PIL import Image as PillowImage
 
@@ -41,6 +42,11 @@ def face_in_frame(face: Face, crop: Box, width: int, height: int) -> Face:
             ((x - region.left) * scale, (y - region.top) * scale) for x, y in face.landmarks
         ),
     )
+
+
+def mean_difference(one: Image, other: Image) -> float:
+    """Mean absolute difference of two pictures of one size, in levels, over all channels."""
+    return float(np.mean(cv2.mean(cv2.absdiff(one, other))[:3]))
 
 
 def crop_pixels(portrait: Portrait, width: int, height: int) -> Image:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vivant.framing import crop_pixels
+from vivant.framing import crop_pixels, mean_difference
 from vivant.grid import checked_frames
 from vivant.sheet import contact_sheet, shrink, thumbnail, tile_size, write_jpeg
 from vivant.store import COMPANIONS
@@ -20,22 +20,31 @@ class Gallery:
     def __init__(self, portrait: Portrait, request: Request) -> None:
         self._fps = request.fps
         self._tile = tile_size(request.width, request.height)
-        self._reference = crop_pixels(portrait, *self._tile)
+        # shrunk as the frames are: two ways of shrinking would differ where nothing moved
+        self._reference = crop_pixels(portrait, request.width, request.height)
         self._wanted = set(checked_frames(request.num_frames))
         self._middle = request.num_frames // 2
         self._tiles: dict[int, Image] = {}
+        self._differences: dict[int, float] = {}
         self._thumbnail: Image | None = None
 
     def look(self, index: int, pixels: Image) -> None:
         """Take what is needed of frame ``index``."""
         if index in self._wanted:
             self._tiles[index] = shrink(pixels, *self._tile)
+            self._differences[index] = mean_difference(pixels, self._reference)
         if index == self._middle:
             self._thumbnail = thumbnail(pixels)
 
     def write(self, folder: Path, *, title: str) -> None:
         """Write contact sheet and thumbnail."""
-        sheet = contact_sheet(self._reference, self._tiles, self._fps, title=title)
+        sheet = contact_sheet(
+            shrink(self._reference, *self._tile),
+            self._tiles,
+            self._differences,
+            self._fps,
+            title=title,
+        )
         write_jpeg(folder / COMPANIONS["contact_sheet"], sheet)
         if self._thumbnail is not None:
             write_jpeg(folder / COMPANIONS["thumbnail"], self._thumbnail)

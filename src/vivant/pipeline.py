@@ -111,7 +111,7 @@ def run(
     target = check_target(output, force=force)
     times = Times()
     making = Making(engine, upscaler, settings, currency, observe, started)
-    making.bill()  # an unknown currency is refused before any work
+    making.spent()  # an unknown currency is refused before any work
     with lend_reader() as reader:
         with times.measure("image"):
             portrait = load_portrait(
@@ -148,16 +148,17 @@ class Making:
         """Until now."""
         return time.perf_counter() - self.started + sum(self.shares.values())
 
-    def bill(self, seconds: float | None = None) -> Bill | None:
-        """What it has cost until now, or what ``seconds`` cost."""
-        settings = self.settings
-        return bill(
+    def spent(self) -> Spent:
+        """Until now."""
+        settings, seconds = self.settings, self.seconds
+        costs = bill(
             settings.device or self.engine.info.device,
-            self.seconds if seconds is None else seconds,
+            seconds,
             currency=self.currency or settings.currency,
             rates=settings.rates,
             exchange=settings.exchange,
         )
+        return Spent(seconds, costs)
 
 
 def make_clip(
@@ -180,15 +181,13 @@ def make_clip(
             reader,
             making.observe,
             times,
-            lambda: performance(making.seconds, making.bill(), settings),
+            making.spent,
+            settings,
         )
         for stage, seconds in making.shares.items():
             times.add(stage, seconds)
         with times.measure("store"):
-            seconds = making.seconds
-            report = describe(
-                request, portrait, made, engine, times, seconds, making.bill(), settings, target
-            )
+            report = describe(request, portrait, made, engine, times, settings, target)
             write_html(
                 made.verification,
                 portrait,
@@ -210,12 +209,26 @@ def make_clip(
     )
 
 
-def performance(seconds: float, costs: Bill | None, settings: Settings) -> Performance:
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a job has taken, told once so that report and checklist cannot differ.
+
+    Attributes:
+        seconds: from its start until its clip was written and looked at.
+        bill: None where the device has no rate.
+    """
+
+    seconds: float
+    bill: Bill | None
+
+
+def performance(spent: Spent, settings: Settings) -> Performance:
     """The job's time and cost beside the user's targets."""
+    costs = spent.bill
     if costs is None:
-        return Performance(seconds=seconds, target_seconds=settings.target_seconds)
+        return Performance(seconds=spent.seconds, target_seconds=settings.target_seconds)
     return Performance(
-        seconds=seconds,
+        seconds=spent.seconds,
         target_seconds=settings.target_seconds,
         cost=costs.amount,
         target_cost=settings.target_usd * costs.exchange_rate,
@@ -229,6 +242,7 @@ class Made:
 
     verification: Verification
     upscaler: str
+    spent: Spent
 
 
 def render(
@@ -240,7 +254,8 @@ def render(
     reader: FaceReader,
     observe: Observer,
     times: Times,
-    took: Callable[[], Performance],
+    took: Callable[[], Spent],
+    settings: Settings,
 ) -> Made:
     """Write ``clip.mp4`` and its pictures into ``folder``, verified while it is being made.
 
@@ -306,19 +321,20 @@ def render(
         facts = probe(path)
         film.finish()
         inspector = inspecting.result()
+        spent = took()
         with times.measure("verify"):
             verification = inspector.finish(
                 facts,
                 expected=Expectation(
                     width=width, height=height, fps=request.fps, num_frames=request.num_frames
                 ),
-                performance=took(),
+                performance=performance(spent, settings),
             )
         times.add("encode", film.encoding)
         times.add("verify", film.watching + inspector.busy)
     if scaled:  # pulling through the upscaler includes pulling from the engine
         times.add("upscale", -times.seconds["generate"])
-    return Made(verification=verification, upscaler=upscaler.name if scaled else "none")
+    return Made(verification, upscaler.name if scaled else "none", spent)
 
 
 def _watcher(
@@ -356,14 +372,13 @@ def describe(
     made: Made,
     engine: Engine,
     times: Times,
-    seconds: float,
-    costs: Bill | None,
     settings: Settings,
     target: Target,
 ) -> Report:
     """The report of a finished clip."""
     info = engine.info
-    unpriced = (no_rate(settings.device or info.device),) if costs is None else ()
+    spent = made.spent
+    unpriced = (no_rate(settings.device or info.device),) if spent.bill is None else ()
     shown: Mapping[str, object] = {
         name: getattr(request, name) for name in request.__dataclass_fields__ if name != "image"
     }
@@ -379,9 +394,9 @@ def describe(
         upscaler=made.upscaler,
         verification=made.verification,
         stages=tuple(StageTime(stage=s, seconds=t) for s, t in times.seconds.items()),
-        seconds=seconds,
+        seconds=spent.seconds,
         peak_memory_mb=peak_memory_mb(),
-        bill=costs,
+        bill=spent.bill,
         files={
             "clip": target.clip.name,
             **{role: target.companion(suffix).name for role, suffix in COMPANIONS.items()},

@@ -47,13 +47,20 @@ def shrink(image: Image, width: int, height: int) -> Image:
 
 
 def contact_sheet(
-    reference: Image, frames: Mapping[int, Image], fps: Fraction, *, title: str
+    reference: Image,
+    frames: Mapping[int, Image],
+    differences: Mapping[int, float],
+    fps: Fraction,
+    *,
+    title: str,
 ) -> Image:
     """Input and frames on top, their differences from the input (×4) below.
 
     Args:
         reference: the input as framed, ``[h, w, 3]``, tile size.
         frames: frame index → picture of the same size.
+        differences: frame index → mean difference from the input, measured at full size:
+            shrinking hides some of it.
         fps: to say when each frame is shown.
         title: one line at the top, in ASCII: Pillow's own font knows little else.
     """
@@ -87,7 +94,7 @@ def contact_sheet(
             _TEXT,
             font,
         )
-        draw.text((left, below + height + 6), f"mean {float(difference.mean()):.2f}", _FAINT, font)
+        draw.text((left, below + height + 6), f"mean {differences[index]:.2f}", _FAINT, font)
     return np.asarray(sheet)
 
 

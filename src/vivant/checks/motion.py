@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import cv2
 import numpy as np
 
 from vivant.checks.metric import Metric, Spec, score
 from vivant.checks.sample import Reference, Sample
+from vivant.framing import mean_difference
 from vivant.types import Score
 
 DIFFERENCE_MAX: Final = Spec("frame_difference_max", "fidelity", "/255")
@@ -39,8 +39,7 @@ class FrameDifference(Metric):
         """Compare a checked frame, at full size, over all three channels."""
         if not sample.checked:
             return None
-        apart = cv2.absdiff(sample.pixels, self._reference.pixels)
-        return float(np.mean(cv2.mean(apart)[:3]))
+        return mean_difference(sample.pixels, self._reference.pixels)
 
     def add(self, index: int, _: None, look: float | None) -> None:
         """Keep the difference."""

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vivant.checks.report import write_html
 from vivant.cost import bill
@@ -31,7 +30,7 @@ from vivant.jobs.ledger import Lease, Ledger
 from vivant.jobs.progress import busy
 from vivant.jobs.reporter import Reporter, ShuttingDownError
 from vivant.objects import Objects
-from vivant.pipeline import describe, performance, render
+from vivant.pipeline import Spent, describe, render
 from vivant.report import report_json, to_json
 from vivant.settings import Settings
 from vivant.store import COMPANIONS, Target
@@ -108,14 +107,16 @@ class Maker:
         """
         settings, job = self._settings, work.lease.job
 
-        def charge() -> Any:
-            return bill(
+        def spent() -> Spent:
+            seconds = elapsed()
+            costs = bill(
                 work.device,
-                elapsed(),
+                seconds,
                 currency=job.request.get("currency") or settings.currency,
                 rates=settings.rates,
                 exchange=settings.exchange,
             )
+            return Spent(seconds, costs)
 
         made = render(
             work.portrait,
@@ -126,13 +127,12 @@ class Maker:
             work.reader,
             observe,
             times,
-            lambda: performance(elapsed(), charge(), settings),
+            spent,
+            settings,
         )
-        seconds = elapsed()
         report = describe(
-            request, work.portrait, made, work.engine, times, seconds, charge(), settings,
-            Target(folder / CLIP),
-        )  # fmt: skip
+            request, work.portrait, made, work.engine, times, settings, Target(folder / CLIP)
+        )
         body = report_json(report)
         (folder / COMPANIONS["report"]).write_text(to_json(body), "utf-8")
         write_html(
@@ -146,7 +146,7 @@ class Maker:
         result = {
             "verdict": body["verdict"],
             "device": work.device,
-            "seconds": seconds,
+            "seconds": made.spent.seconds,
             "durations": {stage["stage"]: stage["seconds"] for stage in body["stages"]},
             "labels": busy(times.seconds, work.reporter.labels()),
             "peak_memory_mb": body["peak_memory_mb"],

@@ -79,7 +79,7 @@ def run_series(
     for seed in seeds:
         check_request(replace(request, seed=seed), settings)
     whole = Making(engine, upscaler, settings, currency, observe, started)
-    whole.bill()  # an unknown currency is refused before any work
+    whole.spent()  # an unknown currency is refused before any work
     takes: list[Take] = []
     trouble: VivantError | None = None
     with _usable(folder), lend_reader() as reader:
@@ -124,12 +124,13 @@ def run_series(
         if trouble is not None and not _made(takes):
             raise trouble
         write_index(folder, takes)
+    spent = whole.spent()
     return Series(
         takes=tuple(takes),
         page=folder / PAGE,
         contact_sheet=folder / CONTACT_SHEET,
-        seconds=(seconds := whole.seconds),
-        bill=whole.bill(seconds),
+        seconds=spent.seconds,
+        bill=spent.bill,
     )
 
 
