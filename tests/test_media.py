@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vivant.errors import ClipError
-from vivant.media import open_clip, probe, to_rgb
+from vivant.media import frames_at, open_clip, probe, to_rgb
 from vivant.types import Frames
 
 
@@ -26,6 +26,7 @@ def write(
     tags: Sequence[int] | None = (1, 1, 1, 1),
     times: Sequence[int] | None = None,
     rotate: int = 0,
+    pixel_aspect: Fraction | None = None,
     movflags: str = "faststart",
 ) -> Path:
     """A clip as somebody's encoder would write it."""
@@ -39,6 +40,8 @@ def write(
             context = stream.codec_context
             context.color_primaries, context.color_trc = tags[0], tags[1]
             context.colorspace, context.color_range = tags[2], tags[3]
+        if pixel_aspect:
+            stream.sample_aspect_ratio = pixel_aspect
         if rotate:
             stream.set_display_rotation(rotate)
         for index, pixels in enumerate(frames):
@@ -164,6 +167,32 @@ def test_rotated_clips_stand_upright(tmp_path: Path, degrees: int) -> None:
     assert np.abs(seen.astype(int) - wanted).mean() < 2.0
 
 
+@pytest.mark.parametrize(
+    ("aspect", "rotate", "shown"),
+    [
+        (Fraction(4, 3), 0, (213, 96)),
+        (Fraction(8, 9), 0, (160, 108)),
+        (Fraction(4, 3), 90, (96, 213)),
+        (Fraction(240, 239), 0, (160, 96)),
+    ],
+)
+def test_pixels_that_are_not_square_are_stretched_as_players_do(
+    tmp_path: Path, aspect: Fraction, rotate: int, shown: tuple[int, int]
+) -> None:
+    path = write(tmp_path / "a.mp4", ramp(3), pixel_aspect=aspect, rotate=rotate)
+    facts = probe(path)
+    assert (facts.width, facts.height) == shown
+    assert facts.pixel_aspect == (1 if shown == (160, 96) else aspect)
+    frames = decoded(path)
+    assert frames.shape[1:3] == shown[::-1]
+    some = frames_at(path, [1])[1]
+    assert np.array_equal(some, frames[1])
+
+
+def test_a_clip_of_next_to_no_pixels_is_refused(tmp_path: Path) -> None:
+    assert "at least 64" in refused(write(tmp_path / "a.mp4", ramp(3, height=36, width=64)))
+
+
 def test_decoding_is_the_same_as_of_the_encoders_packets(tmp_path: Path) -> None:
     """The pipeline decodes packets as they are encoded: the numbers must be equal to the digit."""
     path = write(tmp_path / "a.mp4", ramp())
@@ -233,13 +262,18 @@ def test_audio_only(tmp_path: Path) -> None:
     assert "only sound" in refused(path)
 
 
-@pytest.mark.parametrize("movflags", ["faststart", ""])
+@pytest.mark.parametrize(
+    ("name", "movflags"),
+    [("a.mp4", "faststart"), ("a.mp4", ""), ("a.mkv", ""), ("a.webm", ""), ("a.avi", "")],
+)
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.97])
-def test_truncated(tmp_path: Path, movflags: str, share: float) -> None:
+def test_truncated(tmp_path: Path, name: str, movflags: str, share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (24, 96, 160, 3), np.uint8)
-    whole = write(tmp_path / "a.mp4", noise, movflags=movflags)
+    codec = "libvpx-vp9" if name == "a.webm" else "libx264"
+    whole = write(tmp_path / name, noise, movflags=movflags, codec=codec)
+    assert probe(whole).num_frames == 24
     data = whole.read_bytes()
-    cut = tmp_path / "cut.mp4"
+    cut = tmp_path / f"cut-{name}"
     cut.write_bytes(data[: int(len(data) * share)])
     assert "truncated" in refused(cut) or "broken" in refused(cut)
 

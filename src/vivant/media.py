@@ -33,6 +33,9 @@ CONTAINERS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,flv,ogg"
 MAX_SIDE: Final = 8192
 """Pixels; wider clips are refused before a frame is decoded (8K is 7680)."""
 
+MIN_SIDE: Final = 64
+"""Pixels; there is nothing to be seen in smaller clips."""
+
 MAX_PIXELS: Final = 7680 * 4320
 """Pixels of one frame; 100 MB as RGB."""
 
@@ -65,9 +68,16 @@ _SWSCALE_MATRIX: Final = {
 }  # fmt: skip
 _HDR_TRANSFERS: Final = {16: "PQ", 18: "HLG"}
 _HD_HEIGHT: Final = 720
+_SQUARE: Final = Fraction(1, 100)
+"""Pixels this near to square are meant to be: encoders write the rest of rounding sizes."""
 
 
-def to_rgb(frame: av.VideoFrame, *, matrix: Colorspace | None = None) -> Image:
+def to_rgb(
+    frame: av.VideoFrame,
+    *,
+    matrix: Colorspace | None = None,
+    size: tuple[int, int] | None = None,
+) -> Image:
     """One decoded frame as full-range sRGB, upright.
 
     The matrix and range are those the frame is tagged with; an untagged frame is read as
@@ -76,6 +86,7 @@ def to_rgb(frame: av.VideoFrame, *, matrix: Colorspace | None = None) -> Image:
     Args:
         frame: as it comes out of the decoder, 8 or more bits, any subsampling.
         matrix: read an *untagged* frame with this one instead.
+        size: width and height to stretch it to before it is turned; its own where None.
 
     Returns:
         ``[H, W, 3]`` uint8, turned by the file's display rotation.
@@ -84,7 +95,10 @@ def to_rgb(frame: av.VideoFrame, *, matrix: Colorspace | None = None) -> Image:
     if source is None:
         source = matrix or default_matrix(frame.height)
     full = int(frame.color_range) == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+    width, height = size or (frame.width, frame.height)
     converted = frame.reformat(
+        width=width,
+        height=height,
         format="rgb24",
         src_colorspace=source,
         src_color_range=ColorRange.JPEG if full else ColorRange.MPEG,
@@ -149,6 +163,7 @@ def probe(path: Path) -> ClipFacts:
             moov_first=boxes.moov_first,
             edit_list=boxes.edit_list,
             audio=bool(container.streams.audio),
+            pixel_aspect=_pixel_aspect(stream),
         )
 
 
@@ -214,6 +229,7 @@ def _sought(
     keys.sort()
     if not times or not keys or keys[0] != times[0] or len(set(times)) != len(times):
         return None
+    size = _shown(stream)
     left = {times[index]: index for index in wanted if 0 <= index < len(times)}
     found: dict[int, Image] = {}
     for time in sorted(left):
@@ -222,7 +238,7 @@ def _sought(
         container.seek(keys[bisect_right(keys, time) - 1], stream=stream)
         for frame in container.decode(stream):
             if frame.pts in left:
-                found[left[frame.pts]] = to_rgb(frame)
+                found[left[frame.pts]] = to_rgb(frame, size=size)
             if frame.pts is None or frame.pts >= time:
                 break
     return found if len(found) == len(left) else None
@@ -236,7 +252,7 @@ def _passed(
     found: dict[int, Image] = {}
     for index, frame in enumerate(container.decode(stream)):
         if index in wanted:
-            found[index] = to_rgb(frame)
+            found[index] = to_rgb(frame, size=_shown(stream))
         if len(found) == len(wanted):
             break
     return found
@@ -248,6 +264,8 @@ def _decode(path: Path, facts: ClipFacts, matrix: Colorspace | None) -> Iterator
     done = 0
     with _opened(path) as (container, stream):
         stream.thread_type = "AUTO"
+        stored = (stream.codec_context.width, stream.codec_context.height)
+        shown = _shown(stream)
         try:
             for frame in container.decode(stream):
                 if frame.is_corrupt:
@@ -255,14 +273,13 @@ def _decode(path: Path, facts: ClipFacts, matrix: Colorspace | None) -> Iterator
                         f"{path.name} is damaged at frame {done + len(chunk)}: export it again",
                         param="clip",
                     )
-                pixels = to_rgb(frame, matrix=matrix)
-                if pixels.shape != (facts.height, facts.width, 3):
+                if (frame.width, frame.height) != stored:
                     raise ClipError(
-                        f"{path.name} changes its size to {pixels.shape[1]}x{pixels.shape[0]} "
+                        f"{path.name} changes its size to {frame.width}x{frame.height} "
                         f"at frame {done + len(chunk)}: export it at one size",
                         param="clip",
                     )
-                chunk.append(pixels)
+                chunk.append(to_rgb(frame, matrix=matrix, size=shown))
                 if len(chunk) == size:
                     yield np.stack(chunk)
                     done += len(chunk)
@@ -324,9 +341,15 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
         raise ClipError(
             f"{path.name} holds video that cannot be decoded here: export it as H.264", param="clip"
         )
-    if max(codec.width, codec.height) > MAX_SIDE or codec.width * codec.height > MAX_PIXELS:
+    width, height = _shown(stream)
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise ClipError(
-            f"{path.name} is {codec.width}x{codec.height}, above 7680x4320: export it smaller",
+            f"{path.name} is {width}x{height}, above 7680x4320: export it smaller", param="clip"
+        )
+    if min(width, height) < MIN_SIDE:
+        raise ClipError(
+            f"{path.name} is {width}x{height}, and at least {MIN_SIDE} on each side are needed: "
+            "export it larger",
             param="clip",
         )
     if (hdr := _HDR_TRANSFERS.get(int(codec.color_trc or 2))) is not None:
@@ -396,8 +419,21 @@ def _rotation(container: InputContainer, stream: VideoStream) -> int:
     return 0
 
 
-def _upright(stream: VideoStream, rotation: int) -> tuple[int, int]:
+def _pixel_aspect(stream: VideoStream) -> Fraction:
+    """Width of a stored pixel over its height; 1 where it is next to square, or not said."""
+    found = Fraction(stream.sample_aspect_ratio or 1)
+    return found if found > 0 and abs(found - 1) > _SQUARE else Fraction(1)
+
+
+def _shown(stream: VideoStream) -> tuple[int, int]:
+    """Width and height before turning, with square pixels: the short side of one is stretched."""
     width, height = stream.codec_context.width, stream.codec_context.height
+    aspect = _pixel_aspect(stream)
+    return (round(width * aspect), height) if aspect >= 1 else (width, round(height / aspect))
+
+
+def _upright(stream: VideoStream, rotation: int) -> tuple[int, int]:
+    width, height = _shown(stream)
     return (height, width) if round(rotation / 90) % 2 else (width, height)
 
 
@@ -470,7 +506,11 @@ def _walk_boxes(path: Path) -> _Boxes:
             return found
         total = path.stat().st_size
         with path.open("rb") as file:
-            if file.read(8)[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
+            head = file.read(64)
+            if (promised := _promised(head)) is not None:
+                found.truncated = promised > total
+                return found
+            if head[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
                 return found
             seen_mdat = False
             todo = [(0, total, True)]
@@ -505,6 +545,29 @@ def _walk_boxes(path: Path) -> _Boxes:
     except OSError:
         return found
     return found
+
+
+def _promised(start: bytes) -> int | None:
+    """Bytes a Matroska or AVI file says it has; None for others, and where it does not say."""
+    if start[:4] == b"RIFF":
+        return 8 + int.from_bytes(start[4:8], "little")
+    if start[:4] != b"\x1a\x45\xdf\xa3":
+        return None
+    header = _length(start, 4)  # RFC 8794: header, then one segment with everything
+    if header is None or start[sum(header) : sum(header) + 4] != b"\x18\x53\x80\x67":
+        return None
+    segment = _length(start, sum(header) + 4)
+    return None if segment is None else sum(segment)
+
+
+def _length(data: bytes, at: int) -> tuple[int, int] | None:
+    """Where an EBML element's content begins, and its length; None where it is left open."""
+    first = data[at] if at < len(data) else 0
+    width = 9 - first.bit_length()
+    if width > 8 or at + width > len(data):
+        return None
+    length = int.from_bytes(data[at : at + width], "big") - (1 << 7 * width)
+    return None if length == (1 << 7 * width) - 1 else (at + width, length)
 
 
 def _edits(body: bytes) -> bool:

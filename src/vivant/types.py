@@ -266,6 +266,9 @@ class ClipFacts:
         moov_first: the index stands before the media data (``faststart``).
         edit_list: a player is told to skip or delay something.
         max_gop: longest distance between random-access points, frames.
+        width: as shown: upright, and with square pixels.
+        height: as ``width``.
+        pixel_aspect: width of a stored pixel over its height.
     """
 
     size_bytes: int
@@ -289,11 +292,16 @@ class ClipFacts:
     moov_first: bool
     edit_list: bool
     audio: bool
+    pixel_aspect: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """All scores of one clip against one picture, with the verdict over them."""
+    """All scores of one clip against one picture, with the verdict over them.
+
+    ``not_measured`` counts for nothing, but for identity: a clip is not said to be good where it
+    may show anybody.
+    """
 
     scores: tuple[Score, ...]
     facts: ClipFacts
@@ -301,8 +309,14 @@ class Verification:
 
     @property
     def verdict(self) -> Verdict:
-        """See :func:`overall`."""
-        return overall(self.scores)
+        """See :func:`overall`; ``warn`` at best where nobody knows whether it is the person."""
+        found = overall(self.scores)
+        return "warn" if found == "pass" and not self.knows_person else found
+
+    @property
+    def knows_person(self) -> bool:
+        """Whether the face was compared with the picture's."""
+        return all(s.verdict != "not_measured" for s in self.scores if s.name == "identity_mean")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

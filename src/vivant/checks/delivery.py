@@ -12,6 +12,7 @@ from typing import Final
 
 from vivant.checks.metric import Spec, score
 from vivant.grid import ASPECTS
+from vivant.media import UNKNOWN
 from vivant.types import ClipFacts, Score, Verdict
 
 SIZE: Final = Spec("size", "delivery", "px")
@@ -85,9 +86,9 @@ def delivery(facts: ClipFacts, expected: Expectation | None) -> tuple[Score, ...
         )
 
     tags = (facts.color_primaries, facts.color_transfer, facts.color_space, facts.color_range)
-    codec = f"{facts.codec} {facts.profile}"
+    codec = facts.codec if facts.profile == UNKNOWN else f"{facts.codec} {facts.profile}"
     return (
-        _size(size, best, asked=expected is not None),
+        _size(facts, best, asked=expected is not None),
         _frame_rate(facts, wanted.fps, miss, mode),
         held(
             FRAMES,
@@ -132,9 +133,22 @@ def delivery(facts: ClipFacts, expected: Expectation | None) -> tuple[Score, ...
     )
 
 
-def _size(size: tuple[int, int], best: tuple[int, int], *, asked: bool) -> Score:
+def _size(facts: ClipFacts, best: tuple[int, int], *, asked: bool) -> Score:
+    size = (facts.width, facts.height)
     shown, wanted = (f"{width}x{height}" for width, height in (size, best))
     good = size == best
+    if facts.pixel_aspect != 1:
+        return score(
+            SIZE,
+            shown,
+            "fail" if asked else "warn",
+            limit=wanted,
+            message="size.stretched",
+            facts={
+                "shown": shown.replace("x", "×"),
+                "aspect": "{}:{}".format(*facts.pixel_aspect.as_integer_ratio()),
+            },
+        )
     verdict: Verdict = "pass" if good else ("fail" if asked else "warn")
     message = ("pass" if good else "asked") if asked else ("usual" if good else "advice")
     words = {"shown": shown.replace("x", "×"), "wanted": wanted.replace("x", "×")}
