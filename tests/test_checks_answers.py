@@ -86,6 +86,13 @@ def test_the_size_is_asked_about_as_it_was_wanted() -> None:
     assert question(with_facts(width=1080, height=1920), None) == ("1080×1920?", "pass")
 
 
+def test_stretched_pixels_and_unknown_profiles_are_told() -> None:
+    stretched = delivery(with_facts(pixel_aspect=Fraction(4, 3)), None)[0]
+    assert (stretched.verdict, "(4:3)" in stretched.reason) == ("warn", True)
+    found = {s.name: s for s in delivery(with_facts(codec="ffv1", profile="unknown"), None)}
+    assert found["codec"].reason == "The codec is ffv1; YouTube recommends h264 High."
+
+
 def test_a_long_gop_and_few_bits_are_only_said() -> None:
     assert verdicts(with_facts(max_gop=250), Expectation()) == {"pass", "warn"}
     assert verdicts(with_facts(bit_rate=300_000), Expectation()) == {"pass", "warn"}
@@ -181,7 +188,7 @@ def test_every_sentence_can_be_said_in_both_languages() -> None:
     names = ("value", "limit", "frame", "first", "last", "found", "searched", "hertz", "others")
     facts = dict.fromkeys((*names, "announced", "seen", "advised", "speed"), 1.5)
     facts |= dict.fromkeys(("seconds", "longest", "rate", "steady"), 2.5)
-    words = {"amount": "₩1", "target": "₩2", "shown": "1×2", "wanted": "3×4"}
+    words = {"amount": "₩1", "target": "₩2", "shown": "1×2", "wanted": "3×4", "aspect": "4:3"}
     for key in sentences():
         for language in ("en", "ko"):
             text = reason({**facts, **words, "message": key}, language)
@@ -195,6 +202,21 @@ def test_every_sentence_can_be_said_in_both_languages() -> None:
         assert limit.how
         for verdict, known in (("fail", limit.fail), ("warn", limit.warn), ("pass", 1)):
             assert known is None or f"{name}.{verdict}" in sentences(), (name, verdict)
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "shown"),
+    [
+        (0.5986, 0.6, "0.599 of its sharpness (limit 0.600)"),
+        (0.59999, 0.6, "0.59999 of its sharpness (limit 0.60000)"),
+        (0.6, 0.6, "0.60 of its sharpness (limit 0.60)"),
+        (0.61, 0.6, "0.61 of its sharpness (limit 0.60)"),
+    ],
+)
+def test_a_value_never_reads_like_the_limit_it_misses(
+    value: float, limit: float, shown: str
+) -> None:
+    assert shown in reason({"message": "sharpness.fail", "value": value, "limit": limit})
 
 
 @pytest.fixture(scope="module")
@@ -294,6 +316,43 @@ def test_a_page_of_a_failed_clip_marks_the_frame(
     text = target.read_text("utf-8")
     assert "Do not publish yet" in text
     assert 'class="box"' in text
+
+
+def test_a_page_without_curves_has_no_place_for_them(
+    verified: tuple[Verification, Path], tmp_path: Path
+) -> None:
+    verification, clip = verified
+    target = tmp_path / "page.html"
+    write_html(verification, portrait(), clip, target)
+    assert "Over time" in target.read_text("utf-8")
+    bare = tuple(replace(s, series=()) for s in verification.scores)
+    write_html(replace(verification, scores=bare), portrait(), clip, target)
+    assert "Over time" not in target.read_text("utf-8")
+
+
+def test_a_clip_of_an_unknown_person_is_not_called_good(
+    verified: tuple[Verification, Path], tmp_path: Path
+) -> None:
+    _, clip = verified
+    good = tuple(
+        replace(s, verdict="not_measured" if s.name.startswith("identity") else "pass")
+        for s in verified[0].scores
+    )
+    verification = replace(verified[0], scores=good)
+    assert verification.verdict == "warn"
+    target = tmp_path / "page.html"
+    write_html(verification, portrait(), clip, target)
+    text = target.read_text("utf-8")
+    assert "It is the same person" not in text
+    assert "is not known" in text
+
+
+def test_a_curve_far_from_its_limit_looks_flat() -> None:
+    drawn = plot([(0, 0.01), (48, 0.03), (96, 0.02)], 2.6, None, 97)
+    heights = [float(pair.split(",")[1]) for pair in drawn.line.split()]
+    assert max(heights) - min(heights) < 2
+    assert drawn.limit_y is not None
+    assert (drawn.low, drawn.high) == (0.01, 0.03)
 
 
 @given(

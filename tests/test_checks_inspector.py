@@ -230,6 +230,30 @@ def test_one_face_is_not_compared_with_itself() -> None:
     assert found["identity_first_frame"].verdict == "pass"
 
 
+@pytest.mark.parametrize(
+    ("gone", "wanted"), [(18, "the last with a face is 16"), (24, "between frames 0")]
+)
+def test_a_face_that_is_gone_at_the_end_is_not_compared_there(gone: int, wanted: str) -> None:
+    frames = material(SHORT).frames.copy()
+    frames[gone:] = 90
+    score = by_name(examine(frames, only=["identity_first_last"]))["identity_first_last"]
+    assert wanted in score.reason
+    assert score.verdict == ("pass" if gone == 24 else "not_measured")
+
+
+def test_a_face_that_comes_later_says_nothing_of_the_start() -> None:
+    frames = material(SHORT).frames.copy()
+    frames[:3] = 90
+    found = by_name(examine(frames, only=["identity_first_frame"]))
+    assert found["identity_mean"].verdict == "pass"
+    assert found["identity_first_frame"].verdict == "not_measured"
+    assert "first frame" in found["identity_first_frame"].reason
+    assert found["identity_first_last"].verdict == "pass"
+    frames[:8] = 90
+    found = by_name(examine(frames, only=["identity_first_frame"]))
+    assert "the first with a face is 8" in found["identity_first_last"].reason
+
+
 def test_straight_lines_of_another_scene_are_no_seams() -> None:
     """A door frame in a clip that starts elsewhere than the picture."""
     frames = np.roll(material(SHORT).frames, 150, axis=2)  # its edge is where the frame begins

@@ -29,6 +29,10 @@ PRESENCE: Final = Spec("face_presence", "fidelity")
 SETTLED: Final = 0.12
 """Share of the clip after which similarities are compared with each other."""
 
+ENDS: Final = 0.2
+"""Share of the clip at its start, and at its end, where a face must be seen to speak for it: one
+of the frames looked at may be missed, a second of the user's clip may not."""
+
 FEWEST: Final = 5
 """Frames with a face that a trend needs."""
 
@@ -44,6 +48,7 @@ class Identity(Metric):
 
     def __init__(self) -> None:
         self._seen: list[_Seen] = []
+        self._last = 0
 
     def look(self, sample: Sample, _: None) -> tuple[Embedding, Box] | None:
         """The identity of a sparse frame."""
@@ -53,6 +58,7 @@ class Identity(Metric):
 
     def add(self, index: int, _: None, look: tuple[Embedding, Box] | None) -> None:
         """Keep it."""
+        self._last = index
         if look is not None:
             self._seen.append((index, *look))
 
@@ -71,16 +77,33 @@ class Identity(Metric):
         return (
             judged(MEAN, float(values.mean()), series=series, frame=frame, region=region),
             judged(MIN, float(values.min()), series=series, frame=frame, region=region),
-            _first_last(first, last),
+            _first_last(first, last, self._last),
             _drift(series),
-            judged(FIRST_FRAME, series[0][1], frame=first[0], region=first[2]),
+            _first_frame(first, series[0][1]),
         )
 
 
-def _first_last(first: _Seen, last: _Seen) -> Score:
-    """The last face beside the first one; one face alone says nothing."""
+def _first_frame(first: _Seen, similarity: float) -> Score:
+    """The first frame beside the picture; a later one does not speak for it."""
+    if first[0] != 0:
+        return unmeasured(FIRST_FRAME, CannotMeasure("no_face_in_first_frame"))
+    return judged(FIRST_FRAME, similarity, frame=first[0], region=first[2])
+
+
+def _first_last(first: _Seen, last: _Seen, end: int) -> Score:
+    """The last face beside the first one, where start and end show one.
+
+    Args:
+        first: face seen first.
+        last: face seen last.
+        end: index of the clip's last frame.
+    """
     if first[0] == last[0]:
         return unmeasured(FIRST_LAST, CannotMeasure("one_face"))
+    if first[0] > ENDS * end:
+        return unmeasured(FIRST_LAST, CannotMeasure("no_face_at_start", first=first[0]))
+    if last[0] < (1 - ENDS) * end:
+        return unmeasured(FIRST_LAST, CannotMeasure("no_face_at_end", last=last[0]))
     return judged(
         FIRST_LAST,
         1 - distance(first[1], last[1]),

@@ -132,6 +132,7 @@ def render(
     return _template().render(
         name=name or clip.name,
         verdict=verification.verdict,
+        knows_person=verification.knows_person,
         counts={v: sum(a.verdict == v for a in found) for v in _ORDER},
         measured=len(counted),
         groups=[

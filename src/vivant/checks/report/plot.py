@@ -20,10 +20,10 @@ class Plot:
     Attributes:
         line: points of the polyline, ``"x,y x,y …"``.
         area: the same, closed along the bottom.
-        limit_y: height of the limit's line; None where it is outside or there is none.
+        limit_y: height of the limit's line; None where there is none.
         worst: ``(x, y)`` of the frame to blame; None without one.
-        low: smallest value shown.
-        high: largest value shown.
+        low: smallest value of the series.
+        high: largest value of the series.
         last: index of the last frame on the time axis.
     """
 
@@ -42,13 +42,10 @@ def plot(
     worst: int | None,
     num_frames: int,
 ) -> Plot:
-    """Scale a series into the viewbox, the limit included where it is near the values."""
+    """Scale a series into the viewbox, the limit included: far from it, a curve shall look flat."""
     values = [value for _, value in series]
-    low, high = min(values), max(values)
-    spread = max(high - low, 1e-6)
-    shown = None
-    if limit is not None and low - 3 * spread <= limit <= high + 3 * spread:
-        shown = limit
+    least, most = low, high = min(values), max(values)
+    if limit is not None:
         low, high = min(low, limit), max(high, limit)
     if high - low < 1e-9:
         low, high = low - 0.5, high + 0.5
@@ -65,5 +62,5 @@ def plot(
     area = f"{points[0][0]},{bottom} {line} {points[-1][0]},{bottom}"
     at = next((place(i, v) for i, v in series if i == worst), None)
     return Plot(
-        line, area, None if shown is None else place(0, shown)[1], at, low, high, num_frames - 1
+        line, area, None if limit is None else place(0, limit)[1], at, least, most, num_frames - 1
     )
