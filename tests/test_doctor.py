@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import py_compile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +54,25 @@ def test_what_a_fine_gpu_may_still_lack(monkeypatch: pytest.MonkeyPatch) -> None
     assert (slow.status, "no Triton" in slow.detail) == ("limited", True)
     monkeypatch.setattr(doctor, "find_spec", lambda name: name)
     assert "FlashAttention 3 is here" in doctor._gpu("NVIDIA X", 80 << 30, (9, 0)).detail
+
+
+def test_imports_that_are_compiled_at_every_start_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "slow.py"
+    source.write_text("")
+    monkeypatch.setattr("sys.pycache_prefix", None)
+    spec = importlib.util.spec_from_file_location("slow", source)
+    assert spec is not None
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    assert not list(doctor._bytecode(spec))  # the next start writes it
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    (found,) = doctor._bytecode(spec)
+    assert (found.status, "PYTHONDONTWRITEBYTECODE" in found.detail) == ("limited", True)
+    assert "--compile-bytecode" in found.remedy
+    py_compile.compile(str(source))
+    assert not list(doctor._bytecode(spec))
+    assert not list(doctor._bytecode(None))
 
 
 def test_the_last_line_says_what_to_do() -> None:
