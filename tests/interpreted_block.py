@@ -26,8 +26,9 @@ def main() -> None:
     batch, frames, rows, columns = 2, 2, 2, 3
     tokens = frames * rows * columns
     latents, audio = torch.randn(batch, tokens, 4), torch.randn(batch, 5, 4)
-    text = (torch.randn(batch, 8, 16), torch.randn(batch, 8, 16))
-    negative = (torch.randn(batch, 8, 16), torch.randn(batch, 8, 16))
+    # of one text, as the clips of a call have
+    text = (torch.randn(1, 8, 16), torch.randn(1, 8, 16))
+    negative = (torch.randn(1, 8, 16), torch.randn(1, 8, 16))
     coords = clip_coords(model.rope, frames, rows, columns, 24.0)
     audio_coords = model.audio_rope.prepare_audio_coords(1, 5, torch.device("cpu"))
     found = {}
