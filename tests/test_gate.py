@@ -18,6 +18,7 @@ from vivant.errors import Cancelled, OptionError
 from vivant.gate.animate import Gated, animate_until_pass
 from vivant.gate.budget import Budget
 from vivant.gate.remedies import remedies
+from vivant.media import probe
 from vivant.settings import read_settings
 from vivant.types import Clip, Observer, Portrait, Progress, Request, ignore_progress
 from vivant.upscale import load_upscaler
@@ -215,6 +216,38 @@ def test_cancelling_leaves_nothing(tmp_path: Path, portrait_bytes: bytes) -> Non
     with pytest.raises(Cancelled):
         gate(tmp_path, portrait_bytes, "100s", observe=stop)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_cancelling_later_keeps_the_best_clip_so_far(tmp_path: Path, portrait_bytes: bytes) -> None:
+    begun = 0
+
+    def stop(progress: Progress) -> None:
+        nonlocal begun
+        begun += progress.stage == "image"
+        if begun == 3 and progress.stage == "encode":
+            raise Cancelled
+
+    with pytest.raises(Cancelled, match="during attempt 3; the best .* attempt 1, which fails"):
+        gate(tmp_path, portrait_bytes, "1000s", observe=stop, flaw="hopeless", seed=5)
+    story = json.loads((tmp_path / "clip.report.json").read_text("utf-8"))["gate"]
+    assert (story["stop"], story["chosen"], len(story["attempts"])) == ("cancelled", 1, 2)
+    assert probe(tmp_path / "clip.mp4").num_frames
+    assert not list(tmp_path.glob(".vivant-*"))
+
+
+@pytest.mark.parametrize(
+    ("budget", "usd", "told"),
+    [
+        ("40s", 0.0005, "19.6 s of 40 s, $0.00050"),
+        ("40s", None, "19.6 s of 40 s"),
+        ("₩100", 0.0005, "19.6 s, ₩0.72 of ₩100"),
+        ("$0.10", 0.02, "19.6 s, $0.0200 of $0.1000"),
+    ],
+)
+def test_what_was_spent_is_told_in_the_budgets_own_unit(
+    budget: str, usd: float | None, told: str
+) -> None:
+    assert Budget.parse(budget).told(19.6, usd, read_settings()) == told
 
 
 def test_every_remedy_is_one_its_engine_understands() -> None:

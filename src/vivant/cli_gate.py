@@ -74,8 +74,8 @@ def make_until_pass(
         sys.stdout.write(gated.result.report_file.read_text("utf-8"))
         return
     show.log_result(out, gated.result, settings)
-    spent = sum(attempt.usd or 0.0 for attempt in gated.attempts)
+    usd = [attempt.usd for attempt in gated.attempts if attempt.usd is not None]
     show.heading(out, "PASSED" if gated.passed else "NOT PASSED")
     show.row(out, "Delivered", f"attempt {gated.chosen} of {len(gated.attempts)}")
     show.row(out, "Stopped", gated.stopped)
-    show.row(out, "All in all", f"{gated.seconds:.1f} s, {money(spent, 'USD')} of {limit}")
+    show.row(out, "All in all", limit.told(gated.seconds, sum(usd) if usd else None, settings))

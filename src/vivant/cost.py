@@ -6,6 +6,7 @@ Knows nothing of how long anything took, and reads no environment: the tables ca
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from vivant.errors import OptionError
@@ -105,5 +106,7 @@ def money(amount: float, currency: str) -> str:
     """``₩25``, ``$0.0175``: as the user's log prints them; small amounts keep two figures."""
     symbol = SYMBOLS.get(currency, f"{currency} ")
     if currency == "USD":
+        if 0 < amount < 0.001:
+            return f"{symbol}{amount:.{1 - math.floor(math.log10(amount))}f}"
         return f"{symbol}{amount:.4f}"
     return f"{symbol}{amount:,.0f}" if amount >= 10 else f"{symbol}{amount:.2g}"

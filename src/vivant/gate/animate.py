@@ -74,6 +74,7 @@ def animate_until_pass(
 
     Raises:
         OptionError: the budget is smaller than one clip, or cannot be counted on this device.
+        Cancelled: the observer said so; the best of the clips that were finished stays.
         VivantError: the first attempt failed; see :func:`vivant.pipeline.run`.
     """
     target = check_target(output, force=force)
@@ -132,8 +133,19 @@ def animate_until_pass(
         tell(attempts[-1])
 
     try:
-        while isinstance(todo := following(request, attempts, meter), Remedy):
-            make(todo, attempts[-1].failed if attempts else ())
+        try:
+            while isinstance(todo := following(request, attempts, meter), Remedy):
+                make(todo, attempts[-1].failed if attempts else ())
+        except (Cancelled, KeyboardInterrupt):
+            if (kept := best(attempts)) is None:
+                raise
+            stop = Stop("cancelled", f"cancelled during attempt {len(attempts) + 1}")
+            _deliver(results[kept.number], target, attempts, stop, budget)
+            raise Cancelled(
+                f"{stop.words}; the best of those before is kept in {target.clip}: "
+                f"attempt {kept.number}, which "
+                + (f"fails {', '.join(kept.failed)}" if kept.failed else "passed")
+            ) from None
         chosen = best(attempts)
         if chosen is None:  # the loop runs at least once and raises where it has nothing
             raise AssertionError

@@ -65,6 +65,13 @@ class Budget:
                 param="budget",
             )
 
+    def told(self, seconds: float, usd: float | None, settings: Settings) -> str:
+        """What was spent of it: ``19.6 s of 40 s, $0.0005``, or ``19.6 s, ₩0.73 of ₩100``."""
+        if self.seconds is not None:
+            return f"{seconds:.1f} s of {self}" + ("" if usd is None else f", {money(usd, 'USD')}")
+        rate = {**EXCHANGE, **settings.exchange}[self.currency]
+        return f"{seconds:.1f} s, {money((usd or 0.0) * rate, self.currency)} of {self}"
+
     def __str__(self) -> str:
         if self.seconds is not None:
             return f"{self.seconds:g} s"

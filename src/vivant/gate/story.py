@@ -21,7 +21,9 @@ MARGIN = 1.1
 MOST_ATTEMPTS = 12
 """However large the budget: who failed so often has another problem."""
 
-StopCode = Literal["passed", "attempts", "no_remedy", "budget", "budget_ended", "failed"]
+StopCode = Literal[
+    "passed", "attempts", "no_remedy", "budget", "budget_ended", "failed", "cancelled"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
