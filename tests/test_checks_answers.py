@@ -318,6 +318,20 @@ def test_a_page_of_a_failed_clip_marks_the_frame(
     assert 'class="box"' in text
 
 
+def test_a_page_marks_no_place_where_nothing_is_wrong(
+    verified: tuple[Verification, Path], tmp_path: Path
+) -> None:
+    verification, clip = verified
+    seams = tuple(s for s in verification.scores if s.name == "seams" and s.region)
+    assert [s.verdict for s in seams] == ["pass"]
+    target = tmp_path / "page.html"
+    write_html(replace(verification, scores=seams), portrait(), clip, target)
+    assert 'class="box' not in target.read_text("utf-8")
+    bad = (replace(seams[0], verdict="fail"),)
+    write_html(replace(verification, scores=bad), portrait(), clip, target)
+    assert 'class="box' in target.read_text("utf-8")
+
+
 def test_a_page_without_curves_has_no_place_for_them(
     verified: tuple[Verification, Path], tmp_path: Path
 ) -> None:

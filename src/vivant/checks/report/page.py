@@ -163,7 +163,7 @@ def _shots(verification: Verification, clip: Path, reference: Image) -> list[Sho
     """The frames that answers point at: all that are troubled, else the two that are furthest."""
     by_frame: dict[int, list[Score]] = {}
     pointing = [s for s in verification.scores if s.frame is not None and s.name not in _PLAIN]
-    pointing.sort(key=lambda s: (_ORDER[s.verdict], s.region is None))
+    pointing.sort(key=lambda s: (_ORDER[s.verdict], _marked(s) is None))
     for score in pointing:
         frame = score.frame or 0
         troubled = score.verdict in ("fail", "warn")
@@ -177,7 +177,7 @@ def _shots(verification: Verification, clip: Path, reference: Image) -> list[Sho
     for frame, scores in sorted(by_frame.items()):
         if frame not in pictures:
             continue
-        box = next((s.region for s in scores if s.region is not None), None)
+        box = next((box for s in scores if (box := _marked(s)) is not None), None)
         view = _around(box, width, height)
         left, top, right, bottom = clipped(view, width, height)
         region = None
@@ -198,6 +198,12 @@ def _shots(verification: Verification, clip: Path, reference: Image) -> list[Sho
             )
         )
     return shots
+
+
+def _marked(score: Score) -> Box | None:
+    """The region to mark: where the trouble is, or the face; not where there might be a seam."""
+    troubled = score.verdict in ("fail", "warn")
+    return score.region if troubled or score.group == "fidelity" else None
 
 
 def _around(box: Box | None, width: int, height: int) -> Box:
