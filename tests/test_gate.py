@@ -227,7 +227,7 @@ def test_cancelling_later_keeps_the_best_clip_so_far(tmp_path: Path, portrait_by
         if begun == 3 and progress.stage == "encode":
             raise Cancelled
 
-    with pytest.raises(Cancelled, match="during attempt 3; the best .* attempt 1, which fails"):
+    with pytest.raises(Cancelled, match=r"during attempt 3; the best .* attempt 1, which fails"):
         gate(tmp_path, portrait_bytes, "1000s", observe=stop, flaw="hopeless", seed=5)
     story = json.loads((tmp_path / "clip.report.json").read_text("utf-8"))["gate"]
     assert (story["stop"], story["chosen"], len(story["attempts"])) == ("cancelled", 1, 2)
