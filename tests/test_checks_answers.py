@@ -43,6 +43,7 @@ MISSES: list[dict[str, object]] = [
     {"moov_first": False},
     {"edit_list": True},
     {"closed_gop": False},
+    {"interlaced": True},
 ]
 
 

@@ -189,6 +189,17 @@ def test_pixels_that_are_not_square_are_stretched_as_players_do(
     assert np.array_equal(some, frames[1])
 
 
+def test_interlaced_frames_are_seen(tmp_path: Path) -> None:
+    options = {"crf": "16", "bf": "0", "flags": "+ildct+ilme"}
+    assert probe(write(tmp_path / "a.mp4", ramp(3), options=options)).interlaced
+    assert not probe(write(tmp_path / "b.mp4", ramp(3))).interlaced
+
+
+def test_the_codec_is_named_not_who_reads_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.mp4", ramp(3), codec="libsvtav1", options={"preset": "10"})
+    assert probe(path).codec == "av1"
+
+
 def test_a_clip_of_next_to_no_pixels_is_refused(tmp_path: Path) -> None:
     assert "at least 64" in refused(write(tmp_path / "a.mp4", ramp(3, height=36, width=64)))
 

@@ -144,7 +144,7 @@ def probe(path: Path) -> ClipFacts:
         return ClipFacts(
             size_bytes=path.stat().st_size,
             container=container.format.name,
-            codec=codec.name,
+            codec=codec.codec.canonical_name,  # not libdav1d, which reads av1
             profile=codec.profile or UNKNOWN,
             pixel_format=codec.pix_fmt or UNKNOWN,
             width=width,
@@ -164,6 +164,7 @@ def probe(path: Path) -> ClipFacts:
             edit_list=boxes.edit_list,
             audio=bool(container.streams.audio),
             pixel_aspect=_pixel_aspect(stream),
+            interlaced=packets.interlaced,
         )
 
 
@@ -373,6 +374,7 @@ class _Packets:
     closed: bool
     max_gop: int
     rotation: int
+    interlaced: bool = False
 
 
 def _read_packets(container: InputContainer, stream: VideoStream, path: Path) -> _Packets:
@@ -404,19 +406,20 @@ def _read_packets(container: InputContainer, stream: VideoStream, path: Path) ->
         ) from error
     found.max_gop = max(found.max_gop, since_key)
     found.closed = found.closed and seen_key
-    found.rotation = _rotation(container, stream) if found.times else 0
+    if found.times:
+        found.rotation, found.interlaced = _of_a_frame(container, stream)
     return found
 
 
-def _rotation(container: InputContainer, stream: VideoStream) -> int:
-    """Display rotation in degrees; only a decoded frame tells it, so one is decoded."""
+def _of_a_frame(container: InputContainer, stream: VideoStream) -> tuple[int, bool]:
+    """Display rotation in degrees, and whether frames are interlaced: only a decoded one tells."""
     try:
         container.seek(0, stream=stream)
         for frame in container.decode(stream):
-            return int(frame.rotation)
+            return int(frame.rotation), bool(frame.interlaced_frame)
     except FFmpegError:
-        return 0
-    return 0
+        return 0, False
+    return 0, False
 
 
 def _pixel_aspect(stream: VideoStream) -> Fraction:

@@ -269,6 +269,7 @@ class ClipFacts:
         width: as shown: upright, and with square pixels.
         height: as ``width``.
         pixel_aspect: width of a stored pixel over its height.
+        interlaced: a frame holds two half pictures of different times.
     """
 
     size_bytes: int
@@ -293,6 +294,7 @@ class ClipFacts:
     edit_list: bool
     audio: bool
     pixel_aspect: Fraction = Fraction(1)
+    interlaced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

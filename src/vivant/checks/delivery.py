@@ -89,7 +89,9 @@ def delivery(facts: ClipFacts, expected: Expectation | None) -> tuple[Score, ...
     codec = facts.codec if facts.profile == UNKNOWN else f"{facts.codec} {facts.profile}"
     return (
         _size(facts, best, asked=expected is not None),
-        _frame_rate(facts, wanted.fps, miss, mode),
+        _frame_rate(facts, wanted.fps, miss, mode)
+        if not facts.interlaced
+        else _interlaced(facts, miss),
         held(
             FRAMES,
             facts.num_frames == wanted.num_frames,
@@ -181,6 +183,16 @@ def _frame_rate(facts: ClipFacts, wanted: Fraction, miss: Verdict, mode: str) ->
         limit=f"{_rate(wanted)} constant",
         message=f"fps.{message}",
         facts={"rate": float(facts.fps), "steady": float(wanted)},
+    )
+
+
+def _interlaced(facts: ClipFacts, miss: Verdict) -> Score:
+    return score(
+        FPS,
+        f"{_rate(facts.fps)} interlaced",
+        miss,
+        limit="progressive",
+        message="fps.interlaced",
     )
 
 
