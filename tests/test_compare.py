@@ -75,7 +75,7 @@ def test_the_cheaper_one_is_named_where_nothing_else_tells_them_apart() -> None:
         found = Recommendation(
             variant="lanczos", advice=advice, judged=(), pairs=9, fails=(0, 0), more=0
         )
-        return price(findings(seconds, amount), found, "cubic")["en"]
+        return price(findings(seconds, amount), found, preset("upscalers"))["en"]
 
     assert said("same", 1.0, 0.04) == "Per clip +1.0 s, +₩0.04 (medians): take cubic."
     assert said("same", 1.0, -0.04).endswith("(medians): take lanczos.")

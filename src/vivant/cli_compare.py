@@ -126,9 +126,9 @@ def compare(
         sys.stdout.write(body)
         return
     for found in findings.recommendations:
-        out.print(f"\n{heading(found, plan.baseline.name)['en']}", style="bold", markup=False)
-        text = paragraph(found, plan.baseline.name, findings.pictures)["en"]
-        cost = price(findings, found, plan.baseline.name)["en"]
+        out.print(f"\n{heading(found, plan)['en']}", style="bold", markup=False)
+        text = paragraph(found, plan, findings)["en"]
+        cost = price(findings, found, plan)["en"]
         out.print(f"  {text} {cost}", markup=False)
     for failure in comparison.failures:
         out.print(f"  left out: {failure.picture}: {failure.reason}", style="yellow", markup=False)

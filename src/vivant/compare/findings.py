@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vivant.checks.limits import limits
-from vivant.compare.judge import Evidence, Recommendation, better_side, recommend
-from vivant.compare.runner import Cell, Comparison
+from vivant.compare.judge import Evidence, Recommendation, better_side, recommend, wait
+from vivant.compare.comparison import Cell, ClipFile, Comparison
 from vivant.compare.statistics import Paired, paired
 from vivant.types import Group
 
@@ -50,6 +49,7 @@ class Findings:
     """Everything the page says.
 
     Attributes:
+        planned: pairs there would be of each variant if none failed.
         pictures: of which there are clips to compare.
     """
 
@@ -61,6 +61,7 @@ class Findings:
     amounts: Mapping[str, float]
     recommendations: tuple[Recommendation, ...]
     pictures: int
+    planned: int = 0
 
 
 def evidence_key(comparison: Comparison) -> str:
@@ -69,13 +70,16 @@ def evidence_key(comparison: Comparison) -> str:
     return hashlib.sha256("\n".join([*parts, *comparison.plan.judged]).encode()).hexdigest()[:20]
 
 
-def find(comparison: Comparison, earlier: Sequence[str] = ()) -> Findings:
+def find(
+    comparison: Comparison, earlier: Sequence[str] = (), *, final: bool = True
+) -> Findings:
     """Compare every variant with the baseline.
 
     Args:
         comparison: the clips.
         earlier: :func:`evidence_key` of earlier pages of this folder, oldest first; looking again
             at the same clips costs nothing.
+        final: no more clips of this plan are on their way; before that nothing is decided.
     """
     key = evidence_key(comparison)
     look = [*earlier].index(key) + 1 if key in earlier else len(earlier) + 1
@@ -121,8 +125,9 @@ def find(comparison: Comparison, earlier: Sequence[str] = ()) -> Findings:
         spending={v.name: _spending(comparison, v.name) for v in plan.variants},
         seconds=seconds,
         amounts=amounts,
-        recommendations=recommend(evidence, look),
+        recommendations=recommend(evidence, look) if final else wait(evidence),
         pictures=len({cell.picture for cell in comparison.cells.values()}),
+        planned=len(comparison.pictures) * len(plan.seeds),
     )
 
 
@@ -189,7 +194,5 @@ def _fails(cell: Cell) -> bool:
     )
 
 
-def _same_file(first: Path, second: Path) -> bool:
-    return (
-        first.stat().st_size == second.stat().st_size and first.read_bytes() == second.read_bytes()
-    )
+def _same_file(first: ClipFile, second: ClipFile) -> bool:
+    return first.size == second.size and first.sha256 == second.sha256 != ""

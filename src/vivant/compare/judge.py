@@ -38,9 +38,9 @@ MATTERS = 0.05
 
 Finding = Literal["better", "worse", "same", "unclear"]
 
-Advice = Literal["use", "keep", "choose", "same", "more", "identical", "nothing"]
+Advice = Literal["use", "keep", "choose", "same", "more", "identical", "nothing", "wait"]
 """use the variant, keep the baseline, a trade-off, no difference that matters, run more,
-the clips are identical, nothing to go by."""
+the clips are identical, nothing to go by, clips are still being made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +137,14 @@ def recommend(evidence: Sequence[Evidence], look: int = 1) -> tuple[Recommendati
             # what the next look will have for the smallest p of the whole page
             level(look + 1) / max(1, len(tests)),
         )
+        for e in evidence
+    )
+
+
+def wait(evidence: Sequence[Evidence]) -> tuple[Recommendation, ...]:
+    """Where clips are still being made: whoever judged at every look would err far too often."""
+    return tuple(
+        Recommendation(variant=e.variant, advice="wait", judged=(), pairs=e.pairs, fails=e.fails)
         for e in evidence
     )
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import jinja2
 
 from vivant.checks.checklist import group_title, title, unit_word, verdict_word
+from vivant.compare.comparison import Cell, Comparison, LocalClip
 from vivant.compare.findings import Findings
 from vivant.compare.judge import ALPHA, MATTERS, Judged
-from vivant.compare.runner import CLIPS, Cell, Comparison
 from vivant.compare.sentences import heading, paragraph, price
 from vivant.cost import money
 from vivant.types import Group
@@ -25,11 +24,30 @@ _MARKS: Final = {"pass": "✓", "warn": "!", "fail": "✕", "not_measured": "–
 _GROUPS: Final[tuple[Group, ...]] = ("fidelity", "quality", "ai_feel", "delivery")
 
 
-def render(comparison: Comparison, findings: Findings) -> str:
-    """The page as text, to stand beside the folder of clips."""
+Home = Literal["folder", "service", "gone"]
+"""Where the clips are: beside the page, at a service, or nowhere any more."""
+
+
+def render(
+    comparison: Comparison,
+    findings: Findings,
+    *,
+    home: Home = "folder",
+    embed: Callable[[Cell], str] | None = None,
+    origin: str = "",
+) -> str:
+    """The page as text.
+
+    Args:
+        comparison: the clips; their sizes and links are asked for, and their bytes for ``embed``.
+        findings: what they show.
+        home: where the clips are.
+        origin: of a service whose clips are linked, for the page's own policy.
+        embed: a clip as base64, or what will be replaced by it; read from disk where None.
+    """
     plan = comparison.plan
     cells = list(comparison.cells.values())
-    embedded = sum(cell.clip.stat().st_size for cell in cells) <= EMBED_LIMIT
+    embedded = home != "gone" and sum(cell.clip.size for cell in cells) <= EMBED_LIMIT
     judged: Mapping[str, Mapping[str, Judged]] = {
         r.variant: {score.name: score for score in r.judged} for r in findings.recommendations
     }
@@ -40,9 +58,9 @@ def render(comparison: Comparison, findings: Findings) -> str:
         advice=[
             {
                 "found": r,
-                "heading": heading(r, plan.baseline.name),
-                "text": paragraph(r, plan.baseline.name, findings.pictures),
-                "price": price(findings, r, plan.baseline.name),
+                "heading": heading(r, plan),
+                "text": paragraph(r, plan, findings),
+                "price": price(findings, r, plan),
             }
             for r in findings.recommendations
         ],
@@ -70,7 +88,9 @@ def render(comparison: Comparison, findings: Findings) -> str:
             for table in findings.tables
         ],
         embedded=embedded,
-        clips=[(cell.key, _base64(cell.clip)) for cell in cells] if embedded else [],
+        home=home,
+        origin=origin,
+        clips=((cell.key, (embed or _base64)(cell)) for cell in cells) if embedded else (),
         data=_data(comparison, embedded=embedded),
         alpha=ALPHA,
         matters=MATTERS,
@@ -91,20 +111,23 @@ def _data(comparison: Comparison, *, embedded: bool) -> dict[str, Any]:
             if found:
                 pairs.append({"picture": picture.name, "seed": seed, "clips": found})
     return {
+        "title": dict(plan.title),
         "fps": float(plan.fps),
         "frames": plan.num_frames,
         "variants": [variant.name for variant in plan.variants],
+        "words": {variant.name: plan.called(variant.name) for variant in plan.variants},
         "pairs": pairs,
     }
 
 
 def _player(cell: Cell, *, embedded: bool) -> dict[str, str]:
-    where = {} if embedded else {"src": f"{CLIPS}/{cell.clip.name}"}
+    where = {} if embedded else {"src": cell.clip.link}
     return {"key": cell.key, "verdict": cell.report["verdict"], **where}
 
 
-def _base64(clip: Path) -> str:
-    return base64.b64encode(clip.read_bytes()).decode("ascii")
+def _base64(cell: Cell) -> str:
+    assert isinstance(cell.clip, LocalClip)  # noqa: S101 - others are given with `embed`
+    return base64.b64encode(cell.clip.path.read_bytes()).decode("ascii")
 
 
 def _number(value: float | None) -> str:

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vivant.compare.comparison import (
+    CLIPS,
+    Cell,
+    Comparison,
+    Failure,
+    LocalClip,
+    Picture,
+    in_order,
+)
 from vivant.compare.variants import Plan, Variant
 from vivant.engine import load_engine
 from vivant.errors import EngineError, ImageError, InputError
@@ -24,41 +33,6 @@ PICTURE_SUFFIXES = frozenset(
 )
 """Files of a folder that are taken for pictures."""
 
-CLIPS = "clips"
-"""Folder of the clips, beside the page."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """One input: its name for people and where its bytes are."""
-
-    name: str
-    sha256: str
-    image: Path | bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A picture, or one clip of it, that could not be made, and why."""
-
-    picture: str
-    variant: str
-    seed: int | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One finished clip with the report that lies beside it."""
-
-    variant: str
-    picture: str
-    seed: int
-    key: str
-    clip: Path
-    report: Mapping[str, Any]
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """For whoever watches: clip ``done`` of ``total``; ``reused`` where it was there already."""
@@ -70,26 +44,6 @@ class Step:
     seed: int
     reused: bool
     reason: str = ""
-
-
-@dataclass
-class Comparison:
-    """All clips of a plan, in the plan's order."""
-
-    plan: Plan
-    pictures: tuple[Picture, ...]
-    cells: dict[tuple[str, str, int], Cell] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
-    made: int = 0
-
-    def pairs(self, variant: str) -> Iterator[tuple[Cell, Cell]]:
-        """Baseline's and variant's clip of every picture and seed that has both."""
-        for picture in self.pictures:
-            for seed in self.plan.seeds:
-                before = self.cells.get((self.plan.baseline.name, picture.name, seed))
-                after = self.cells.get((variant, picture.name, seed))
-                if before and after:
-                    yield before, after
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
@@ -170,7 +124,7 @@ def compare(
     maker = _Maker(settings, observe, currency)
     versions = {"vivant": __version__, **library_versions()}
     lost: set[str] = set()
-    order = _order(plan, pictures)
+    order = in_order(plan, pictures)
     for done, (variant, picture, seed) in enumerate(order, start=1):
         request = plan.request(variant, picture.image, seed)
         key = request_key(request, picture.sha256, versions)
@@ -193,7 +147,7 @@ def compare(
                 comparison.failures.append(Failure(picture.name, variant.name, seed, reason))
         if report is not None:
             comparison.cells[variant.name, picture.name, seed] = Cell(
-                variant.name, picture.name, seed, key, clip, report
+                variant.name, picture.name, seed, key, LocalClip(clip), report
             )
         watch(Step(done, len(order), variant.name, picture.name, seed, reused, reason))
     comparison.failures.sort(key=lambda f: (f.picture, f.variant, f.seed or 0))
@@ -205,18 +159,6 @@ def compare(
             param="image",
         )
     return comparison
-
-
-def _order(plan: Plan, pictures: Sequence[Picture]) -> list[tuple[Variant, Picture, int]]:
-    """The first pair through all variants, so that mistakes show at once; then by variant.
-
-    Going by variant loads every engine as seldom as possible; the last one is still loaded.
-    """
-    pairs = [(picture, seed) for picture in pictures for seed in plan.seeds]
-    if not pairs:
-        return []
-    first = [(variant, *pairs[0]) for variant in plan.variants]
-    return first + [(variant, *pair) for variant in reversed(plan.variants) for pair in pairs[1:]]
 
 
 class _Maker:

@@ -12,6 +12,7 @@ from vivant.checks.checklist import title
 from vivant.compare.findings import Findings
 from vivant.compare.judge import Judged, Recommendation
 from vivant.compare.statistics import MOST_PAIRS
+from vivant.compare.variants import Plan
 from vivant.cost import money
 
 Language = Literal["en", "ko"]
@@ -43,9 +44,16 @@ HEADINGS: Mapping[str, Words] = {
         "ko": "{b}: 결과 영상이 완전히 같습니다",
     },
     "nothing": {"en": "{b}: nothing to go by", "ko": "{b}: 판단할 자료가 없습니다"},
+    "wait": {"en": "{b}: still being compared", "ko": "{b}: 아직 비교하는 중입니다"},
 }
 
 SENTENCES: Mapping[str, Words] = {
+    "wait": {
+        "en": "{pairs} of {planned} pairs are there. It is decided once all are, and only once: "
+        "whoever judges at every look finds differences where there are none.",
+        "ko": "{planned}쌍 중 {pairs}쌍이 준비되었습니다. 판단은 모두 끝난 뒤 한 번만 합니다. "
+        "볼 때마다 판단하면 없는 차이도 있는 것처럼 보이기 때문입니다.",
+    },
     "nothing": {
         "en": "No pair of clips has a deciding score that could be measured.",
         "ko": "판단 기준이 되는 점수를 잴 수 있는 영상 쌍이 없습니다.",
@@ -131,21 +139,24 @@ SENTENCES: Mapping[str, Words] = {
 }
 
 
-def heading(found: Recommendation, baseline: str) -> Words:
+def heading(found: Recommendation, plan: Plan) -> Words:
     """The advice in a few words."""
     many = found.advice == "more" and not found.early and found.more >= MOST_PAIRS // 2
     return _say(
-        HEADINGS["hundreds" if many else found.advice], a=baseline, b=found.variant, more=found.more
+        HEADINGS["hundreds" if many else found.advice],
+        a=plan.called(plan.baseline.name),
+        b=plan.called(found.variant),
+        more=found.more,
     )
 
 
-def paragraph(found: Recommendation, baseline: str, pictures: int) -> Words:
+def paragraph(found: Recommendation, plan: Plan, findings: Findings) -> Words:
     """Why, in one paragraph. Times and prices are said elsewhere: see :func:`price`."""
-    said = _sentences(found, baseline, pictures)
+    said = _sentences(found, plan, findings)
     return {language: " ".join(words[language] for words in said) for language in LANGUAGES}
 
 
-def price(findings: Findings, found: Recommendation, baseline: str) -> Words:
+def price(findings: Findings, found: Recommendation, plan: Plan) -> Words:
     """What the variant takes more or less per clip than the baseline.
 
     Where nothing else tells them apart, it names the cheaper one.
@@ -160,13 +171,11 @@ def price(findings: Findings, found: Recommendation, baseline: str) -> Words:
         sign = "−" if amount < 0 else "+"
         cost = f", {sign}{money(abs(amount), findings.spending[variant].currency)}"
     text = _say(SENTENCES["per_clip"], seconds=seconds)
-    cheaper = _cheaper(findings, variant, baseline) if found.advice == "same" else ""
-    return {
-        language: SENTENCES["take" if cheaper else "medians"][language].format(
-            text=text[language] + cost, name=cheaper
-        )
-        for language in LANGUAGES
-    }
+    told = {language: text[language] + cost for language in LANGUAGES}
+    cheaper = _cheaper(findings, variant, plan.baseline.name) if found.advice == "same" else ""
+    if not cheaper:
+        return _say(SENTENCES["medians"], text=told)
+    return _say(SENTENCES["take"], text=told, name=plan.called(cheaper))
 
 
 def _cheaper(findings: Findings, variant: str, baseline: str) -> str:
@@ -180,28 +189,24 @@ def _cheaper(findings: Findings, variant: str, baseline: str) -> str:
     return variant if difference < 0 else baseline
 
 
-def _sentences(found: Recommendation, baseline: str, pictures: int) -> list[Words]:
-    if found.advice in ("nothing", "identical"):
-        return [_say(SENTENCES[found.advice], pairs=found.pairs)]
+def _sentences(found: Recommendation, plan: Plan, findings: Findings) -> list[Words]:
+    if found.advice in ("nothing", "identical", "wait"):
+        return [_say(SENTENCES[found.advice], pairs=found.pairs, planned=findings.planned)]
     said: list[Words] = []
+    baseline = plan.called(plan.baseline.name)
     for finding in ("better", "worse", "same", "unclear"):
         scores = found.found(finding)
         if scores:
             listed = _counted(scores) if finding in ("better", "worse") else _named(scores)
-            said.append(
-                {
-                    language: SENTENCES[finding][language].format(
-                        a=baseline, list="; ".join(one[language] for one in listed)
-                    )
-                    for language in LANGUAGES
-                }
-            )
+            names = {lang: "; ".join(one[lang] for one in listed) for lang in LANGUAGES}
+            said.append(_say(SENTENCES[finding], a=baseline, list=names))
     said += [
         _say(SENTENCES[name], before=found.fails[0], after=found.fails[1], more=found.more)
         for name in _conclusion(found)
     ]
     if found.pairs == 1:
         return [*said, _say(SENTENCES["scope_pair"])]
+    pictures = findings.pictures
     scope = "scope_one" if pictures == 1 else "scope_few" if pictures < FEW_PICTURES else "scope"
     return [*said, _say(SENTENCES[scope], pairs=found.pairs, pictures=pictures)]
 
@@ -244,7 +249,13 @@ def _named(scores: Sequence[Judged]) -> list[Words]:
 
 
 def _say(words: Words, **values: object) -> Words:
-    return {language: words[language].format(**values) for language in LANGUAGES}
+    """Filled in; what has words of its own in each language gives those."""
+    return {
+        language: words[language].format(
+            **{k: v[language] if isinstance(v, Mapping) else v for k, v in values.items()}
+        )
+        for language in LANGUAGES
+    }
 
 
 def _p(value: float) -> str:

@@ -8,8 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from vivant.compare.comparison import Cell, Comparison
 from vivant.compare.findings import Findings, scores_of
-from vivant.compare.runner import CLIPS, Cell, Comparison
 from vivant.compare.sentences import heading, paragraph, price
 from vivant.report import plain
 
@@ -33,7 +33,8 @@ def as_json(comparison: Comparison, findings: Findings, looks: tuple[str, ...]) 
     judged = {r.variant: {j.name: j for j in r.judged} for r in findings.recommendations}
     return {
         "schema_version": SCHEMA_VERSION,
-        "title": plan.title,
+        "title": plan.title["en"],
+        "titles": dict(plan.title),
         "plan": plain(plan),
         "pictures": [{"name": p.name, "sha256": p.sha256} for p in comparison.pictures],
         "failures": plain(comparison.failures),
@@ -46,9 +47,9 @@ def as_json(comparison: Comparison, findings: Findings, looks: tuple[str, ...]) 
                 "more": r.more,
                 "pairs": r.pairs,
                 "fidelity_fails": list(r.fails),
-                "heading": dict(heading(r, plan.baseline.name)),
-                "text": dict(paragraph(r, plan.baseline.name, findings.pictures)),
-                "price": dict(price(findings, r, plan.baseline.name)),
+                "heading": dict(heading(r, plan)),
+                "text": dict(paragraph(r, plan, findings)),
+                "price": dict(price(findings, r, plan)),
             }
             for r in findings.recommendations
         ],
@@ -82,7 +83,7 @@ def _clip(cell: Cell) -> dict[str, Any]:
         "variant": cell.variant,
         "picture": cell.picture,
         "seed": cell.seed,
-        "clip": f"{CLIPS}/{cell.clip.name}",
+        "clip": cell.clip.link,
         "verdict": cell.report["verdict"],
         "seconds": cell.report["seconds"],
         "amount": bill["amount"] if bill else None,

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from vivant.checks.checklist import Words
 from vivant.checks.limits import limits
 from vivant.engine import ENGINES
 from vivant.errors import InputError, OptionError
@@ -42,10 +43,17 @@ MAX_SEEDS, MAX_VARIANTS = 1000, 12
 
 DEFAULT_SEEDS = 5
 
+MAX_NAME, MAX_TITLE, MAX_NOTE = 40, 200, 1000
+"""Characters."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One way to make a clip; everything else is the same for all."""
+    """One way to make a clip; everything else is the same for all.
+
+    Attributes:
+        words: its name for people, in both languages.
+    """
 
     name: str
     engine: str = "camera"
@@ -54,6 +62,7 @@ class Variant:
     prompt: str = DEFAULT_PROMPT
     negative_prompt: str = DEFAULT_NEGATIVE_PROMPT
     options: Mapping[str, Any] = field(default_factory=dict)
+    words: Words = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +70,14 @@ class Plan:
     """A comparison before any clip is made.
 
     Attributes:
-        title: for the page.
+        title: for the page, in both languages.
         variants: the first is the baseline every other one is held against.
         seeds: each picture is animated with each of them, by each variant.
         judged: names of the scores that decide.
-        note: what the reader must know of this comparison; a plain sentence.
+        note: what the reader must know of this comparison, in both languages; empty for nothing.
     """
 
-    title: str
+    title: Words
     variants: tuple[Variant, ...]
     seeds: tuple[int, ...]
     num_frames: int = 97
@@ -76,12 +85,16 @@ class Plan:
     width: int = 1920
     height: int = 1080
     judged: tuple[str, ...] = JUDGED
-    note: str = ""
+    note: Words = field(default_factory=dict)
 
     @property
     def baseline(self) -> Variant:
         """The first variant."""
         return self.variants[0]
+
+    def called(self, name: str) -> Words:
+        """A variant's name for people."""
+        return next(v.words for v in self.variants if v.name == name) or _both(name)
 
     def request(self, variant: Variant, image: Path | bytes, seed: int) -> Request:
         """What one clip of this comparison is."""
@@ -138,6 +151,13 @@ def parse_plan(text: str, name: str) -> Plan:
         body = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise OptionError(f"{name} is not TOML: {error}", param="variants") from None
+    except RecursionError:
+        raise OptionError(f"{name} is nested too deeply", param="variants") from None
+    return build_plan(body, name)
+
+
+def build_plan(body: Mapping[str, Any], name: str) -> Plan:
+    """:func:`parse_plan` of tables that were read already."""
     _only(body, ("compare", "variant"), name, "table")
     common = _table(body.get("compare", {}), "[compare]", name)
     _only(common, tuple(_COMMON), f"{name} [compare]", "key")
@@ -147,15 +167,22 @@ def parse_plan(text: str, name: str) -> Plan:
     shared = {key: common[key] for key in _SHARED if key in common}
     variants = tuple(_variant(table, shared, number, name) for number, table in enumerate(tables))
     plan = Plan(
-        title=_text(common.get("title", name.removesuffix(".toml")), "title"),
+        title=_words(common.get("title", name.removesuffix(".toml")), "title", MAX_TITLE),
         variants=variants,
         seeds=parse_seeds(common.get("seeds", DEFAULT_SEEDS)),
         judged=_judged(common.get("scores", JUDGED)),
-        note=_text(common.get("note", ""), "note"),
+        note=_words(common["note"], "note", MAX_NOTE) if "note" in common else {},
         **_shape(common),
     )
     check_variants(plan, name)
     return plan
+
+
+def restore_plan(data: Mapping[str, Any]) -> Plan:
+    """The inverse of :func:`vivant.report.plain` for plans."""
+    tuples = {name: tuple(data[name]) for name in ("seeds", "judged")}
+    variants = tuple(Variant(**variant) for variant in data["variants"])
+    return Plan(**{**data, **tuples, "variants": variants, "fps": Fraction(data["fps"])})
 
 
 def check_variants(plan: Plan, name: str) -> None:
@@ -211,12 +238,11 @@ _COMMON = ("title", "note", "seeds", "frames", "fps", "size", "scores", *_SHARED
 
 def _variant(table: Any, shared: Mapping[str, Any], number: int, name: str) -> Variant:
     table = _table(table, f"variant {number + 1}", name)
-    called = _text(table.get("name", f"variant {number + 1}"), "name").strip()
-    if not called or len(called) > 40:
-        raise OptionError(f"{name}: a variant's name has 1…40 characters", param="name")
+    words = _words(table.get("name", f"variant {number + 1}"), f"{name}: a variant's name", MAX_NAME)
+    called = words["en"]
     where = f"{name}, variant {called!r}"
-    _only(table, tuple(f.name for f in fields(Variant)), where, "key")
-    given = {**shared, **table, "name": called}
+    _only(table, tuple(f.name for f in fields(Variant) if f.name != "words"), where, "key")
+    given = {**shared, **table, "name": called, "words": words}
     given["options"] = {
         **_table(shared.get("options", {}), "options", name),
         **_table(table.get("options", {}), "options", where),
@@ -235,7 +261,7 @@ def _variant(table: Any, shared: Mapping[str, Any], number: int, name: str) -> V
 def _substance(variant: Variant) -> Variant:
     """The variant without its name, ``auto`` spelled out."""
     upscaler = load_upscaler("auto").name if variant.upscaler == "auto" else variant.upscaler
-    return replace(variant, name="", upscaler=upscaler, options=dict(variant.options))
+    return replace(variant, name="", words={}, upscaler=upscaler, options=dict(variant.options))
 
 
 def _shape(common: Mapping[str, Any]) -> dict[str, Any]:
@@ -288,7 +314,24 @@ def _table(value: Any, what: str, where: str) -> dict[str, Any]:
 def _text(value: Any, what: str) -> str:
     if not isinstance(value, str):
         raise OptionError(f"{what} {value!r} is not text: put it in quotes", param=what)
+    if "\0" in value or any(0xD800 <= ord(c) <= 0xDFFF for c in value):
+        raise OptionError(f"{what} contains characters that are no text", param=what)
     return value
+
+
+def _words(value: Any, what: str, longest: int) -> Words:
+    """``"Skin"``, or ``{ en = "Skin", ko = "피부" }``."""
+    given = value if isinstance(value, Mapping) else _both(value)
+    if set(given) != {"en", "ko"}:
+        raise OptionError(f"{what} is neither text nor {{ en = …, ko = … }}", param=what.split()[-1])
+    found = {language: _text(given[language], what).strip() for language in ("en", "ko")}
+    if not all(0 < len(text) <= longest for text in found.values()):
+        raise OptionError(f"{what} has 1…{longest} characters", param=what.split()[-1])
+    return found
+
+
+def _both(text: Any) -> Any:
+    return {"en": text, "ko": text}
 
 
 def _whole(value: Any) -> bool:
