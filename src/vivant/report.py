@@ -68,3 +68,18 @@ def report_json(report: Any) -> dict[str, Any]:
     verification = verification_json(report.verification)
     warnings = [*body.pop("warnings"), *verification.pop("warnings")]
     return {**body, **verification, "warnings": list(dict.fromkeys(warnings))}
+
+
+def trimmed(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a ``report.json`` what findings and pages of comparisons read; a tenth of it or less."""
+    bill = report["bill"]
+    return {
+        "verdict": report["verdict"],
+        "seconds": report["seconds"],
+        "bill": bill
+        and {name: bill[name] for name in ("usd", "amount", "currency", "exchange_rate")},
+        "scores": [
+            {name: score[name] for name in ("name", "group", "unit", "value", "verdict")}
+            for score in report["scores"]
+        ],
+    }

@@ -16,6 +16,12 @@
     fields.py     form fields or JSON → an Order
     fetch.py      pictures by URL, where that is switched on
     videos.py     /v1/videos
+    comparisons.py  /v1/comparisons
+    comparing.py  one on its way in
+    compared.py   one as clients see it
+    plans.py      form fields or JSON → a plan this service can make
+    analyst.py    the process that finds out what a comparison shows
+    apart.py      such processes
     content.py    /v1/videos/{id}/content
     events.py     /v1/videos/{id}/events
     show.py       a Job as clients see it

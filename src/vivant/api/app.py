@@ -8,7 +8,17 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from vivant.api import batches, content, errors, models, page, preview, status, videos
+from vivant.api import (
+    batches,
+    comparisons,
+    content,
+    errors,
+    models,
+    page,
+    preview,
+    status,
+    videos,
+)
 from vivant.api.auth import Pace, keyed
 from vivant.api.guard import Guard
 from vivant.api.state import State
@@ -23,6 +33,7 @@ def create_app(state: State) -> FastAPI:
         yield
         await state.broker.close()
         state.previewer.close()
+        state.analyst.close()
         state.database.close()
 
     app = FastAPI(
@@ -38,7 +49,7 @@ def create_app(state: State) -> FastAPI:
     app.state.vivant = state
     app.state.pace = Pace(state.settings.requests_per_minute)
     errors.install(app)
-    for module in (videos, batches, content, preview, models, status, page):
+    for module in (videos, batches, comparisons, content, preview, models, status, page):
         app.include_router(module.router)
     app.add_middleware(
         Guard, settings=state.settings, keyed=partial(keyed, state), loopback=state.loopback

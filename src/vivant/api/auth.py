@@ -69,11 +69,12 @@ Owner = Annotated[str, Depends(owner)]
 
 
 async def reader(request: Request, shared: Shared) -> str | None:
-    """Who may read one job: its owner, or anybody (None) with the job's access token."""
+    """Who may read what the path names: its owner, or anybody (None) with its access token."""
     token = request.query_params.get("access")
     if token is not None and "authorization" not in request.headers:
-        if not access_allowed(shared.secret, request.path_params["video_id"], token):
-            raise HttpError(401, "the access token is not this video's", "invalid_key")
+        (named,) = request.path_params.values()
+        if not access_allowed(shared.secret, named, token):
+            raise HttpError(401, "the access token is not this one's", "invalid_key")
         return None
     return await owner(request, shared)
 

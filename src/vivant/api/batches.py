@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from fastapi import APIRouter
@@ -46,16 +47,23 @@ async def cancel(batch: str, shared: Shared, owner: Owner) -> dict[str, Any]:
 
 def describe(batch: str, jobs: list[Job], secret: bytes) -> dict[str, Any]:
     """The batch object."""
-    videos = [show.video(job, secret) for job in jobs]
-    costs = [video["cost"] for video in videos if video["cost"]]
-    currencies = {cost["currency"] for cost in costs}
     return {
         "id": batch,
         "object": "batch",
         "counts": dict(Counter(job.status for job in jobs)),
         "verdicts": dict(Counter(job.verdict for job in jobs if job.verdict)),
         "progress": sum(100 if not j.active else j.progress for j in jobs) // len(jobs),
-        "inference_time_s": round(sum(v["inference_time_s"] or 0.0 for v in videos), 3),
+        **bill(jobs),
+        "data": [show.video(job, secret) for job in jobs],
+    }
+
+
+def bill(jobs: Collection[Job]) -> dict[str, Any]:
+    """Time and cost of jobs so far."""
+    costs = [cost for job in jobs if (cost := show.cost(job))]
+    currencies = {cost["currency"] for cost in costs}
+    return {
+        "inference_time_s": round(sum(show.seconds(job) or 0.0 for job in jobs), 3),
         "cost": {
             # jobs may be billed in different currencies; all have a price in dollars
             "usd": round(sum(cost["usd"] for cost in costs), 7),
@@ -65,7 +73,6 @@ def describe(batch: str, jobs: list[Job], secret: bytes) -> dict[str, Any]:
                 else {"currency": None, "amount": None}
             ),
         },
-        "data": videos,
     }
 
 

@@ -24,10 +24,11 @@ class Body:
     Args:
         request: nothing of whose body was read.
         max_bytes: of the body.
+        subject: what is too large then, as words.
     """
 
-    def __init__(self, request: Request, max_bytes: int) -> None:
-        self._request, self._max_bytes = request, max_bytes
+    def __init__(self, request: Request, max_bytes: int, subject: str = "the picture has") -> None:
+        self._request, self._max_bytes, self._subject = request, max_bytes, subject
         self._stream = request.stream()
         self._read = 0
 
@@ -39,7 +40,7 @@ class Body:
         """
         length = self._request.headers.get("content-length")
         if length is not None and length.isdigit() and int(length) > self._max_bytes:
-            raise too_large(self._max_bytes)
+            raise too_large(self._max_bytes, self._subject)
 
     async def read(self, take: Callable[[bytes], object]) -> None:
         """Give every chunk to ``take``, to the end.
@@ -55,7 +56,7 @@ class Body:
                     alarm.reschedule(clock() + IDLE_SECONDS)
                     self._read += len(chunk)
                     if self._read > self._max_bytes:
-                        raise too_large(self._max_bytes)
+                        raise too_large(self._max_bytes, self._subject)
                     if chunk:
                         take(chunk)
         except TimeoutError:

@@ -81,6 +81,9 @@ async def content(
     """The clip, its pictures, its report, or the picture it was made from."""
     job = await asyncio.to_thread(shared.ledger.get, video_id, reader)
     headers = {}
+    if reader is None:
+        # who has the token may look, from wherever: the page of a comparison, also one on a disk
+        headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     if download:
         name = f"{job.id}.{VARIANTS[variant]}" if variant != "video" else f"{job.id}.mp4"
         headers["Content-Disposition"] = f'attachment; filename="{name}"'

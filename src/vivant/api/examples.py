@@ -83,6 +83,66 @@ CROP: dict[str, Any] = _body(
     {name: _FIELDS[name] for name in ("aspect", "size", "width", "height")}
 )
 
+_COMPARED: dict[str, Any] = {
+    "preset": {"type": "string", "example": "upscalers"},
+    "variants": {
+        "description": "instead of a preset: a TOML file's text, or the same as an object",
+        "anyOf": [{"type": "string"}, {"type": "object"}],
+        "example": {
+            "compare": {"engine": "camera", "seeds": 5, "options": {"scale": 0.5}},
+            "variant": [
+                {"name": "cubic", "upscaler": "cubic"},
+                {"name": "lanczos", "upscaler": "lanczos"},
+            ],
+        },
+    },
+    "seeds": {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": 1000},
+            {"type": "array", "items": {"type": "integer", "minimum": 0}},
+        ],
+        "example": 5,
+    },
+    **{name: _FIELDS[name] for name in ("num_frames", "size", "currency", "priority")},
+}
+
+
+def _comparison(*, pictures: bool) -> dict[str, Any]:
+    def schema(picture: dict[str, Any]) -> dict[str, Any]:
+        several: dict[str, Any] = {
+            "anyOf": [picture, {"type": "array", "items": picture, "maxItems": 20}]
+        }
+        if picture is _PICTURE_FILE:
+            several = {"type": "array", "items": picture, "maxItems": 20}
+        own: dict[str, Any] = (
+            {"input_reference": several}
+            if pictures
+            else {"pictures": {"type": "integer", "minimum": 1, "maximum": 20, "example": 1}}
+        )
+        return {
+            "schema": {
+                "type": "object",
+                "required": ["input_reference"] if pictures else [],
+                "additionalProperties": False,
+                "properties": {**own, **_COMPARED},
+            }
+        }
+
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": schema(_PICTURE_FILE),
+                "application/json": schema(_PICTURE_TEXT),
+            },
+        }
+    }
+
+
+COMPARISON: dict[str, Any] = {**_comparison(pictures=True), "parameters": [IDEMPOTENCY]}
+
+COMPARISON_ESTIMATE: dict[str, Any] = _comparison(pictures=False)
+
 _VIDEO = {
     "id": "video_0123456789abcdef0123456789abcdef",
     "object": "video",
@@ -134,4 +194,37 @@ LIST: dict[int | str, dict[str, Any]] = {
         }
     },
     **errors(400),
+}
+
+COMPARED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "content": {
+            "application/json": {
+                "schema": {"type": "object"},
+                "example": {
+                    "id": "comparison_0123456789abcdef0123456789abcdef",
+                    "object": "comparison",
+                    "batch": "comparison_0123456789abcdef0123456789abcdef",
+                    "status": "in_progress",
+                    "progress": 60,
+                    "title": {"en": "Two upscalers", "ko": "업스케일러 두 가지"},
+                    "created_at": 1780000000,
+                    "clips": 20,
+                    "counts": {"completed": 12, "queued": 8},
+                    "data": [
+                        {
+                            "video": _VIDEO["id"],
+                            "variant": "cubic",
+                            "picture": "me.jpg",
+                            "seed": 0,
+                            "status": "completed",
+                            "verdict": "pass",
+                        }
+                    ],
+                    "findings": {"final": False, "recommendations": [], "scores": []},
+                },
+            }
+        }
+    },
+    **errors(404),
 }

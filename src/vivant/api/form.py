@@ -1,4 +1,4 @@
-"""A multipart body taken apart: one picture to the disk, fields to memory."""
+"""A multipart body taken apart: pictures to the disk, fields to memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from python_multipart.multipart import parse_options_header
 
 from vivant.api.body import Body
 from vivant.api.errors import HttpError
-from vivant.api.upload import PICTURE_FIELDS, PictureFile, given_twice, no_picture, safe_name
+from vivant.api.upload import PICTURE_FIELDS, PictureFile, PictureFiles, no_picture, safe_name
 
 MAX_FIELD_BYTES = 100_000
 """One form field; the longest is a prompt of 2,000 characters."""
@@ -26,21 +26,19 @@ class Form:
     """One body. The parser calls back; what it finds is kept until the part ends.
 
     Args:
-        picture: where the picture goes.
+        pictures: where the pictures go.
 
     Attributes:
         fields: name → text.
-        name: the picture's file name; empty where there was none.
     """
 
-    def __init__(self, picture: PictureFile) -> None:
+    def __init__(self, pictures: PictureFiles) -> None:
         self.fields: dict[str, Any] = {}
-        self.name = ""
-        self._picture = picture
+        self._pictures = pictures
+        self._picture: PictureFile | None = None
         self._header_name, self._header_value = bytearray(), bytearray()
         self._headers: dict[bytes, bytes] = {}
         self._field, self._value = "", bytearray()
-        self._is_picture = False
         self._ended = False
 
     async def read(self, body: Body, boundary: bytes) -> None:
@@ -76,7 +74,7 @@ class Form:
             raise HttpError(400, "the multipart body is cut off", "invalid_multipart")
 
     def _part_begins(self) -> None:
-        self._headers, self._field, self._is_picture = {}, "", False
+        self._headers, self._field, self._picture = {}, "", None
         self._value.clear()
         if len(self.fields) >= MAX_FIELDS:
             raise HttpError(413, f"more than {MAX_FIELDS} fields", "too_large")
@@ -106,10 +104,7 @@ class Form:
         if self._field in PICTURE_FIELDS:
             if file_name is None:
                 raise no_picture(self._field, "is text: send it as a file part, or base64 in JSON")
-            if self.name:
-                raise given_twice()
-            self._is_picture = True
-            self.name = safe_name(file_name.decode(errors="replace"))
+            self._picture = self._pictures.add(safe_name(file_name.decode(errors="replace")))
         elif file_name is not None:
             raise HttpError(
                 400,
@@ -122,7 +117,7 @@ class Form:
 
     def _part_data(self, data: bytes, start: int, end: int) -> None:
         part = memoryview(data)[start:end]
-        if self._is_picture:
+        if self._picture is not None:
             self._picture.write(part)
             return
         self._value.extend(part)
@@ -130,7 +125,7 @@ class Form:
             raise self._wrong(413, f"is longer than {MAX_FIELD_BYTES} bytes", "too_large")
 
     def _part_ends(self) -> None:
-        if self._is_picture:
+        if self._picture is not None:
             return
         try:
             self.fields[self._field] = self._value.decode()

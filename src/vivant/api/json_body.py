@@ -1,4 +1,4 @@
-"""A JSON body taken apart: the picture in it, base64 or a data URL, to the disk.
+"""A JSON body taken apart: the pictures in it, base64 or data URLs, to the disk.
 
 Knows nothing of what the other values mean.
 """
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from vivant.api.errors import HttpError
-from vivant.api.upload import PICTURE_FIELDS, PictureFile, given_twice, no_picture
+from vivant.api.upload import PICTURE_FIELDS, PictureFile, PictureFiles, given_twice, no_picture
 
 _DATA_URL = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
 _BLANKS = {ord(blank): None for blank in " \t\r\n"}
@@ -21,12 +21,13 @@ _PIECE = 4 * 262_144
 """Characters of base64 decoded at once; a multiple of four."""
 
 
-def take_json(body: bytearray, picture: PictureFile) -> tuple[dict[str, Any], str | None]:
-    """Every value but the picture, which goes to ``picture``; its URL where it was given so.
+def take_json(body: bytearray, pictures: PictureFiles, *, listed: bool) -> dict[str, Any]:
+    """Every value but the pictures, which go to ``pictures``.
 
     Args:
-        body: emptied here, so that it is not held while the picture is decoded.
-        picture: where the picture goes.
+        body: emptied here, so that it is not held while a picture is decoded.
+        pictures: where the pictures go.
+        listed: whether a list of them is understood.
 
     Raises:
         HttpError: 400 or 413.
@@ -43,14 +44,17 @@ def take_json(body: bytearray, picture: PictureFile) -> tuple[dict[str, Any], st
     given = [name for name in PICTURE_FIELDS if content.get(name) is not None]
     if len(given) > 1:
         raise given_twice()
-    url = None
     for name in given:
-        text = _text(name, content.pop(name))
-        if text[:8].lower().startswith(("https://", "http://")):
-            url = text
-        else:
-            _decode(name, text, picture)
-    return {name: value for name, value in content.items() if value is not None}, url
+        value = content.pop(name)
+        several = listed and isinstance(value, list)
+        for number, one in enumerate(value if several else [value], 1):
+            text = _text(name, one)
+            if text[:8].lower().startswith(("https://", "http://")):
+                pictures.add_url(text)
+            else:
+                called = f"picture {number}" if several else "picture"
+                _decode(name, text, pictures.add(called))
+    return {name: value for name, value in content.items() if value is not None}
 
 
 def _text(name: str, value: Any) -> str:

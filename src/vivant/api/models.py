@@ -155,43 +155,59 @@ async def estimate(
     settings = shared.settings
     wanted = read_fields({k: v for k, v in given.items() if v}, settings)
     request = wanted.request
-    measured = await asyncio.to_thread(shared.ledger.measured, request.engine)
-    found = estimates.estimate(
-        measured,
-        num_frames=request.num_frames,
-        pixels=request.width * request.height,
-        recipe=recipe or "",
-    )
+    found, device = await foretell(shared, request, recipe or "")
     counts = await asyncio.to_thread(shared.ledger.counts)
     ahead = counts.get("queued", 0) + counts.get("in_progress", 0)
-    device = found.device or _device(settings, request.engine, await living(shared), measured)
-    costs = []
-    if found.seconds is not None and device:
-        codes = dict.fromkeys([wanted.currency or settings.currency, "USD"])
-        for code in codes:
-            charged = bill(
-                device, found.seconds, currency=code, rates=settings.rates,
-                exchange=settings.exchange,
-            )  # fmt: skip
-            if charged is not None:
-                costs.append({"currency": charged.currency, "amount": round(charged.amount, 6)})
     return {
         "object": "estimate",
         "model": request.engine,
         "device": device,
-        "seconds": _rounded(found.seconds),
-        "seconds_low": _rounded(found.low),
-        "seconds_high": _rounded(found.high),
+        "seconds": rounded(found.seconds),
+        "seconds_low": rounded(found.low),
+        "seconds_high": rounded(found.high),
         "basis": found.basis,
-        "queue_seconds": _rounded(None if found.seconds is None else ahead * found.seconds),
-        "costs": costs,
+        "queue_seconds": rounded(None if found.seconds is None else ahead * found.seconds),
+        "costs": costs(settings, device, found.seconds, wanted.currency),
         "num_frames": request.num_frames,
         "width": request.width,
         "height": request.height,
     }
 
 
-def _rounded(value: float | None) -> float | None:
+async def foretell(
+    shared: State, request: Request, recipe: str
+) -> tuple[estimates.Estimate, str | None]:
+    """What one clip would take, and on what; None where that is not known."""
+    measured = await asyncio.to_thread(shared.ledger.measured, request.engine)
+    found = estimates.estimate(
+        measured,
+        num_frames=request.num_frames,
+        pixels=request.width * request.height,
+        recipe=recipe,
+    )
+    device = found.device or _device(
+        shared.settings, request.engine, await living(shared), measured
+    )
+    return found, device
+
+
+def costs(
+    settings: Settings, device: str | None, seconds: float | None, currency: str | None
+) -> list[dict[str, Any]]:
+    """Seconds on a device in the currency asked for and in dollars; empty without a rate."""
+    found = []
+    if seconds is not None and device:
+        for code in dict.fromkeys([currency or settings.currency, "USD"]):
+            charged = bill(
+                device, seconds, currency=code, rates=settings.rates, exchange=settings.exchange
+            )
+            if charged is not None:
+                found.append({"currency": charged.currency, "amount": round(charged.amount, 6)})
+    return found
+
+
+def rounded(value: float | None) -> float | None:
+    """For people and programs: hundredths."""
     return None if value is None else round(value, 2)
 
 

@@ -5,15 +5,11 @@ A decoder that crashes or hangs on a hostile file takes that process with it, no
 
 from __future__ import annotations
 
-import asyncio
-import multiprocessing
-import os
-import threading
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from vivant.api.apart import Apart
 from vivant.errors import BusyError, ImageError, VivantError
 from vivant.settings import Settings
 
@@ -27,7 +23,7 @@ class Previewer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._pool: ProcessPoolExecutor | None = None
+        self._apart = Apart(PICTURES_PER_PROCESS)
         self._waiting = 0
 
     async def look(self, path: Path, width: int, height: int) -> dict[str, Any]:
@@ -42,11 +38,8 @@ class Previewer:
             )
         self._waiting += 1
         try:
-            found = await asyncio.wait_for(
-                asyncio.wrap_future(
-                    self._running().submit(_look, path, width, height, self._settings)
-                ),
-                SECONDS,
+            found = await self._apart.run(
+                _look, path, width, height, self._settings, seconds=SECONDS
             )
         except (BrokenProcessPool, TimeoutError):
             self.close()
@@ -64,40 +57,7 @@ class Previewer:
 
     def close(self) -> None:
         """End the process."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            for process in list(getattr(pool, "_processes", None) or {}):
-                _kill(process)
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _running(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                1,
-                multiprocessing.get_context("spawn"),
-                _begin,
-                max_tasks_per_child=PICTURES_PER_PROCESS,
-            )
-        return self._pool
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, 9)
-    except OSError:
-        return
-
-
-def _begin() -> None:
-    """In the process: end when the service is gone, however it went."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
+        self._apart.close()
 
 
 def _look(path: Path, width: int, height: int, settings: Settings) -> Any:

@@ -48,14 +48,14 @@ def video(job: Job, secret: bytes) -> dict[str, Any]:
         "queue_position": job.queue_position,
         "elapsed_seconds": elapsed,
         "eta_seconds": snapshot.get("eta_seconds") if job.active else None,
-        "cost": result.get("cost") if done else snapshot.get("cost"),
+        "cost": cost(job),
         "batch": request.get("batch"),
         "picture_name": job.picture.get("name") or None,
         "until_pass": request.get("budget") is not None,
         "budget": request.get("budget"),
         "gate": result.get("gate") or snapshot.get("gate"),
         "verdict": job.verdict,
-        "inference_time_s": result.get("seconds") if done else None,
+        "inference_time_s": seconds(job),
         "stage_durations": result.get("durations") if done else None,
         "peak_memory_mb": result.get("peak_memory_mb") if done else None,
         "warnings": warnings,
@@ -63,6 +63,18 @@ def video(job: Job, secret: bytes) -> dict[str, Any]:
         "access": access_token(secret, job.id),
         "error": job.error,
     }
+
+
+def cost(job: Job) -> dict[str, Any] | None:
+    """What it has cost so far; final where it is done."""
+    if job.status == "completed":
+        return (job.result or {}).get("cost")
+    return job.snapshot.get("cost")
+
+
+def seconds(job: Job) -> float | None:
+    """How long it took; None unless it is done."""
+    return (job.result or {}).get("seconds") if job.status == "completed" else None
 
 
 def variants(job: Job) -> list[str]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vivant.api.analyst import Analyst
 from vivant.api.events import Broker
 from vivant.api.previewer import Previewer
 from vivant.api.uploads import Intake
 from vivant.jobs.admission import Admission, Limits
+from vivant.jobs.comparisons import Comparisons
 from vivant.jobs.database import Database
 from vivant.jobs.keys import Keyring
 from vivant.jobs.ledger import Ledger
@@ -40,6 +42,8 @@ class State:
     intake: Intake
     broker: Broker
     previewer: Previewer
+    comparisons: Comparisons
+    analyst: Analyst
     secret: bytes
     loopback: bool
     uploads: Path
@@ -57,11 +61,12 @@ def build(settings: Settings, database: Database, *, loopback: bool) -> State:
     """Everything a running service needs; the database has been migrated."""
     ledger = Ledger(database)
     uploads = settings.service_dir / "scratch" / "uploads"
+    objects = open_objects(settings)
     return State(
         settings=settings,
         database=database,
         ledger=ledger,
-        objects=open_objects(settings),
+        objects=objects,
         admission=Admission(
             database, Limits(queue=settings.queue_limit, per_owner=settings.jobs_per_key)
         ),
@@ -69,6 +74,8 @@ def build(settings: Settings, database: Database, *, loopback: bool) -> State:
         intake=Intake(uploads, settings.max_image_bytes),
         broker=Broker(ledger),
         previewer=Previewer(settings),
+        comparisons=Comparisons(database, ledger, objects),
+        analyst=Analyst(),
         secret=database.secret(),
         loopback=loopback,
         uploads=uploads,

@@ -89,6 +89,76 @@ class PictureFile:
         os.close(self._file)
 
 
+class PictureFiles:
+    """The pictures of one body, each in a file of its own.
+
+    Args:
+        folder: where they are made.
+        max_bytes: of each.
+        most: how many may come.
+
+    Attributes:
+        found: what came, in order: a file, or the URL it is to be fetched from.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int, most: int) -> None:
+        self._folder, self._max_bytes, self._most = folder, max_bytes, most
+        self.found: list[Upload] = []
+        self._files: list[PictureFile] = []
+
+    def add(self, name: str) -> PictureFile:
+        """A file for the next one; filled in by :meth:`close`.
+
+        Raises:
+            HttpError: 400, more came than may.
+            OSError: it cannot be made.
+        """
+        self._check()
+        try:
+            file = PictureFile(self._folder, self._max_bytes)
+        except FileNotFoundError:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = PictureFile(self._folder, self._max_bytes)
+        self._files.append(file)
+        self.found.append(Upload(picture=file.path, name=name))
+        return file
+
+    def add_url(self, url: str) -> None:
+        """One that is to be fetched.
+
+        Raises:
+            HttpError: 400, more came than may.
+        """
+        self._check()
+        self.found.append(Upload(url=url))
+
+    def _check(self) -> None:
+        if len(self.found) < self._most:
+            return
+        if self._most == 1:
+            raise given_twice()
+        raise HttpError(
+            400, f"more than the {self._most} pictures allowed at once: send them in parts",
+            "too_many_pictures", param="input_reference",
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Let go of the files, and say what is in them; empty ones count as none."""
+        for file in self._files:
+            file.close()
+            upload = next(one for one in self.found if one.picture == file.path)
+            if file.size:
+                upload.size, upload.sha256 = file.size, file.sha256
+            else:
+                self.found.remove(upload)
+
+    def remove(self) -> None:
+        """Remove what nobody has moved away."""
+        for path in [file.path for file in self._files] + [one.picture for one in self.found]:
+            if path is not None:
+                path.unlink(missing_ok=True)
+
+
 _BINARY: int = getattr(os, "O_BINARY", 0)
 
 
@@ -99,11 +169,11 @@ def safe_name(text: str) -> str:
     return shown[:100].strip(". ") or "picture"
 
 
-def too_large(max_bytes: int) -> HttpError:
+def too_large(max_bytes: int, subject: str = "the picture has") -> HttpError:
     """413, with the limit and the remedy."""
     return HttpError(
         413,
-        f"the picture has more than the {max_bytes / 1e6:g} MB allowed: save it smaller or as JPEG",
+        f"{subject} more than the {max_bytes / 1e6:g} MB allowed: save it smaller or as JPEG",
         "too_large",
         param="input_reference",
     )

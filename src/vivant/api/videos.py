@@ -107,15 +107,7 @@ async def retrieve(video_id: str, shared: Shared, reader: Reader) -> Response:
 @router.delete("/{video_id}", responses=examples.errors(404), summary="Delete a clip")
 async def delete(video_id: str, shared: Shared, owner: Owner) -> dict[str, Any]:
     """Forget a clip and its files; a running job is cancelled first."""
-
-    def work() -> None:
-        shared.ledger.get(video_id, owner)
-        end(shared, video_id, owner)
-        shared.ledger.delete(video_id, owner)
-        shared.objects.delete_folder(f"jobs/{video_id}")
-        shared.admission.forget(video_id)
-
-    await asyncio.to_thread(work)
+    await asyncio.to_thread(erase, shared, video_id, owner)
     return {"id": video_id, "object": "video.deleted", "deleted": True}
 
 
@@ -168,7 +160,7 @@ def answer(job: Job, shared: State, status: int) -> JSONResponse:
 
 async def submit(request: Request, shared: State, owner: str) -> Job:
     """Read a request and take its job in."""
-    idempotency_key = _idempotency_key(request)
+    idempotency_key = idempotency_key_of(request)
     if idempotency_key is None and large(request):
         # Full already: say so before megabytes are read. With a key the job may be there.
         await asyncio.to_thread(shared.admission.look, owner)
@@ -260,6 +252,19 @@ def end(shared: State, job_id: str, owner: str | None) -> Job:
     return job
 
 
+def erase(shared: State, job_id: str, owner: str) -> None:
+    """Forget a job and its files; a running one is cancelled first.
+
+    Raises:
+        JobNotFoundError: there is none, or it is somebody else's.
+    """
+    shared.ledger.get(job_id, owner)
+    end(shared, job_id, owner)
+    shared.ledger.delete(job_id, owner)
+    shared.objects.delete_folder(f"jobs/{job_id}")
+    shared.admission.forget(job_id)
+
+
 async def _finished(request: Request, shared: State, job: Job) -> None:
     """Wait for the end of a job, or cancel it when the client goes away."""
     source: AsyncIterator[bytes] = stream(shared.broker, shared.ledger, job, None)
@@ -278,7 +283,12 @@ async def _finished(request: Request, shared: State, job: Job) -> None:
         following.cancel()
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key_of(request: Request) -> str | None:
+    """The header's value.
+
+    Raises:
+        HttpError: 400.
+    """
     value = request.headers.get("idempotency-key")
     if value is None:
         return None

@@ -6,7 +6,7 @@ Knows nothing of how a clip is made, nor of what the clips show.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -33,9 +33,15 @@ class ClipFile(Protocol):
     def sha256(self) -> str:
         """Of the bytes, as hexadecimal digits; empty where nobody took it."""
 
+    @property
+    def there(self) -> bool:
+        """Whether it can be watched still."""
+
 
 class LocalClip:
     """A clip in the folder :data:`CLIPS` beside the page."""
+
+    there = True
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -78,7 +84,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One finished clip with its report, or what :func:`trimmed` leaves of it."""
+    """One finished clip with its report, or what :func:`vivant.report.trimmed` leaves of it."""
 
     variant: str
     picture: str
@@ -108,6 +114,11 @@ class Comparison:
                     yield before, after
 
 
+def evidence_key(keys: Iterable[str], judged: Sequence[str]) -> str:
+    """Which clips and deciding scores findings rest on."""
+    return hashlib.sha256("\n".join([*sorted(keys), *judged]).encode()).hexdigest()[:20]
+
+
 def in_order(plan: Plan, pictures: Sequence[Picture]) -> list[tuple[Variant, Picture, int]]:
     """The first pair through all variants, so that mistakes show at once; then by variant.
 
@@ -118,18 +129,3 @@ def in_order(plan: Plan, pictures: Sequence[Picture]) -> list[tuple[Variant, Pic
         return []
     first = [(variant, *pairs[0]) for variant in plan.variants]
     return first + [(variant, *pair) for variant in reversed(plan.variants) for pair in pairs[1:]]
-
-
-def trimmed(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a ``report.json`` what findings and pages of comparisons read; a tenth of it or less."""
-    bill = report["bill"]
-    return {
-        "verdict": report["verdict"],
-        "seconds": report["seconds"],
-        "bill": bill
-        and {name: bill[name] for name in ("usd", "amount", "currency", "exchange_rate")},
-        "scores": [
-            {name: score[name] for name in ("name", "group", "unit", "value", "verdict")}
-            for score in report["scores"]
-        ],
-    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from vivant.checks.limits import limits
+from vivant.compare.comparison import Cell, ClipFile, Comparison, evidence_key
 from vivant.compare.judge import Evidence, Recommendation, better_side, recommend, wait
-from vivant.compare.comparison import Cell, ClipFile, Comparison
 from vivant.compare.statistics import Paired, paired
 from vivant.types import Group
 
@@ -64,15 +63,7 @@ class Findings:
     planned: int = 0
 
 
-def evidence_key(comparison: Comparison) -> str:
-    """Which clips and deciding scores the findings rest on."""
-    parts = sorted(cell.key for cell in comparison.cells.values())
-    return hashlib.sha256("\n".join([*parts, *comparison.plan.judged]).encode()).hexdigest()[:20]
-
-
-def find(
-    comparison: Comparison, earlier: Sequence[str] = (), *, final: bool = True
-) -> Findings:
+def find(comparison: Comparison, earlier: Sequence[str] = (), *, final: bool = True) -> Findings:
     """Compare every variant with the baseline.
 
     Args:
@@ -81,9 +72,9 @@ def find(
             at the same clips costs nothing.
         final: no more clips of this plan are on their way; before that nothing is decided.
     """
-    key = evidence_key(comparison)
-    look = [*earlier].index(key) + 1 if key in earlier else len(earlier) + 1
     plan = comparison.plan
+    key = evidence_key((cell.key for cell in comparison.cells.values()), plan.judged)
+    look = [*earlier].index(key) + 1 if key in earlier else len(earlier) + 1
     tables, evidence = [], []
     seconds: dict[str, float] = {}
     amounts: dict[str, float] = {}

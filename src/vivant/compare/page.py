@@ -34,7 +34,6 @@ def render(
     *,
     home: Home = "folder",
     embed: Callable[[Cell], str] | None = None,
-    origin: str = "",
 ) -> str:
     """The page as text.
 
@@ -42,11 +41,10 @@ def render(
         comparison: the clips; their sizes and links are asked for, and their bytes for ``embed``.
         findings: what they show.
         home: where the clips are.
-        origin: of a service whose clips are linked, for the page's own policy.
         embed: a clip as base64, or what will be replaced by it; read from disk where None.
     """
     plan = comparison.plan
-    cells = list(comparison.cells.values())
+    cells = [cell for cell in comparison.cells.values() if cell.clip.there]
     embedded = home != "gone" and sum(cell.clip.size for cell in cells) <= EMBED_LIMIT
     judged: Mapping[str, Mapping[str, Judged]] = {
         r.variant: {score.name: score for score in r.judged} for r in findings.recommendations
@@ -89,7 +87,6 @@ def render(
         ],
         embedded=embedded,
         home=home,
-        origin=origin,
         clips=((cell.key, (embed or _base64)(cell)) for cell in cells) if embedded else (),
         data=_data(comparison, embedded=embedded),
         alpha=ALPHA,
@@ -120,9 +117,10 @@ def _data(comparison: Comparison, *, embedded: bool) -> dict[str, Any]:
     }
 
 
-def _player(cell: Cell, *, embedded: bool) -> dict[str, str]:
+def _player(cell: Cell, *, embedded: bool) -> dict[str, Any]:
     where = {} if embedded else {"src": cell.clip.link}
-    return {"key": cell.key, "verdict": cell.report["verdict"], **where}
+    told = {"key": cell.key, "verdict": cell.report["verdict"], "there": cell.clip.there}
+    return {**told, **where}
 
 
 def _base64(cell: Cell) -> str:

@@ -33,6 +33,7 @@ PICTURE_SUFFIXES = frozenset(
 )
 """Files of a folder that are taken for pictures."""
 
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """For whoever watches: clip ``done`` of ``total``; ``reused`` where it was there already."""

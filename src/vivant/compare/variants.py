@@ -149,7 +149,7 @@ def parse_plan(text: str, name: str) -> Plan:
     """:func:`read_plan` of a text; ``name`` is for messages and the title."""
     try:
         body = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also of numbers with too many digits
         raise OptionError(f"{name} is not TOML: {error}", param="variants") from None
     except RecursionError:
         raise OptionError(f"{name} is nested too deeply", param="variants") from None
@@ -238,7 +238,9 @@ _COMMON = ("title", "note", "seeds", "frames", "fps", "size", "scores", *_SHARED
 
 def _variant(table: Any, shared: Mapping[str, Any], number: int, name: str) -> Variant:
     table = _table(table, f"variant {number + 1}", name)
-    words = _words(table.get("name", f"variant {number + 1}"), f"{name}: a variant's name", MAX_NAME)
+    words = _words(
+        table.get("name", f"variant {number + 1}"), f"{name}: a variant's name", MAX_NAME
+    )
     called = words["en"]
     where = f"{name}, variant {called!r}"
     _only(table, tuple(f.name for f in fields(Variant) if f.name != "words"), where, "key")
@@ -288,7 +290,7 @@ def _judged(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not value:
         raise OptionError("scores is a list of one or more scores' names", param="scores")
     for name in value:
-        if name not in limits():
+        if not isinstance(name, str) or name not in limits():
             raise OptionError(
                 f"score {name!r} is unknown or has no better side: "
                 f"choose from {', '.join(sorted(limits()))}",
@@ -323,8 +325,13 @@ def _words(value: Any, what: str, longest: int) -> Words:
     """``"Skin"``, or ``{ en = "Skin", ko = "피부" }``."""
     given = value if isinstance(value, Mapping) else _both(value)
     if set(given) != {"en", "ko"}:
-        raise OptionError(f"{what} is neither text nor {{ en = …, ko = … }}", param=what.split()[-1])
-    found = {language: _text(given[language], what).strip() for language in ("en", "ko")}
+        raise OptionError(
+            f"{what} is neither text nor {{ en = …, ko = … }}", param=what.split()[-1]
+        )
+    found: Words = {
+        "en": _text(given["en"], what).strip(),
+        "ko": _text(given["ko"], what).strip(),
+    }
     if not all(0 < len(text) <= longest for text in found.values()):
         raise OptionError(f"{what} has 1…{longest} characters", param=what.split()[-1])
     return found

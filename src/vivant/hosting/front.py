@@ -5,9 +5,10 @@ Knows nothing of Modal's client.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import sqlalchemy as sa
 from fastapi import FastAPI
 
 from vivant.api.app import create_app
@@ -38,6 +39,18 @@ class Kept(Admission):
     ) -> tuple[Job, bool]:
         """See :meth:`vivant.jobs.admission.Admission.accept`."""
         accepted = super().accept(job_id, order, owner, idempotency_key=idempotency_key)
+        self._keeper.save()
+        return accepted
+
+    def accept_all(
+        self,
+        orders: Sequence[tuple[str, Order]],
+        owner: str,
+        *,
+        before: Callable[[sa.Connection], bool] = lambda _: True,
+    ) -> bool:
+        """See :meth:`vivant.jobs.admission.Admission.accept_all`."""
+        accepted = super().accept_all(orders, owner, before=before)
         self._keeper.save()
         return accepted
 

@@ -7,6 +7,7 @@
     job.py        a Job as others see it
     queues.py     names of queues, and the version of their stages
     admission.py  accept or refuse, count and enqueue in one transaction
+    comparisons.py  which jobs answer one question together, and what they showed
     ledger.py     read, report on, cancel, finish and delete jobs
     progress.py   stages → one percentage and the time left
     reporter.py   writes progress beside the work, and notices a cancel

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,10 @@ from vivant.jobs.tables import events, jobs, meta
 
 BOUND = "active_jobs_bound"
 """Key in the table of single values."""
+
+
+MICROSECOND = 1e-6
+"""Between jobs that are taken in together, so that they have an order."""
 
 
 def workflow_ids(job_id: str) -> tuple[str, str, str]:
@@ -74,13 +78,17 @@ class Admission:
             retry_connection_errors=False,
         )
 
+    def most_at_once(self, owner: str) -> int:
+        """Jobs that an empty service would take from one client."""
+        return min(self._limits.queue, self._limits.per_owner) if owner else self._limits.queue
+
     def find(self, owner: str, idempotency_key: str) -> Job | None:
         """The job accepted under that key before."""
         with self._database.read() as connection:
             row = connection.execute(_by_key(owner, idempotency_key)).mappings().one_or_none()
         return None if row is None else from_row(row)
 
-    def look(self, owner: str) -> None:
+    def look(self, owner: str, more: int = 1) -> None:
         """Refuse early what would be refused anyway, before an upload is read.
 
         Raises:
@@ -88,9 +96,9 @@ class Admission:
         """
         with self._database.read() as connection:
             bound = _bound(connection)
-            if bound is None or bound >= self._limits.queue:
-                self._refuse_beyond(_active(connection))
-            self._check_owner(connection, owner)
+            if bound is None or bound + more > self._limits.queue:
+                self._refuse_beyond(_active(connection), more)
+            self._check_owner(connection, owner, more)
 
     def accept(
         self, job_id: str, order: Order, owner: str, *, idempotency_key: str | None = None
@@ -115,44 +123,100 @@ class Admission:
                     return from_row(found), False
             self._count(connection)
             self._check_owner(connection, owner)
-            row: dict[str, Any] = {
-                "id": job_id,
-                "owner": owner,
-                "status": "queued",
-                "created_at": time.time(),
-                "request": request,
-                "picture": dict(order.picture),
-                "priority": self._rank(connection, order.priority, owner),
-                "idempotency_key": idempotency_key,
-                "request_hash": digest,
-                "prepare_starts": 0,
-                "render_starts": 0,
-                "token": 0,
-                "seq": 1,
-                "progress": 0,
-            }
-            row["snapshot"] = event_data(row, "queued", 1, {})
-            connection.execute(jobs.insert().values(**row))
-            connection.execute(events.insert().values(job_id=job_id, seq=1, data=row["snapshot"]))
-            render, prepare, _ = workflow_ids(job_id)
-            for workflow_id, name, queue in (
-                (prepare, "prepare", PREPARE_QUEUE),
-                (render, "render", render_queue(order.request.engine)),
-            ):
-                options: EnqueueOptions = {
-                    "workflow_name": name,
-                    "queue_name": queue,
-                    "workflow_id": workflow_id,
-                    "priority": row["priority"],
-                    "app_version": APPLICATION_VERSION,
-                }
-                self._client.enqueue_in_transaction(connection, options, job_id)
-            news.tell(connection, PREPARE_QUEUE, render_queue(order.request.engine))
-            empty = dict.fromkeys(
-                ("started_at", "completed_at", "expires_at", "swept_at", "prepared", "verdict",
-                 "result", "error")
+            job = self._take(
+                connection, job_id, order, owner, request=request, digest=digest,
+                idempotency_key=idempotency_key,
             )  # fmt: skip
-            return from_row({**empty, **row}), True
+            news.tell(connection, PREPARE_QUEUE, render_queue(order.request.engine))
+            return job, True
+
+    def accept_all(
+        self,
+        orders: Sequence[tuple[str, Order]],
+        owner: str,
+        *,
+        before: Callable[[sa.Connection], bool] = lambda _: True,
+    ) -> bool:
+        """Take all of the jobs in or none; their pictures must be in the object store.
+
+        Args:
+            orders: job ids and orders; they are made in this order.
+            owner: of all.
+            before: called within the transaction; what it writes is kept with the jobs. False:
+                nothing is to be taken in after all.
+
+        Returns:
+            What ``before`` said.
+
+        Raises:
+            BusyError: the queue, or this owner's part of it, has not room for all of them.
+        """
+        with self._database.write(exclusive=True) as connection:
+            if not before(connection):
+                return False
+            self._count(connection, len(orders))
+            self._check_owner(connection, owner, len(orders))
+            now = time.time()
+            for place, (job_id, order) in enumerate(orders):
+                request = request_json(order)
+                self._take(
+                    connection, job_id, order, owner, request=request,
+                    digest=request_hash(request, order), created_at=now + place * MICROSECOND,
+                )  # fmt: skip
+            queues = {render_queue(order.request.engine) for _, order in orders}
+            news.tell(connection, PREPARE_QUEUE, *sorted(queues))
+            return True
+
+    def _take(
+        self,
+        connection: sa.Connection,
+        job_id: str,
+        order: Order,
+        owner: str,
+        *,
+        request: Mapping[str, Any],
+        digest: str,
+        idempotency_key: str | None = None,
+        created_at: float | None = None,
+    ) -> Job:
+        """Write a job down with its first event, and enqueue its stages."""
+        row: dict[str, Any] = {
+            "id": job_id,
+            "owner": owner,
+            "status": "queued",
+            "created_at": time.time() if created_at is None else created_at,
+            "request": request,
+            "picture": dict(order.picture),
+            "priority": self._rank(connection, order.priority, owner),
+            "idempotency_key": idempotency_key,
+            "request_hash": digest,
+            "prepare_starts": 0,
+            "render_starts": 0,
+            "token": 0,
+            "seq": 1,
+            "progress": 0,
+        }
+        row["snapshot"] = event_data(row, "queued", 1, {})
+        connection.execute(jobs.insert().values(**row))
+        connection.execute(events.insert().values(job_id=job_id, seq=1, data=row["snapshot"]))
+        render, prepare, _ = workflow_ids(job_id)
+        for workflow_id, name, queue in (
+            (prepare, "prepare", PREPARE_QUEUE),
+            (render, "render", render_queue(order.request.engine)),
+        ):
+            options: EnqueueOptions = {
+                "workflow_name": name,
+                "queue_name": queue,
+                "workflow_id": workflow_id,
+                "priority": row["priority"],
+                "app_version": APPLICATION_VERSION,
+            }
+            self._client.enqueue_in_transaction(connection, options, job_id)
+        empty = dict.fromkeys(
+            ("started_at", "completed_at", "expires_at", "swept_at", "prepared", "verdict",
+             "result", "error")
+        )  # fmt: skip
+        return from_row({**empty, **row})
 
     def withdraw(self, job_id: str) -> None:
         """Take a cancelled or deleted job's workflows off the queues.
@@ -165,38 +229,40 @@ class Admission:
         """Remove what DBOS remembers of a job."""
         self._client.delete_workflows(list(workflow_ids(job_id)))
 
-    def _count(self, connection: sa.Connection) -> None:
-        """One more active job, or a refusal; in the transaction that accepts it.
+    def _count(self, connection: sa.Connection, more: int = 1) -> None:
+        """So many more active jobs, or a refusal; in the transaction that accepts it.
 
         What is kept is a bound: each job accepted raises it, and those that end do not lower it.
         Only where it reaches the limit are the jobs counted, so that accepting one takes as long
         in a long queue as in a short one.
         """
         known = bound = _bound(connection)
-        if bound is None or bound >= self._limits.queue:
+        if bound is None or bound + more > self._limits.queue:
             bound = _active(connection)
-            self._refuse_beyond(bound)
-        value = {"value": str(bound + 1)}
+            self._refuse_beyond(bound, more)
+        value = {"value": str(bound + more)}
         if known is None:
             connection.execute(meta.insert().values(key=BOUND, **value))
         else:
             connection.execute(meta.update().where(meta.c.key == BOUND).values(**value))
 
-    def _refuse_beyond(self, waiting: int) -> None:
-        if waiting >= self._limits.queue:
+    def _refuse_beyond(self, waiting: int, more: int = 1) -> None:
+        if waiting + more > self._limits.queue:
+            asked = "" if more == 1 else f"{more} clips do not fit: "
             raise BusyError(
-                f"{waiting} jobs are waiting or running, and {self._limits.queue} are allowed: "
-                "try again later",
+                f"{asked}{waiting} jobs are waiting or running, and {self._limits.queue} are "
+                "allowed: try again later",
                 retry_after=self._typical,
             )
 
-    def _check_owner(self, connection: sa.Connection, owner: str) -> None:
+    def _check_owner(self, connection: sa.Connection, owner: str, more: int = 1) -> None:
         if owner:
             active = sa.select(sa.func.count()).where(jobs.c.status.in_(ACTIVE))
             own = int(connection.execute(active.where(jobs.c.owner == owner)).scalar_one())
-            if own >= self._limits.per_owner:
+            if own + more > self._limits.per_owner:
+                asked = "" if more == 1 else f"{more} clips do not fit: "
                 raise BusyError(
-                    f"{own} jobs of this API key are waiting or running, and "
+                    f"{asked}{own} jobs of this API key are waiting or running, and "
                     f"{self._limits.per_owner} are allowed: wait for one to finish",
                     retry_after=self._typical,
                     code="key_limit",

@@ -115,6 +115,16 @@ class Ledger:
             places = _places(connection, waiting) if waiting else {}
         return [from_row(row, places.get(row["id"])) for row in rows]
 
+    def some(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Those of ``job_ids`` that have not been deleted, by id; without places in the queue."""
+        found: dict[str, Job] = {}
+        with self.database.read() as connection:
+            for first in range(0, len(job_ids), 400):
+                query = sa.select(jobs).where(jobs.c.id.in_(job_ids[first : first + 400]))
+                for row in connection.execute(query).mappings():
+                    found[row["id"]] = from_row(row)
+        return found
+
     def events_after(self, positions: Mapping[str, int]) -> dict[str, list[dict[str, Any]]]:
         """Events newer than the given ones: job id → seq → events in order."""
         found: dict[str, list[dict[str, Any]]] = {}

@@ -6,6 +6,7 @@ Knows nothing of stages, nor of how often a clip is tried; of how one is made on
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 import time
@@ -143,8 +144,11 @@ class Maker:
             name=job.picture.get("name", "") or job.id,
             href="?variant=video",
         )
+        with (folder / CLIP).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         result = {
             "verdict": body["verdict"],
+            "clip_sha256": digest,
             "device": work.device,
             "seconds": made.spent.seconds,
             "durations": {stage["stage"]: stage["seconds"] for stage in body["stages"]},

@@ -15,6 +15,7 @@ from dbos import DBOS
 from vivant.errors import JobNotFoundError
 from vivant.jobs import handover
 from vivant.jobs.admission import workflow_ids
+from vivant.jobs.comparisons import Comparisons
 from vivant.jobs.ledger import Ledger
 from vivant.objects import Objects
 from vivant.settings import Settings
@@ -52,6 +53,7 @@ class Sweeper:
         orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
         self._ledger, self._objects, self._settings = ledger, objects, settings
+        self._comparisons = Comparisons(ledger.database, ledger, objects)
         self._orphan_seconds = orphan_seconds
         self._wall, self._mono = time.time(), time.monotonic()
         self._stuck: dict[str, float] = {}
@@ -64,11 +66,13 @@ class Sweeper:
 
     def sweep(self) -> None:
         """One round of everything."""
+        self._comparisons.seal_all()  # before what they rest on goes
         self.expire()
         self.forget()
         if time.monotonic() - self._orphans_at > ORPHAN_PAUSE or not self._orphans_at:
             self._orphans_at = time.monotonic()
             self.collect_orphans()
+            self._comparisons.forget()
         self.collect_scratch()
         self.settle()
 

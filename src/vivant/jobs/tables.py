@@ -69,6 +69,25 @@ workers = Table(
     Column("facts", JSON, nullable=False),
 )
 
+comparisons = Table(
+    "vivant_comparisons",
+    METADATA,
+    Column("id", Text, primary_key=True),  # its jobs have it as their batch
+    Column("owner", Text, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("plan", JSON, nullable=False),
+    Column("question", Text, nullable=False),  # hash of what is compared, by which scores
+    Column("pictures", JSON, nullable=False),  # name, sha256; never the bytes
+    Column("cells", JSON, nullable=False),  # job, variant, picture, seed
+    Column("idempotency_key", Text),
+    Column("request_hash", Text, nullable=False),
+    Column("sealed_at", Float),  # no clip is on its way any more
+    Column("sealed", JSON),  # what is left when the clips are gone: their scores
+    Column("evidence", Text),  # hash of what the findings rest on
+    UniqueConstraint("owner", "idempotency_key"),
+)
+Index("vivant_comparisons_by_owner", comparisons.c.owner, comparisons.c.created_at)
+
 keys = Table(
     "vivant_keys",
     METADATA,
