@@ -49,16 +49,17 @@ export function createApi(endpoint, key) {
     return response;
   }
   const json = async (path, options) => (await call(path, options)).json();
+  const comparison = (id) => `/v1/comparisons/${encodeURIComponent(id)}`;
   const video = (id) => `/v1/videos/${encodeURIComponent(id)}`;
 
   // XMLHttpRequest, because fetch cannot tell how much of an upload has gone out.
-  function create(fields, picture, { idempotencyKey, onUpload, signal }) {
+  function upload(path, fields, pictures, { idempotencyKey, onUpload, signal }) {
     const body = new FormData();
     for (const [name, value] of Object.entries(fields)) body.append(name, value);
-    body.append("input_reference", picture, picture.name || "picture");
+    for (const picture of pictures) body.append("input_reference", picture, picture.name || "picture");
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
-      request.open("POST", `${endpoint}/v1/videos`);
+      request.open("POST", endpoint + path);
       for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
       request.setRequestHeader("Idempotency-Key", idempotencyKey);
       request.responseType = "text";
@@ -80,7 +81,16 @@ export function createApi(endpoint, key) {
 
   return {
     endpoint,
-    create,
+    create: (fields, picture, options) => upload("/v1/videos", fields, [picture], options),
+    compare: (fields, pictures, options) => upload("/v1/comparisons", fields, pictures, options),
+    presets: async () => (await json("/v1/comparisons/presets")).data,
+    comparisons: async () => (await json("/v1/comparisons?limit=8")).data,
+    comparison: (id) => json(comparison(id)),
+    removeComparison: (id) => json(comparison(id), { method: "DELETE" }),
+    // Opened in a tab of its own, which cannot send a header either.
+    comparisonPage: (found, query) => `${endpoint}${comparison(found.id)}/page?${new URLSearchParams({ access: found.access, ...query })}`,
+    estimateComparison: (fields, signal) =>
+      json("/v1/comparisons/estimate", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields), signal }),
     config: () => json("/v1/config"),
     models: async () => (await json("/v1/models")).data,
     sample: async () => (await call("/sample.png")).blob(),

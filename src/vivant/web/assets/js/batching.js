@@ -1,11 +1,12 @@
 // Several pictures, or several seeds, in one go: each clip is a job of its own under the batch's name.
-import { byId, h, sign } from "./dom.js";
+import { byId, h } from "./dom.js";
 import { t } from "./i18n.js";
 import { go } from "./address.js";
 import { showBanner } from "./banner.js";
 import { duration, money, number } from "./format.js";
 import { isOver } from "./gallery.js";
 import { say, showPanel } from "./panels.js";
+import { row } from "./rows.js";
 import { session } from "./session.js";
 import { stillPicture } from "./stills.js";
 import { explain } from "./trouble.js";
@@ -165,14 +166,7 @@ export function createBatching(frame, shelf) {
 
 function line({ name, seed, job, problem }) {
   const title = `${name} · ${t("seed_is", { n: seed })}`;
-  const made = job?.status === "completed";
   const failed = problem || (job?.status === "failed" && (job.error?.code === "cancelled" ? t("cancelled_title") : explain(job.error ?? {}, session.config).text));
-  const verdict = made ? job.verdict ?? "not_measured" : failed ? "fail" : null;
-  const word = made ? t(`verdict_${job.verdict ?? "not_measured"}`) : failed || (job?.status === "in_progress" ? `${number(job.progress)}%` : job ? t("queued") : t("batch_waits"));
-  return h(
-    "li",
-    { "data-is": verdict ?? "later" },
-    verdict ? sign(verdict) : h("span", { class: "dot", "aria-hidden": "true" }),
-    h("div", {}, job ? h("a", { href: `#${job.id}` }, h("bdi", { text: title })) : h("bdi", { text: title }), h("p", { class: "small quiet", text: word })),
-  );
+  const word = job?.status === "in_progress" ? `${number(job.progress)}%` : t(job ? "queued" : "batch_waits");
+  return row({ title, id: job?.id, verdict: job?.status === "completed" ? job.verdict ?? "not_measured" : null, failed, word });
 }

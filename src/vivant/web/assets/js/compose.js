@@ -121,6 +121,7 @@ export function createCompose(frame, form, { onTake }) {
     crop,
     // { picture, framing, others }, or null while there is no picture.
     chosen: () => picture && { picture, framing, others },
+    count: () => (picture ? 1 + others.length : 0),
     waits: () => picture !== null && framing.state !== "found",
     translate: intake.translate,
   };

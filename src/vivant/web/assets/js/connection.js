@@ -32,9 +32,11 @@ export function createConnection({ onChanged, onReady }) {
     session.api = createApi(endpoint, key);
     show();
     try {
-      const [config, models] = await Promise.all([session.api.config(), session.api.models()]);
+      const { api } = session;
+      // A server from before there were comparisons has none.
+      const [config, models, presets] = await Promise.all([api.config(), api.models(), api.presets().catch(() => [])]);
       const arriving = session.online !== true;
-      Object.assign(session, { online: true, config, models });
+      Object.assign(session, { online: true, config, models, presets: presets.filter((one) => one.available) });
       hideBanner();
       await onReady(arriving);
     } catch (error) {

@@ -44,6 +44,7 @@ function completed(job, report, links, { onAgain, onNew, onDelete }) {
     ),
     report?.engine?.moves === "camera" ? h("p", { class: "small", text: t("camera_honest") }) : null,
     facts(job),
+    job.batch?.startsWith("comparison_") ? h("p", { class: "small" }, h("a", { href: `#${job.batch}`, text: t("compare_part") })) : null,
     tries(job.gate),
     notes.length ? h("details", {}, h("summary", { class: "small", text: t("notes", { n: notes.length }) }), h("ul", { class: "notes" }, notes.map((sentence) => h("li", note(sentence))))) : null,
     h(

@@ -8,7 +8,9 @@ export const MOVES = ["auto", "push_in", "drift", "orbit"];
 export const TAKES = ["1", "2", "3", "5"];
 // Seconds within which a clip is tried again until no check fails.
 export const RETRIES = ["off", "300", "900"];
-const KEPT = ["prompt", "negative", "model", "recipe", "seconds", "aspect", "seed", "quality", "move", "again_if", "takes"];
+// Seeds of each picture in a comparison.
+export const REPEATS = ["3", "5", "10", "20"];
+const KEPT = ["aim", "preset", "repeats", "prompt", "negative", "model", "recipe", "seconds", "aspect", "seed", "quality", "move", "again_if", "takes"];
 // Words the server has a default for. The default is not remembered as a choice: the server may change it.
 const WORDS = { prompt: "prompt", negative: "negative_prompt" };
 
@@ -40,6 +42,27 @@ export function chosen() {
     takes: TAKES.includes(draft.takes) ? draft.takes : TAKES[0],
     again_if: RETRIES.includes(draft.again_if) ? draft.again_if : RETRIES[1],
   };
+}
+
+// What is to be compared; null where a clip is wanted, or the server has nothing to compare.
+export function compared() {
+  const preset = session.presets.find((one) => one.id === draft.preset) ?? session.presets[0];
+  if (draft.aim !== "compare" || !preset) return null;
+  const own = String(preset.seeds);
+  const usual = REPEATS.includes(own) ? own : REPEATS[1];
+  return { preset, repeats: REPEATS.includes(draft.repeats) ? draft.repeats : usual, aspect: chosen().aspect };
+}
+
+// The comparison as fields of the API: the preset's size, turned to the shape that was chosen.
+export function comparisonFields() {
+  const { preset, repeats, aspect } = compared();
+  const [width, height] = preset.size.split("x").map(Number);
+  const short = Math.min(width, height);
+  const [across, down] = aspect.split(":").map(Number);
+  const size = across === down ? `${short}x${short}` : across > down ? preset.size : `${height}x${width}`;
+  const { num_frames, currency, priority, size: wanted } = presets();
+  const more = Object.entries({ num_frames, currency, priority }).filter(([, value]) => value);
+  return { preset: preset.id, seeds: repeats, size: wanted ?? size, ...Object.fromEntries(more) };
 }
 
 export function ratio() {

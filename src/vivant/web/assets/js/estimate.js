@@ -1,9 +1,9 @@
 // The line above the button: time and cost of the clip before it is made, and what that rests on.
 import { h } from "./dom.js";
 import { t } from "./i18n.js";
-import { duration, money } from "./format.js";
+import { duration, money, number } from "./format.js";
 
-// found: the answer of /v1/estimate; null where there is none.
+// found: the answer of /v1/estimate, or of /v1/comparisons/estimate, which is of many clips; null where there is none.
 export function showEstimate(box, found) {
   const pair = (word, figure, more) => h("div", {}, h("dt", { text: word }), h("dd", {}, figure, more && h("small", { text: more })));
   if (!found) {
@@ -26,7 +26,8 @@ export function showEstimate(box, found) {
 
 function basis(found, none) {
   const clips = /measured here \((\d+) clip/.exec(found.basis ?? "");
-  const words = [none ? t("estimate_unknown") : clips ? t("estimate_measured", { n: clips[1] }) : t("estimate_guess")];
+  const words = found.clips ? [t(found.fits ? "compare_clips" : "compare_too_many", { n: number(found.clips), most: number(found.max_clips) })] : [];
+  words.push(none ? t("estimate_unknown") : clips ? t("estimate_measured", { n: clips[1] }) : t("estimate_guess"));
   if (!none && found.seconds_high > found.seconds * 1.15) words.push(t("estimate_range", { low: duration(found.seconds_low), high: duration(found.seconds_high) }));
   if (found.queue_seconds > 1) words.push(t("estimate_queue", { n: duration(found.queue_seconds) }));
   return words.join(" ");

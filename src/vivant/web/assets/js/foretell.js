@@ -3,7 +3,8 @@ import { session } from "./session.js";
 
 const STILL_MS = 150;
 
-export function createForetell(form) {
+// pictures: how many there are to compare.
+export function createForetell(form, pictures) {
   let asking = null;
   let timer = null;
 
@@ -11,10 +12,25 @@ export function createForetell(form) {
     if (!session.online) return;
     asking?.abort();
     asking = new AbortController();
+    if (form.compares()) return together();
     const { model, seconds, recipe } = form.chosen();
     const query = { seconds, ...form.shape(), ...(model ? { model: model.id } : {}), ...(recipe ? { recipe } : {}) };
     try {
       form.showEstimate(await session.api.estimate(query, asking.signal));
+    } catch (error) {
+      if (error.name !== "AbortError") form.showEstimate(null);
+    }
+  }
+
+  async function together() {
+    const { num_frames, ...fields } = form.comparison();
+    try {
+      form.showEstimate(
+        await session.api.estimateComparison(
+          { ...fields, seeds: Number(fields.seeds), pictures: Math.max(1, pictures()), ...(num_frames ? { num_frames: Number(num_frames) } : {}) },
+          asking.signal,
+        ),
+      );
     } catch (error) {
       if (error.name !== "AbortError") form.showEstimate(null);
     }

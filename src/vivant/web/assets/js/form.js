@@ -1,12 +1,13 @@
 // The settings card: which fields are shown, in which order. Knows nothing of sending.
 import { h, style } from "./dom.js";
 import { t } from "./i18n.js";
-import { MOVES, RETRIES, TAKES, budgetSeconds, choose, chosen, ratio, requestFields, seeds, shape } from "./draft.js";
+import { MOVES, RETRIES, TAKES, budgetSeconds, choose, chosen, compared, comparisonFields, ratio, requestFields, seeds, shape } from "./draft.js";
 import { showEstimate } from "./estimate.js";
 import { duration, money, number } from "./format.js";
 import { choiceField, engineField, lengthField, recipeField, seedField, wordsField } from "./fields.js";
 import { isSeed } from "./seed.js";
 import { session } from "./session.js";
+import { aimField, versusFields } from "./versus.js";
 
 const LONGEST_SECONDS = 20;
 const SHAPES = { "16:9": 16 / 9, "9:16": 9 / 16, "1:1": 1 };
@@ -52,17 +53,38 @@ export function createForm(form, { onChange, onSubmit }) {
     });
   }
 
+  // Another question has other fields, and another estimate.
+  function turn(name, value) {
+    estimate = null;
+    set(name, value);
+    render();
+    form.querySelector(`input[name="${name}"][value="${CSS.escape(value)}"]`)?.focus();
+  }
+
+  function end(word) {
+    return [estimateBox, h("p", { class: "error", id: "form-error", role: "alert", hidden: true }), h("button", { type: "submit", class: "loud go", id: "go", text: t(word) })];
+  }
+
   function render() {
     const { config } = session;
+    const outline = (value) => style(h("span", { class: "shape", "aria-hidden": "true" }), { "--shape": SHAPES[value] ?? 1 });
+    const shapes = choices("aspect", chosen(), Object.keys(config.aspects), (value) => ({ word: t(`aspect_${value.replace(":", "_")}`), before: outline(value) }));
+    const aim = aimField((value) => turn("aim", value));
+    if (compared()) {
+      const fields = versusFields({ onPreset: (id) => set("preset", id), onRepeats: (value) => set("repeats", value), shapes });
+      form.replaceChildren(aim, ...fields, ...end("compare_do"));
+      showEstimate(estimateBox, estimate);
+      return;
+    }
     const open = form.querySelector("details.more")?.open ?? false;
     const now = chosen();
     const camera = now.model?.moves === "camera";
     const prompt = words("prompt", now.prompt, 2, camera);
     const most = Math.min(LONGEST_SECONDS, Math.floor(config.limits.max_frames / config.defaults.fps));
-    const outline = (value) => style(h("span", { class: "shape", "aria-hidden": "true" }), { "--shape": SHAPES[value] ?? 1 });
     // What an engine does not read is not put in front of the user, but stays within reach.
     const first = !camera ? prompt : now.model.id === "camera" ? choices("move", now, MOVES, (value) => ({ word: t(`move_${value}`) })) : "";
     form.replaceChildren(
+      aim,
       engines(now) ?? "",
       first,
       h(
@@ -71,7 +93,7 @@ export function createForm(form, { onChange, onSubmit }) {
         lengthField({ value: Math.min(most, now.seconds), most, onInput: (value) => set("seconds", value) }),
         seedField({ value: now.seed, onInput: (value) => set("seed", value) }),
       ),
-      choices("aspect", now, Object.keys(config.aspects), (value) => ({ word: t(`aspect_${value.replace(":", "_")}`), before: outline(value) })),
+      shapes,
       h("div", { class: "field" }, choices("again_if", now, RETRIES, (value) => ({ word: value === "off" ? t("again_if_off") : t("again_if_within", { n: number(Number(value) / 60) }) })), retryHint),
       h(
         "details",
@@ -87,9 +109,7 @@ export function createForm(form, { onChange, onSubmit }) {
           choices("quality", now, config.qualities, (value) => ({ word: t(`quality_${value}`) })),
         ),
       ),
-      estimateBox,
-      h("p", { class: "error", id: "form-error", role: "alert", hidden: true }),
-      h("button", { type: "submit", class: "loud go", id: "go", text: t("make") }),
+      ...end("make"),
     );
     showEstimate(estimateBox, estimate);
     showRetry();
@@ -109,7 +129,7 @@ export function createForm(form, { onChange, onSubmit }) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const seed = form.querySelector("#seed");
-    if (isSeed(seed.value.trim())) onSubmit();
+    if (!seed || isSeed(seed.value.trim())) onSubmit();
     else seed.focus();
   });
 
@@ -117,6 +137,8 @@ export function createForm(form, { onChange, onSubmit }) {
     render, chosen, seeds, shape,
     aspect: ratio,
     fields: () => requestFields(expected()),
+    compares: () => compared() !== null,
+    comparison: comparisonFields,
     showEstimate(found) {
       estimate = found;
       showEstimate(estimateBox, found);

@@ -5,6 +5,7 @@ import { addressed, go, strayed } from "./address.js";
 import { ApiError } from "./api.js";
 import { showBanner, translateBanner } from "./banner.js";
 import { createBatching, isBatch } from "./batching.js";
+import { createComparing, isComparison } from "./comparing.js";
 import { createCompose } from "./compose.js";
 import { createConnection } from "./connection.js";
 import { askSure } from "./dialogs.js";
@@ -21,17 +22,19 @@ import { randomSeed } from "./seed.js";
 import { session } from "./session.js";
 import { createShelf } from "./shelf.js";
 import { sources } from "./stills.js";
+import { explain } from "./trouble.js";
 import { dressTools, startTools } from "./tools.js";
 
 const LOOK_MS = 2000; // between questions about what no event tells
 
 const frame = createFrame(byId("frame"), byId("art"), byId("under"));
 const form = createForm(byId("form"), { onChange: changed, onSubmit: submit });
-const foretell = createForetell(form);
 const run = createRun(byId("run"), { onCancel: () => (session.sending ? sending : making).cancel(), onNew: () => go("") });
 const shelf = createShelf({ onDelete: remove });
-const compose = createCompose(frame, form, { onTake: () => session.openId && go("") });
+const compose = createCompose(frame, form, { onTake: taken });
+const foretell = createForetell(form, () => compose.count());
 const batching = createBatching(frame, shelf);
+const comparing = createComparing(frame, shelf, { onRefused: notCompared });
 const connection = createConnection({ onChanged: shelf.clear, onReady: ready });
 const making = createMaking(frame, run, shelf, { onEnded: ended, onServer: connection.connect });
 const sending = createSending(frame, run, form, shelf, { onRefused: refused });
@@ -39,7 +42,7 @@ const sending = createSending(frame, run, form, shelf, { onRefused: refused });
 async function ready(arriving) {
   form.render();
   compose.show();
-  await shelf.refresh();
+  await Promise.all([shelf.refresh(), comparing.list()]);
   foretell();
   // The open job is in the address; it is found again once there is a server to ask.
   if (arriving && location.hash.length > 1 && !making.following() && !session.sending) await route();
@@ -48,13 +51,17 @@ async function ready(arriving) {
 
 function changed(name) {
   if (name === "aspect") compose.crop();
-  if (["aspect", "seconds", "model", "recipe"].includes(name)) foretell();
+  if (["aspect", "seconds", "model", "recipe", "aim", "preset", "repeats"].includes(name)) foretell();
 }
 
 function submit() {
   if (session.sending) return;
   const chosen = compose.chosen();
   const seeds = form.seeds();
+  if (chosen && form.compares()) {
+    comparing.send(form.comparison(), chosen);
+    return;
+  }
   if (chosen && (chosen.others.length || seeds.length > 1)) {
     batching.send([chosen.picture.file, ...chosen.others], seeds, form.fields());
     return;
@@ -65,6 +72,20 @@ function submit() {
   }
   form.fail(t("picture_first"));
   byId("choose")?.focus();
+}
+
+// Another number of pictures is another estimate of a comparison.
+function taken() {
+  if (session.openId) go("");
+  if (form.compares()) foretell();
+}
+
+function notCompared(error) {
+  refused(error);
+  if (error.name === "AbortError") return;
+  const { text, detail } = explain(error, session.config);
+  form.fail(detail && detail !== text ? `${text} (${detail})` : text);
+  byId("go")?.focus();
 }
 
 function refused(error) {
@@ -112,11 +133,13 @@ async function route() {
   if (id === "main" || session.sending) return;
   making.unfollow();
   batching.close();
+  comparing.close();
   session.openId = id || null;
   shelf.paint();
   if (!id) return compose.show();
   if (!session.online) return;
   if (isBatch(id)) return batching.open(id);
+  if (isComparison(id)) return comparing.open(id);
   let job = shelf.find(id);
   try {
     if (!job) job = shelf.keep(await session.api.get(id));
@@ -165,6 +188,7 @@ onLanguage(() => {
   if (job) show(job, { anew: true });
   else compose.show();
   batching.render();
+  comparing.render();
 });
 
 window.addEventListener("hashchange", route);

@@ -2,7 +2,7 @@
 import { byId } from "./dom.js";
 import { t } from "./i18n.js";
 
-const NAMES = { form: "card_new", run: "card_run", done: "card_done", batch: "card_batch" };
+const NAMES = { form: "card_new", run: "card_run", done: "card_done", batch: "card_batch", comparison: "card_comparison" };
 
 export function say(words) {
   byId("say").textContent = words;

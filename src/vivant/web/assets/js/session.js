@@ -15,6 +15,7 @@ export const session = {
   online: null, // null: not known yet
   config: OFFLINE_CONFIG,
   models: [],
+  presets: [], // ready comparisons that this server can make now
   openId: null,
   sending: null, // { abort, all, unwanted } while a picture goes out
 };

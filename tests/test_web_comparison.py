@@ -1,0 +1,205 @@
+"""Which settings are better? asked on the page, in a real browser against a real server."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from vivant.compose import demo_image
+from vivant.jobs.database import Database
+from vivant.jobs.keys import Keyring
+from vivant.web import single_file
+from web_server import launch, serving, widths
+
+WAIT = 60_000
+
+SMALL = "?num_frames=5&size=192x108"
+"""Clips of a second: what is compared is the ready comparison all the same."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Address and key of a server whose engines are the camera and one it cannot run."""
+    folder = tmp_path_factory.mktemp("service")
+    database = Database(f"sqlite:///{folder / 'service' / 'vivant.db'}")
+    database.migrate(stages=False)
+    key = Keyring(database).add("creator")
+    database.close()
+    with serving(folder, engines='["camera", "ltx2"]') as address:
+        yield address, key
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = launch(playwright)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def portraits(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("pictures")
+    image = Image.open(io.BytesIO(demo_image()))
+    for number in range(2):
+        image.crop((number, 0, 500 + number, 500)).save(folder / f"{number}.jpg", quality=90)
+    return sorted(folder.iterdir())
+
+
+def opened(browser: Browser, url: str, key: str, complaints: list[str], **context: Any) -> Page:
+    page = browser.new_context(reduced_motion="reduce", **context).new_page()
+    page.set_default_timeout(WAIT)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(url)
+    expect(page.locator("#connection")).to_be_visible(timeout=WAIT)
+    page.fill("#key", key)
+    page.click("#save-connection")
+    expect(page.locator("input[name=aim][value=compare]")).to_be_visible(timeout=WAIT)
+    return page
+
+
+def clean(page: Page, state: str) -> None:
+    found = Axe().run(page).response["violations"]
+    assert not found, f"{state}: {[(f['id'], [n['target'] for n in f['nodes']]) for f in found]}"
+    size = page.viewport_size
+    assert not (wide := widths(page, (360, 390, 1280))), f"{state}: {wide}"
+    assert size is not None
+    page.set_viewport_size(size)
+
+
+def until(what: Callable[[], bool]) -> None:
+    """Wait, where the page's policy allows no polling within it."""
+    end = time.monotonic() + WAIT / 1000
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("locale", "size", "scheme"),
+    [("ko-KR", (390, 844), "light"), ("en-US", (1280, 800), "dark")],
+    ids=["phone-ko", "desktop-en"],
+)
+def test_from_a_picture_to_a_recommendation(
+    browser: Browser,
+    server: tuple[str, str],
+    portraits: list[Path],
+    locale: str,
+    size: tuple[int, int],
+    scheme: Any,
+) -> None:
+    address, key = server
+    korean = locale == "ko-KR"
+    complaints: list[str] = []
+    page = opened(
+        browser, f"{address}/{SMALL}", key, complaints, locale=locale, color_scheme=scheme,
+        viewport={"width": size[0], "height": size[1]},
+    )  # fmt: skip
+    # by keyboard: the question, then the one comparison that this server can make
+    page.focus("input[name=aim][value=clip]")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("input[name=aim][value=compare]")).to_be_checked()
+    expect(page.locator("input[name=preset]")).to_have_count(1)
+    expect(page.locator("#form")).to_contain_text(
+        "업스케일러 두 가지" if korean else "Two upscalers"
+    )
+    page.check("input[name=repeats][value='3']")
+    page.set_input_files("#file", portraits)
+    # both pictures count, before anything is pressed
+    expect(page.locator("#estimate")).to_contain_text(
+        "모두 12개" if korean else "12 clips in all", timeout=WAIT
+    )
+    clean(page, "form")
+    page.click("#go")
+    page.wait_for_url(re.compile("#comparison_"))
+    found = page.url.split("#", 1)[1]
+    expect(page.locator("#comparison .bar")).to_be_visible(timeout=WAIT)
+    clean(page, "running")
+    title = page.locator("#comparison-title")
+    expect(title).to_have_text(
+        "영상 12개의 비교 결과" if korean else "What 12 clips show", timeout=WAIT
+    )
+    told = httpx.get(
+        f"{address}/v1/comparisons/{found}", headers={"Authorization": f"Bearer {key}"}
+    ).json()
+    (advice,) = told["findings"]["recommendations"]
+    code = "ko" if korean else "en"
+    expect(page.locator("#comparison .advice h4")).to_have_text(advice["heading"][code])
+    expect(page.locator("#comparison .advice")).to_contain_text(advice["text"][code])
+    page.click("#comparison-all summary")
+    expect(page.locator("#comparison .rows li")).to_have_count(12)
+    clean(page, "done")
+    # an estimate of the next one rests on these
+    page.click("#comparison-new")
+    page.check("input[name=repeats][value='5']")
+    expect(page.locator("#estimate dd").first).to_contain_text(re.compile("약|about"))
+    # it is found again, from the wall as well
+    page.locator("#compared a").first.click()
+    expect(title).to_contain_text("12", timeout=WAIT)
+
+    # the page of the clips opens without a key, in the same language, and plays
+    with page.context.expect_page() as popup:
+        page.click("#comparison-page")
+    beside = popup.value
+    beside.on("pageerror", lambda error: complaints.append(str(error)))
+    expect(beside.locator("html")).to_have_attribute("data-lang", code)
+    until(lambda: beside.evaluate("document.querySelector('#va').readyState") >= 2)
+    assert beside.evaluate("document.querySelector('#vb').videoWidth") == 192
+    expect(beside.locator("header .file")).to_have_text(told["title"][code], use_inner_text=True)
+    assert not Axe().run(beside).response["violations"]
+    assert not (wide := widths(beside, (360, 1280))), wide
+    beside.click("#lang")
+    other = told["title"]["en" if korean else "ko"]
+    expect(beside.locator("header .file")).to_have_text(other, use_inner_text=True)
+    assert beside.title() == f"{other} – Vivant"
+    beside.close()
+
+    if korean:
+        page.locator("#comparison-delete").click()
+        page.click("#sure")
+        expect(page.locator("#form")).to_be_visible()
+        expect(page.locator("#compared a")).to_have_count(0)
+    else:
+        page.click("#comparison-all summary")
+        page.locator("#comparison .rows a").first.click()
+        page.locator("a", has_text="Part of a comparison").click()
+        expect(title).to_be_visible()
+    assert not complaints, complaints
+    page.context.close()
+
+
+def test_from_a_file_on_the_disk(
+    browser: Browser, server: tuple[str, str], portraits: list[Path], tmp_path: Path
+) -> None:
+    address, key = server
+    complaints: list[str] = []
+    kept = tmp_path / "vivant.html"
+    kept.write_text(single_file(address), encoding="utf-8")
+    page = opened(
+        browser, f"{kept.as_uri()}{SMALL}", key, complaints, locale="en-US",
+        viewport={"width": 390, "height": 844},
+    )  # fmt: skip
+    page.check("input[name=aim][value=compare]")
+    page.check("input[name=repeats][value='20']")
+    page.set_input_files("#file", portraits[0])
+    expect(page.locator("#crop-word")).to_contain_text(
+        re.compile("framed", re.IGNORECASE), timeout=WAIT
+    )
+    page.click("#go")
+    page.click("#comparison-end")
+    expect(page.locator("#comparison-delete")).to_be_visible(timeout=WAIT)
+    left_out = page.locator("#comparison details", has_text="Left out")
+    left_out.locator("summary").click()
+    expect(left_out).to_contain_text("cancelled on request")
+    assert not complaints, complaints
+    page.context.close()
