@@ -254,6 +254,10 @@ def toml(old: str, new: str) -> dict[str, str]:
         ({"preset": "upscalers", "size": "127x72"}, (400, "invalid_option", "size")),
         ({"preset": "upscalers", "num_frames": 10**6}, (400, "invalid_option", "num_frames")),
         ({"preset": "upscalers", "currency": "XXX"}, (400, "invalid_option", "currency")),
+        (
+            {**toml('"fake"', '"ltx2"\noptions = { loras = "a/b" }'), "num_frames": 9},
+            (400, "lora_not_allowed", "loras"),
+        ),
         ({"preset": "upscalers", "seeds": 7}, (400, "too_many_clips", "seeds")),
         ({"variants": "[compare"}, (400, "invalid_option", "variants")),
         ({"variants": "[[" * 5000}, (400, "invalid_option", "variants")),

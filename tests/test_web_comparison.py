@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from vivant.compose import demo_image
+from vivant.demo_picture import demo_image
 from vivant.jobs.database import Database
 from vivant.jobs.keys import Keyring
 from vivant.web import single_file
@@ -64,6 +64,7 @@ def opened(browser: Browser, url: str, key: str, complaints: list[str], **contex
     expect(page.locator("#connection")).to_be_visible(timeout=WAIT)
     page.fill("#key", key)
     page.click("#save-connection")
+    expect(page.locator("#connection")).to_be_hidden(timeout=WAIT)
     expect(page.locator("input[name=aim][value=compare]")).to_be_visible(timeout=WAIT)
     return page
 

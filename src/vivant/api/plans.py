@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from vivant.api.fields import read_fields
 from vivant.api.models import check_options
 from vivant.errors import OptionError
+from vivant.jobs.adapters import check_adapters
 from vivant.settings import Settings
 from vivant.types import Request
 
@@ -129,6 +130,7 @@ def _request(plan: Any, variant: Any, settings: Settings) -> Request:
     try:
         request = read_fields(fields, settings).request
         check_options(request)
+        check_adapters(request, settings)
     except OptionError as error:
         param = "engine" if error.param == "model" else error.param
         raise OptionError(

@@ -19,6 +19,12 @@ function remembered() {
   return { endpoint: standing ? here : recall("endpoint") ?? alone?.content ?? "", key: recall("key") ?? "" };
 }
 
+// Ready comparisons that a worker can make now; a server from before there were any has none.
+export async function offered(api) {
+  const presets = await api.presets().catch(() => []);
+  return presets.filter((one) => one.available);
+}
+
 // onReady(arriving) when the server has answered; arriving: it had not before.
 export function createConnection({ onChanged, onReady }) {
   async function connect() {
@@ -33,10 +39,9 @@ export function createConnection({ onChanged, onReady }) {
     show();
     try {
       const { api } = session;
-      // A server from before there were comparisons has none.
-      const [config, models, presets] = await Promise.all([api.config(), api.models(), api.presets().catch(() => [])]);
+      const [config, models, presets] = await Promise.all([api.config(), api.models(), offered(api)]);
       const arriving = session.online !== true;
-      Object.assign(session, { online: true, config, models, presets: presets.filter((one) => one.available) });
+      Object.assign(session, { online: true, config, models, presets });
       hideBanner();
       await onReady(arriving);
     } catch (error) {

@@ -40,7 +40,6 @@ export function createForm(form, { onChange, onSubmit }) {
       onChoose: (id) => {
         set("model", id);
         render(); // other engines read other fields
-        form.querySelector(`input[name="model"][value="${CSS.escape(id)}"]`)?.focus();
       },
     });
   }
@@ -58,14 +57,21 @@ export function createForm(form, { onChange, onSubmit }) {
     estimate = null;
     set(name, value);
     render();
-    form.querySelector(`input[name="${name}"][value="${CSS.escape(value)}"]`)?.focus();
   }
 
   function end(word) {
     return [estimateBox, h("p", { class: "error", id: "form-error", role: "alert", hidden: true }), h("button", { type: "submit", class: "loud go", id: "go", text: t(word) })];
   }
 
+  // The engines may become known while somebody is at it: the focus stays where it is.
   function render() {
+    const { id, name, value, type } = form.contains(document.activeElement) ? document.activeElement : {};
+    build();
+    const same = id ? `#${CSS.escape(id)}` : name && type === "radio" && `input[name="${CSS.escape(name)}"][value="${CSS.escape(value)}"]`;
+    if (same) form.querySelector(same)?.focus({ preventScroll: true });
+  }
+
+  function build() {
     const { config } = session;
     const outline = (value) => style(h("span", { class: "shape", "aria-hidden": "true" }), { "--shape": SHAPES[value] ?? 1 });
     const shapes = choices("aspect", chosen(), Object.keys(config.aspects), (value) => ({ word: t(`aspect_${value.replace(":", "_")}`), before: outline(value) }));

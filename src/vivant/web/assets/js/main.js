@@ -7,7 +7,7 @@ import { showBanner, translateBanner } from "./banner.js";
 import { createBatching, isBatch } from "./batching.js";
 import { createComparing, isComparison } from "./comparing.js";
 import { createCompose } from "./compose.js";
-import { createConnection } from "./connection.js";
+import { createConnection, offered } from "./connection.js";
 import { askSure } from "./dialogs.js";
 import { forgetReport, showFinished } from "./finished.js";
 import { createForetell } from "./foretell.js";
@@ -165,6 +165,7 @@ async function look() {
       const models = await session.api.models();
       if (models.some((model) => model.available)) {
         session.models = models;
+        session.presets = await offered(session.api);
         form.render();
         foretell();
       }
