@@ -289,6 +289,7 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing(tmp_path: Path, portrait_file: 
     process = subprocess.Popen(
         command("animate", str(portrait_file), "--frames", "1000", "-o", "clip.mp4"),
         cwd=work,
+        env={**os.environ, "PYTHONFAULTHANDLER": "1"},
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         text=True,
@@ -297,7 +298,12 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing(tmp_path: Path, portrait_file: 
     while not list(work.glob(".vivant-*/clip.mp4")) and time.monotonic() < deadline:
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=30)
+    try:
+        _, err = process.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # faulthandler tells where every thread is
+        _, err = process.communicate()
+        pytest.fail(err[-20_000:])
     assert process.returncode == 130
     assert "cancelled" in err
     assert "Traceback" not in err
