@@ -262,6 +262,20 @@ def test_verify_refuses_what_is_no_clip(vivant: Run, tmp_path: Path, portrait_fi
         )
 
 
+def test_a_page_never_replaces_a_clip_or_a_picture(
+    vivant: Run, tmp_path: Path, portrait_file: Path
+) -> None:
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"precious")
+    before = portrait_file.read_bytes()
+    verify = ("verify", clip, "--image", portrait_file, "--html")
+    for page, status in ((clip, 2), (portrait_file, 2), ("page", 2), ("none/page.html", 3)):
+        code, _, err = vivant(*verify, page)
+        assert code == status
+        assert ".html" in err
+    assert (clip.read_bytes(), portrait_file.read_bytes()) == (b"precious", before)
+
+
 def test_weights_are_listed_and_missing_ones_are_one_line(vivant: Run, tmp_path: Path) -> None:
     code, out, _ = vivant("weights", "list")
     assert code == 0

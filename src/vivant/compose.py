@@ -153,9 +153,11 @@ def verify(
     Raises:
         ClipError: the clip cannot be read.
         ImageError: the picture cannot be read.
+        OptionError: the page's name does not end in ``.html``.
         OutputError: the page cannot be written.
     """
     from vivant.checks import verify_file
+    from vivant.checks.report import check_page, write_html
     from vivant.cores import usable_cores
     from vivant.faces import lend_reader
     from vivant.image import load_portrait
@@ -163,6 +165,8 @@ def verify(
     from vivant.pipeline import image_limits
 
     path = Path(clip)
+    if page is not None:
+        check_page(Path(page))
     facts = probe(path)
     if not facts.num_frames:
         raise ClipError(f"{path.name} has no frames: nothing can be verified", param="clip")
@@ -178,7 +182,5 @@ def verify(
             path, portrait, observe=observe, reader=reader, cores=usable_cores()
         )
     if page is not None:
-        from vivant.checks.report import write_html
-
         write_html(verification, portrait, path, Path(page))
     return verification

@@ -24,7 +24,7 @@ from vivant.checks.checklist import Answer, answers, group_title, title, unit_wo
 from vivant.checks.report.plot import Plot, plot
 from vivant.checks.sample import clipped, reduced
 from vivant.checks.words import reason, translated
-from vivant.errors import OutputError
+from vivant.errors import OptionError, OutputError
 from vivant.framing import crop_pixels
 from vivant.media import frames_at
 from vivant.types import Box, Group, Image, Portrait, Score, Verification
@@ -68,6 +68,27 @@ class Shot:
     before: str
     scores: tuple[Score, ...]
     region: tuple[float, float, float, float] | None
+
+
+def check_page(path: Path) -> None:
+    """Refuse a place for the page before any work: above all a clip or a picture in the way.
+
+    Raises:
+        OptionError: the name does not end in ``.html``.
+        OutputError: its folder is not there.
+    """
+    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
+        raise OptionError(
+            f"{path} is no name of a page, and would be replaced by it: name a file that ends in "
+            ".html",
+            param="html",
+        )
+    if not path.parent.is_dir():
+        raise OutputError(
+            f"{path} cannot be written: there is no folder {path.parent}; choose another place "
+            "for the page",
+            param="html",
+        )
 
 
 def write_html(
