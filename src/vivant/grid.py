@@ -148,8 +148,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
         count = last - first + 1
         if len(seeds) + count > MAX_SEEDS:
             raise OptionError(
-                f"seeds {text[:40]!r} are {len(seeds) + count} or more: give 1…{MAX_SEEDS} in one "
-                "call, and the others in another",
+                f"seeds {text[:40]!r} are at least {len(seeds) + count}, above {MAX_SEEDS} in one "
+                "call: make the others with another",
                 param="seeds",
             )
         seeds.extend(range(first, last + 1))
