@@ -190,7 +190,9 @@ def _shots(verification: Verification, clip: Path, reference: Image) -> list[Sho
         troubled = score.verdict in ("fail", "warn")
         most = MOST_FRAMES if troubled else FEWEST_FRAMES
         known = by_frame.get(frame, [])
-        if (known or len(by_frame) < most) and (troubled or len(known) < MOST_LINES):
+        calm = not known or known[0].verdict not in ("fail", "warn")  # sorted: the worst is first
+        room = troubled or (calm and len(known) < MOST_LINES)
+        if (known or len(by_frame) < most) and room:
             by_frame.setdefault(frame, []).append(score)
     pictures = frames_at(clip, set(by_frame))
     width, height = verification.facts.width, verification.facts.height
