@@ -311,7 +311,7 @@ def test_the_command(
     ("arguments", "words"),
     [
         (("--seeds", "0,0"), "given twice"),
-        (("--seeds", "0-8"), "give 1…8"),
+        (("--seeds", "0-8"), "above 8 in one call"),
         (("--seeds", "one"), "write it like"),
         (("--seeds", "0,1", "--seed", "0"), "--seed or --seeds, not both"),
         (("--seeds", "0,1", "--until-pass", "--budget", "9s"), "without --seeds"),
