@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from service_process import Service, s3_server
 from vivant.errors import BusyError, ConflictError, JobNotFoundError, OptionError
 from vivant.jobs.admission import Admission, Limits
+from vivant.jobs.comparisons import Comparisons, Kept
 from vivant.jobs.database import BUSY_TIMEOUT_MS, Database, normal_url
 from vivant.jobs.job import Order, new_id
 from vivant.jobs.keys import Keyring, access_allowed, access_token
@@ -25,6 +26,7 @@ from vivant.jobs.ledger import Ledger
 from vivant.jobs.news import ALL, News
 from vivant.jobs.queues import render_queue
 from vivant.jobs.tables import meta
+from vivant.objects import Objects
 from vivant.types import Request
 
 
@@ -128,6 +130,70 @@ def test_racing_requests_of_one_idempotency_key_are_one_job(
     other, new = admission.accept(new_id(), order(2), "bob", idempotency_key="k")
     assert new
     assert other.id != found[0][0]
+
+
+def test_comparisons_are_admitted_whole_or_not_at_all(
+    database: Database, ledger: Ledger, tmp_path: Path
+) -> None:
+    """Racing for a queue of twenty, three of seven fit twice; of one key there is one."""
+    admission = Admission(database, Limits(queue=20, per_owner=100))
+    kept = Comparisons(database, ledger, Objects.open(tmp_path))
+    admitted: list[Kept] = []
+    refused: list[BusyError] = []
+
+    def submit(key: str | None) -> None:
+        orders = [(new_id(), order(seed)) for seed in range(7)]
+        cells = [
+            {"job": job_id, "variant": "a", "picture": "p", "seed": seed}
+            for seed, (job_id, _) in enumerate(orders)
+        ]
+        made = Kept(
+            f"comparison_{new_id()}", "ann", time.time(), {"judged": []}, "q", [], cells, "hash"
+        )
+        try:
+            admitted.append(kept.accept(made, orders, admission, idempotency_key=key)[0])
+        except BusyError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=submit, args=(key,)) for key in ("k", "k", None, None, None)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    whole = {one.id: one for one in admitted}
+    assert len(whole) == 2
+    assert len(admitted) + len(refused) == 5
+    assert all("7 clips do not fit" in error.message for error in refused)
+    assert {job_id for job_id, _ in ledger.unfinished()} == {
+        job_id for one in whole.values() for job_id in one.jobs
+    }
+    listed, more = kept.page("ann", limit=5)
+    assert {one.id for one in listed} == set(whole)
+    assert not more
+    first, second = listed
+    assert first.jobs == [job_id for job_id, _ in ledger.unfinished() if job_id in first.jobs]
+    with pytest.raises(JobNotFoundError):
+        kept.get(first.id, "bob")
+
+    # sealed by whoever comes first, once nothing is on its way; forgotten with its last job
+    assert kept.seal_all() == 0
+    for one in listed:
+        for job_id in one.jobs:
+            ledger.cancel(job_id, None, keep_seconds=1)
+    assert kept.seal_all() == 2
+    assert kept.seal_all() == 0
+    sealed = kept.get(first.id, "ann")
+    assert sealed.sealed is not None
+    assert {one["reason"] for one in sealed.sealed["failures"]} == {"cancelled on request"}
+    assert kept.gather(sealed).over
+    # both rest on the same (no) clips: no second look
+    assert len(kept.earlier(sealed) + kept.earlier(kept.get(second.id, "ann"))) == 1
+    for job_id in first.jobs:
+        ledger.delete(job_id, None)
+    assert kept.forget() == 1
+    with pytest.raises(JobNotFoundError):
+        kept.get(first.id, "ann")
+    kept.delete(second.id)
 
 
 def test_who_waits_in_which_place(database: Database, ledger: Ledger) -> None:
