@@ -33,7 +33,7 @@ class Analyst:
         self._known: dict[str, Any] = {}
         self._idle: asyncio.TimerHandle | None = None
 
-    async def findings(self, told: Mapping[str, Any]) -> dict[str, Any] | None:
+    async def findings(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """See :func:`vivant.compare.served.findings_json`.
 
         Raises:
@@ -46,7 +46,7 @@ class Analyst:
             self._known[digest] = found
             while len(self._known) > REMEMBERED:
                 del self._known[next(iter(self._known))]
-        answer: dict[str, Any] | None = self._known[digest]
+        answer: dict[str, Any] = self._known[digest]
         return answer
 
     async def page(self, told: Mapping[str, Any], mark: str, home: str) -> str:

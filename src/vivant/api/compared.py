@@ -54,8 +54,10 @@ def presets_json(shared: State, workers: Sequence[Mapping[str, Any]]) -> list[di
 async def describe(shared: State, kept: Kept) -> dict[str, Any]:
     """The comparison object."""
     kept, gathered = await asyncio.to_thread(look, shared, kept)
-    told = await asyncio.to_thread(evidence, shared, kept, gathered)
-    findings = await shared.analyst.findings(told)
+    findings = None
+    if gathered.clips:
+        told = await asyncio.to_thread(evidence, shared, kept, gathered)
+        findings = await shared.analyst.findings(told)
     return {
         **told_json(shared, kept, gathered),
         "plan": kept.plan,

@@ -27,17 +27,15 @@ class ServedClip:
     there: bool
 
 
-def findings_json(told: Mapping[str, Any]) -> dict[str, Any] | None:
-    """``compare.json``'s findings; None where no clip has been made.
+def findings_json(told: Mapping[str, Any]) -> dict[str, Any]:
+    """``compare.json``'s findings.
 
     Args:
         told: ``plan``, ``pictures``, ``clips`` and ``failures`` as
-            :class:`vivant.jobs.comparisons.Kept` and ``Gathered`` have them, each clip with its
-            ``link`` and whether it is ``there``; ``earlier`` evidence; and ``final``: no more
-            clips are on their way.
+            :class:`vivant.jobs.comparisons.Kept` and ``Gathered`` have them, one clip at
+            least, each with its ``link`` and whether it is ``there``; ``earlier`` evidence; and
+            ``final``: no more clips are on their way.
     """
-    if not told["clips"]:
-        return None
     comparison, findings = _found(told)
     body = as_json(comparison, findings, ())
     return {
