@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,12 @@ from vivant.cli import main
 from vivant.demo_picture import demo_image
 from vivant.settings import default_settings
 from vivant.types import Image
+
+
+def pytest_configure() -> None:
+    """What a shell starts with ``&`` ignores Ctrl-C, and so would all that tests start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
