@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from checks_clips import (
     spoiled,
 )
 from corruptions import LADDERS, Material, recode
+from vivant.checks.deform import Deformation, _face, _Pose
 from vivant.checks.sample import luma_of, reduced
 from vivant.checks.skin import texture_kept
 from vivant.checks.track import rescaled
@@ -169,3 +172,18 @@ def test_a_small_picture_is_not_called_soft() -> None:
     given = portrait(small, rescaled(face, 0.5))
     found = examine(frames, given=given, only=["sharpness"])
     assert failing(found) == []
+
+
+@pytest.mark.parametrize(("frames", "share"), [(48, 1.0), (96, 1.0), (384, 0.5)])
+def test_a_longer_clip_may_wander_further(frames: int, share: float) -> None:
+    """As in a random walk, with the root of time, from the length on that limits are for."""
+    cells = len(_face().weights)
+    metric = Deformation(24.0)
+    metric.add(0, None, _Pose(np.eye(2, 3)))
+    for index in np.linspace(0, frames, 13)[1:].astype(int):
+        residual = np.full(2 * cells, 3.0 * index / frames, np.float32)
+        metric.add(int(index), None, _Pose(np.eye(2, 3), residual, np.zeros(2)))
+    melt = metric._melt()
+    end = 3.0 * math.sqrt(2) * share
+    assert melt.series[-1][1] == pytest.approx(end)
+    assert melt.value == pytest.approx(end * 10 / 12)  # the least of what is late
