@@ -77,6 +77,8 @@ def test_the_cheaper_one_is_named_where_nothing_else_tells_them_apart() -> None:
         )
         return price(findings(seconds, amount), found, preset("upscalers"))["en"]
 
+    assert "+0.0 s" in said("wait", -0.01, None)
+    assert "−2.0 s" in said("wait", -2.0, None)
     assert said("same", 1.0, 0.04) == "Per clip +1.0 s, +₩0.04 (medians): take cubic."
     assert said("same", 1.0, -0.04).endswith("(medians): take lanczos.")
     assert said("same", -1.0, None).endswith("(medians): take lanczos.")

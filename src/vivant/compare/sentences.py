@@ -164,7 +164,8 @@ def price(findings: Findings, found: Recommendation, plan: Plan) -> Words:
     variant = found.variant
     if variant not in findings.seconds:
         return {"en": "", "ko": ""}
-    seconds = f"{findings.seconds[variant]:+.1f}"
+    rounded = round(findings.seconds[variant], 1)
+    seconds = f"{'−' if rounded < 0 else '+'}{abs(rounded):.1f}"
     cost = ""
     if variant in findings.amounts:
         amount = findings.amounts[variant]
