@@ -173,7 +173,7 @@ def test_events_tell_every_step_and_end(service: Service) -> None:
     assert {event["step"] for event in events} >= {1, 2, 3, 4}
     told = [event["progress"] for event in events]
     assert told == sorted(told)
-    assert any(10 < value < 90 for value in told)
+    assert len({value for value in told if 0 < value < 100}) >= 3  # shares follow the machine
     assert told[-1] == 100
     seqs = [event["seq"] for event in events]
     assert seqs == sorted(seqs)
