@@ -475,7 +475,10 @@ def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     with pytest.MonkeyPatch.context() as patch:
         running = Running(tmp_path_factory.mktemp("front"), patch)
     try:
-        wait(lambda: running.get("/ready").status_code == 200, seconds=60)
+        try:
+            wait(lambda: running.get("/ready").status_code == 200, seconds=120)
+        except AssertionError:
+            pytest.fail(running.get("/ready").text)  # it says what is missing
         yield running
     finally:
         running.stop()
