@@ -166,3 +166,8 @@ class Cancelled(VivantError):  # noqa: N818 - a state, not a defect
 
     def __init__(self, message: str = "cancelled; nothing was written") -> None:
         super().__init__(message)
+
+
+def printable(text: str) -> str:
+    """What somebody sent, as a sentence may quote it: unprintable characters are replaced."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)

@@ -17,7 +17,7 @@ from vivant.api import examples, show
 from vivant.api.auth import Owner, Shared
 from vivant.api.state import State
 from vivant.api.videos import end
-from vivant.errors import JobNotFoundError
+from vivant.errors import JobNotFoundError, printable
 from vivant.jobs.job import Job
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
@@ -79,7 +79,7 @@ def bill(jobs: Collection[Job]) -> dict[str, Any]:
 def _jobs(shared: State, batch: str, owner: str | None) -> list[Job]:
     found = shared.ledger.batch(batch, owner)
     if not found:
-        shown = "".join(c if c.isprintable() else "\ufffd" for c in batch[:64])
+        shown = printable(batch[:64])
         raise JobNotFoundError(
             f"there is no batch {shown!r}: its videos name it in their field batch", param="batch"
         )

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from vivant.api import examples
+from vivant.api import examples, show
 from vivant.api.auth import Owner, Paced, Reader, Shared
 from vivant.api.compared import describe, evidence, filled, look, presets_json, seen, told_json
 from vivant.api.comparing import MAX_PICTURES, accept, estimate_json, picture_count
@@ -100,13 +100,7 @@ async def list_comparisons(
         return [told_json(shared, kept, seen(shared, kept)) for kept in found], more
 
     data, more = await asyncio.to_thread(work)
-    return {
-        "object": "list",
-        "data": data,
-        "first_id": data[0]["id"] if data else None,
-        "last_id": data[-1]["id"] if data else None,
-        "has_more": more,
-    }
+    return show.page(data, more=more)
 
 
 @router.get(

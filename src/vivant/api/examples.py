@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 _PIXEL = (
@@ -43,6 +44,19 @@ _PICTURE_TEXT = {
 _PICTURE_FILE = {"type": "string", "format": "binary"}
 
 
+def _either(schema: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """A body as a form with picture files, or as JSON with pictures in text."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {
+                "multipart/form-data": schema(_PICTURE_FILE),
+                "application/json": schema(_PICTURE_TEXT),
+            },
+        }
+    }
+
+
 def _body(fields: dict[str, Any]) -> dict[str, Any]:
     def schema(picture: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -54,15 +68,7 @@ def _body(fields: dict[str, Any]) -> dict[str, Any]:
             }
         }
 
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": schema(_PICTURE_FILE),
-                "application/json": schema(_PICTURE_TEXT),
-            },
-        }
-    }
+    return _either(schema)
 
 
 IDEMPOTENCY = {
@@ -128,15 +134,7 @@ def _comparison(*, pictures: bool) -> dict[str, Any]:
             }
         }
 
-    return {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "multipart/form-data": schema(_PICTURE_FILE),
-                "application/json": schema(_PICTURE_TEXT),
-            },
-        }
-    }
+    return _either(schema)
 
 
 COMPARISON: dict[str, Any] = {**_comparison(pictures=True), "parameters": [IDEMPOTENCY]}

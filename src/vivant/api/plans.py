@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from vivant.api.fields import read_fields
 from vivant.api.models import check_options
-from vivant.errors import OptionError
+from vivant.errors import OptionError, printable
 from vivant.jobs.adapters import check_adapters
 from vivant.settings import Settings
 from vivant.types import Request
@@ -160,5 +160,5 @@ def _tidily(work: Callable[[], T]) -> T:
 
 
 def _shown(text: str, longest: int) -> str:
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in text[:longest])
+    shown = printable(text[:longest])
     return shown if len(text) <= longest else f"{shown}…"

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from vivant.jobs.job import REPORT_HTML, VARIANTS, Job
 from vivant.jobs.keys import access_token
+
+
+def page(data: Sequence[Mapping[str, Any]], *, more: bool) -> dict[str, Any]:
+    """A list object: a page of things that have an ``id``."""
+    return {
+        "object": "list",
+        "data": data,
+        "first_id": data[0]["id"] if data else None,
+        "last_id": data[-1]["id"] if data else None,
+        "has_more": more,
+    }
 
 
 def video(job: Job, secret: bytes) -> dict[str, Any]:

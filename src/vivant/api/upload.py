@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vivant.api.errors import HttpError
+from vivant.errors import printable
 
 PICTURE_FIELDS = ("input_reference", "image")
 
@@ -165,7 +166,7 @@ _BINARY: int = getattr(os, "O_BINARY", 0)
 def safe_name(text: str) -> str:
     """The last part of a file name, printable, at most 100 characters; ``picture`` if empty."""
     last = re.split(r"[/\\]", text)[-1]
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in last)
+    shown = printable(last)
     return shown[:100].strip(". ") or "picture"
 
 

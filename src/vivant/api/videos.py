@@ -86,13 +86,7 @@ async def list_videos(
         shared.ledger.page, owner, after=after, limit=limit, order=order
     )
     data = [show.video(job, shared.secret) for job in jobs]
-    return {
-        "object": "list",
-        "data": data,
-        "first_id": data[0]["id"] if data else None,
-        "last_id": data[-1]["id"] if data else None,
-        "has_more": more,
-    }
+    return show.page(data, more=more)
 
 
 @router.get(

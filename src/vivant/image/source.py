@@ -11,7 +11,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from vivant.errors import ImageError
+from vivant.errors import ImageError, printable
 
 SUPPORTED = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF"
 
@@ -71,7 +71,7 @@ class ImageLimits:
 
 def shown(text: str) -> str:
     """``text`` without what a terminal or a JSON file would stumble over, at most 160 long."""
-    clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    clean = printable(text)
     return clean if len(clean) <= 160 else f"…{clean[-159:]}"
 
 

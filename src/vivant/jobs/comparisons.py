@@ -18,7 +18,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from vivant.errors import JobNotFoundError, StorageError
+from vivant.errors import JobNotFoundError, StorageError, printable
 from vivant.jobs.admission import Admission, same
 from vivant.jobs.database import Database
 from vivant.jobs.job import CLIP, REPORT, Job, Order, key
@@ -161,7 +161,7 @@ class Comparisons:
         with self._database.read() as connection:
             row = connection.execute(query).mappings().one_or_none()
         if row is None:
-            shown = "".join(c if c.isprintable() else "\ufffd" for c in comparison_id[:60])
+            shown = printable(comparison_id[:60])
             raise JobNotFoundError(
                 f"there is no comparison {shown!r}: GET /v1/comparisons lists yours",
                 param="comparison_id",

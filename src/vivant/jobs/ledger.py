@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 
-from vivant.errors import JobNotFoundError
+from vivant.errors import JobNotFoundError, printable
 from vivant.jobs.database import Database
 from vivant.jobs.job import ACTIVE, Event, Job
 from vivant.jobs.tables import events, jobs, timings
@@ -382,7 +382,7 @@ class Ledger:
 
 def not_found(job_id: str) -> JobNotFoundError:
     """The error for an id that means nothing to the asker."""
-    shown = "".join(c if c.isprintable() else "\ufffd" for c in job_id[:60])
+    shown = printable(job_id[:60])
     return JobNotFoundError(
         f"there is no video {shown!r}: list the videos to see which there are", param="video_id"
     )
