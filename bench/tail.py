@@ -37,6 +37,7 @@ from vivant.types import (
     Frames,
     Observer,
     Portrait,
+    Progress,
     Request,
     ignore_progress,
 )
@@ -46,8 +47,8 @@ from vivant.upscale import load_upscaler
 class AtOnce:
     """Frames that are there: only what follows an engine takes time.
 
-    Workers are made before the frames are asked for, so they are given two seconds to start, as
-    denoising would.
+    Workers are made after the first step, so they are given two seconds to start, as denoising
+    would.
     """
 
     info = EngineInfo(name="at once", moves="camera", device="cpu")
@@ -56,10 +57,11 @@ class AtOnce:
         self.frames = frames
         self.started = 0.0
 
-    def generate(self, _: Portrait, request: Request, __: Observer) -> Clip:
-        """The frames, in chunks of 16."""
+    def generate(self, _: Portrait, request: Request, observe: Observer) -> Clip:
+        """The frames, in chunks of 16, after a step of two seconds."""
 
         def chunks() -> Iterator[Frames]:
+            observe(Progress("generate", 1, 2, "step"))
             time.sleep(2)
             self.started = time.perf_counter()
             for index in range(0, len(self.frames), 16):

@@ -68,6 +68,15 @@ def test_a_picture_without_a_face_and_a_number_of_frames_that_fits_no_run() -> N
     assert answer(frames, 2, portrait(noise)) == answer(frames, 0, portrait(noise))
 
 
+def test_workers_that_were_given_nothing_have_taken_no_time() -> None:
+    with inspector(material(SHORT).frames, 2) as made:
+        assert made.busy == 0
+        made.look(material(SHORT).frames[:1])
+        made.settle()
+        made.finish(FACTS)
+    assert made.busy > 0
+
+
 def test_leaving_early_ends_the_workers_at_once() -> None:
     before = children()
     frames = material(SHORT).frames

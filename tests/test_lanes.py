@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from vivant.cores import usable_cores
-from vivant.lanes import Fan, Lane
+from vivant.lanes import Fan, Lane, Later
 
 
 def test_items_arrive_in_order_and_all_of_them() -> None:
@@ -129,3 +130,24 @@ def test_cores_are_those_that_a_container_pays_for(
     assert everywhere >= 1
     found = usable_cores(tmp_path / "cpu.max")
     assert found == (everywhere if most is None else min(most, everywhere))
+
+
+def test_what_is_made_later_is_made_once_when_it_is_asked_for() -> None:
+    made: list[str] = []
+
+    def make() -> int:
+        made.append(threading.current_thread().name)
+        return len(made)
+
+    with ThreadPoolExecutor(1, "aside") as pool:
+        later = Later(make, pool)
+        assert not later.started
+        assert not made
+        later.start()
+        assert later.result() == later.result() == 1
+        assert later.started
+        assert made == ["aside_0"]
+        failing: Later[float] = Later(lambda: 1 / 0, pool)
+        failing.start()
+        with pytest.raises(ZeroDivisionError):
+            failing.result()

@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image as PillowImage
 
 import vivant
+from vivant import pipeline
+from vivant.engine.fake import FakeEngine
 from vivant.errors import Cancelled, EngineError, OptionError, OutputExistsError
 from vivant.media import open_clip, probe
 from vivant.report import plain, verification_json
 from vivant.settings import read_settings
 from vivant.sheet import contact_sheet
-from vivant.types import Image, Progress, Request
+from vivant.types import Clip, Image, Observer, Portrait, Progress, Request
+from vivant.upscale import load_upscaler
 
 SMALL: dict[str, Any] = {"width": 320, "height": 180, "num_frames": 25, "engine": "fake"}
 
@@ -69,6 +73,37 @@ def test_verify_agrees_with_the_report_to_the_digit(tmp_path: Path, portrait_byt
         if score["group"] in ("delivery", "performance"):
             continue  # a foreign clip is held to other expectations, and has no time
         assert score == reported[name], name
+
+
+def test_workers_do_not_start_before_the_engine_has_begun(
+    tmp_path: Path, portrait_bytes: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight of them at their start would hold up its first step."""
+    monkeypatch.setattr(pipeline, "usable_cores", lambda: 4)
+    before = len(psutil.Process().children())
+    seen: dict[str, int] = {}
+
+    class Watched(FakeEngine):
+        def generate(self, portrait: Portrait, request: Request, observe: Observer) -> Clip:
+            def first(progress: Progress) -> None:
+                seen.setdefault("at the first step", len(psutil.Process().children()))
+                observe(progress)
+
+            return super().generate(portrait, request, first)
+
+    def observe(progress: Progress) -> None:
+        if progress.stage == "verify":
+            seen.setdefault("verifying", len(psutil.Process().children()))
+
+    pipeline.run(
+        Request(image=portrait_bytes, num_frames=25, width=1920, height=1080),
+        tmp_path / "me.mp4",
+        engine=Watched(),
+        upscaler=load_upscaler("auto"),
+        settings=read_settings(),
+        observe=observe,
+    )
+    assert seen == {"at the first step": before, "verifying": before + 3}
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0])

@@ -68,7 +68,7 @@ class Film:
         self._seeing: Fan[av.VideoFrame, Image] = Fan(
             "vivant-see", to_rgb, watch or _nobody, threads=threads, depth=depth
         )
-        self._playing: Lane[bytes] = Lane("vivant-play", self._play, depth=depth)
+        self._playing: Lane[bytes | None] = Lane("vivant-play", self._play, depth=depth)
         self._encoding: Fan[Image, av.VideoFrame] = Fan(
             "vivant-encode", to_yuv, self._encode, threads=threads, depth=depth
         )
@@ -103,6 +103,7 @@ class Film:
         self._encoding.finish()
         for packet in self._encoder.flush():
             self._playing.put(packet)
+        self._playing.put(None)  # its last frames are on their way while the index is written
         self._encoder.close()
 
     def finish(self) -> None:
@@ -112,8 +113,6 @@ class Film:
             BaseException: whatever ``watch`` raised.
         """
         self._playing.finish()
-        for frame in self._player.finish():
-            self._seeing.put(frame)
         self._seeing.finish()
 
     def _encode(self, picture: av.VideoFrame) -> None:
@@ -122,10 +121,11 @@ class Film:
         self._count += 1
         self._written(self._count)
 
-    def _play(self, packet: bytes) -> None:
+    def _play(self, packet: bytes | None) -> None:
+        """Decode a packet; None comes after the last one."""
         if not self._watched:
             return
-        for frame in self._player.play(packet):
+        for frame in self._player.finish() if packet is None else self._player.play(packet):
             self._seeing.put(frame)
 
     def __enter__(self) -> Self:

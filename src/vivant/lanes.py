@@ -164,3 +164,37 @@ class Fan(Generic[T, U]):
 
     def _pass_on(self, future: Future[U]) -> None:
         self._deliver(future.result())
+
+
+class Later(Generic[T]):
+    """Something made in another thread, from when it is first asked for; made once.
+
+    Args:
+        make: called in ``pool``; what it raises is raised again by :meth:`result`.
+        pool: where it is made.
+    """
+
+    def __init__(self, make: Callable[[], T], pool: ThreadPoolExecutor) -> None:
+        self._make, self._pool = make, pool
+        self._lock = threading.Lock()
+        self._future: Future[T] | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether it was asked for."""
+        return self._future is not None
+
+    def start(self) -> Future[T]:
+        """Begin to make it, if nobody has."""
+        with self._lock:
+            if self._future is None:
+                self._future = self._pool.submit(self._make)
+            return self._future
+
+    def result(self) -> T:
+        """What was made, as soon as it is there.
+
+        Raises:
+            BaseException: whatever ``make`` raised.
+        """
+        return self.start().result()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,6 +29,7 @@ from vivant.film import Film
 from vivant.gallery import Gallery
 from vivant.grid import check_fps, check_frames, check_seed, check_size
 from vivant.image import ImageLimits, load_portrait
+from vivant.lanes import Later
 from vivant.media import probe
 from vivant.report import SCHEMA_VERSION, report_json, to_json
 from vivant.settings import Settings
@@ -273,23 +274,32 @@ def render(
         )
 
     with ExitStack() as stack:
-        # before the engine: workers get ready while it loads and denoises
+        aside = stack.enter_context(ThreadPoolExecutor(1, "vivant-aside"))
         crew = workers(cores, request.num_frames, width, height)
-        inspecting = stack.enter_context(ThreadPoolExecutor(1, "vivant-inspect")).submit(
-            Inspector,
-            portrait,
-            num_frames=request.num_frames,
-            fps=request.fps,
-            width=width,
-            height=height,
-            reader=reader,
-            workers=crew,
+        inspecting = Later(
+            lambda: Inspector(
+                portrait,
+                num_frames=request.num_frames,
+                fps=request.fps,
+                width=width,
+                height=height,
+                reader=reader,
+                workers=crew,
+            ),
+            aside,
         )
-        stack.callback(lambda: inspecting.result().close())
+        stack.callback(lambda: inspecting.result().close() if inspecting.started else None)
         if not crew:
             inspecting.result()
+
+        def told(progress: Progress) -> None:
+            if progress.stage == "generate":
+                # not before: eight processes at their start hold up an engine's first step
+                inspecting.start()
+            observe(progress)
+
         with times.measure("load"):
-            clip = engine.generate(portrait, request, observe)
+            clip = engine.generate(portrait, request, told)
         if clip.num_frames != request.num_frames:
             raise EngineError(
                 f"engine {engine.info.name} offers {clip.num_frames} frames where "
@@ -316,11 +326,12 @@ def render(
             )
         )
         for chunk in stack.enter_context(closing(closable(clip.chunks))):
+            inspecting.start()
             film.put(chunk)
         film.close()
-        facts = probe(path)
+        probing = aside.submit(probe, path)
         film.finish()
-        inspector = inspecting.result()
+        inspector, facts = inspecting.result(), probing.result()
         spent = took()
         with times.measure("verify"):
             verification = inspector.finish(
@@ -340,7 +351,7 @@ def render(
 def _watcher(
     gallery: Gallery,
     show: Callable[[], None],
-    inspecting: Future[Inspector],
+    inspecting: Later[Inspector],
     num_frames: int,
     observe: Observer,
 ) -> Callable[[Image], None]:

@@ -154,12 +154,16 @@ class Crew:
                 self._condition.notify_all()
             yield step, look, exact
 
-    def close(self) -> None:
-        """End every worker, whatever it is doing."""
+    def dismiss(self) -> None:
+        """Tell every worker to end, whatever it is doing, without waiting for it."""
         with self._condition:
             self._closed = True
         for hand in self._hands:
             hand.kill()
+
+    def close(self) -> None:
+        """End every worker, whatever it is doing."""
+        self.dismiss()
         for hand in self._hands:
             hand.join()
 
@@ -206,11 +210,14 @@ class Crew:
 
 
 class _Hand:
-    """One worker: its process, a thread that writes to it and one that reads from it."""
+    """One worker: its process, a thread that writes to it and one that reads from it.
 
-    """Seconds it has computed."""
+    Attributes:
+        busy: seconds it has computed.
+    """
 
     def __init__(self, crew: Crew, number: int, task: Task) -> None:
+        self.busy = 0.0
         self._crew = crew
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", START, json.dumps([p for p in sys.path if p])],

@@ -199,8 +199,10 @@ class Inspector:
             MachineError: a worker has died.
         """
         self.settle()
-        if self._crew is not None and self._crew.embedding is not None:
-            self._reference.__dict__["embedding"] = self._crew.embedding
+        if self._crew is not None:
+            self._crew.dismiss()  # their memory is given back while we count
+            if self._crew.embedding is not None:
+                self._reference.__dict__["embedding"] = self._crew.embedding
         if self._done == 0:
             raise ClipError("the clip has no frames: there is nothing to verify", param="clip")
         scores: list[Score] = []

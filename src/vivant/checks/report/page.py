@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -143,13 +144,20 @@ def render(
     """The page as text; ``folder`` is where it will stand, for a link to a large clip."""
     facts = verification.facts
     found = answers(verification)
+    chosen = _chosen(verification)
     embedded = facts.size_bytes <= EMBED_LIMIT
-    if embedded:
-        source = _data_url(clip.read_bytes(), _kind(clip))
-    else:
-        source = _quoted(href) if href else _link(clip, folder)
-    reference = crop_pixels(portrait, facts.width, facts.height)
     counted = [answer for answer in found if answer.scores]
+    with ThreadPoolExecutor(2, "vivant-page") as pool:  # a clip is waiting for its page
+        decoding = pool.submit(frames_at, clip, set(chosen))
+        drawing = pool.submit(crop_pixels, portrait, facts.width, facts.height)
+        if embedded:
+            source = _data_url(clip.read_bytes(), _kind(clip))
+        else:
+            source = _quoted(href) if href else _link(clip, folder)
+        plots = _plots(found, facts.num_frames)
+        reference = drawing.result()
+        poster = pool.submit(_jpeg, reference)
+        shots = _shots(verification, chosen, decoding.result(), reference, pool)
     return _template().render(
         name=name or clip.name,
         verdict=verification.verdict,
@@ -159,11 +167,11 @@ def render(
         groups=[
             (group, group_title(group), [a for a in found if a.group == group]) for group in _GROUPS
         ],
-        plots=_plots(found, facts.num_frames),
-        shots=_shots(verification, clip, reference),
+        plots=plots,
+        shots=shots,
         video=source,
         embedded=embedded,
-        poster=_jpeg(reference),
+        poster=poster.result(),
         facts=facts,
         fps=float(facts.fps),
         warnings=[(text, translated(text, "ko")) for text in verification.warnings],
@@ -180,7 +188,7 @@ def _plots(found: Iterable[Answer], num_frames: int) -> list[tuple[Score, Plot]]
     return out
 
 
-def _shots(verification: Verification, clip: Path, reference: Image) -> list[Shot]:
+def _chosen(verification: Verification) -> dict[int, list[Score]]:
     """The frames that answers point at: all that are troubled, else the two that are furthest."""
     by_frame: dict[int, list[Score]] = {}
     pointing = [s for s in verification.scores if s.frame is not None and s.name not in _PLAIN]
@@ -194,10 +202,20 @@ def _shots(verification: Verification, clip: Path, reference: Image) -> list[Sho
         room = troubled or (calm and len(known) < MOST_LINES)
         if (known or len(by_frame) < most) and room:
             by_frame.setdefault(frame, []).append(score)
-    pictures = frames_at(clip, set(by_frame))
+    return by_frame
+
+
+def _shots(
+    verification: Verification,
+    chosen: Mapping[int, list[Score]],
+    pictures: Mapping[int, Image],
+    reference: Image,
+    pool: ThreadPoolExecutor,
+) -> list[Shot]:
+    """Each chosen frame beside the input, with what is to be seen in it."""
     width, height = verification.facts.width, verification.facts.height
     shots = []
-    for frame, scores in sorted(by_frame.items()):
+    for frame, scores in sorted(chosen.items()):
         if frame not in pictures:
             continue
         box = next((box for s in scores if (box := _marked(s)) is not None), None)
@@ -210,12 +228,13 @@ def _shots(verification: Verification, clip: Path, reference: Image) -> list[Sho
             x_end = min(1.0, (box.right - left) / (right - left))
             y_end = min(1.0, (box.bottom - top) / (bottom - top))
             region = (100 * x, 100 * y, 100 * (x_end - x), 100 * (y_end - y))
+        before = pool.submit(_jpeg, reference[top:bottom, left:right])
         shots.append(
             Shot(
                 frame,
                 frame / float(verification.facts.fps),
                 _jpeg(pictures[frame][top:bottom, left:right]),
-                _jpeg(reference[top:bottom, left:right]),
+                before.result(),
                 tuple(scores),
                 region,
             )
