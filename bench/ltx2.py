@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from vivant.checks import kept_workers
 from vivant.engine.ltx2.engine import UNGUIDED, LTX2Engine
 from vivant.engine.ltx2.recipes import SEED_SIGMAS
 from vivant.settings import Settings
@@ -191,10 +192,14 @@ def clip_times(
     }
 
 
+@kept_workers()
 def file_times(
     bench: Bench, engine: LTX2Engine, request: Request, frames: Frames, folder: Path, reps: int
 ) -> dict[str, Any]:
-    """Picture file → finished MP4 and report, through Vivant's own pipeline; seconds."""
+    """Picture file → finished MP4 and report, through Vivant's own pipeline; seconds.
+
+    As a service makes its next clip: engine, face reader and workers are there.
+    """
     from vivant.pipeline import run
     from vivant.upscale import load_upscaler
 

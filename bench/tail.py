@@ -23,6 +23,7 @@ import numpy as np
 import psutil
 
 from vivant import pipeline
+from vivant.checks import kept_workers
 from vivant.demo_picture import demo_image
 from vivant.engine import load_engine
 from vivant.faces import lend_reader
@@ -136,6 +137,7 @@ def unverified(request: Request, engine: Engine, folder: Path, settings: Setting
     return time.perf_counter() - (engine.started if isinstance(engine, AtOnce) else began)
 
 
+@kept_workers()
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from checks_clips import FACTS, FPS, SHORT, material, portrait, reader
-from vivant.checks import Inspector, workers
+from vivant.checks import Inspector, kept_workers, workers
 from vivant.errors import MachineError
 from vivant.types import Frames, Portrait
 
@@ -59,6 +59,29 @@ def test_the_answer_is_the_same_to_the_bit_and_nothing_is_left() -> None:
     before = children()
     for frames, count in ((material(SHORT).frames, 3), (lost(), 2)):
         assert answer(frames, count) == answer(frames, 0)
+    assert children() == before
+
+
+def test_kept_workers_watch_the_next_clip_and_end_with_the_block() -> None:
+    before = children()
+    exact, late = answer(material(SHORT).frames, 0), answer(lost(), 0)
+    with kept_workers():
+        assert answer(material(SHORT).frames, 2) == exact
+        kept = children() - before
+        assert len(kept) == 2
+        assert answer(lost(), 3) == late
+        assert kept < children() - before
+        assert len(children() - before) == 3
+        with inspector(material(SHORT).frames, 3) as made:
+            made.look(material(SHORT).frames[:9])
+        assert children() == before  # they were in the middle of something
+        assert answer(lost(), 2) == late
+        (first, _) = children() - before
+        os.kill(first, signal.SIGKILL)
+        with kept_workers():
+            assert answer(lost(), 2) == late
+        assert len(children() - before) == 2
+        assert first not in children()
     assert children() == before
 
 

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vivant.framing import crop_pixels, mean_difference
+from vivant.framing import mean_difference
 from vivant.grid import checked_frames
 from vivant.sheet import contact_sheet, shrink, thumbnail, tile_size, write_jpeg
 from vivant.store import COMPANIONS
-from vivant.types import Image, Portrait, Request
+from vivant.types import Image, Request
 
 
 class Gallery:
-    """Keeps small copies of the frames people look at, and writes them as pictures."""
+    """Keeps small copies of the frames people look at, and writes them as pictures.
 
-    def __init__(self, portrait: Portrait, request: Request) -> None:
+    Args:
+        reference: the input picture at the clip's size.
+        request: what is being made.
+    """
+
+    def __init__(self, reference: Image, request: Request) -> None:
         self._fps = request.fps
         self._tile = tile_size(request.width, request.height)
         # shrunk as the frames are: two ways of shrinking would differ where nothing moved
-        self._reference = crop_pixels(portrait, request.width, request.height)
+        self._reference = reference
         self._wanted = set(checked_frames(request.num_frames))
         self._middle = request.num_frames // 2
         self._tiles: dict[int, Image] = {}

@@ -26,6 +26,7 @@ from vivant.cost import bill, no_rate
 from vivant.errors import EngineError
 from vivant.faces import FaceReader, lend_reader
 from vivant.film import Film
+from vivant.framing import crop_pixels
 from vivant.gallery import Gallery
 from vivant.grid import check_fps, check_frames, check_seed, check_size
 from vivant.image import ImageLimits, load_portrait
@@ -196,6 +197,7 @@ def make_clip(
                 folder / COMPANIONS["page"],
                 name=target.clip.stem,
                 href=target.clip.name,
+                reference=made.reference,
             )
             (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
             publish(folder, target)
@@ -244,6 +246,7 @@ class Made:
     verification: Verification
     upscaler: str
     spent: Spent
+    reference: Image
 
 
 def render(
@@ -266,7 +269,8 @@ def render(
     path = folder / "clip.mp4"
     width, height = request.width, request.height
     cores = usable_cores()
-    gallery = Gallery(portrait, request)
+    reference = crop_pixels(portrait, width, height)
+    gallery = Gallery(reference, request)
 
     def show() -> None:
         gallery.write(
@@ -285,6 +289,7 @@ def render(
                 height=height,
                 reader=reader,
                 workers=crew,
+                pixels=reference,
             ),
             aside,
         )
@@ -345,7 +350,7 @@ def render(
         times.add("verify", film.watching + inspector.busy)
     if scaled:  # pulling through the upscaler includes pulling from the engine
         times.add("upscale", -times.seconds["generate"])
-    return Made(verification, upscaler.name if scaled else "none", spent)
+    return Made(verification, upscaler.name if scaled else "none", spent, reference)
 
 
 def _watcher(
@@ -364,8 +369,8 @@ def _watcher(
     def watch(pixels: Image) -> None:
         nonlocal shown, told
         inspector = inspecting.result()
-        gallery.look(shown, pixels)
         inspector.look(pixels[None])
+        gallery.look(shown, pixels)
         shown += 1
         if shown == num_frames:
             show()

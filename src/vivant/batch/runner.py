@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vivant.batch.rows import Row
+from vivant.checks import kept_workers
 from vivant.cost import bill
 from vivant.engine import load_engine
 from vivant.errors import EngineError, InputError, OutputExistsError
@@ -96,6 +97,7 @@ def estimate(
     )
 
 
+@kept_workers()
 def run_batch(
     rows: Sequence[Row],
     folder: Path,

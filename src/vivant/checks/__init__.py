@@ -5,7 +5,7 @@ not called ``verify`` because ``vivant.verify`` is the function. Imports types, 
 faces, framing and media; knows nothing of engines, encoders or how pictures are loaded.
 """
 
-from vivant.checks.crew import workers
+from vivant.checks.crew import kept_workers, workers
 from vivant.checks.delivery import Expectation
 from vivant.checks.inspector import Inspector
 from vivant.checks.performance import Performance
@@ -15,6 +15,7 @@ __all__ = [
     "Expectation",
     "Inspector",
     "Performance",
+    "kept_workers",
     "verify_file",
     "workers",
 ]

@@ -3,6 +3,9 @@
 The first frame of a run goes to two workers: one ends its run with it, one starts the next.
 What is known goes from run to run as soon as the face is found, so runs overlap. Knows nothing
 of metrics beyond what a :class:`vivant.checks.watch.Watch` yields.
+
+Getting a worker ready takes more than a second of processor time: whoever makes many clips keeps
+them (:func:`kept_workers`).
 """
 
 from __future__ import annotations
@@ -13,10 +16,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from vivant.checks.watch import Found, Known, Plan
-from vivant.checks.worker import START, Task, receive, send
+from vivant.checks.worker import START, Task, packed, receive, send
 from vivant.errors import MachineError
 from vivant.types import Image
 
@@ -65,8 +69,8 @@ def workers(cores: int, num_frames: int, width: int, height: int, *, alone: bool
 class Crew:
     """Workers on one clip.
 
-    Started at once, so that they are ready when the first frame is. Frames are given by one
-    thread in order; answers are taken by one thread.
+    Started at once, unless some are kept, so that they are ready when the first frame is. Frames
+    are given by one thread in order; answers are taken by one thread.
 
     Args:
         task: the clip and its picture.
@@ -91,10 +95,13 @@ class Crew:
         self._given = 0
         self._taken = 0
         self._run = -1
-        self._hands: list[_Hand] = []
+        self._busy: dict[int, float] = {}
+        self._hands = _kept.take(workers)
         try:
-            for number in range(workers):
-                self._hands.append(_Hand(self, number, task))
+            while len(self._hands) < workers:
+                self._hands.append(_Hand())
+            for number, order in enumerate(packed((task, not number)) for number in range(workers)):
+                self._hands[number].assign(self, order)
         except BaseException:
             self.close()
             raise
@@ -102,7 +109,7 @@ class Crew:
     @property
     def busy(self) -> float:
         """Seconds of computing, of all workers."""
-        return sum((hand.busy for hand in self._hands), 0.0)
+        return sum(self._busy.values())
 
     def give(self, index: int, pixels: Image) -> None:
         """Frame ``index``, C-contiguous and not changed afterwards; waits while too many wait.
@@ -155,17 +162,18 @@ class Crew:
             yield step, look, exact
 
     def dismiss(self) -> None:
-        """Tell every worker to end, whatever it is doing, without waiting for it."""
+        """Done: all answers have been taken. Workers are kept, or told to end without waiting."""
         with self._condition:
             self._closed = True
+        self._hands = [hand for hand in self._hands if not _kept.put(hand)]
         for hand in self._hands:
             hand.kill()
 
     def close(self) -> None:
         """End every worker, whatever it is doing."""
-        self.dismiss()
-        for hand in self._hands:
-            hand.join()
+        with self._condition:
+            self._closed = True
+        _end(self._hands)
 
     def _hand(self) -> _Hand:
         return self._hands[self._run % len(self._hands)]
@@ -178,10 +186,12 @@ class Crew:
         if self._failure is not None:
             raise self._failure
 
-    def answer(self, kind: str, *what: Any) -> None:
+    def answer(self, hand: _Hand, kind: str, *what: Any) -> None:
         """A worker's message; called by its reading thread."""
         with self._condition:
-            if kind == "look":
+            if kind == "done":
+                self._busy[id(hand)] = what[0]
+            elif kind == "look":
                 index, look, exact = what
                 self._looks[index] = (look, exact)
             elif kind == "step":
@@ -212,13 +222,11 @@ class Crew:
 class _Hand:
     """One worker: its process, a thread that writes to it and one that reads from it.
 
-    Attributes:
-        busy: seconds it has computed.
+    Raises:
+        OSError: no process can be started.
     """
 
-    def __init__(self, crew: Crew, number: int, task: Task) -> None:
-        self.busy = 0.0
-        self._crew = crew
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", START, json.dumps([p for p in sys.path if p])],
             stdin=subprocess.PIPE,
@@ -236,16 +244,26 @@ class _Hand:
                     fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
                 except OSError:
                     break  # above the user's limit: the default will do
-        self._posts: queue.SimpleQueue[tuple[tuple[Any, ...], Image | None] | None] = (
+        self._posts: queue.SimpleQueue[tuple[tuple[Any, ...] | bytes, Image | None] | None] = (
             queue.SimpleQueue()
         )
-        self.post((task, number == 0))
+        self._crews: queue.SimpleQueue[Crew | None] = queue.SimpleQueue()
         self._threads = [
-            threading.Thread(target=target, name=f"vivant-crew-{number}", daemon=True)
+            threading.Thread(target=target, name="vivant-crew", daemon=True)
             for target in (self._write, self._read)
         ]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is there."""
+        return self._process.poll() is None
+
+    def assign(self, crew: Crew, order: bytes) -> None:
+        """Work for ``crew`` from now on; ``order`` says on what."""
+        self._crews.put(crew)
+        self._posts.put((order, None))
 
     def post(self, message: tuple[Any, ...], pixels: Image | None = None) -> None:
         """Send in turn, without waiting."""
@@ -255,6 +273,7 @@ class _Hand:
         """End the process."""
         self._process.kill()
         self._posts.put(None)
+        self._crews.put(None)
 
     def join(self) -> None:
         """Wait until process and threads have gone."""
@@ -273,13 +292,74 @@ class _Hand:
             return  # the reading thread says why
 
     def _read(self) -> None:
-        try:
-            while True:
-                (kind, *what), _ = receive(self._stdout)
-                if kind == "done":
-                    self.busy = what[0]
-                else:
-                    self._crew.answer(kind, *what)
-        except (EOFError, OSError):
-            code = self._process.wait()
-            self._crew.answer("gone", f"a worker ended (exit code {code})")
+        while (crew := self._crews.get()) is not None:
+            try:
+                while (message := receive(self._stdout)[0])[0] != "free":
+                    crew.answer(self, *message)
+            except (EOFError, OSError):
+                code = self._process.wait()
+                crew.answer(self, "gone", f"a worker ended (exit code {code})")
+                return
+
+
+def _end(hands: list[_Hand]) -> None:
+    """End workers, whatever they are doing."""
+    for hand in hands:
+        hand.kill()
+    for hand in hands:
+        hand.join()
+
+
+class _Kept:
+    """Workers between two clips, while somebody wants them kept."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._keepers = 0
+        self._hands: list[_Hand] = []
+
+    def take(self, most: int) -> list[_Hand]:
+        """Some that wait, and live."""
+        with self._lock:
+            taken, self._hands = self._hands[:most], self._hands[most:]
+        gone = [hand for hand in taken if not hand.alive]
+        _end(gone)
+        return [hand for hand in taken if hand not in gone]
+
+    def put(self, hand: _Hand) -> bool:
+        """Keep one that has nothing to do any more; False where it should end."""
+        with self._lock:
+            if not self._keepers or len(self._hands) >= MOST:
+                return False
+            hand.post(("end",))
+            self._hands.append(hand)
+            return True
+
+    def enter(self) -> None:
+        with self._lock:
+            self._keepers += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._keepers -= 1
+            hands = [] if self._keepers else self._hands
+            if hands:
+                self._hands = []
+        _end(hands)
+
+
+_kept = _Kept()
+
+
+@contextmanager
+def kept_workers() -> Iterator[None]:
+    """Inside, workers that are done with a clip wait for the next one, at about 120 MB each.
+
+    For whoever makes many clips: their start costs more processor time than what they do for
+    one. They end when the last such block of this process is left.
+    """
+    _kept.enter()
+    try:
+        yield
+    finally:
+        _kept.leave()

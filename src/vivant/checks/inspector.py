@@ -33,7 +33,7 @@ from vivant.checks.worker import Task
 from vivant.errors import ClipError
 from vivant.faces import FaceReader
 from vivant.framing import crop_pixels
-from vivant.types import ClipFacts, Face, Frames, Portrait, Score, Verification
+from vivant.types import ClipFacts, Face, Frames, Image, Portrait, Score, Verification
 
 
 def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
@@ -67,6 +67,7 @@ class Inspector:
         reader: reused where given; making one takes 0.3 s.
         metrics: the checks; others than all are made only in this process.
         workers: processes that watch, started at once; 0 watches in the caller's thread.
+        pixels: the picture as the clip should show it, where that is drawn already.
     """
 
     def __init__(
@@ -80,12 +81,15 @@ class Inspector:
         reader: FaceReader | None = None,
         metrics: Callable[[Reference, float], Sequence[Metric]] = all_metrics,
         workers: int = 0,
+        pixels: Image | None = None,
     ) -> None:
         self._reader = reader or FaceReader()
         self._size = (height, width)
         self._num_frames = num_frames
+        if pixels is None:
+            pixels = crop_pixels(portrait, width, height)
         self._reference = _reference(
-            portrait, self._reader, num_frames=num_frames, fps=fps, width=width, height=height
+            portrait, pixels, self._reader, num_frames=num_frames, fps=float(fps)
         )
         self._metrics = list(metrics(self._reference, float(fps)))
         self._watch = Watch(Plan(num_frames), self._reference, self._metrics, self._reader)
@@ -256,16 +260,9 @@ def _crew(reference: Reference, watch: Watch, workers: int) -> Crew | None:
 
 
 def _reference(
-    portrait: Portrait,
-    reader: FaceReader,
-    *,
-    num_frames: int,
-    fps: Fraction,
-    width: int,
-    height: int,
+    portrait: Portrait, pixels: Image, reader: FaceReader, *, num_frames: int, fps: float
 ) -> Reference:
-    pixels = crop_pixels(portrait, width, height)
-    factor = width / portrait.crop.width
+    factor = pixels.shape[1] / portrait.crop.width
     if portrait.faces:
         faces: tuple[Face, ...] = tuple(
             rescaled(face, factor, -portrait.crop.left * factor, -portrait.crop.top * factor)
@@ -278,7 +275,7 @@ def _reference(
         face=faces[0] if faces else None,
         detail=min(1.0, 1 / factor),
         num_frames=num_frames,
-        fps=float(fps),
+        fps=fps,
         reader=reader,
         others=max(0, len(faces) - 1),
     )

@@ -1,4 +1,4 @@
-"""A process that watches runs of frames, and how one talks with it.
+"""A process that watches runs of frames, of one clip after another, and how one talks with it.
 
 Messages go over its standard input and output: a pickled tuple, and where the tuple says so the
 bytes of a frame after it. When its input ends, it ends: nothing is left behind however the
@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -33,6 +34,9 @@ START = (
     "sys.path[:]=json.loads(sys.argv[1]);from vivant.checks.worker import main;main()"
 )
 """What the interpreter is told to run; the argument is the module path of its parent."""
+
+
+Answer = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +63,20 @@ class Task:
         )
 
 
-def send(stream: IO[bytes], message: tuple[Any, ...], pixels: Image | None = None) -> None:
+def packed(message: tuple[Any, ...]) -> bytes:
+    """A message as :func:`send` writes it: once, where it goes to many."""
+    return pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+
+
+def send(stream: IO[bytes], message: tuple[Any, ...] | bytes, pixels: Image | None = None) -> None:
     """Write a message, and a C-contiguous frame after it.
 
     Raises:
         OSError: the other side has gone.
     """
-    data = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    _write(stream, _HEADER.pack(len(data), 0 if pixels is None else pixels.nbytes) + data)
+    data = message if isinstance(message, bytes) else packed(message)
+    _write(stream, _HEADER.pack(len(data), 0 if pixels is None else pixels.nbytes))
+    _write(stream, data)
     if pixels is not None:
         _write(stream, pixels.data.cast("B"))
 
@@ -99,42 +109,47 @@ def _read(stream: IO[bytes], size: int) -> bytearray:
 
 
 class _Worker:
-    """Reads orders, watches, answers."""
+    """Reads orders, watches, answers; one clip long."""
 
-    def __init__(self, inbox: IO[bytes], outbox: IO[bytes]) -> None:
+    def __init__(
+        self, inbox: IO[bytes], outbox: IO[bytes], reader: FaceReader, task: Task, *, first: bool
+    ) -> None:
+        from vivant.checks.inspector import all_metrics
+
         self._inbox, self._outbox = inbox, outbox
         self._waiting: deque[tuple[tuple[Any, ...], bytearray]] = deque()
         self._told: dict[int, Known] = {}
         self._before: Sample | None = None
         self._known: Known | None = None
         self._busy = 0.0
-
-    def work(self) -> None:
-        """Until there are no more orders."""
-        from vivant.checks.inspector import all_metrics
-
-        (task, first), _ = receive(self._inbox)
-        reader = FaceReader()
         reference = task.reference(reader)
-        reader.warm()  # now, while there is nothing else to do
         metrics = all_metrics(reference, task.fps)
         self._watch = Watch(Plan(task.num_frames), reference, metrics, reader)
         self._size = reference.pixels.shape
-        send(self._outbox, ("ready", reference.embedding if first else None))
+        send(outbox, ("ready", reference.embedding if first else None))
+
+    def work(self) -> None:
+        """Until the clip is over."""
         while True:
             (kind, *what), data = self._next()
             began = time.process_time()
             if kind == "known":
                 self._told[what[0]] = what[1]
                 continue
-            getattr(self, f"_{kind}")(*what, np.frombuffer(data, np.uint8).reshape(self._size))
+            if kind == "end":
+                send(self._outbox, ("free",))
+                return
+            pixels = np.frombuffer(data, np.uint8).reshape(self._size)
+            answers = getattr(self, f"_{kind}")(*what, pixels)
             self._busy += time.process_time() - began
-            send(self._outbox, ("done", self._busy))
+            # first: who has the last answer does not wait for more
+            for answer in (("done", self._busy), *answers):
+                send(self._outbox, answer)
 
     def _next(self) -> tuple[tuple[Any, ...], bytearray]:
         return self._waiting.popleft() if self._waiting else receive(self._inbox)
 
-    def _open(self, index: int, pixels: Image) -> None:
+    def _open(self, index: int, pixels: Image) -> Iterable[Answer]:
         """The first frame of a run; the run before tells what is known."""
         sample = self._watch.sample(index, pixels)
         while index not in self._told:
@@ -146,24 +161,23 @@ class _Worker:
         known = self._watch.search(sample, self._told.pop(index))
         send(self._outbox, ("known", index, known))
         exact = self._watch.exact(sample) if not index else None
-        send(self._outbox, ("look", index, self._watch.look(sample, known), exact))
         self._before, self._known = sample, known
+        return [("look", index, self._watch.look(sample, known), exact)]
 
-    def _go(self, index: int, pixels: Image) -> None:
+    def _go(self, index: int, pixels: Image) -> Iterable[Answer]:
         """A frame inside the run."""
         assert self._before is not None and self._known is not None  # noqa: S101
         sample = self._watch.sample(index, pixels)
         step = self._watch.step(self._before, sample, self._known)
-        send(self._outbox, ("step", index, step))
-        send(self._outbox, ("look", index, self._watch.look(sample, self._known), None))
         self._before = sample
+        return [("step", index, step), ("look", index, self._watch.look(sample, self._known), None)]
 
-    def _close(self, index: int, pixels: Image) -> None:
+    def _close(self, index: int, pixels: Image) -> Iterable[Answer]:
         """The first frame of the next run: only the way there."""
         assert self._before is not None and self._known is not None  # noqa: S101
         sample = self._watch.sample(index, pixels)
-        send(self._outbox, ("step", index, self._watch.step(self._before, sample, self._known)))
-        self._before = None
+        before, self._before = self._before, None
+        return [("step", index, self._watch.step(before, sample, self._known))]
 
 
 def main() -> None:
@@ -173,7 +187,11 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints is no message
     cv2.setNumThreads(1)
     try:
-        _Worker(inbox, outbox).work()
+        reader = FaceReader()
+        reader.warm()  # now, while there is nothing else to do
+        while True:
+            (task, first), _ = receive(inbox)
+            _Worker(inbox, outbox, reader, task, first=first).work()
     except (EOFError, BrokenPipeError):
         pass
     except BaseException as error:  # noqa: BLE001 - raised again where the answer is awaited

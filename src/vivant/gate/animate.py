@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vivant.checks import kept_workers
 from vivant.errors import Cancelled, OptionError, OutputError, VivantError
 from vivant.gate.budget import Budget, Meter, SpentError
 from vivant.gate.remedies import Remedy
@@ -40,6 +41,7 @@ class Gated:
     seconds: float
 
 
+@kept_workers()
 def animate_until_pass(
     request: Request,
     output: Path,

@@ -14,12 +14,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vivant.checks import kept_workers
 from vivant.errors import MissingPartError, VivantError
 from vivant.hosting.backend import Board, LostError, UnreachableError, stop_note
 from vivant.hosting.gpus import billed_as
@@ -81,6 +83,7 @@ class Studio:
         self._asked, self._gpu = asked, gpu
         self._engines = cache(lambda name: load_engine(name, settings))
         self._database: Database | None = None
+        self._kept = ExitStack()
 
     @property
     def engine_name(self) -> str:
@@ -101,6 +104,7 @@ class Studio:
         recipe = {"recipe": "dev-lora"} if self.kind == "lora" else {}
         request = Request(image=b"", engine=self.engine_name, options=recipe)
         self._own()
+        self._kept.enter_context(kept_workers())  # as long as there is a studio
         started = time.perf_counter()
         try:
             clip = self._engines(self.engine_name).generate(_blank(), request, ignore_progress)

@@ -143,6 +143,7 @@ class Maker:
             folder / COMPANIONS["page"],
             name=job.picture.get("name", "") or job.id,
             href="?variant=video",
+            reference=made.reference,
         )
         with (folder / CLIP).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -29,6 +29,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, Queue
 from sqlalchemy.exc import DBAPIError
 
+from vivant.checks import kept_workers
 from vivant.errors import DatabaseError, MachineError, VivantError
 from vivant.jobs import handover, logs, workflows
 from vivant.jobs.abilities import gpu_name, gpu_names, why_not
@@ -317,9 +318,10 @@ class Worker:
         log.info("worker ready", extra={"worker": self._id})
         threading.Thread(target=self._warm_up, name="vivant-warm-up", daemon=True).start()
         threading.Thread(target=self._tidy, name="vivant-sweep", daemon=True).start()
-        while not self._told.wait(60):
-            continue
-        self._drain()
+        with kept_workers():
+            while not self._told.wait(60):
+                continue
+            self._drain()
         self._leave()
 
     def stop(self) -> None:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from vivant.checks import kept_workers
 from vivant.errors import (
     Cancelled,
     InputError,
@@ -34,6 +35,7 @@ from vivant.times import Times
 from vivant.types import Engine, Observer, Progress, Request, Series, Take, Upscaler
 
 
+@kept_workers()
 def run_series(
     request: Request,
     seeds: tuple[int, ...],

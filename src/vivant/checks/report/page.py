@@ -100,6 +100,7 @@ def write_html(
     *,
     name: str = "",
     href: str = "",
+    reference: Image | None = None,
 ) -> None:
     """Write the page.
 
@@ -110,12 +111,16 @@ def write_html(
         path: of the page; an existing one is replaced.
         name: shown as the page's title; the clip's file name where empty.
         href: where a clip too large to embed will be; its place now where empty.
+        reference: the picture at the clip's size, where that is drawn already.
 
     Raises:
         ClipError: the clip cannot be read any more.
         OutputError: the page cannot be written.
     """
-    text = render(verification, portrait, clip, path.parent, name=name, href=href)
+    if reference is None:
+        facts = verification.facts
+        reference = crop_pixels(portrait, facts.width, facts.height)
+    text = render(verification, reference, clip, path.parent, name=name, href=href)
     try:
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".vivant-", suffix=".html")
         try:
@@ -134,7 +139,7 @@ def write_html(
 
 def render(
     verification: Verification,
-    portrait: Portrait,
+    reference: Image,
     clip: Path,
     folder: Path,
     *,
@@ -147,16 +152,14 @@ def render(
     chosen = _chosen(verification)
     embedded = facts.size_bytes <= EMBED_LIMIT
     counted = [answer for answer in found if answer.scores]
-    with ThreadPoolExecutor(2, "vivant-page") as pool:  # a clip is waiting for its page
+    with ThreadPoolExecutor(4, "vivant-page") as pool:  # a clip is waiting for its page
         decoding = pool.submit(frames_at, clip, set(chosen))
-        drawing = pool.submit(crop_pixels, portrait, facts.width, facts.height)
+        poster = pool.submit(_jpeg, reference)
         if embedded:
             source = _data_url(clip.read_bytes(), _kind(clip))
         else:
             source = _quoted(href) if href else _link(clip, folder)
         plots = _plots(found, facts.num_frames)
-        reference = drawing.result()
-        poster = pool.submit(_jpeg, reference)
         shots = _shots(verification, chosen, decoding.result(), reference, pool)
     return _template().render(
         name=name or clip.name,
@@ -214,10 +217,9 @@ def _shots(
 ) -> list[Shot]:
     """Each chosen frame beside the input, with what is to be seen in it."""
     width, height = verification.facts.width, verification.facts.height
-    shots = []
-    for frame, scores in sorted(chosen.items()):
-        if frame not in pictures:
-            continue
+
+    def shot(frame: int) -> Shot:
+        scores = chosen[frame]
         box = next((box for s in scores if (box := _marked(s)) is not None), None)
         view = _around(box, width, height)
         left, top, right, bottom = clipped(view, width, height)
@@ -228,18 +230,16 @@ def _shots(
             x_end = min(1.0, (box.right - left) / (right - left))
             y_end = min(1.0, (box.bottom - top) / (bottom - top))
             region = (100 * x, 100 * y, 100 * (x_end - x), 100 * (y_end - y))
-        before = pool.submit(_jpeg, reference[top:bottom, left:right])
-        shots.append(
-            Shot(
-                frame,
-                frame / float(verification.facts.fps),
-                _jpeg(pictures[frame][top:bottom, left:right]),
-                before.result(),
-                tuple(scores),
-                region,
-            )
+        return Shot(
+            frame,
+            frame / float(verification.facts.fps),
+            _jpeg(pictures[frame][top:bottom, left:right]),
+            _jpeg(reference[top:bottom, left:right]),
+            tuple(scores),
+            region,
         )
-    return shots
+
+    return list(pool.map(shot, sorted(frame for frame in chosen if frame in pictures)))
 
 
 def _marked(score: Score) -> Box | None:
