@@ -100,8 +100,10 @@ class Crew:
         try:
             while len(self._hands) < workers:
                 self._hands.append(_Hand())
-            for number, order in enumerate(packed((task, not number)) for number in range(workers)):
-                self._hands[number].assign(self, order)
+            self._hands[0].assign(self, packed((task, True)))
+            order = packed((task, False))
+            for hand in self._hands[1:]:
+                hand.assign(self, order)
         except BaseException:
             self.close()
             raise
@@ -342,9 +344,9 @@ class _Kept:
     def leave(self) -> None:
         with self._lock:
             self._keepers -= 1
-            hands = [] if self._keepers else self._hands
-            if hands:
-                self._hands = []
+            hands: list[_Hand] = []
+            if not self._keepers:
+                hands, self._hands = self._hands, hands
         _end(hands)
 
 
