@@ -29,7 +29,7 @@ from vivant.engine import load_engine
 from vivant.faces import lend_reader
 from vivant.film import Film
 from vivant.image import load_portrait
-from vivant.pipeline import image_limits, run
+from vivant.pipeline import image_limits, read_picture, run
 from vivant.settings import Settings
 from vivant.types import (
     Clip,
@@ -111,13 +111,7 @@ def unverified(request: Request, engine: Engine, folder: Path, settings: Setting
     """Picture → clip, nothing looked at."""
     began = time.perf_counter()
     with lend_reader() as reader:  # the same for both: it is kept from clip to clip
-        portrait = load_portrait(
-            request.image,
-            width=request.width,
-            height=request.height,
-            limits=image_limits(settings),
-            reader=reader,
-        )
+        portrait = read_picture(request, settings, reader)
     clip = engine.generate(portrait, request, ignore_progress)
     with Film(
         folder / "plain.mp4",

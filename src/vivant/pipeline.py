@@ -79,6 +79,21 @@ def image_limits(settings: Settings) -> ImageLimits:
     )
 
 
+def read_picture(request: Request, settings: Settings, reader: FaceReader) -> Portrait:
+    """The request's picture, framed for its clip.
+
+    Raises:
+        ImageError: it cannot be used.
+    """
+    return load_portrait(
+        request.image,
+        width=request.width,
+        height=request.height,
+        limits=image_limits(settings),
+        reader=reader,
+    )
+
+
 def run(
     request: Request,
     output: Path,
@@ -116,13 +131,7 @@ def run(
     making.spent()  # an unknown currency is refused before any work
     with lend_reader() as reader:
         with times.measure("image"):
-            portrait = load_portrait(
-                request.image,
-                width=request.width,
-                height=request.height,
-                limits=image_limits(settings),
-                reader=reader,
-            )
+            portrait = read_picture(request, settings, reader)
         observe(Progress("image", 1, 1, "item"))
         return make_clip(portrait, request, target, making, reader, times)
 

@@ -25,8 +25,7 @@ from vivant.errors import (
 )
 from vivant.faces import lend_reader
 from vivant.grid import check_seeds
-from vivant.image import load_portrait
-from vivant.pipeline import Making, check_request, image_limits, make_clip
+from vivant.pipeline import Making, check_request, make_clip, read_picture
 from vivant.series.index import CONTACT_SHEET, PAGE, is_ours, write_index
 from vivant.series.sharing import SharedEngine
 from vivant.settings import Settings
@@ -86,13 +85,7 @@ def run_series(
     trouble: VivantError | None = None
     with _usable(folder), lend_reader() as reader:
         targets = _targets(request, seeds, folder, force=force)
-        portrait = load_portrait(
-            request.image,
-            width=request.width,
-            height=request.height,
-            limits=image_limits(settings),
-            reader=reader,
-        )
+        portrait = read_picture(request, settings, reader)
         observe(Progress("image", 1, 1, "item"))
         shared = SharedEngine(engine, seeds, image_seconds=whole.seconds)
 
