@@ -195,9 +195,10 @@ def test_interlaced_frames_are_seen(tmp_path: Path) -> None:
     assert not probe(write(tmp_path / "b.mp4", ramp(3))).interlaced
 
 
-def test_the_codec_is_named_not_who_reads_it(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.mp4", ramp(3), codec="libsvtav1", options={"preset": "10"})
+def test_the_codec_is_named_not_who_reads_it() -> None:
+    path = Path(__file__).parent / "data" / "av1.mp4"
     assert probe(path).codec == "av1"
+    assert decoded(path).shape == (3, 96, 160, 3)
 
 
 def test_a_clip_of_next_to_no_pixels_is_refused(tmp_path: Path) -> None:
