@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import cast
 
 import numpy as np
 import psutil
 import pytest
 
 from checks_clips import FACTS, FPS, SHORT, material, portrait, reader
-from vivant.checks import Inspector, kept_workers, workers
+from vivant.checks import Inspector, crew, kept_workers, workers
 from vivant.errors import MachineError
 from vivant.types import Frames, Portrait
 
@@ -78,11 +80,32 @@ def test_kept_workers_watch_the_next_clip_and_end_with_the_block() -> None:
         assert answer(lost(), 2) == late
         (first, _) = children() - before
         os.kill(first, signal.SIGKILL)
+        while psutil.Process(first).status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
         with kept_workers():
             assert answer(lost(), 2) == late
         assert len(children() - before) == 2
         assert first not in children()
     assert children() == before
+
+
+def test_a_worker_that_dies_between_two_clips_tells_the_next_one_as_well() -> None:
+    class Listener:
+        def __init__(self) -> None:
+            self.heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+        def answer(self, _: object, kind: str, *__: object) -> None:
+            self.heard.put(kind)
+
+    hand = crew._Hand()
+    before, after = Listener(), Listener()
+    hand.assign(cast("crew.Crew", before), b"")
+    hand._process.kill()
+    assert before.heard.get(timeout=20) == "gone"
+    hand.assign(cast("crew.Crew", after), b"")
+    assert after.heard.get(timeout=20) == "gone"
+    hand.kill()
+    hand.join()
 
 
 def test_a_picture_without_a_face_and_a_number_of_frames_that_fits_no_run() -> None:

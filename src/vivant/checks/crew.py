@@ -294,14 +294,15 @@ class _Hand:
             return  # the reading thread says why
 
     def _read(self) -> None:
+        lost = ""
         while (crew := self._crews.get()) is not None:
             try:
-                while (message := receive(self._stdout)[0])[0] != "free":
+                while not lost and (message := receive(self._stdout)[0])[0] != "free":
                     crew.answer(self, *message)
             except (EOFError, OSError):
-                code = self._process.wait()
-                crew.answer(self, "gone", f"a worker ended (exit code {code})")
-                return
+                lost = f"a worker ended (exit code {self._process.wait()})"
+            if lost:  # whoever comes later must know as well: it may have died between two clips
+                crew.answer(self, "gone", lost)
 
 
 def _end(hands: list[_Hand]) -> None:
