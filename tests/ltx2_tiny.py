@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from vivant.engine.ltx2 import tiny
-from vivant.engine.ltx2.engine import LTX2Engine
+from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.engine import LTX2Engine
 from vivant.settings import Settings
 from vivant.types import Box, Portrait, Request, Source
 

@@ -12,11 +12,11 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 import ltx2_tiny as small
-from vivant.engine.ltx2.conditioning import statistics
-from vivant.engine.ltx2.engine import UNGUIDED, LTX2Engine
-from vivant.engine.ltx2.job import Job, grid_pixels
-from vivant.engine.ltx2.options import LTX2Options
-from vivant.engine.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS, SEED_SIGMAS
+from vivant.engines.ltx2.conditioning import statistics
+from vivant.engines.ltx2.engine import UNGUIDED, LTX2Engine
+from vivant.engines.ltx2.job import Job, grid_pixels
+from vivant.engines.ltx2.options import LTX2Options
+from vivant.engines.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS, SEED_SIGMAS
 from vivant.types import Request, ignore_progress
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -83,7 +83,7 @@ def test_one_stage_equals_diffusers_image_to_video(tmp_path: Path) -> None:
 def test_one_stage_recompresses_the_picture_as_diffusers_does(tmp_path: Path) -> None:
     from diffusers.pipelines.ltx2.utils import apply_image_conditioning_crf
 
-    from vivant.engine.ltx2.conditioning import recompress
+    from vivant.engines.ltx2.conditioning import recompress
 
     pixels = small.portrait().pixels
     np.testing.assert_array_equal(recompress(pixels, 33), apply_image_conditioning_crf(pixels, 33))
