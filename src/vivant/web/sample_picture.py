@@ -1,4 +1,4 @@
-"""A picture to try the page with: the one of ``vivant demo``."""
+"""The sample picture that the page offers: the one of ``vivant demo``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vivant.web.files import Asset
 
 @cache
 def sample() -> Asset | None:
-    """The picture, None where it is not installed."""
+    """The picture; None if it is not installed."""
     try:
         body = demo_image()
     except MissingPartError:
