@@ -1,11 +1,16 @@
-"""The official forward pass, written from its rules in float64.
+"""The official forward pass and denoising loop, written from their rules in float64.
 
 Read from Lightricks/LTX-2 (its head of August 2026): ``transformer_args.py``, ``transformer.py``,
 ``model.py`` and ``samplers.py``.
-diffusers 0.42.1 departs
-from it: it conditions scale, shift and gate of the cross-attention between picture and sound on the
-same timestep. The rule: scale and shift on each token's own timestep, the gate on the global sigma.
-:func:`follow_timestep_rule` corrects just that in diffusers' own pipelines.
+
+diffusers 0.42.1 departs from it in two places, and is no oracle for these:
+
+* it conditions scale, shift and gate of the cross-attention between picture and sound on the same
+  timestep. The rule: scale and shift on each token's own timestep, the gate on the global sigma;
+* its estimate of the clean latents uses the full sigma also for tokens that are held in part. The
+  rule: ``x0 = latents - sigma * (1 - strength) * velocity``.
+
+:func:`follow_timestep_rule` and :class:`PartlyHeld` correct just these in diffusers' own pipelines.
 """
 
 from __future__ import annotations
@@ -210,6 +215,30 @@ class Reference:
             results.append(self.linear(f"{which}proj_out", h * (1 + scale) + shift))
         return results[0], results[1]
 
+    def denoise(
+        self,
+        latents: Tensor,
+        clean: Tensor,
+        audio: Tensor,
+        text: tuple[Tensor, Tensor],
+        strengths: Tensor,
+        sigmas: tuple[float, ...],
+        coords: Tensor,
+        audio_coords: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Euler steps down ``sigmas`` to 0, held tokens mixed with ``clean`` in every estimate."""
+        latents, audio = latents.double(), audio.double()
+        hold = strengths.double()[None, :, None]
+        for sigma, following in zip(sigmas, (*sigmas[1:], 0.0), strict=True):
+            velocity, audio_velocity = self(
+                latents, audio, text, strengths, sigma, coords, audio_coords
+            )
+            estimate = latents - sigma * (1 - hold) * velocity
+            estimate = estimate * (1 - hold) + clean.double() * hold
+            latents = latents + (following - sigma) * (latents - estimate) / sigma
+            audio = audio + (following - sigma) * audio_velocity
+        return latents, audio
+
 
 def follow_timestep_rule(transformer: Any) -> None:
     """Give diffusers' gates the global sigma; call it with ``use_cross_timestep=False``.
@@ -227,3 +256,22 @@ def follow_timestep_rule(transformer: Any) -> None:
         transformer.av_cross_attn_audio_v2a_gate,
     ):
         gate.register_forward_pre_hook(globally, with_kwargs=True)
+
+
+class PartlyHeld:
+    """Mixin for diffusers' condition pipeline: x0 of a held token by its own noise level."""
+
+    _strengths: Tensor
+
+    def prepare_latents(self, *args: Any, **kwargs: Any) -> Any:
+        out = super().prepare_latents(*args, **kwargs)  # type: ignore[misc]
+        self._strengths = out[1]
+        return out
+
+    def convert_velocity_to_x0(
+        self, sample: Tensor, denoised_output: Tensor, step_idx: int, scheduler: Any
+    ) -> Tensor:
+        sigma = scheduler.sigmas[step_idx]
+        if scheduler is self.scheduler:  # type: ignore[attr-defined]  # the sound has its own
+            sigma = sigma * (1 - self._strengths)
+        return sample - denoised_output * sigma

@@ -15,13 +15,14 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 import ltx2_tiny as small
-from ltx2_reference import Reference, follow_timestep_rule
+from ltx2_reference import PartlyHeld, Reference, follow_timestep_rule
 from vivant.engine.ltx2 import tiny
-from vivant.engine.ltx2.conditioning import statistics
+from vivant.engine.ltx2.conditioning import Tokens, statistics
 from vivant.engine.ltx2.engine import UNGUIDED, LTX2Engine
 from vivant.engine.ltx2.job import Job, grid_pixels
 from vivant.engine.ltx2.options import LTX2Options
 from vivant.engine.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS, SEED_SIGMAS
+from vivant.engine.ltx2.sampling import denoise
 from vivant.engine.ltx2.transformer import Denoiser
 from vivant.types import Request, ignore_progress
 
@@ -103,7 +104,7 @@ def condition_pipeline(engine: LTX2Engine) -> Any:
     """
     from diffusers import LTX2ConditionPipeline
 
-    class LastFrame(LTX2ConditionPipeline):  # type: ignore[misc]
+    class LastFrame(PartlyHeld, LTX2ConditionPipeline):  # type: ignore[misc]
         def _prepare_keyframe_coords(self, *args: Any, **kwargs: Any) -> Tensor:
             kwargs["pixel_frame_idx"] = small.FRAMES - 1
             coords: Tensor = super()._prepare_keyframe_coords(*args, **kwargs)
@@ -443,4 +444,32 @@ def test_the_corrections_of_diffusers_are_the_official_rules() -> None:
             return_dict=False,
         )
     for mine, yours in zip(corrected, theirs, strict=True):
+        assert relative(mine, yours) < 1e-5
+
+
+@pytest.mark.parametrize("strengths", STRENGTHS)
+def test_the_loop_follows_the_official_rules(strengths: tuple[float, ...]) -> None:
+    """The estimate of a token held with strength s uses the noise level σ·(1 - s)."""
+    model = transformer()
+    drawn = drawn_inputs(model, strengths)
+    sigmas = (1.0, 0.975, 0.725, 0.421875)
+    hold = drawn["strengths"][None, :, None]
+    clean = drawn["clean"] * (hold > 0)
+    start = drawn["latents"] * (1 - hold) + clean * hold
+    theirs = Reference(model).denoise(
+        start, clean, drawn["audio"], drawn["text"], drawn["strengths"], sigmas,
+        drawn["coords"], drawn["audio_coords"],
+    )  # fmt: skip
+    denoiser = Denoiser(model)
+    ours = denoise(
+        denoiser,
+        Tokens(start, hold, clean, drawn["coords"], start.shape[1]),
+        drawn["audio"],
+        drawn["audio_coords"],
+        denoiser.text_context(drawn["text"]),
+        sigmas,
+        nag=None,
+        after_step=lambda _: None,
+    )
+    for mine, yours in zip(ours, theirs, strict=True):
         assert relative(mine, yours) < 1e-5
