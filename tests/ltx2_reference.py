@@ -28,13 +28,15 @@ class Reference:
     def __init__(self, transformer: Any) -> None:
         self.model = transformer
         self.config = transformer.config
-        self.weights = {name: value.double() for name, value in transformer.state_dict().items()}
-        self.heads = self.config.num_attention_heads
+        self.weights: dict[str, Tensor] = {
+            name: value.double() for name, value in transformer.state_dict().items()
+        }
+        self.heads: int = self.config.num_attention_heads
 
     def linear(self, name: str, x: Tensor) -> Tensor:
-        out = x @ self.weights[f"{name}.weight"].T
-        bias = self.weights.get(f"{name}.bias")
-        return out if bias is None else out + bias
+        return nn.functional.linear(
+            x, self.weights[f"{name}.weight"], self.weights.get(f"{name}.bias")
+        )
 
     def embed(self, name: str, time: Tensor) -> tuple[Tensor, Tensor]:
         """``[...]`` timesteps → modulation values and the embedding itself."""
@@ -56,7 +58,7 @@ class Reference:
 
     def split(self, x: Tensor, rotary: tuple[Tensor, Tensor] | None) -> Tensor:
         """``[B, T, C]`` → ``[B, H, T, C / H]``, rotated."""
-        x = x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        x = x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
         if rotary is None:
             return x
         cos, sin = (part.double() for part in rotary)
@@ -82,7 +84,8 @@ class Reference:
             q, k = self.split(query, rotary), self.split(key, key_rotary)
             v = self.split(self.linear(f"{name}.to_v", source), None)
             weight = (q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5).softmax(-1)
-            return (weight @ v).transpose(1, 2).flatten(2)
+            joined: Tensor = (weight @ v).transpose(1, 2).flatten(2)
+            return joined
 
         out = attended(context)
         if nag is not None:
@@ -94,7 +97,7 @@ class Reference:
             out = alpha * guided + (1 - alpha) * out
         if f"{name}.to_gate_logits.weight" in self.weights:
             gates = 2 * torch.sigmoid(self.linear(f"{name}.to_gate_logits", x))
-            out = (out.unflatten(-1, (self.heads, -1)) * gates[..., None]).flatten(2)
+            out = (out.reshape(*gates.shape, -1) * gates[..., None]).flatten(2)
         return self.linear(f"{name}.to_out.0", out)
 
     def feed_forward(self, name: str, x: Tensor) -> Tensor:
@@ -152,7 +155,10 @@ class Reference:
 
         def values(name: str, embedded: Tensor, part: slice = slice(None)) -> tuple[Tensor, ...]:
             rows = table[name][part]
-            return (rows + embedded.unflatten(-1, (len(rows), -1))).unbind(2)
+            parts: tuple[Tensor, ...] = (
+                rows + embedded.reshape(*embedded.shape[:2], len(rows), -1)
+            ).unbind(2)
+            return parts
 
         for index in range(self.config.num_layers):
             p = f"transformer_blocks.{index}."
@@ -271,7 +277,7 @@ class PartlyHeld:
     def convert_velocity_to_x0(
         self, sample: Tensor, denoised_output: Tensor, step_idx: int, scheduler: Any
     ) -> Tensor:
-        sigma = scheduler.sigmas[step_idx]
+        sigma: Tensor = scheduler.sigmas[step_idx]
         if scheduler is self.scheduler:  # type: ignore[attr-defined]  # the sound has its own
             sigma = sigma * (1 - self._strengths)
         return sample - denoised_output * sigma
