@@ -139,9 +139,9 @@ def test_end_anchor_equals_a_keyframe_on_the_last_frame(
         width=small.WIDTH,
         height=small.HEIGHT,
         sigmas=list(DISTILLED_SIGMAS),
-        motion_speed=speed,
         generator=torch.Generator().manual_seed(request.seed),
-        **COMMON,
+        # diffusers' motion_speed leaves the sound as long as before, out of step with the picture
+        **{**COMMON, "frame_rate": 24 / speed},
     )
     assert (ours - theirs).abs().max() < TOLERANCE
 
