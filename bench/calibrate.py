@@ -27,14 +27,15 @@ import numpy as np
 from calibration_page import REQUIRED, page, summary
 from choose import CLEAN, choose
 from corruptions import Case, Material, cases, recode
-from vivant.checks.inspector import Inspector, all_metrics
+from vivant.checks.face_tracker import find_faces
+from vivant.checks.inspector import Inspector
 from vivant.checks.metric import Metric
+from vivant.checks.metrics.registry import all_metrics
 from vivant.checks.sample import Reference
-from vivant.checks.track import find_faces
-from vivant.faces import FaceReader
 from vivant.grid import cover_crop
-from vivant.media import open_clip, probe
+from vivant.picture.faces import FaceReader
 from vivant.types import Box, ClipFacts, Face, Frames, Image, Portrait, Source
+from vivant.video.reader import open_clip, probe
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = ROOT / "src" / "vivant" / "checks" / "limits.json"

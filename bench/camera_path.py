@@ -32,8 +32,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image as PillowImage
 
-from vivant.engine.camera import CameraEngine, CameraOptions
-from vivant.engine.camera.path import CameraPath, plan
+from vivant.engines.camera import CameraEngine, CameraOptions
+from vivant.engines.camera.path import CameraPath, plan
 from vivant.types import Box, Clip, Image, Portrait, Request, Source, ignore_progress
 
 WIDTH, HEIGHT, FPS, SEED = 1920, 1080, 24, 4
@@ -224,8 +224,8 @@ def astronaut() -> Portrait:
     """The demonstration portrait, for the move with parallax."""
     import skimage.data
 
-    from vivant.faces import FaceReader
     from vivant.grid import cover_crop
+    from vivant.picture.faces import FaceReader
 
     pixels = np.ascontiguousarray(skimage.data.astronaut())  # type: ignore[no-untyped-call]
     source = Source("astronaut.png", "PNG", 512, 512, pixels.size, "0" * 64)

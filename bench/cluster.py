@@ -31,10 +31,10 @@ from dbos import DBOSClient
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from service import milliseconds
 from service_process import Service, picture
-from vivant.jobs.admission import Admission, Limits
-from vivant.jobs.database import Database
-from vivant.jobs.job import Order, new_id
-from vivant.jobs.queues import APPLICATION, APPLICATION_VERSION, render_queue
+from vivant.service.admission import Admission, Limits
+from vivant.service.database import Database
+from vivant.service.job import Order, new_id
+from vivant.service.queues import APPLICATION, APPLICATION_VERSION, render_queue
 from vivant.types import Request
 
 OPEN = {"queue_limit": 50_000, "requests_per_minute": 1_000_000, "engines": ["fake"],

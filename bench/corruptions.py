@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.media import to_rgb
 from vivant.types import Face, Frames, Image
+from vivant.video.reader import to_rgb
 
 __all__ = ["LADDERS", "Case", "Material", "cases", "recode"]
 

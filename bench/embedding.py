@@ -15,8 +15,8 @@ import dlib
 import numpy as np
 from skimage.data import astronaut
 
-from vivant.embedding import SIDE
-from vivant.faces import FaceReader, _weights
+from vivant.picture.embedding import SIDE
+from vivant.picture.faces import FaceReader, _weights
 
 RUNS = 40
 

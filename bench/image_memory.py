@@ -51,8 +51,8 @@ def picture(name: str, width: int, height: int) -> Image.Image:
 
 def child(path: str) -> None:
     """Decode ``path`` and print the peak resident memory and the CPU seconds."""
-    from vivant.image.decode import decode
-    from vivant.image.source import ImageLimits
+    from vivant.picture.decode import decode
+    from vivant.picture.source import ImageLimits
 
     limits = ImageLimits(
         max_bytes=1 << 40, max_pixels=1 << 40, max_decoded_bytes=1 << 40, max_side=1 << 20
@@ -76,8 +76,8 @@ def measure(path: Path) -> tuple[float, float]:
 
 def main(files: list[str]) -> None:
     """Print a table."""
-    from vivant.image.decode import decode
-    from vivant.image.source import ImageLimits
+    from vivant.picture.decode import decode
+    from vivant.picture.source import ImageLimits
 
     print(f"{'file':<20}{'Mpx':>8}{'MB':>8}{'B/px':>8}{'s':>8}")
     with tempfile.TemporaryDirectory() as folder:

@@ -30,8 +30,8 @@ import numpy as np
 import torch
 
 from vivant.checks import kept_workers
-from vivant.engine.ltx2.engine import UNGUIDED, LTX2Engine
-from vivant.engine.ltx2.recipes import SEED_SIGMAS
+from vivant.engines.ltx2.engine import UNGUIDED, LTX2Engine
+from vivant.engines.ltx2.recipes import SEED_SIGMAS
 from vivant.settings import Settings
 from vivant.types import (
     Box,
@@ -149,7 +149,7 @@ class Cadence:
 
 def camera_frames(width: int, height: int, num_frames: int) -> Frames:
     """A ``camera`` clip of the picture at an engine's grid."""
-    from vivant.engine.camera import CameraEngine
+    from vivant.engines.camera import CameraEngine
 
     request = Request(image=b"", num_frames=num_frames, width=width, height=height)
     clip = CameraEngine().generate(portrait(width, height), request, ignore_progress)
@@ -201,7 +201,7 @@ def file_times(
     As a service makes its next clip: engine, face reader and workers are there.
     """
     from vivant.pipeline import run
-    from vivant.upscale import load_upscaler
+    from vivant.upscalers import load_upscaler
 
     rows: dict[str, list[float]] = {"total": [], "first_step": [], "after_denoise": [], "image": []}
     marks: dict[str, list[float]] = {}
@@ -248,9 +248,9 @@ def encode_times(
     bench: Bench, engine: LTX2Engine, request: Request, frames: Frames, folder: Path, reps: int
 ) -> dict[str, Any]:
     """As :func:`file_times` without verification: generate, upscale, encode; seconds."""
-    from vivant.cores import usable_cores
-    from vivant.film import Film
-    from vivant.upscale import load_upscaler
+    from vivant.upscalers import load_upscaler
+    from vivant.video.cores import usable_cores
+    from vivant.video.writer import VideoWriter
 
     shot = portrait(request.width, request.height)
     totals, first, after = [], [], []
@@ -262,7 +262,7 @@ def encode_times(
             clip = load_upscaler("lanczos-gpu").upscale(
                 clip, width=request.width, height=request.height, observe=ignore_progress
             )
-        with Film(
+        with VideoWriter(
             folder / "plain.mp4",
             width=request.width,
             height=request.height,
@@ -373,7 +373,7 @@ def vivant(bench: Bench, args: Any, settings: Settings, device: torch.device) ->
 
 def grid(request: Request) -> tuple[int, int]:
     """What the engine will generate at."""
-    from vivant.engine.ltx2.options import LTX2Options
+    from vivant.engines.ltx2.options import LTX2Options
 
     options = LTX2Options.from_request(request)
     return options.width, options.height
@@ -419,7 +419,7 @@ import sys, time
 begin = time.perf_counter()
 from pathlib import Path
 sys.path.insert(0, "bench")
-from vivant.engine import load_engine
+from vivant.engines import load_engine
 from vivant.settings import Settings
 settings = Settings(cache_dir=Path(sys.argv[1]), data_dir=Path(sys.argv[2]))
 engine = load_engine("ltx2", settings)
@@ -443,8 +443,8 @@ def start_time(
     """A fresh process, fp8 checkpoint on local disk, warm compile cache: seconds to a clip."""
     from safetensors.torch import save_file
 
-    from vivant.engine.ltx2.fp8_checkpoint import save_fp8
-    from vivant.engine.ltx2.prompts import PromptCache
+    from vivant.engines.ltx2.fp8_checkpoint import save_fp8
+    from vivant.engines.ltx2.prompts import PromptCache
     from vivant.weights import FP8_FOLDER, LOCK
 
     if args.tiny:
@@ -568,8 +568,8 @@ def stock(bench: Bench, args: Any, device: torch.device) -> None:
     from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder
     from PIL import Image as PillowImage
 
-    from vivant.engine.ltx2 import tiny
-    from vivant.engine.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS
+    from vivant.engines.ltx2 import tiny
+    from vivant.engines.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS
 
     dtype = torch.float32 if args.tiny else torch.bfloat16
 

@@ -9,10 +9,10 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 
-from vivant.engine.ltx2 import tiny
-from vivant.engine.ltx2.conditioning import clip_coords, statistics
-from vivant.engine.ltx2.decode import decode, prepare
-from vivant.engine.ltx2.transformer import Denoiser
+from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.conditioning import clip_coords, statistics
+from vivant.engines.ltx2.decode import decode, prepare
+from vivant.engines.ltx2.transformer import Denoiser
 
 
 def relative(a: torch.Tensor, b: torch.Tensor) -> float:

@@ -19,11 +19,11 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 
-from vivant.engine.ltx2 import attention, fp8, tiny
-from vivant.engine.ltx2.conditioning import clip_coords
-from vivant.engine.ltx2.conditioning import statistics as latent_statistics
-from vivant.engine.ltx2.decode import decode, prepare, to_frames
-from vivant.engine.ltx2.transformer import Denoiser
+from vivant.engines.ltx2 import attention, fp8, tiny
+from vivant.engines.ltx2.conditioning import clip_coords
+from vivant.engines.ltx2.conditioning import statistics as latent_statistics
+from vivant.engines.ltx2.decode import decode, prepare, to_frames
+from vivant.engines.ltx2.transformer import Denoiser
 
 GRIDS = {"704p": (13, 22, 40), "half": (13, 17, 30), "1088p": (13, 34, 60)}
 TINY_GRIDS = {"704p": (3, 3, 4), "half": (3, 2, 3), "1088p": (3, 4, 6)}

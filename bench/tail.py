@@ -24,11 +24,10 @@ import psutil
 
 from vivant import pipeline
 from vivant.checks import kept_workers
-from vivant.demo_picture import demo_image
-from vivant.engine import load_engine
-from vivant.faces import lend_reader
-from vivant.film import Film
-from vivant.image import load_portrait
+from vivant.engines import load_engine
+from vivant.picture.faces import lend_reader
+from vivant.picture.intake import load_portrait
+from vivant.picture.sample import demo_image
 from vivant.pipeline import image_limits, read_picture, run
 from vivant.settings import Settings
 from vivant.types import (
@@ -42,7 +41,8 @@ from vivant.types import (
     Request,
     ignore_progress,
 )
-from vivant.upscale import load_upscaler
+from vivant.upscalers import load_upscaler
+from vivant.video.writer import VideoWriter
 
 
 class AtOnce:
@@ -113,7 +113,7 @@ def unverified(request: Request, engine: Engine, folder: Path, settings: Setting
     with lend_reader() as reader:  # the same for both: it is kept from clip to clip
         portrait = read_picture(request, settings, reader)
     clip = engine.generate(portrait, request, ignore_progress)
-    with Film(
+    with VideoWriter(
         folder / "plain.mp4",
         width=request.width,
         height=request.height,

@@ -2,7 +2,7 @@
 
 ::
 
-    Front       the page and the API, on a fraction of a CPU, gone when nobody asks
+    WebApp       the page and the API, on a fraction of a CPU, gone when nobody asks
     Distilled   GPU: the distilled model, recipes seed, fast and native
     Lora        GPU: the recipes with the distilled LoRA
     Camera      CPU: the embedded engine
@@ -21,7 +21,7 @@ from typing import Any
 import modal
 
 from vivant.errors import VivantError
-from vivant.hosting.options import Options, carried
+from vivant.modal.options import Options, carried
 from vivant.settings import read_settings
 
 try:
@@ -91,13 +91,13 @@ class Container:
     @modal.enter(snap=True)
     def build(self) -> None:
         """What every start would repeat, and a snapshot keeps."""
-        from vivant.engine import load_engine
-        from vivant.hosting.courier import board_for
-        from vivant.hosting.studio import Studio
-        from vivant.jobs.abilities import gpu_name
-        from vivant.upscale import load_upscaler
+        from vivant.engines import load_engine
+        from vivant.modal.container import ModalContainer
+        from vivant.modal.runner import board_for
+        from vivant.service.abilities import gpu_name
+        from vivant.upscalers import load_upscaler
 
-        self.studio = Studio(
+        self.studio = ModalContainer(
             self.kind,
             read_settings(),
             board_for(options),
@@ -171,13 +171,13 @@ class Camera(Container):
     scaledown_window=options.front_window,
 )
 @modal.concurrent(max_inputs=options.front_requests)
-class Front:
+class WebApp:
     """The page and the API."""
 
     @modal.enter()
     def open(self) -> None:
         """Bring the state back and start the courier."""
-        from vivant.hosting.front import Front as Service
+        from vivant.modal.web_app import WebApp as Service
 
         self.service = Service(
             read_settings(),
@@ -209,7 +209,7 @@ class Front:
 )
 def fill(model: str = "ltx-2-19b-distilled", quantize: bool = True) -> None:
     """Bring a model into the Volume: once. Interrupted, it goes on where it was."""
-    from vivant.hosting.filling import fill_volume
+    from vivant.modal.fill_volume import fill_volume
 
     fill_volume(read_settings(), model, quantize=quantize, commit=weights.commit)
 
@@ -217,7 +217,7 @@ def fill(model: str = "ltx-2-19b-distilled", quantize: bool = True) -> None:
 @app.function(image=light, env={**environment, **ON_FRONT}, secrets=[secret])
 def check() -> str:
     """Whether secret and settings fit together; says what would be used."""
-    from vivant.hosting.front import check_places
+    from vivant.modal.web_app import check_places
 
     check_places(read_settings(), options)
     return f"{options.app}: {', '.join(options.gpu)}, state: {options.state}"

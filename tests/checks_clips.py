@@ -16,11 +16,11 @@ from skimage.data import astronaut
 from corruptions import Case, Material, cases, recode
 from talking import talk
 from vivant.checks import Expectation, Inspector
-from vivant.checks.inspector import all_metrics
+from vivant.checks.face_tracker import find_faces
 from vivant.checks.metric import Metric
+from vivant.checks.metrics.registry import all_metrics
 from vivant.checks.sample import Reference
-from vivant.checks.track import find_faces
-from vivant.faces import FaceReader
+from vivant.picture.faces import FaceReader
 from vivant.types import (
     Box,
     ClipFacts,

@@ -27,8 +27,8 @@ FILES = {"source", "reference.jpg", "clip.mp4", "thumbnail.jpg", "contact_sheet.
 """Of every finished job; there may be more."""
 
 VERSIONED = (
-    "from vivant.jobs import queues; queues.APPLICATION_VERSION = {version!r}\n"
-    "from vivant.cli import main; main()"
+    "from vivant.service import queues; queues.APPLICATION_VERSION = {version!r}\n"
+    "from vivant.cli.main import main; main()"
 )
 """Vivant as it will be after the next change of its stages."""
 
@@ -293,7 +293,7 @@ class Cluster:
 
     def files(self, video_id: str) -> set[str]:
         """Keys of a job's objects below its folder."""
-        from vivant.objects import Objects
+        from vivant.service.objects import Objects
 
         objects = Objects.open("s3://vivant/clips", self.store)
         return {found.key.split(f"{video_id}/", 1)[1] for found in objects.walk(f"jobs/{video_id}")}
@@ -349,8 +349,8 @@ def start(
     folder: Path, dsn: str, socket: str, store: dict[str, str], kind: Literal["namespaces", "lines"]
 ) -> Cluster:
     """A server and a worker at each other host, which come up side by side."""
-    from vivant.jobs.database import Database
-    from vivant.jobs.keys import Keyring
+    from vivant.service.database import Database
+    from vivant.service.keys import Keyring
 
     hosts = ["server", "one", "two"]
     target = s3_target(store)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from vivant.cli import main
-from vivant.demo_picture import demo_image
+from vivant.cli.main import main
+from vivant.picture.sample import demo_image
 from vivant.settings import default_settings
 from vivant.types import Image
 

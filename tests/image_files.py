@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image as PillowImage
 from skimage import data as samples
 
-from vivant.faces import FaceReader
-from vivant.image import load_portrait
+from vivant.picture.faces import FaceReader
+from vivant.picture.intake import load_portrait
 from vivant.types import Image, Portrait
 
 DATA = Path(__file__).parent / "data"

@@ -10,9 +10,9 @@ import json
 import torch
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 
-from vivant.engine.ltx2 import block_kernels, fp8, tiny
-from vivant.engine.ltx2.conditioning import clip_coords
-from vivant.engine.ltx2.transformer import Denoiser
+from vivant.engines.ltx2 import block_kernels, fp8, tiny
+from vivant.engines.ltx2.conditioning import clip_coords
+from vivant.engines.ltx2.transformer import Denoiser
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ltx2_reference import follow_timestep_rule
-from vivant.engine.ltx2 import tiny
-from vivant.engine.ltx2.engine import LTX2Engine
+from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.engine import LTX2Engine
 from vivant.settings import Settings
 from vivant.types import Box, Portrait, Request, Source
 

@@ -21,13 +21,13 @@ from vivant.compare.findings import find
 from vivant.compare.runner import compare
 from vivant.compare.tables import as_json
 from vivant.compare.variants import build_plan, restore_plan
-from vivant.jobs.comparisons import Comparisons
-from vivant.jobs.database import Database
-from vivant.jobs.keys import Keyring
-from vivant.jobs.ledger import Ledger
-from vivant.jobs.places import open_objects
-from vivant.jobs.sweeper import Sweeper
-from vivant.jobs.tables import comparisons, jobs
+from vivant.service.comparisons import Comparisons
+from vivant.service.database import Database
+from vivant.service.keys import Keyring
+from vivant.service.ledger import Ledger
+from vivant.service.places import open_objects
+from vivant.service.sweeper import Sweeper
+from vivant.service.tables import comparisons, jobs
 from vivant.settings import read_settings
 
 TWO: dict[str, Any] = {

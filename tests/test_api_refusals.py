@@ -17,8 +17,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from service_process import FAKE, Service, bulky, picture
-from vivant.jobs.database import Database
-from vivant.jobs.keys import Keyring
+from vivant.service.database import Database
+from vivant.service.keys import Keyring
 
 LIMIT = 300_000
 

@@ -1,8 +1,10 @@
-"""Imports point one way, and what must stay light stays light."""
+"""Imports point one way, no file imports itself through others, and what must stay light does."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,66 +14,103 @@ import vivant
 ROOT = Path(vivant.__file__).parent
 
 GROUND = {"types", "errors", "grid", "version"}
-LOW = GROUND | {"embedding", "faces", "framing"}
+LIGHT_PICTURE = {"picture.embedding", "picture.faces", "picture.framing"}
 ALLOWED: dict[str, set[str]] = {
     "types": {"errors"},
     "errors": set(),
     "version": set(),
     "grid": GROUND,
-    "onnx_graph": set(),
-    "embedding": GROUND | {"onnx_graph"},
-    "faces": LOW,
-    "framing": LOW,
-    "lanes": GROUND,
-    "cores": set(),
-    "times": GROUND,
-    "film": GROUND | {"encode", "lanes", "media"},
     "settings": GROUND,
     "cost": GROUND,
     "report": GROUND,
-    "sheet": GROUND,
-    "store": GROUND,
-    "encode": GROUND,
-    "media": GROUND,
-    "image": LOW,
+    "picture": GROUND,
+    "video": GROUND | {"picture.framing"},
     "weights": GROUND,
-    "engine": LOW | {"settings", "weights"},
-    "upscale": LOW | {"settings", "weights"},
-    "checks": LOW | {"media", "cost"},
+    "engines": GROUND | LIGHT_PICTURE | {"settings", "weights"},
+    "upscalers": GROUND | {"settings", "weights"},
+    "checks": GROUND | LIGHT_PICTURE | {"video", "cost"},
+    "web": GROUND | {"picture.sample"},
+    "pipeline": GROUND | {"checks", "cost", "picture", "report", "settings", "video"},
 }
-"""Package → what it may import of ours, besides itself. Others are composition."""
+"""Room → what it may import of ours, besides itself: rooms or single modules. Others compose."""
+
+PICTURE_INSIDE = {
+    "sample": set[str](),
+    "onnx_graph": set[str](),
+    "embedding": {"onnx_graph"},
+    "faces": {"embedding"},
+    "framing": set[str](),
+}
+"""Modules of ``picture`` that engines and checks may use: none of them may decode files."""
 
 
-def unit(path: Path) -> str:
-    """First part of a module's place in the package: ``engine/camera/path.py`` → ``engine``."""
-    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+def module(path: Path) -> str:
+    """``engines/camera/path.py`` → ``engines.camera.path``; the package itself is ``""``."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(path: Path) -> set[str]:
-    """First parts of every ``vivant.…`` that a file imports, wherever in the file."""
+FILES = {module(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def nodes(tree: ast.AST, *, types_only: bool) -> Iterator[ast.AST]:
+    """All nodes; those below ``if TYPE_CHECKING`` only where ``types_only``."""
+    for child in ast.iter_child_nodes(tree):
+        if (
+            isinstance(child, ast.If)
+            and ast.unparse(child.test) == "TYPE_CHECKING"
+            and not types_only
+        ):
+            continue
+        yield child
+        yield from nodes(child, types_only=types_only)
+
+
+def imports(path: Path, *, types_only: bool = True) -> set[str]:
+    """Modules of ours that a file imports, wherever in the file, without ``vivant.``."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        names: list[str] = []
+    for node in nodes(ast.parse(path.read_text("utf-8")), types_only=types_only):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}: relative import"
-            names = [node.module]
-            if node.module == "vivant":
-                names = [f"vivant.{alias.name}" for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("vivant.")}
+            names = [
+                f"{node.module}.{alias.name}"
+                if f"{node.module}.{alias.name}".removeprefix("vivant.") in FILES
+                else node.module
+                for alias in node.names
+            ]
+        else:
+            continue
+        found |= {name.removeprefix("vivant.") for name in names if name.startswith("vivant.")}
     return found
 
 
-@pytest.mark.parametrize(
-    "path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT))
-)
-def test_imports_point_one_way(path: Path) -> None:
-    here = unit(path)
+def room(name: str) -> str:
+    """First part of a module's name."""
+    return name.partition(".")[0]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_point_one_way(name: str) -> None:
+    path = FILES[name]
+    here = room(name)
     if here in ALLOWED:
-        extra = imports(path) - ALLOWED[here] - {here}
+        allowed = ALLOWED[here] | {here}
+        extra = {other for other in imports(path) if not {other, room(other)} & allowed}
         assert not extra, f"{here} must not import {', '.join(sorted(extra))}"
+    if here == "picture" and path.stem in PICTURE_INSIDE:
+        inside = {other.split(".")[1] for other in imports(path) if room(other) == "picture"}
+        assert inside <= PICTURE_INSIDE[path.stem]
     assert path.stem not in {"utils", "helpers", "common", "manager"}
+
+
+def test_no_file_imports_itself_through_others() -> None:
+    graph = {name: imports(path, types_only=False) - {name} for name, path in FILES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(error.args[1]))
 
 
 def test_nothing_reads_the_environment_but_settings() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from vivant.pace import expected, remember
+from vivant.runs.timing_history import expected, remember
 from vivant.settings import read_settings
 from vivant.types import Request
 

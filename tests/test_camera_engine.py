@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import skimage.data
 
-from vivant.engine.camera import CameraEngine
-from vivant.engine.camera.canvas import draw_canvas, reach_of
-from vivant.engine.camera.layers import split
+from vivant.engines.camera import CameraEngine
+from vivant.engines.camera.canvas import draw_canvas, reach_of
+from vivant.engines.camera.layers import split
 from vivant.errors import Cancelled, OptionError
-from vivant.faces import FaceReader
-from vivant.framing import crop_pixels, face_in_frame
 from vivant.grid import cover_crop
+from vivant.picture.faces import FaceReader
+from vivant.picture.framing import crop_pixels, face_in_frame
 from vivant.types import (
     Box,
     Clip,

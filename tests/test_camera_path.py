@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivant.engine.camera.options import MOVES, CameraOptions
-from vivant.engine.camera.path import CameraPath, ease, plan, unit, zoom_amount
+from vivant.engines.camera.options import MOVES, CameraOptions
+from vivant.engines.camera.path import CameraPath, ease, plan, unit, zoom_amount
 from vivant.errors import OptionError
 from vivant.grid import cover_crop
 from vivant.types import Box

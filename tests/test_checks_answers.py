@@ -17,18 +17,18 @@ from hypothesis import strategies as st
 from checks_clips import FACTS, SHORT, examine, material, portrait, reader, with_facts
 from test_media import write
 from vivant.checks import Expectation, Performance, verify_file
-from vivant.checks.ahead import ahead
 from vivant.checks.checklist import answers, title
-from vivant.checks.delivery import delivery
 from vivant.checks.limits import Limit, limits
 from vivant.checks.metric import MAX_SERIES, against_picture, thinned
+from vivant.checks.metrics.delivery import delivery
+from vivant.checks.metrics.performance import performance_scores
 from vivant.checks.oscillation import Oscillation
-from vivant.checks.performance import performance_scores
 from vivant.checks.report import page, write_html
 from vivant.checks.report.plot import HEIGHT, WIDTH, plot
-from vivant.checks.words import reason, sentences, translated
+from vivant.checks.sentences import reason, sentences, translated
 from vivant.errors import Cancelled, ClipError, OutputError
 from vivant.types import ClipFacts, Progress, Verification
+from vivant.video.prefetch import ahead
 
 MISSES: list[dict[str, object]] = [
     {"width": 1280, "height": 720},

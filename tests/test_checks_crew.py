@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from checks_clips import FACTS, FPS, SHORT, material, portrait, reader
-from vivant.checks import Inspector, crew, kept_workers, workers
+from vivant.checks import Inspector, kept_workers, workers
+from vivant.checks import worker_pool as crew
 from vivant.errors import MachineError
 from vivant.types import Frames, Portrait
 
@@ -100,10 +101,10 @@ def test_a_worker_that_dies_between_two_clips_tells_the_next_one_as_well() -> No
 
     hand = crew._Hand()
     before, after = Listener(), Listener()
-    hand.assign(cast("crew.Crew", before), b"")
+    hand.assign(cast("crew.WorkerPool", before), b"")
     hand._process.kill()
     assert before.heard.get(timeout=20) == "gone"
-    hand.assign(cast("crew.Crew", after), b"")
+    hand.assign(cast("crew.WorkerPool", after), b"")
     assert after.heard.get(timeout=20) == "gone"
     hand.kill()
     hand.join()

@@ -19,10 +19,10 @@ from checks_clips import (
     spoiled,
 )
 from corruptions import LADDERS, Material, recode
-from vivant.checks.deform import Deformation, _face, _Pose
+from vivant.checks.face_tracker import rescaled
+from vivant.checks.metrics.deform import Deformation, _face, _Pose
+from vivant.checks.metrics.skin import texture_kept
 from vivant.checks.sample import luma_of, reduced
-from vivant.checks.skin import texture_kept
-from vivant.checks.track import rescaled
 from vivant.types import Frames, Verification
 
 

@@ -25,7 +25,7 @@ from checks_clips import (
 )
 from corruptions import LADDERS, Material
 from vivant.checks import Inspector
-from vivant.checks.track import rescaled
+from vivant.checks.face_tracker import rescaled
 from vivant.errors import ClipError
 from vivant.types import Frames, Image
 

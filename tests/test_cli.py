@@ -332,7 +332,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path, portrait_fil
         "import resource, signal, sys;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
-        "from vivant.cli import main; main()"
+        "from vivant.cli.main import main; main()"
     )
     done = subprocess.run(
         [
@@ -365,7 +365,7 @@ def test_importing_vivant_is_light() -> None:
         "sys.exit(f'import vivant loads {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
-    script = script.replace("import sys, vivant;", "import sys, vivant.cli;").replace(
+    script = script.replace("import sys, vivant;", "import sys, vivant.cli.main;").replace(
         "'numpy', ", ""
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from vivant.cli import app
+from vivant.cli.main import app
 from vivant.errors import ConflictError, JobNotFoundError, OptionError, StorageError
-from vivant.jobs.admission import Admission, Limits
-from vivant.jobs.job import CLIP, SOURCE, Order, key, new_id
-from vivant.jobs.ledger import Ledger
-from vivant.jobs.places import open_database, open_objects
-from vivant.jobs.worker import Pulse
+from vivant.service.admission import Admission, Limits
+from vivant.service.job import CLIP, SOURCE, Order, key, new_id
+from vivant.service.ledger import Ledger
+from vivant.service.places import open_database, open_objects
+from vivant.service.worker import Pulse
 from vivant.settings import Settings, read_settings
 from vivant.types import Request
 

@@ -14,7 +14,7 @@ import pytest
 
 import cluster_machine
 from cluster_machine import Cluster, Namespaces, WorkerProcess
-from vivant.jobs.worker import EXIT_DECLARED_DEAD
+from vivant.service.worker import EXIT_DECLARED_DEAD
 
 TAKE_OVER = 6.0
 """Seconds from a worker's end to its clip's next start elsewhere."""

@@ -25,11 +25,11 @@ from vivant.compare.page import render
 from vivant.compare.runner import compare
 from vivant.compare.sentences import price
 from vivant.compare.variants import PRESETS, Plan, parse_plan, preset
-from vivant.engine.camera.options import CameraOptions
+from vivant.engines.camera.options import CameraOptions
 from vivant.errors import InputError, OptionError
 from vivant.settings import read_settings
 from vivant.types import Clip, ignore_progress
-from vivant.upscale import load_upscaler
+from vivant.upscalers import load_upscaler
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -95,13 +95,13 @@ def test_presets_are_plans_their_engine_understands(name: str) -> None:
         if variant.engine == "camera":
             CameraOptions.parse(request.options)
         else:
-            from vivant.engine.ltx2.options import LTX2Options
+            from vivant.engines.ltx2.options import LTX2Options
 
             LTX2Options.from_request(request)
 
 
 def test_the_users_pair_is_ten_steps_against_the_lora() -> None:
-    from vivant.engine.ltx2.options import LTX2Options
+    from vivant.engines.ltx2.options import LTX2Options
 
     plan = preset("lora")
     before, after = (

@@ -23,7 +23,7 @@ import yaml
 from prometheus_client import generate_latest
 
 from vivant.api import status
-from vivant.cli import app
+from vivant.cli.main import app
 from vivant.settings import Settings, read_settings
 from vivant.version import __version__
 

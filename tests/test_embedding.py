@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from image_files import astronaut, face_reader
-from vivant.embedding import SIDE, EmbeddingNetwork
 from vivant.errors import MissingPartError
-from vivant.faces import _weights
+from vivant.picture.embedding import SIDE, EmbeddingNetwork
+from vivant.picture.faces import _weights
 from vivant.types import Image
 
 WEIGHTS = "dlib_face_recognition_resnet_model_v1.dat"

@@ -11,10 +11,10 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from vivant.encode import ENCODINGS, Encoder, Player, gop_length, to_yuv
 from vivant.errors import OutputError
-from vivant.media import frames_at, open_clip, probe, to_rgb
 from vivant.types import Frames
+from vivant.video.encoder import ENCODINGS, Encoder, Player, gop_length, to_yuv
+from vivant.video.reader import frames_at, open_clip, probe, to_rgb
 
 FOREIGN = (imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from image_files import astronaut, face_reader, on_canvas
-from vivant.faces import SAME_PERSON_DISTANCE, FaceReader, distance
+from vivant.picture.faces import SAME_PERSON_DISTANCE, FaceReader, distance
 from vivant.types import Image
 
 CLIPS = Path(__file__).parents[2] / "shared" / "clips"

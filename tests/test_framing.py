@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivant.framing import crop_pixels, face_in_frame, framed
+from vivant.picture.framing import crop_pixels, face_in_frame, framed
 from vivant.types import Box, Face, Image, Portrait, Source
 
 SOURCE = Source("test", "PNG", 1, 1, 1, "0")

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from vivant.cli import main
-from vivant.engine.camera.options import CameraOptions
-from vivant.engine.fake import FakeEngine
-from vivant.engine.ltx2.options import LTX2Options
+from vivant.cli.main import main
+from vivant.engines.camera.options import CameraOptions
+from vivant.engines.fake import FakeEngine
+from vivant.engines.ltx2.options import LTX2Options
 from vivant.errors import Cancelled, OptionError
-from vivant.gate.animate import Gated, animate_until_pass
-from vivant.gate.budget import Budget
-from vivant.gate.remedies import remedies
-from vivant.media import probe
+from vivant.runs.budget import Budget
+from vivant.runs.remedies import remedies
+from vivant.runs.until_pass import Gated, animate_until_pass
 from vivant.settings import read_settings
 from vivant.types import Clip, Observer, Portrait, Progress, Request, ignore_progress
-from vivant.upscale import load_upscaler
+from vivant.upscalers import load_upscaler
+from vivant.video.reader import probe
 
 SMALL = {"num_frames": 5, "width": 128, "height": 72}
 """Enough for flicker, and quick."""

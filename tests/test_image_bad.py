@@ -16,8 +16,8 @@ from PIL import PngImagePlugin
 
 from image_files import DATA, corners, face_reader, loaded, quarters, saved
 from vivant.errors import ImageError
-from vivant.image import ImageLimits, load_portrait
-from vivant.image.source import webp_size
+from vivant.picture.intake import ImageLimits, load_portrait
+from vivant.picture.source import webp_size
 
 
 def code_of(image: Path | bytes, limits: ImageLimits | None = None) -> str:

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from image_files import astronaut, face_reader, loaded, on_canvas, saved
 from vivant.errors import OptionError
-from vivant.image import find_faces, load_portrait
-from vivant.image.crop import choose_crop, head
+from vivant.picture.crop import choose_crop, head
+from vivant.picture.intake import find_faces, load_portrait
 from vivant.types import Box, Face
 
 SHAPES = [(1920, 1080), (1080, 1920), (1080, 1080), (1280, 536)]

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 from service_process import picture
-from vivant.engine.ltx2.lora import find_file
+from vivant.engines.ltx2.lora import find_file
 from vivant.errors import MissingPartError, OptionError
-from vivant.hosting.options import Options, carried
-from vivant.jobs.adapters import check_adapters
-from vivant.jobs.admission import Admission, Limits
-from vivant.jobs.job import SOURCE, Order, key, new_id
-from vivant.jobs.ledger import Ledger
-from vivant.jobs.places import open_database, open_objects
-from vivant.jobs.worker import Worker
+from vivant.modal.options import Options, carried
+from vivant.service.adapters import check_adapters
+from vivant.service.admission import Admission, Limits
+from vivant.service.job import SOURCE, Order, key, new_id
+from vivant.service.ledger import Ledger
+from vivant.service.places import open_database, open_objects
+from vivant.service.worker import Worker
 from vivant.settings import Settings, read_settings
 from vivant.types import Engine, Request
-from vivant.upscale import load_upscaler
+from vivant.upscalers import load_upscaler
 from vivant.weights import LOCK, Library
 
 

@@ -17,16 +17,16 @@ import sqlalchemy as sa
 
 from service_process import Service, s3_server
 from vivant.errors import BusyError, ConflictError, JobNotFoundError, OptionError
-from vivant.jobs.admission import Admission, Limits
-from vivant.jobs.comparisons import Comparisons, Kept
-from vivant.jobs.database import BUSY_TIMEOUT_MS, Database, normal_url
-from vivant.jobs.job import Order, new_id
-from vivant.jobs.keys import Keyring, access_allowed, access_token
-from vivant.jobs.ledger import Ledger
-from vivant.jobs.news import ALL, News
-from vivant.jobs.queues import render_queue
-from vivant.jobs.tables import meta
-from vivant.objects import Objects
+from vivant.service.admission import Admission, Limits
+from vivant.service.comparisons import Comparisons, Kept
+from vivant.service.database import BUSY_TIMEOUT_MS, Database, normal_url
+from vivant.service.job import Order, new_id
+from vivant.service.keys import Keyring, access_allowed, access_token
+from vivant.service.ledger import Ledger
+from vivant.service.news import ALL, News
+from vivant.service.objects import Objects
+from vivant.service.queues import render_queue
+from vivant.service.tables import meta
 from vivant.types import Request
 
 
@@ -351,7 +351,7 @@ def _until(condition: Callable[[], bool]) -> None:
 def test_a_connection_that_died_while_idle_is_replaced(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vivant.jobs.database.IDLE_SECONDS", 0.05)
+    monkeypatch.setattr("vivant.service.database.IDLE_SECONDS", 0.05)
     database, other = Database(postgres), Database(postgres)
     here = sa.text("select pg_backend_pid()")
     with database.read() as connection:

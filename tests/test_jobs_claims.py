@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from vivant.errors import DatabaseError
-from vivant.jobs import claims
-from vivant.jobs.claims import Claims
-from vivant.jobs.news import ALL
+from vivant.service import claims
+from vivant.service.claims import Claims
+from vivant.service.news import ALL
 
 LONG = 60.0
 

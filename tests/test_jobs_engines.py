@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from service_process import picture
-from vivant.engine import load_engine
+from vivant.engines import load_engine
 from vivant.errors import MissingPartError
-from vivant.jobs.admission import Admission, Limits
-from vivant.jobs.engines import Engines
-from vivant.jobs.job import SOURCE, Order, key, new_id
-from vivant.jobs.ledger import Ledger
-from vivant.jobs.places import open_database, open_objects
-from vivant.jobs.worker import Worker
+from vivant.service.admission import Admission, Limits
+from vivant.service.engines import Engines
+from vivant.service.job import SOURCE, Order, key, new_id
+from vivant.service.ledger import Ledger
+from vivant.service.places import open_database, open_objects
+from vivant.service.worker import Worker
 from vivant.settings import Settings, read_settings
 from vivant.types import Engine, Request
-from vivant.upscale import load_upscaler
+from vivant.upscalers import load_upscaler
 
 
 def test_two_jobs_and_the_warm_up_load_the_engine_once(tmp_path: Path) -> None:

@@ -12,17 +12,17 @@ import pytest
 from vivant.api.batches import describe
 from vivant.api.fields import read_fields
 from vivant.api.show import video
-from vivant.engine.fake import FakeEngine
+from vivant.engines.fake import FakeEngine
 from vivant.errors import EngineError, OptionError
-from vivant.jobs.admission import Admission, Limits
-from vivant.jobs.job import ATTEMPTS, REPORT, SOURCE, Job, Order, key, new_id, request_json
-from vivant.jobs.ledger import Ledger
-from vivant.jobs.places import open_database, open_objects
-from vivant.jobs.stages import Bench
-from vivant.jobs.worker import Worker
+from vivant.service.admission import Admission, Limits
+from vivant.service.job import ATTEMPTS, REPORT, SOURCE, Job, Order, key, new_id, request_json
+from vivant.service.ledger import Ledger
+from vivant.service.places import open_database, open_objects
+from vivant.service.stages import Bench
+from vivant.service.worker import Worker
 from vivant.settings import read_settings
 from vivant.types import Clip, Observer, Portrait, Request
-from vivant.upscale import load_upscaler
+from vivant.upscalers import load_upscaler
 
 
 class Killed(BaseException):

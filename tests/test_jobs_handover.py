@@ -1,7 +1,7 @@
 """Stages claimed, given back, adopted and found again; and what of DBOS that rests on.
 
-``vivant.jobs.handover`` uses what DBOS does not publish. Where a new DBOS breaks a test here, that
-module is the one to mend: it uses ``_get_dbos_instance``, ``_sys_db``, its ``tables``,
+``vivant.service.handover`` uses what DBOS does not publish. Where a new DBOS breaks a test here,
+that module is the one to mend: it uses ``_get_dbos_instance``, ``_sys_db``, its ``tables``,
 ``get_pending_workflows`` and ``reenqueue_for_recovery``, ``_active_workflows_set.activeList``,
 ``background_thread_stop_events``; and to claim, ``start_queued_workflows``,
 ``get_workflow_statuses``, ``execute_dequeued_workflow`` and the ``future`` of what it returns.
@@ -19,12 +19,12 @@ import pytest
 import sqlalchemy as sa
 from dbos import DBOS
 
-from vivant.jobs import handover, workflows
-from vivant.jobs.admission import Admission, Limits, workflow_ids
-from vivant.jobs.database import Database
-from vivant.jobs.job import Order, new_id
-from vivant.jobs.ledger import Ledger
-from vivant.jobs.queues import (
+from vivant.service import handover, workflows
+from vivant.service.admission import Admission, Limits, workflow_ids
+from vivant.service.database import Database
+from vivant.service.job import Order, new_id
+from vivant.service.ledger import Ledger
+from vivant.service.queues import (
     APPLICATION,
     APPLICATION_VERSION,
     PREPARE_QUEUE,

@@ -103,9 +103,9 @@ def test_a_poison_job_is_set_aside_and_others_go_on(service: Service) -> None:
 
 
 def test_expired_files_go_and_the_job_says_so(service: Service) -> None:
-    from vivant.jobs.ledger import Ledger
-    from vivant.jobs.places import open_database, open_objects
-    from vivant.jobs.sweeper import Sweeper
+    from vivant.service.ledger import Ledger
+    from vivant.service.places import open_database, open_objects
+    from vivant.service.sweeper import Sweeper
     from vivant.settings import read_settings
 
     video_id = service.submit()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from vivant.cores import usable_cores
-from vivant.lanes import Fan, Lane, Later
+from vivant.video.cores import usable_cores
+from vivant.video.stages import Fan, Lane, Later
 
 
 def test_items_arrive_in_order_and_all_of_them() -> None:

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ltx2_tiny as small
-from vivant.engine.ltx2.attention import nag_mix
-from vivant.engine.ltx2.block import Block
-from vivant.engine.ltx2.job import grid_pixels
-from vivant.engine.ltx2.memory import Berth, choose_tier
-from vivant.engine.ltx2.prompts import PromptCache
-from vivant.engine.ltx2.tiers import next_tier, tier_of
+from vivant.engines.ltx2.attention import nag_mix
+from vivant.engines.ltx2.block import Block
+from vivant.engines.ltx2.job import grid_pixels
+from vivant.engines.ltx2.memory import Berth, choose_tier
+from vivant.engines.ltx2.prompts import PromptCache
+from vivant.engines.ltx2.tiers import next_tier, tier_of
 from vivant.errors import (
     Cancelled,
     EngineError,
@@ -30,11 +30,11 @@ from vivant.errors import (
     OutOfMemoryError,
 )
 from vivant.grid import cover_crop
-from vivant.media import open_clip
 from vivant.pipeline import run
-from vivant.series.run import run_series
+from vivant.runs.seeds import run_series
 from vivant.types import Clip, Frames, Observer, Progress, Request, ignore_progress
-from vivant.upscale import load_upscaler
+from vivant.upscalers import load_upscaler
+from vivant.video.reader import open_clip
 
 FAST: dict[str, Any] = {"recipe": "fast", "steps": 3}
 
@@ -464,7 +464,7 @@ def test_real_weights_need_a_gpu_and_to_be_there(tmp_path: Path) -> None:
 def test_memory_that_runs_out_while_loading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    from vivant.engine.ltx2 import engine as module
+    from vivant.engines.ltx2 import engine as module
 
     engine = small.engine(tmp_path)
     full = getattr(module, where)
@@ -528,7 +528,7 @@ def test_a_worker_meets_any_number_of_sizes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """torch compiles one graph a size, and refuses to go on at a limit of its own."""
-    from vivant.engine.ltx2 import transformer as module
+    from vivant.engines.ltx2 import transformer as module
 
     engine = small.engine(tmp_path)
     frames(engine, small.request(**FAST))
@@ -559,7 +559,7 @@ def test_a_worker_meets_any_number_of_sizes(
 @settings(max_examples=15, deadline=None)
 @given(st.sampled_from([(1280, 704), (1280, 736), (960, 960), (1920, 1088), (704, 1280)]))
 def test_the_centre_of_the_grid_is_the_portraits_crop(grid: tuple[int, int]) -> None:
-    from vivant.framing import crop_pixels
+    from vivant.picture.framing import crop_pixels
 
     portrait = small.portrait()
     aspect = portrait.crop.width / portrait.crop.height

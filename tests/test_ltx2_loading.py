@@ -19,11 +19,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import ltx2_tiny as small
-from vivant.engine.ltx2 import attention, lora, tiny
-from vivant.engine.ltx2.attention import choose_backend
-from vivant.engine.ltx2.components import load_components, load_connectors
-from vivant.engine.ltx2.fp8 import Float8Linear, needs_widening, quantize_rows
-from vivant.engine.ltx2.fp8_checkpoint import quantize_folder
+from vivant.engines.ltx2 import attention, lora, tiny
+from vivant.engines.ltx2.attention import choose_backend
+from vivant.engines.ltx2.components import load_components, load_connectors
+from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening, quantize_rows
+from vivant.engines.ltx2.fp8_checkpoint import quantize_folder
 from vivant.errors import MissingPartError, OptionError, OutputError, VivantError, WeightsError
 from vivant.types import ignore_progress
 from vivant.weights import FP8_FOLDER, LOCK, Library, Model, Part, hash_file
@@ -284,7 +284,7 @@ def test_an_fp8_checkpoint_that_cannot_be_written(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vivant.engine.ltx2.fp8_checkpoint.save_file", full)
+    monkeypatch.setattr("vivant.engines.ltx2.fp8_checkpoint.save_file", full)
     with pytest.raises(OutputError, match="No space left"):
         quantize_folder(MODEL, tmp_path)
     assert not list(tmp_path.glob("transformer-fp8*"))
@@ -296,8 +296,8 @@ def test_an_fp8_checkpoint_that_cannot_be_written(
 def test_gpus_that_hold_fp8_and_cannot_multiply_it_widen_the_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from vivant.engine.ltx2 import block_kernels
-    from vivant.engine.ltx2.transformer import Denoiser
+    from vivant.engines.ltx2 import block_kernels
+    from vivant.engines.ltx2.transformer import Denoiser
 
     ampere = torch.device("cuda")
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 6))
@@ -313,7 +313,7 @@ def test_gpus_that_hold_fp8_and_cannot_multiply_it_widen_the_weights(
     x = torch.randn(5, 32)
     exact = torch.nn.functional.linear(x, layer.dequantized(torch.float32), layer.bias)
     assert not torch.equal(layer(x), exact)  # activations are rounded
-    monkeypatch.setattr("vivant.engine.ltx2.transformer.needs_widening", lambda _: True)
+    monkeypatch.setattr("vivant.engines.ltx2.transformer.needs_widening", lambda _: True)
     Denoiser(model)
     torch.testing.assert_close(layer(x), exact)
     whole: Any = torch.compile(layer, backend="eager", fullgraph=True)
@@ -416,7 +416,7 @@ def test_parts_that_are_missing(tmp_path: Path) -> None:
 
 
 def test_transformer_of_a_later_model_is_refused(tmp_path: Path) -> None:
-    from vivant.engine.ltx2.transformer import Denoiser
+    from vivant.engines.ltx2.transformer import Denoiser
 
     later = tiny.build(LTX2VideoTransformer3DModel, {**tiny.TINY_TRANSFORMER, "gated_attn": True})
     with pytest.raises(WeightsError, match="gated_attn, which belongs to another LTX"):

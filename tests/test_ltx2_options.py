@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivant.engine.ltx2.options import Lora, LTX2Options, option_names
-from vivant.engine.ltx2.recipes import (
+from vivant.engines.ltx2.options import Lora, LTX2Options, option_names
+from vivant.engines.ltx2.recipes import (
     DISTILLED_SIGMAS,
     RECIPES,
     SEED_SIGMAS,
@@ -183,8 +183,8 @@ def test_option_names_are_the_fields_people_set() -> None:
 
 def test_options_and_registry_load_no_torch() -> None:
     code = (
-        "import sys, vivant, vivant.engine, vivant.upscale, vivant.weights, vivant.cli_weights;"
-        "import vivant.engine.ltx2.options, vivant.engine.ltx2.recipes;"
+        "import sys, vivant, vivant.engines, vivant.upscalers, vivant.weights, vivant.cli.weights;"
+        "import vivant.engines.ltx2.options, vivant.engines.ltx2.recipes;"
         "assert 'torch' not in sys.modules and 'diffusers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

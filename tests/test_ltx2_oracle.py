@@ -16,14 +16,14 @@ from torch import Tensor
 
 import ltx2_tiny as small
 from ltx2_reference import PartlyHeld, Reference, follow_timestep_rule
-from vivant.engine.ltx2 import tiny
-from vivant.engine.ltx2.conditioning import Tokens, statistics
-from vivant.engine.ltx2.engine import UNGUIDED, LTX2Engine
-from vivant.engine.ltx2.job import Job, grid_pixels
-from vivant.engine.ltx2.options import LTX2Options
-from vivant.engine.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS, SEED_SIGMAS
-from vivant.engine.ltx2.sampling import denoise
-from vivant.engine.ltx2.transformer import Denoiser
+from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.conditioning import Tokens, statistics
+from vivant.engines.ltx2.engine import UNGUIDED, LTX2Engine
+from vivant.engines.ltx2.job import Job, grid_pixels
+from vivant.engines.ltx2.options import LTX2Options
+from vivant.engines.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS, SEED_SIGMAS
+from vivant.engines.ltx2.sampling import denoise
+from vivant.engines.ltx2.transformer import Denoiser
 from vivant.types import Request, ignore_progress
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
@@ -90,7 +90,7 @@ def test_one_stage_equals_diffusers_image_to_video(tmp_path: Path) -> None:
 def test_one_stage_recompresses_the_picture_as_diffusers_does(tmp_path: Path) -> None:
     from diffusers.pipelines.ltx2.utils import apply_image_conditioning_crf
 
-    from vivant.engine.ltx2.conditioning import recompress
+    from vivant.engines.ltx2.conditioning import recompress
 
     pixels = small.portrait().pixels
     np.testing.assert_array_equal(recompress(pixels, 33), apply_image_conditioning_crf(pixels, 33))
@@ -345,7 +345,7 @@ def relative(ours: Tensor, theirs: Tensor) -> float:
 
 def drawn_inputs(model: Any, strengths: tuple[float, ...], batch: int = 1) -> dict[str, Any]:
     """Random tokens of a grid of 3 × 2 × 3 latents and as many kinds of held frames as given."""
-    from vivant.engine.ltx2.conditioning import clip_coords
+    from vivant.engines.ltx2.conditioning import clip_coords
 
     generator = torch.Generator().manual_seed(5)
     frames, rows, columns = 3, 2, 3

@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vivant.engine.ltx2 import tiny
-from vivant.engine.ltx2.prompts import PromptEncoder, tokenize
-from vivant.engine.ltx2.text_encoder import streamed_text_encoder
+from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.prompts import PromptEncoder, tokenize
+from vivant.engines.ltx2.text_encoder import streamed_text_encoder
 from vivant.errors import MissingPartError, WeightsError
 
 CPU = torch.device("cpu")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from vivant.errors import ClipError
-from vivant.media import frames_at, open_clip, probe, to_rgb
 from vivant.types import Frames
+from vivant.video.reader import frames_at, open_clip, probe, to_rgb
 
 
 def write(

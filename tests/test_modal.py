@@ -24,28 +24,29 @@ import uvicorn
 
 from service_process import FAKE, picture, sunset_ignored
 from vivant.api.server import listen, url
-from vivant.engine import load_engine
-from vivant.engine.fake import FakeEngine
+from vivant.engines import load_engine
+from vivant.engines.fake import FakeEngine
 from vivant.errors import EngineError, MissingPartError, OptionError
-from vivant.hosting import gpus, mint
-from vivant.hosting.backend import LostError, UnreachableError, stop_note
-from vivant.hosting.cloud import CLASSES
-from vivant.hosting.courier import CALL, Courier
-from vivant.hosting.fake import FakeBackend, FakeBoard
-from vivant.hosting.front import check_places
-from vivant.hosting.keeper import Keeper
-from vivant.hosting.options import Options, besides, carried, gpu_rates
-from vivant.hosting.studio import Studio
-from vivant.hosting.work import STUDIOS, Work, studio_for
-from vivant.jobs.admission import Admission, Limits
-from vivant.jobs.database import Database
-from vivant.jobs.job import CLIP, SOURCE, Order, key, new_id, request_json
-from vivant.jobs.keys import Keyring
-from vivant.jobs.ledger import Ledger
-from vivant.objects import Objects
+from vivant.modal import first_key as mint
+from vivant.modal import gpus
+from vivant.modal.backend import LostError, UnreachableError, stop_note
+from vivant.modal.client import CLASSES
+from vivant.modal.container import ModalContainer
+from vivant.modal.fake import FakeBackend, FakeBoard
+from vivant.modal.options import Options, besides, carried, gpu_rates
+from vivant.modal.runner import CALL, ModalRunner
+from vivant.modal.sqlite_backup import SqliteBackup
+from vivant.modal.web_app import check_places
+from vivant.modal.work import STUDIOS, Work, studio_for
+from vivant.service.admission import Admission, Limits
+from vivant.service.database import Database
+from vivant.service.job import CLIP, SOURCE, Order, key, new_id, request_json
+from vivant.service.keys import Keyring
+from vivant.service.ledger import Ledger
+from vivant.service.objects import Objects
 from vivant.settings import read_settings
 from vivant.types import Request
-from vivant.upscale import load_upscaler
+from vivant.upscalers import load_upscaler
 
 APP = Path(__file__).parent.parent / "deploy" / "modal_app.py"
 
@@ -83,9 +84,9 @@ BOARD = FakeBoard()
 
 
 @cache
-def studio() -> Studio:
+def studio() -> ModalContainer:
     """One container for all tests, as one would be for all clips."""
-    return Studio(
+    return ModalContainer(
         "camera",
         read_settings(),
         BOARD,
@@ -213,13 +214,13 @@ def test_modal_deploy_refuses_a_wrong_gpu_before_it_does_anything() -> None:
 def test_the_front_and_the_deployment_load_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import modal_app;"
-        "from vivant.hosting.front import Front; from vivant.settings import read_settings;"
-        "from vivant.hosting.mint import new_key;"
-        "Front(read_settings(api_key=new_key()), modal_app.options);"
+        "from vivant.modal.web_app import WebApp; from vivant.settings import read_settings;"
+        "from vivant.modal.first_key import new_key;"
+        "WebApp(read_settings(api_key=new_key()), modal_app.options);"
         "print({'torch', 'diffusers', 'transformers', 'cv2', 'dlib'} & set(sys.modules))\n"
-        "from vivant.hosting.cloud import CloudBackend\n"
-        "from vivant.hosting.backend import LostError\n"
-        "try: CloudBackend('studio').spawn('camera', {})\n"
+        "from vivant.modal.client import ModalBackend\n"
+        "from vivant.modal.backend import LostError\n"
+        "try: ModalBackend('studio').spawn('camera', {})\n"
         "except LostError as error: print(error)"
     )
     done = subprocess.run(
@@ -285,8 +286,8 @@ def test_a_studio_loads_its_own_model_before_the_first_clip() -> None:
         def generate(self, *_: Any) -> Any:
             raise MissingPartError("model ltx-2-19b-dev is not here")
 
-    def container(kind: str, engine: FakeEngine) -> Studio:
-        return Studio(
+    def container(kind: str, engine: FakeEngine) -> ModalContainer:
+        return ModalContainer(
             kind,
             read_settings(),
             FakeBoard(),
@@ -354,11 +355,11 @@ class Place:
         self.objects.put(key(self.job_id, SOURCE), picture())
         Admission(self.database, Limits()).accept(self.job_id, order(**options), "")
 
-    def courier(self, backend: FakeBackend, stopping: threading.Event | None = None) -> Courier:
+    def courier(self, backend: FakeBackend, stopping: threading.Event | None = None) -> ModalRunner:
         def none_here(name: str) -> Any:
             raise AssertionError(name)
 
-        courier = Courier(
+        courier = ModalRunner(
             backend,
             self.ledger,
             self.objects,
@@ -442,7 +443,7 @@ class Running:
         patch.setenv("VIVANT_API_KEY", self.key)
         app = load_app()
         patch.setattr(app, "STATE", str(folder / "volume"))
-        self.served = app.Front()
+        self.served = app.WebApp()
         with pytest.warns(UserWarning, match="will not have access to the mounted Volume"):
             application = self.served.web.local()
         self.listener = listen("127.0.0.1", 0)
@@ -562,17 +563,17 @@ def test_what_is_kept_comes_back_in_a_new_container(tmp_path: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("CREATE TABLE t (x)")
         connection.commit()
-        keeper = Keeper(disk, kept, lambda: committed.append(True))
+        keeper = SqliteBackup(disk, kept, lambda: committed.append(True))
         keeper.start()
         wait(lambda: bool(committed))
         connection.execute("INSERT INTO t VALUES (7)")
         connection.commit()
     keeper.stop()
     other = tmp_path / "other" / "v.db"
-    assert Keeper(other, kept, lambda: None).restore()
+    assert SqliteBackup(other, kept, lambda: None).restore()
     with closing(sqlite3.connect(other)) as connection:
         assert connection.execute("SELECT x FROM t").fetchall() == [(7,)]
-    assert not Keeper(other, kept, lambda: None).restore(), "what is there is newer"
+    assert not SqliteBackup(other, kept, lambda: None).restore(), "what is there is newer"
 
 
 def test_the_key_of_the_secret_opens_and_the_one_before_no_longer(tmp_path: Path) -> None:

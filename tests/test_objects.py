@@ -9,7 +9,7 @@ import pytest
 
 from service_process import s3_server
 from vivant.errors import OptionError, StorageError
-from vivant.objects import CHUNK_BYTES, Objects
+from vivant.service.objects import CHUNK_BYTES, Objects
 
 
 @pytest.fixture(scope="module")

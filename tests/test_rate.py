@@ -24,14 +24,14 @@ from scipy import stats
 from vivant.api.server import listen, url
 from vivant.checks.limits import limits
 from vivant.compare.judge import better_side, margin
+from vivant.compare.rating.agreement import FEWEST, verdicts
+from vivant.compare.rating.journal import JOURNAL, Answer, Journal, Judgement
+from vivant.compare.rating.pairs import Pair, Side, read_pairs
+from vivant.compare.rating.results import summary, write_results
+from vivant.compare.rating.server import Rating, create_app, make_server
 from vivant.compare.runner import compare
 from vivant.compare.variants import parse_plan
 from vivant.errors import InputError
-from vivant.rate.agreement import FEWEST, verdicts
-from vivant.rate.journal import JOURNAL, Answer, Journal, Judgement
-from vivant.rate.pairs import Pair, Side, read_pairs
-from vivant.rate.results import summary, write_results
-from vivant.rate.server import Rating, create_app, make_server
 from vivant.settings import read_settings
 from web_server import launch, overflow, widths
 

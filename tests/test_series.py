@@ -12,14 +12,14 @@ import pytest
 from PIL import Image as PillowImage
 
 import vivant
-from vivant.engine.fake import FakeEngine
+from vivant.engines.fake import FakeEngine
 from vivant.errors import Cancelled, EngineError, OptionError, OutputError, OutputExistsError
 from vivant.grid import parse_seeds
 from vivant.pipeline import run
-from vivant.series.run import run_series
+from vivant.runs.seeds import run_series
 from vivant.settings import read_settings
 from vivant.types import Clip, EngineOfMany, Observer, Portrait, Progress, Request, Series, Take
-from vivant.upscale import load_upscaler
+from vivant.upscalers import load_upscaler
 
 SMALL: dict[str, Any] = {"width": 320, "height": 180, "num_frames": 9, "engine": "fake"}
 FILES = ("contact_sheet.jpg", "mp4", "report.html", "report.json", "thumbnail.jpg")
@@ -196,7 +196,7 @@ def test_where_no_clip_can_be_made_nothing_is_left(
 def test_a_full_disk_ends_it_and_keeps_what_is_finished(
     tmp_path: Path, portrait_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vivant.store import publish
+    from vivant.video.files import publish
 
     def full(folder: Path, target: Any) -> None:
         if "seed-1" in target.clip.name:

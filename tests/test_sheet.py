@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vivant.errors import OutputError
-from vivant.sheet import contact_sheet, thumbnail, tile_size, write_jpeg
+from vivant.video.sheet import contact_sheet, thumbnail, tile_size, write_jpeg
 
 
 def test_tiles_follow_the_aspect() -> None:

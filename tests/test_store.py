@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from vivant.errors import OptionError, OutputError, OutputExistsError
-from vivant.store import COMPANIONS, Target, check_target, publish, workspace
+from vivant.video.files import COMPANIONS, Target, check_target, publish, workspace
 
 
 def fill(folder: Path, text: str = "new") -> None:

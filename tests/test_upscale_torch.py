@@ -18,9 +18,9 @@ from vivant.errors import (
     WeightsError,
 )
 from vivant.types import Clip, Frames, ignore_progress
-from vivant.upscale import load_upscaler
-from vivant.upscale.edsr import EDSR
-from vivant.upscale.torch_resize import TorchLanczosUpscaler, weights
+from vivant.upscalers import load_upscaler
+from vivant.upscalers.edsr import EDSR
+from vivant.upscalers.torch_resize import TorchLanczosUpscaler, weights
 
 torch.set_num_threads(1)
 
@@ -162,7 +162,7 @@ def test_networks_that_want_other_sizes_are_given_them(tmp_path: Path) -> None:
 
 
 def test_a_network_that_fails_is_named() -> None:
-    from vivant.upscale.network import NetworkUpscaler
+    from vivant.upscalers.network import NetworkUpscaler
 
     def broken(_: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("shapes do not fit\nmore")

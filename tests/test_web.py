@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vivant.cli_page import page
+from vivant.cli.page import page
 from vivant.errors import OutputError, OutputExistsError
 from vivant.web import PAGE_POLICY, asset, asset_paths, single_file
 from vivant.web.files import MEDIA_TYPES

@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from vivant.demo_picture import demo_image
+from vivant.picture.sample import demo_image
 from web_server import launch, serving, widths
 
 WAIT = 60_000

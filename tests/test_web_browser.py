@@ -16,9 +16,9 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from vivant.demo_picture import demo_image
-from vivant.jobs.database import Database
-from vivant.jobs.keys import Keyring
+from vivant.picture.sample import demo_image
+from vivant.service.database import Database
+from vivant.service.keys import Keyring
 from vivant.web import single_file
 from web_server import launch, overflow, percent, serving, widths
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from vivant.engine.ltx2.readahead import read_ahead
+from vivant.engines.ltx2.readahead import read_ahead
 from vivant.errors import MissingPartError, OptionError, OutputError, WeightsError
 from vivant.weights import LOCK, MODELS, Hub, Library, find_model, read_header
 from vivant.weights.library import RETRIES

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 from vivant.version import __version__
 
 if TYPE_CHECKING:
-    from vivant.compose import animate, animate_many, verify
     from vivant.errors import Cancelled, VivantError
+    from vivant.python_api import animate, animate_many, verify
     from vivant.types import (
         Box,
         Progress,
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "animate": "vivant.compose",
-    "animate_many": "vivant.compose",
-    "verify": "vivant.compose",
+    "animate": "vivant.python_api",
+    "animate_many": "vivant.python_api",
+    "verify": "vivant.python_api",
     "Cancelled": "vivant.errors",
     "VivantError": "vivant.errors",
     "Box": "vivant.types",

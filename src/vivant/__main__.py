@@ -1,6 +1,6 @@
 """``python -m vivant``."""
 
-from vivant.cli import main
+from vivant.cli.main import main
 
 if __name__ == "__main__":
     main()

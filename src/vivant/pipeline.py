@@ -21,21 +21,14 @@ import psutil
 
 from vivant.checks import Expectation, Inspector, Performance, workers
 from vivant.checks.report import write_html
-from vivant.cores import usable_cores
 from vivant.cost import bill, no_rate
 from vivant.errors import EngineError
-from vivant.faces import FaceReader, lend_reader
-from vivant.film import Film
-from vivant.framing import crop_pixels
-from vivant.gallery import Gallery
 from vivant.grid import check_fps, check_frames, check_seed, check_size
-from vivant.image import ImageLimits, load_portrait
-from vivant.lanes import Later
-from vivant.media import probe
+from vivant.picture.faces import FaceReader, lend_reader
+from vivant.picture.framing import crop_pixels
+from vivant.picture.intake import ImageLimits, load_portrait
 from vivant.report import SCHEMA_VERSION, report_json, to_json
 from vivant.settings import Settings
-from vivant.store import COMPANIONS, Target, check_target, publish, workspace
-from vivant.times import Times, closable
 from vivant.types import (
     Bill,
     Engine,
@@ -52,6 +45,13 @@ from vivant.types import (
     Verification,
 )
 from vivant.version import __version__
+from vivant.video.cores import usable_cores
+from vivant.video.files import COMPANIONS, Target, check_target, publish, workspace
+from vivant.video.reader import probe
+from vivant.video.sheet_collector import SheetCollector
+from vivant.video.stage_times import Times, closable
+from vivant.video.stages import Later
+from vivant.video.writer import VideoWriter
 
 LIBRARIES = ("av", "opencv-contrib-python-headless", "dlib-bin", "numpy", "torch", "diffusers")
 """Packages whose versions decide what the frames look like."""
@@ -279,7 +279,7 @@ def render(
     width, height = request.width, request.height
     cores = usable_cores()
     reference = crop_pixels(portrait, width, height)
-    gallery = Gallery(reference, request)
+    gallery = SheetCollector(reference, request)
 
     def show() -> None:
         gallery.write(
@@ -326,7 +326,7 @@ def render(
                 "upscale", upscaler.upscale(clip, width=width, height=height, observe=observe)
             )
         film = stack.enter_context(
-            Film(
+            VideoWriter(
                 path,
                 width=width,
                 height=height,
@@ -363,7 +363,7 @@ def render(
 
 
 def _watcher(
-    gallery: Gallery,
+    gallery: SheetCollector,
     show: Callable[[], None],
     inspecting: Later[Inspector],
     num_frames: int,

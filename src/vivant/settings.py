@@ -56,7 +56,7 @@ class Settings(BaseSettings):
         worker_timeout: seconds without a heartbeat after which a worker counts as dead.
         drain_seconds: a worker that is told to stop may go on with its clip for so long.
         log_format: json, text, or auto: text where somebody is looking.
-        modal: how to run on Modal, see :class:`vivant.hosting.options.Options`.
+        modal: how to run on Modal, see :class:`vivant.modal.options.Options`.
         api_key: of a front on Modal, from its secret; elsewhere `vivant keys add` makes keys.
     """
 

@@ -12,7 +12,7 @@ from fastapi import Depends, Request
 from vivant.api.errors import HttpError
 from vivant.api.state import State
 from vivant.errors import BusyError
-from vivant.jobs.keys import access_allowed
+from vivant.service.keys import access_allowed
 
 CLIENTS = 10_000
 """Remembered at most; the oldest are forgotten."""

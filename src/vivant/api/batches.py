@@ -18,7 +18,7 @@ from vivant.api.auth import Owner, Shared
 from vivant.api.state import State
 from vivant.api.videos import end
 from vivant.errors import JobNotFoundError, printable
-from vivant.jobs.job import Job
+from vivant.service.job import Job
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 

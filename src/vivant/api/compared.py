@@ -12,10 +12,10 @@ from typing import Any
 
 from vivant.api.batches import bill
 from vivant.api.state import State
-from vivant.jobs.comparisons import Gathered, Kept
-from vivant.jobs.job import CLIP, Job, key
-from vivant.jobs.keys import access_token
 from vivant.report import plain
+from vivant.service.comparisons import Gathered, Kept
+from vivant.service.job import CLIP, Job, key
+from vivant.service.keys import access_token
 
 
 def presets_json(shared: State, workers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

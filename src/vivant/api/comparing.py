@@ -21,10 +21,10 @@ from vivant.api.state import State
 from vivant.api.upload import Upload
 from vivant.api.videos import check_signature, discard
 from vivant.errors import ImageError, OptionError
-from vivant.jobs.admission import same
-from vivant.jobs.comparisons import Kept
-from vivant.jobs.job import SOURCE, Order, key, new_id
 from vivant.report import plain
+from vivant.service.admission import same
+from vivant.service.comparisons import Kept
+from vivant.service.job import SOURCE, Order, key, new_id
 
 MAX_CLIPS = 500
 """Of one comparison; the queue and the key's share of it may allow fewer."""

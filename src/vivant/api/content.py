@@ -16,7 +16,7 @@ from vivant.api.auth import Reader, Shared
 from vivant.api.errors import HttpError
 from vivant.api.show import variants
 from vivant.api.state import State
-from vivant.jobs.job import VARIANTS, Job, key
+from vivant.service.job import VARIANTS, Job, key
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 

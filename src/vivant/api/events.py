@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from vivant.errors import DatabaseError
-from vivant.jobs.job import ACTIVE, Job
-from vivant.jobs.ledger import Ledger
+from vivant.service.job import ACTIVE, Job
+from vivant.service.ledger import Ledger
 
 POLL_SECONDS = 0.05
 KEEP_ALIVE_SECONDS = 15.0

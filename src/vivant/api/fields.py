@@ -14,7 +14,7 @@ from typing import Any
 
 from vivant.errors import OptionError
 from vivant.grid import ASPECTS, check_fps, check_frames, check_size, frames_for, parse_size
-from vivant.jobs.job import PRIORITIES
+from vivant.service.job import PRIORITIES
 from vivant.settings import Settings
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
 
@@ -122,7 +122,7 @@ def _budget(given: Mapping[str, Any], settings: Settings) -> str | None:
         if "budget" in given:
             raise OptionError("budget is for until_pass: give both", param="budget")
         return None
-    from vivant.gate.budget import Budget
+    from vivant.runs.budget import Budget
 
     text = _text(given, "budget", "", 40)
     Budget.parse(text).check_currency(settings)

@@ -17,10 +17,10 @@ from vivant.api.status import living
 from vivant.cost import EXCHANGE, RATES, bill, rate_name
 from vivant.errors import OptionError
 from vivant.grid import ASPECTS, MAX_SIDE, MIN_SIDE
-from vivant.jobs import estimates
+from vivant.service import estimates
 from vivant.settings import Settings
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Request
-from vivant.upscale import UPSCALERS
+from vivant.upscalers import UPSCALERS
 from vivant.version import __version__
 
 router = APIRouter(prefix="/v1", tags=["before"])
@@ -37,7 +37,7 @@ def recipes(engine: str) -> list[str]:
     """Names that ``recipe`` may have."""
     if engine != "ltx2":
         return []
-    from vivant.engine.ltx2.recipes import RECIPES
+    from vivant.engines.ltx2.recipes import RECIPES
 
     return list(RECIPES)
 
@@ -49,15 +49,15 @@ def check_options(request: Request) -> None:
         OptionError: naming the option.
     """
     if request.engine == "camera":
-        from vivant.engine.camera.options import CameraOptions
+        from vivant.engines.camera.options import CameraOptions
 
         CameraOptions.parse(request.options)
     elif request.engine == "ltx2":
-        from vivant.engine.ltx2.options import LTX2Options
+        from vivant.engines.ltx2.options import LTX2Options
 
         LTX2Options.from_request(request)
     elif request.engine == "fake":
-        from vivant.engine.fake import FakeOptions
+        from vivant.engines.fake import FakeOptions
 
         FakeOptions.from_request(request)
     if request.upscaler not in ("auto", *UPSCALERS):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from vivant.api.fields import read_fields
 from vivant.api.models import check_options
 from vivant.errors import OptionError, printable
-from vivant.jobs.adapters import check_adapters
+from vivant.service.adapters import check_adapters
 from vivant.settings import Settings
 from vivant.types import Request
 

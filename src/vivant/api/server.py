@@ -18,10 +18,10 @@ from vivant.api.events import Broker
 from vivant.api.models import check_options
 from vivant.api.state import build
 from vivant.errors import MachineError, OptionError
-from vivant.jobs import logs
-from vivant.jobs.keys import Keyring
-from vivant.jobs.places import open_database
-from vivant.jobs.supervise import Supervisor
+from vivant.service import logs
+from vivant.service.keys import Keyring
+from vivant.service.places import open_database
+from vivant.service.supervise import Supervisor
 from vivant.settings import Settings
 from vivant.types import Request
 
@@ -111,7 +111,7 @@ def give_memory_back() -> None:
 
 def warm_up(settings: Settings) -> None:
     """Import what the first upload needs: the signatures of pictures, options of engines."""
-    import vivant.image.source  # noqa: F401
+    import vivant.picture.source  # noqa: F401
 
     check_options(Request(image=b"", engine=settings.default_engine))
 

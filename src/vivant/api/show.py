@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from vivant.jobs.job import REPORT_HTML, VARIANTS, Job
-from vivant.jobs.keys import access_token
+from vivant.service.job import REPORT_HTML, VARIANTS, Job
+from vivant.service.keys import access_token
 
 
 def page(data: Sequence[Mapping[str, Any]], *, more: bool) -> dict[str, Any]:

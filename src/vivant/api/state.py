@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from vivant.api.analyst import Analyst
+from vivant.api.comparison_worker import ComparisonWorker
+from vivant.api.crop_worker import CropWorker
 from vivant.api.events import Broker
-from vivant.api.previewer import Previewer
 from vivant.api.uploads import Intake
-from vivant.jobs.admission import Admission, Limits
-from vivant.jobs.comparisons import Comparisons
-from vivant.jobs.database import Database
-from vivant.jobs.keys import Keyring
-from vivant.jobs.ledger import Ledger
-from vivant.jobs.places import open_objects
-from vivant.objects import Objects
+from vivant.service.admission import Admission, Limits
+from vivant.service.comparisons import Comparisons
+from vivant.service.database import Database
+from vivant.service.keys import Keyring
+from vivant.service.ledger import Ledger
+from vivant.service.objects import Objects
+from vivant.service.places import open_objects
 from vivant.settings import Settings
 
 
@@ -41,9 +41,9 @@ class State:
     keyring: Keyring
     intake: Intake
     broker: Broker
-    previewer: Previewer
+    previewer: CropWorker
     comparisons: Comparisons
-    analyst: Analyst
+    analyst: ComparisonWorker
     secret: bytes
     loopback: bool
     uploads: Path
@@ -73,9 +73,9 @@ def build(settings: Settings, database: Database, *, loopback: bool) -> State:
         keyring=Keyring(database),
         intake=Intake(uploads, settings.max_image_bytes),
         broker=Broker(ledger),
-        previewer=Previewer(settings),
+        previewer=CropWorker(settings),
         comparisons=Comparisons(database, ledger, objects),
-        analyst=Analyst(),
+        analyst=ComparisonWorker(),
         secret=database.secret(),
         loopback=loopback,
         uploads=uploads,

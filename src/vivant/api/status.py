@@ -23,7 +23,7 @@ from prometheus_client import (
 from vivant.api.auth import Shared, owner
 from vivant.api.state import State, free_bytes
 from vivant.errors import VivantError
-from vivant.jobs.tables import workers
+from vivant.service.tables import workers
 
 MIN_FREE_BYTES = 500_000_000
 """Room for a few uploads and clips."""

@@ -21,9 +21,9 @@ from vivant.api.models import check_options
 from vivant.api.state import State
 from vivant.api.upload import Upload
 from vivant.errors import StorageError
-from vivant.jobs.adapters import check_adapters
-from vivant.jobs.admission import request_hash, same
-from vivant.jobs.job import PORTRAIT, SOURCE, Job, Order, key, new_id, request_json
+from vivant.service.adapters import check_adapters
+from vivant.service.admission import request_hash, same
+from vivant.service.job import PORTRAIT, SOURCE, Job, Order, key, new_id, request_json
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -217,7 +217,7 @@ def check_signature(upload: Upload) -> None:
     Raises:
         ImageError: with the reason. All else is found out when it is decoded, elsewhere.
     """
-    from vivant.image.source import sniff
+    from vivant.picture.source import sniff
 
     assert upload.picture is not None  # noqa: S101 - checked by the caller
     with upload.picture.open("rb") as file:

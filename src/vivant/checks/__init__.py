@@ -5,11 +5,11 @@ not called ``verify`` because ``vivant.verify`` is the function. Imports types, 
 faces, framing and media; knows nothing of engines, encoders or how pictures are loaded.
 """
 
-from vivant.checks.crew import kept_workers, workers
-from vivant.checks.delivery import Expectation
 from vivant.checks.inspector import Inspector
-from vivant.checks.performance import Performance
+from vivant.checks.metrics.delivery import Expectation
+from vivant.checks.metrics.performance import Performance
 from vivant.checks.verify import verify_file
+from vivant.checks.worker_pool import kept_workers, workers
 
 __all__ = [
     "Expectation",

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from vivant.checks.words import Language
+from vivant.checks.sentences import Language
 from vivant.types import Group, Score, Verdict, Verification, overall
 
 Words = Mapping[Language, str]

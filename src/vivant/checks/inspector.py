@@ -13,42 +13,20 @@ from typing import Self
 
 import numpy as np
 
-from vivant.checks.color import Color
-from vivant.checks.crew import Crew
-from vivant.checks.deform import Deformation
-from vivant.checks.delivery import Expectation, delivery
-from vivant.checks.identity import FacePresence, Identity
+from vivant.checks.face_tracker import find_faces, rescaled
+from vivant.checks.frame_analyzer import Found, FrameAnalyzer, Plan
 from vivant.checks.metric import CannotMeasure, Metric, unmeasured
-from vivant.checks.motion import FrameDifference
-from vivant.checks.performance import Performance, performance_scores
+from vivant.checks.metrics.delivery import Expectation, delivery
+from vivant.checks.metrics.performance import Performance, performance_scores
+from vivant.checks.metrics.registry import all_metrics
 from vivant.checks.sample import Reference, Sample
-from vivant.checks.seams import Seams
-from vivant.checks.skin import Skin
-from vivant.checks.steadiness import Steadiness
-from vivant.checks.texture import Textures
-from vivant.checks.track import find_faces, rescaled
-from vivant.checks.watch import Found, Plan, Watch
-from vivant.checks.words import reason
-from vivant.checks.worker import Task
+from vivant.checks.sentences import reason
+from vivant.checks.worker_pool import WorkerPool
+from vivant.checks.worker_process import Task
 from vivant.errors import ClipError
-from vivant.faces import FaceReader
-from vivant.framing import crop_pixels
+from vivant.picture.faces import FaceReader
+from vivant.picture.framing import crop_pixels
 from vivant.types import ClipFacts, Face, Frames, Image, Portrait, Score, Verification
-
-
-def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
-    """Every check, in the order of the checklist."""
-    return (
-        Identity(),
-        FacePresence(),
-        Deformation(fps),
-        FrameDifference(reference),
-        Steadiness(fps),
-        Textures(reference),
-        Skin(reference),
-        Seams(reference),
-        Color(reference),
-    )
 
 
 class Inspector:
@@ -92,11 +70,11 @@ class Inspector:
             portrait, pixels, self._reader, num_frames=num_frames, fps=float(fps)
         )
         self._metrics = list(metrics(self._reference, float(fps)))
-        self._watch = Watch(Plan(num_frames), self._reference, self._metrics, self._reader)
+        self._watch = FrameAnalyzer(Plan(num_frames), self._reference, self._metrics, self._reader)
         self._known = self._watch.nothing
         self._before: Sample | None = None
         self._given = self._done = 0
-        self._crew: Crew | None = None
+        self._crew: WorkerPool | None = None
         if self._reference.face is not None and not workers:
             self._reader.warm()  # now, while no frames take memory
         if workers and metrics is all_metrics:
@@ -156,7 +134,7 @@ class Inspector:
         self._add(step, self._watch.look(sample, self._known), exact)
         self._before = sample
 
-    def _collect(self, crew: Crew, *, wait: bool) -> None:
+    def _collect(self, crew: WorkerPool, *, wait: bool) -> None:
         for step, look, exact in crew.take(wait=wait):
             self._add(step, look, exact)
 
@@ -194,7 +172,7 @@ class Inspector:
         """The answer, after the last frame.
 
         Args:
-            facts: of the finished file, by :func:`vivant.media.probe`.
+            facts: of the finished file, by :func:`vivant.video.reader.probe`.
             expected: what was asked for; None for somebody else's clip.
             performance: what making it took; None where that is not known.
 
@@ -241,7 +219,7 @@ class Inspector:
         return tuple(found)
 
 
-def _crew(reference: Reference, watch: Watch, workers: int) -> Crew | None:
+def _crew(reference: Reference, watch: FrameAnalyzer, workers: int) -> WorkerPool | None:
     """Workers; None where processes of ours cannot be started."""
     task = Task(
         pixels=reference.pixels,
@@ -254,7 +232,7 @@ def _crew(reference: Reference, watch: Watch, workers: int) -> Crew | None:
     if sys.platform == "win32" or getattr(sys, "frozen", False) or not sys.executable:
         return None
     try:
-        return Crew(task, watch.nothing, workers)
+        return WorkerPool(task, watch.nothing, workers)
     except OSError:
         return None
 

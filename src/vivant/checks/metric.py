@@ -14,7 +14,7 @@ import numpy as np
 
 from vivant.checks.limits import limits
 from vivant.checks.sample import Reference, Sample
-from vivant.checks.words import reason
+from vivant.checks.sentences import reason
 from vivant.types import Box, Group, Score, Verdict
 
 MAX_SERIES: Final = 400
@@ -25,7 +25,7 @@ class CannotMeasure(Exception):  # noqa: N818 - a finding, not a defect
     """The metric cannot run on this clip.
 
     Args:
-        message: key of the sentence in :mod:`vivant.checks.words`.
+        message: key of the sentence in :mod:`vivant.checks.sentences`.
         facts: what the sentence needs.
     """
 

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.embedding import Embedding
-from vivant.faces import FaceReader
+from vivant.picture.embedding import Embedding
+from vivant.picture.faces import FaceReader
 from vivant.types import Box, Face, Image
 
 Luma = npt.NDArray[np.uint8]

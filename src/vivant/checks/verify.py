@@ -8,14 +8,14 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from vivant.checks.ahead import ahead
-from vivant.checks.crew import workers
-from vivant.checks.delivery import Expectation
 from vivant.checks.inspector import Inspector
-from vivant.checks.performance import Performance
-from vivant.faces import FaceReader
-from vivant.media import open_clip, probe
+from vivant.checks.metrics.delivery import Expectation
+from vivant.checks.metrics.performance import Performance
+from vivant.checks.worker_pool import workers
+from vivant.picture.faces import FaceReader
 from vivant.types import Observer, Portrait, Progress, Verification, ignore_progress
+from vivant.video.prefetch import ahead
+from vivant.video.reader import open_clip, probe
 
 
 def verify_file(
@@ -40,7 +40,7 @@ def verify_file(
         cores: that may be used.
 
     Raises:
-        ClipError: the file cannot be read, see :func:`vivant.media.probe`.
+        ClipError: the file cannot be read, see :func:`vivant.video.reader.probe`.
         Cancelled: the observer said so.
     """
     facts = probe(clip)

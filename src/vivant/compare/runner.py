@@ -19,15 +19,15 @@ from vivant.compare.comparison import (
     in_order,
 )
 from vivant.compare.variants import Plan, Variant
-from vivant.engine import load_engine
+from vivant.engines import load_engine
 from vivant.errors import EngineError, ImageError, InputError
 from vivant.pipeline import check_request, library_versions, run
+from vivant.runs.clip_cache import finished, request_key
 from vivant.settings import Settings
-from vivant.shelf import finished, request_key
-from vivant.store import COMPANIONS
 from vivant.types import Engine, Observer, Upscaler, ignore_progress
-from vivant.upscale import load_upscaler
+from vivant.upscalers import load_upscaler
 from vivant.version import __version__
+from vivant.video.files import COMPANIONS
 
 PICTURE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif", ".tiff"}

@@ -1,7 +1,7 @@
 """A comparison that a service keeps, as plain values: found out and written down like any other.
 
-Runs in a process of its own (:mod:`vivant.api.analyst`), so that neither SciPy nor the checks are
-loaded into the one that answers clients. Knows nothing of jobs or HTTP.
+Runs in a process of its own (:mod:`vivant.api.comparison_worker`), so that neither SciPy
+nor the checks are loaded into the one that answers clients. Knows nothing of jobs or HTTP.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def findings_json(told: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         told: ``plan``, ``pictures``, ``clips`` and ``failures`` as
-            :class:`vivant.jobs.comparisons.Kept` and ``Gathered`` have them, one clip at
+            :class:`vivant.service.comparisons.Kept` and ``Gathered`` have them, one clip at
             least, each with its ``link`` and whether it is ``there``; ``earlier`` evidence; and
             ``final``: no more clips are on their way.
     """

@@ -15,11 +15,11 @@ from typing import Any
 
 from vivant.checks.checklist import Words
 from vivant.checks.limits import limits
-from vivant.engine import ENGINES
+from vivant.engines import ENGINES
 from vivant.errors import InputError, OptionError
 from vivant.grid import check_fps, check_seed, check_size, parse_size
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
-from vivant.upscale import FILES, UPSCALERS, load_upscaler
+from vivant.upscalers import FILES, UPSCALERS, load_upscaler
 
 PRESETS = ("lora", "lora-dev", "steps", "nag", "recipes", "upscalers", "fp8", "anchors")
 """Names of the files in ``compare/presets``."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 
-from vivant.demo_picture import demo_image
 from vivant.errors import MissingPartError
+from vivant.picture.sample import demo_image
 from vivant.web.files import Asset
 
 

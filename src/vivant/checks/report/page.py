@@ -24,11 +24,11 @@ import numpy as np
 from vivant.checks.checklist import Answer, answers, group_title, title, unit_word, verdict_word
 from vivant.checks.report.plot import Plot, plot
 from vivant.checks.sample import clipped, reduced
-from vivant.checks.words import reason, translated
+from vivant.checks.sentences import reason, translated
 from vivant.errors import OptionError, OutputError
-from vivant.framing import crop_pixels
-from vivant.media import frames_at
+from vivant.picture.framing import crop_pixels
 from vivant.types import Box, Group, Image, Portrait, Score, Verification
+from vivant.video.reader import frames_at
 
 EMBED_LIMIT: Final = 32_000_000
 """Bytes of a clip that is put inside the page; the user's clips have about 20 MB."""

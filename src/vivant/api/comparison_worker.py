@@ -1,0 +1,97 @@
+"""What the clips of a comparison show, found out in a process of its own.
+
+Knows nothing of where a comparison is kept, nor of how anything is found out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from vivant.api.isolated_process import IsolatedProcess
+from vivant.errors import BusyError
+
+SECONDS = 60.0
+IDLE_SECONDS = 120.0
+"""The process ends when nobody has asked for so long: it holds 200 MB."""
+
+MAX_WAITING = 16
+REMEMBERED = 64
+"""Answers that are kept, because clients ask again and again."""
+
+
+class ComparisonWorker:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._apart = IsolatedProcess()
+        self._waiting = 0
+        self._known: dict[str, Any] = {}
+        self._idle: asyncio.TimerHandle | None = None
+
+    async def findings(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """See :func:`vivant.compare.served.findings_json`.
+
+        Raises:
+            BusyError: too many ask, or it takes too long.
+        """
+        text = json.dumps(told, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if digest not in self._known:
+            found = await self._ask(_findings, dict(told))
+            self._known[digest] = found
+            while len(self._known) > REMEMBERED:
+                del self._known[next(iter(self._known))]
+        answer: dict[str, Any] = self._known[digest]
+        return answer
+
+    async def page(self, told: Mapping[str, Any], mark: str, home: str) -> str:
+        """See :func:`vivant.compare.served.page`.
+
+        Raises:
+            BusyError: too many ask, or it takes too long.
+        """
+        return str(await self._ask(_page, dict(told), mark, home))
+
+    async def _ask(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        if self._waiting >= MAX_WAITING:
+            raise _busy()
+        self._waiting += 1
+        if self._idle is not None:
+            self._idle.cancel()
+        try:
+            return await self._apart.run(work, *arguments, seconds=SECONDS)
+        except (BrokenProcessPool, TimeoutError):
+            self._apart.close()
+            raise _busy() from None
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                loop = asyncio.get_running_loop()
+                self._idle = loop.call_later(IDLE_SECONDS, self._apart.close)
+
+    def close(self) -> None:
+        """End the process."""
+        self._apart.close()
+
+
+def _busy() -> BusyError:
+    return BusyError("comparisons are being looked at: ask again in a moment", retry_after=2.0)
+
+
+def _findings(*arguments: Any) -> Any:
+    """In the process."""
+    from vivant.compare.served import findings_json
+
+    return findings_json(*arguments)
+
+
+def _page(*arguments: Any) -> str:
+    """In the process."""
+    from vivant.compare.served import page
+
+    return page(*arguments)

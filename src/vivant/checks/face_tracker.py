@@ -1,0 +1,100 @@
+"""Follow one face through a clip: found on the grid, carried along in between.
+
+Knows nothing of identity or verdicts. Deterministic, keeps nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+
+from vivant.checks.sample import clipped
+from vivant.picture.faces import FaceReader
+from vivant.types import Box, Face, Image
+
+FACE_SIDE: Final = 110
+"""Pixels; the detector sees the followed face about this wide (its own window is 80)."""
+
+WINDOW: Final = 2.2
+"""Side of the searched window in face widths."""
+
+WHOLE_SIDES: Final = (640, 1280)
+"""Pixels; the whole frame is searched at the first size, then, without luck, at the second."""
+
+
+def find_faces(reader: FaceReader, image: Image) -> tuple[Face, ...]:
+    """Faces anywhere in the picture, largest first; small ones are looked for a second time."""
+    height, width = image.shape[:2]
+    for side in WHOLE_SIDES:
+        factor = side / max(height, width)
+        if factor > 1:
+            # HOG misses faces below 80 px: enlarge small pictures.
+            factor = min(factor, 2.0)
+            size = (round(width * factor), round(height * factor))
+            larger = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
+            found = reader.detect(larger, max_side=max(size))
+            faces = tuple(rescaled(face, 1 / factor) for face in found)
+        else:
+            faces = reader.detect(image, max_side=side)
+        if faces:
+            return faces
+    return ()
+
+
+def rescaled(face: Face, factor: float, dx: float = 0.0, dy: float = 0.0) -> Face:
+    """The same face of a picture resized by ``factor`` and then shifted."""
+    return Face(
+        box=face.box.scaled(factor).moved(dx, dy),
+        score=face.score,
+        landmarks=tuple((x * factor + dx, y * factor + dy) for x, y in face.landmarks),
+    )
+
+
+class Tracker:
+    """Finds the person again and again.
+
+    Args:
+        reader: shared with the other checks.
+        start: the face in the input picture, at the clip's size, if any: with several people
+            in the first frame, the nearest one is followed.
+    """
+
+    def __init__(self, reader: FaceReader, start: Face | None) -> None:
+        self._reader = reader
+        self._start = start
+
+    def find(self, image: Image, last: Face | None) -> Face | None:
+        """The person in a frame of the grid; ``last`` is where the grid showed it before."""
+        face = None if last is None else self._near(image, last.box)
+        return self._anywhere(image, last or self._start) if face is None else face
+
+    def _near(self, image: Image, box: Box) -> Face | None:
+        """The followed face close to where it was."""
+        x, y = box.center
+        side = max(box.width, box.height) * WINDOW
+        window = Box(x - side / 2, y - side / 2, side, side)
+        left, top, right, bottom = clipped(window, image.shape[1], image.shape[0])
+        part = image[top:bottom, left:right]
+        factor = FACE_SIDE / max(box.width, 1.0)
+        size = (max(1, round((right - left) * factor)), max(1, round((bottom - top) * factor)))
+        method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+        part = cv2.resize(part, size, interpolation=method).astype(np.uint8, copy=False)
+        found = self._reader.detect(part, max_side=max(size))
+        if not found:
+            return None
+        scale = (right - left) / size[0]
+        faces = [rescaled(face, scale, left, top) for face in found]
+        return min(faces, key=lambda face: _gap(face.box, box))
+
+    def _anywhere(self, image: Image, known: Face | None) -> Face | None:
+        faces = find_faces(self._reader, image)
+        if not faces or known is None:
+            return faces[0] if faces else None
+        return min(faces, key=lambda face: _gap(face.box, known.box) - 0.001 * face.box.area)
+
+
+def _gap(one: Box, other: Box) -> float:
+    """Distance of the centres in pixels."""
+    return float(np.hypot(one.center[0] - other.center[0], one.center[1] - other.center[1]))

@@ -1,0 +1,1 @@
+"""One file per family of checks; each is a :class:`vivant.checks.metric.Metric`."""

@@ -1,0 +1,350 @@
+"""Does the face melt, wobble or jitter: its non-rigid motion, seen in the face's own frame.
+
+Flow inside the face is a rigid head's (similarity and, for turns, depth) plus expression plus
+defects. What a rigid head explains is taken out, places that expression moves weigh little, and
+what is left is read over time: a melt grows steadily with one pattern or
+stretches the face, a wobble swings on,
+jitter never rests. Unit: percent of the inter-ocular distance. Knows nothing of identity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.checks.face_frame import (
+    LAYOUT,
+    Matrix,
+    compose,
+    cut_luma,
+    depth,
+    inside_face,
+    inverse,
+    plane,
+    region_of,
+    stillness,
+    to_chip,
+)
+from vivant.checks.flow import Field, Flow
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
+from vivant.checks.oscillation import Oscillation
+from vivant.checks.sample import Luma, Reference, Sample
+from vivant.types import Box, Score
+
+MELT: Final = Spec("face_deformation", "fidelity", "% of eye distance")
+STRETCH: Final = Spec("face_stretch", "fidelity", "%")
+WOBBLE: Final = Spec("face_wobble", "fidelity", "% of eye distance")
+JITTER: Final = Spec("face_jitter", "fidelity", "% of eye distance")
+
+CELL: Final = 6
+"""Chip pixels; flow is averaged over cells of this side."""
+
+LOW_HERTZ: Final = 2.0
+HIGH_HERTZ: Final = 9.0
+"""Hz; below, people sway and open their mouths; above, it is jitter."""
+
+SPEAKING: Final = 0.06
+"""Stillness up to which a place belongs to speech (mouth, chin, jaw) and says nothing of wobble:
+syllables swing there at 1.5 to 7 Hz, by several percent of the eye distance."""
+
+LATE: Final = 0.75
+"""A melt must show in every grid frame after this share of the clip."""
+
+STEADINESS: Final = 3
+"""Power of the correlation with time: a face that melts grows out of shape all the time, one that
+turns or smiles does it in steps. Counts a correlation of 0.8 by half."""
+
+USUAL: Final = 96
+"""Frames from the first to the last of the stretches that the limits were chosen on. Over more, a
+face that does not melt wanders off as in a random walk, with the root of time (two of seven clips
+of 103 to 1008 frames came to 3.2 and 3.7 percent without melting): it is divided by that."""
+
+FEWEST: Final = 7
+"""Grid frames with a face that a trend needs."""
+
+CALM: Final = 10.0
+"""Percentile over the frames: jitter does not rest even in the calmest tenth."""
+
+Floats = npt.NDArray[np.float64]
+
+
+class _Face(NamedTuple):
+    """The cells inside the face, and what a rigid head can do there.
+
+    ``weights`` say how still they are when one speaks, ``silent`` is zero where they are not.
+    """
+
+    inside: npt.NDArray[np.bool_]
+    weights: Floats
+    silent: Floats
+    similarity: Floats
+    affine: Floats
+    rigid: Floats
+    rigid_out: tuple[Floats, Floats]
+    smooth_out: tuple[Floats, Floats]
+
+
+@cache
+def _face() -> _Face:
+    u, v = plane(LAYOUT, CELL)
+    inside = inside_face(u, v)
+    weights = stillness(u, v)[inside]
+    one, none, z = np.ones_like(u), np.zeros_like(u), depth(u, v)
+
+    def columns(*pairs: tuple[Floats, Floats]) -> Floats:
+        return np.stack([np.concatenate([a[inside], b[inside]]) for a, b in pairs], axis=1)
+
+    similarity = columns((one, none), (none, one), (u, v), (-v, u))
+    affine = np.hstack([similarity, columns((u, -v), (v, u))])
+    rigid = np.hstack([affine, columns((z, none), (none, z))])
+    bends = [(a, none) for a in (u * u, u * v, v * v)] + [(none, a) for a in (u * u, u * v, v * v)]
+    smooth = np.hstack([rigid, columns(*bends)])
+    root = np.sqrt(np.tile(weights, 2))
+
+    def projector(model: Floats) -> tuple[Floats, Floats]:
+        fit = np.asarray(np.linalg.pinv(model * root[:, None]) * root, np.float64)
+        return model, fit
+
+    silent = np.where(weights > SPEAKING, weights, 0.0)
+    return _Face(
+        inside, weights, silent, similarity, affine, rigid, projector(rigid), projector(smooth)
+    )
+
+
+def _cells(field: Field) -> Floats:
+    """``[2N]`` mean flow of the cells inside the face: all x, then all y."""
+    side = (LAYOUT.width // CELL, LAYOUT.height // CELL)
+    small = cv2.resize(field, side, interpolation=cv2.INTER_AREA)
+    inside = _face().inside
+    return np.concatenate([small[..., 0][inside], small[..., 1][inside]]).astype(np.float64)
+
+
+def _explain(flow: Floats, model: Floats, rounds: int) -> tuple[Floats, Floats]:
+    """Weighted least squares with Huber's weights: coefficients, residual."""
+    face = _face()
+    still = face.weights > 0.5
+    base: Floats = np.tile(face.weights, 2)
+    weights = base
+    coefficients: Floats = np.zeros(model.shape[1])
+    residual = flow
+    for _ in range(rounds):
+        root = np.sqrt(weights)
+        solved = np.linalg.lstsq(model * root[:, None], flow * root, rcond=None)[0]
+        coefficients = solved.astype(np.float64)
+        residual = flow - model @ coefficients
+        length = np.hypot(*np.split(residual, 2))
+        scale = 1.5 * (float(np.median(length[still])) + 0.3)
+        weights = base * np.tile(np.minimum(1, scale / np.maximum(length, 1e-6)), 2)
+    return coefficients, residual
+
+
+def _motion(coefficients: Floats) -> Matrix:
+    """The chip-to-chip map of a fitted similarity."""
+    x, y, grow, turn = coefficients[:4]
+    linear = np.asarray([[1.0, 0.0], [0.0, 1.0]]) + np.asarray([[grow, -turn], [turn, grow]]) / (
+        LAYOUT.interocular
+    )
+    eyes = np.asarray(LAYOUT.eyes)
+    return np.column_stack([linear, eyes + np.asarray([x, y]) - linear @ eyes])
+
+
+def _growth(time: Floats, rows: Floats) -> tuple[Floats, float]:
+    """How far each row has gone along the trend of all, and how steadily (0 … 1)."""
+    trend = (time[:, None] * rows).sum(axis=0) / (time**2).sum()
+    grown: Floats = rows @ trend / max(float(np.linalg.norm(trend)), 1e-9)
+    if grown.std() < 1e-6:
+        return grown, 0.0
+    return grown, max(0.0, float(np.corrcoef(time, grown)[0, 1]))
+
+
+def _length(rows: Floats) -> Floats:
+    """``[T]`` root mean square over the cells, still places weighing most."""
+    share = np.tile(_face().weights, 2)
+    share = share / (share.sum() / 2)
+    lengths: Floats = np.sqrt((rows**2 * share).sum(axis=-1))
+    return lengths
+
+
+class _Swing(NamedTuple):
+    """From one frame to the next: what a rigid head leaves, how much is truly bent, the face."""
+
+    loose: npt.NDArray[np.float32]
+    bent: float
+    matrix: Matrix
+
+
+class _Pose(NamedTuple):
+    """A face on the grid; None without one. The first face is compared with nothing."""
+
+    matrix: Matrix | None
+    residual: npt.NDArray[np.float32] | None = None
+    stretch: Floats | None = None
+
+
+class Deformation(Metric):
+    """Melting, stretching, wobble and jitter from one flow per frame inside the face."""
+
+    specs = (MELT, STRETCH, WOBBLE, JITTER)
+
+    def __init__(self, fps: float) -> None:
+        self._step = Flow("fast")
+        self._reach = Flow("medium")
+        self._start: int | None = None
+        self._matrix: Matrix | None = None
+        self._residuals: list[tuple[int, npt.NDArray[np.float32], Matrix]] = []
+        self._stretches: list[Floats] = []
+        self._calm: list[float] = []
+        self._wobble = Oscillation(fps, low=LOW_HERTZ, high=HIGH_HERTZ, weights=_face().silent)
+
+    def anchor(self, sample: Sample) -> tuple[int, Luma] | None:
+        """The first face."""
+        if sample.face is None:
+            return None
+        return sample.index, cut_luma(sample.pixels, to_chip(sample.face))
+
+    def look(self, sample: Sample, anchor: tuple[int, Luma] | None) -> _Pose | None:
+        """On the grid: flow from the first face."""
+        if not sample.gridded:
+            return None
+        if sample.face is None or anchor is None:
+            return _Pose(None)
+        pose = _Pose(to_chip(sample.face))
+        if anchor[0] != sample.index:
+            pose = self._compare(sample, anchor[1])
+        _keep(sample, pose.matrix)
+        return pose
+
+    def step(self, before: Sample, now: Sample, _: object) -> _Swing | None:
+        """Flow from the frame before, in the frame of the face."""
+        if "face" not in before.kept:
+            return None
+        matrix, chip = before.kept["face"]
+        flow = _cells(self._step.between(chip, cut_luma(now.pixels, matrix)))
+        coefficients, residual = _explain(flow, _face().similarity, 2)
+        percent = residual / LAYOUT.interocular * 100
+        # einsum, not BLAS: the same to the bit however many threads there are.
+        loose, bent = (
+            percent - np.einsum("ij,j->i", model, np.einsum("ij,j->i", fit, percent))
+            for model, fit in (_face().rigid_out, _face().smooth_out)
+        )
+        matrix = compose(inverse(_motion(coefficients)), matrix)
+        if not now.gridded:
+            _keep(now, matrix)
+        pairs = np.stack(np.split(loose, 2), axis=1).astype(np.float32)
+        return _Swing(pairs, float(_length(bent)), matrix)
+
+    def _compare(self, sample: Sample, first: Luma) -> _Pose:
+        """Align the face with the first one, then keep what no rigid head explains."""
+        assert sample.face is not None  # noqa: S101 - the caller asked
+        matrix = to_chip(sample.face)
+        flow = _cells(self._reach.between(first, cut_luma(sample.pixels, matrix)))
+        coefficients, _ = _explain(flow, _face().similarity, 3)
+        matrix = compose(inverse(_motion(coefficients)), matrix)
+        flow = _cells(self._reach.between(first, cut_luma(sample.pixels, matrix)))
+        _, residual = _explain(flow, _face().rigid, 3)
+        percent = residual / LAYOUT.interocular * 100
+        stretch, _ = _explain(flow, _face().affine, 3)
+        return _Pose(matrix, percent.astype(np.float32), stretch[4:6] / LAYOUT.interocular * 100)
+
+    def add(self, index: int, step: _Swing | None, look: _Pose | None) -> None:
+        """Keep a frame's numbers."""
+        if step is not None:
+            self._calm.append(step.bent)
+            self._wobble.add(step.loose)
+            self._matrix = step.matrix
+        elif index:
+            self._wobble.add(None)
+        if look is None:
+            return
+        self._matrix = look.matrix
+        if look.matrix is not None and self._start is None:
+            self._start = index
+        if look.matrix is not None and look.residual is not None and look.stretch is not None:
+            self._stretches.append(look.stretch)
+            self._residuals.append((index, look.residual, look.matrix))
+
+    def finish(self, _: Reference) -> Sequence[Score]:
+        """Four scores."""
+        if self._start is None:
+            raise CannotMeasure("no_face_in_clip")
+        return self._melt(), self._stretch(), self._wobbling(), self._jitter()
+
+    def _melt(self) -> Score:
+        if len(self._residuals) < FEWEST:
+            return unmeasured(MELT, CannotMeasure("too_few_faces"))
+        time = self._time()
+        fields = np.stack([field for _, field, _ in self._residuals]).astype(np.float64)
+        share = np.tile(_face().weights, 2)
+        grown, steady = _growth(time, fields * np.sqrt(share / (share.sum() / 2)))
+        index, field, matrix = self._residuals[-1]
+        grown = grown * min(1.0, np.sqrt(USUAL / (index - (self._start or 0))))
+        value = max(0.0, float(grown[time > LATE].min())) * steady**STEADINESS
+        return judged(
+            MELT,
+            value,
+            series=self._series(grown),
+            frame=index,
+            region=_where(np.hypot(*np.split(field.astype(np.float64), 2)), matrix),
+            facts={"steady": steady},
+        )
+
+    def _stretch(self) -> Score:
+        if len(self._stretches) < FEWEST:
+            return unmeasured(STRETCH, CannotMeasure("too_few_faces"))
+        time = self._time()
+        grown, steady = _growth(time, np.stack(self._stretches))
+        value = max(0.0, float(grown[time > LATE].min())) * steady
+        return judged(STRETCH, value, series=self._series(grown), frame=self._residuals[-1][0])
+
+    def _time(self) -> Floats:
+        """0 at the first face, 1 at the last, for every grid frame after the first."""
+        frames = np.asarray([index for index, _, _ in self._residuals], np.float64)
+        start = self._start or 0
+        share: Floats = (frames - start) / (frames[-1] - start)
+        return share
+
+    def _series(self, grown: Floats) -> list[tuple[int, float]]:
+        frames = [index for index, _, _ in self._residuals]
+        return [(self._start or 0, 0.0), *zip(frames, grown.tolist(), strict=True)]
+
+    def _wobbling(self) -> Score:
+        swing = self._wobble.finish()
+        if swing is None:
+            return unmeasured(WOBBLE, CannotMeasure("too_short"))
+        matrix = next((m for index, _, m in self._residuals if index >= swing.frame), self._matrix)
+        return judged(
+            WOBBLE,
+            swing.amplitude,
+            frame=swing.frame,
+            region=None if matrix is None else _where(swing.cells, matrix),
+            facts={"hertz": swing.hertz},
+        )
+
+    def _jitter(self) -> Score:
+        if len(self._calm) < FEWEST:
+            return unmeasured(JITTER, CannotMeasure("too_short"))
+        return judged(JITTER, float(np.percentile(self._calm, CALM)))
+
+
+def _keep(sample: Sample, matrix: Matrix | None) -> None:
+    """Where the face is, for the step to the next frame."""
+    if matrix is not None:
+        sample.kept["face"] = matrix, cut_luma(sample.pixels, matrix)
+
+
+def _where(lengths: Floats, matrix: Matrix) -> Box:
+    """The part of the face that is bent most, in pixels of the frame."""
+    face = _face()
+    rows, columns = np.nonzero(face.inside)
+    heat = np.zeros(face.inside.shape)
+    heat[rows, columns] = lengths * face.weights
+    smooth = cv2.GaussianBlur(heat, (0, 0), 1.5)
+    row, column = np.unravel_index(int(smooth.argmax()), smooth.shape)
+    side = LAYOUT.interocular * 0.7
+    x, y = (column + 0.5) * CELL, (row + 0.5) * CELL
+    return region_of(matrix, Box(x - side / 2, y - side / 2, side, side))

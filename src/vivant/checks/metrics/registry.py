@@ -1,0 +1,31 @@
+"""Which checks look at frames, in the order of the checklist."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from vivant.checks.metric import Metric
+from vivant.checks.metrics.color import Color
+from vivant.checks.metrics.deform import Deformation
+from vivant.checks.metrics.identity import FacePresence, Identity
+from vivant.checks.metrics.motion import FrameDifference
+from vivant.checks.metrics.seams import Seams
+from vivant.checks.metrics.skin import Skin
+from vivant.checks.metrics.steadiness import Steadiness
+from vivant.checks.metrics.texture import Textures
+from vivant.checks.sample import Reference
+
+
+def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
+    """Every check, in the order of the checklist."""
+    return (
+        Identity(),
+        FacePresence(),
+        Deformation(fps),
+        FrameDifference(reference),
+        Steadiness(fps),
+        Textures(reference),
+        Skin(reference),
+        Seams(reference),
+        Color(reference),
+    )

@@ -1,0 +1,179 @@
+"""``vivant compare``: reads options, calls what does the work, and prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vivant.errors import Cancelled, OptionError
+
+if TYPE_CHECKING:
+    from vivant.compare.runner import Step
+    from vivant.compare.variants import Plan
+
+Currency = Annotated[
+    str | None,
+    typer.Option(help="Currency of the bill: KRW, USD, ….  [default: KRW]", metavar="CODE"),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+
+
+def compare(
+    images: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Pictures, or folders of them.", metavar="[IMAGE]...", show_default=False
+        ),
+    ] = None,
+    variants: Annotated[
+        Path | None,
+        typer.Option(help="TOML file of what to compare; see docs/compare.md.", metavar="FILE"),
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Instead of a file: lora, lora-dev, steps, nag, recipes, upscalers, fp8, anchors.",
+            metavar="NAME",
+        ),
+    ] = None,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Two upscalers on the portrait that comes with Vivant.")
+    ] = False,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Folder of page, tables and clips. The same folder again goes on from there.",
+            metavar="DIR",
+        ),
+    ] = Path("vivant-compare"),
+    seeds: Annotated[
+        int | None, typer.Option(help="Seeds 0 … N−1 instead of the file's.", metavar="N", min=1)
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Frames instead of the file's.", metavar="N")
+    ] = None,
+    currency: Currency = None,
+    quiet: Quiet = False,
+    json: Annotated[bool, typer.Option("--json", help="Print compare.json, nothing else.")] = False,
+) -> None:
+    """Make clips by several variants, and say which to use and why.
+
+    The first variant is the baseline. Finished clips are never made again: stop at any time and
+    run the same command once more.
+    """
+    from rich.console import Console
+
+    from vivant.compare.findings import find
+    from vivant.compare.page import render
+    from vivant.compare.runner import compare as run
+    from vivant.compare.sentences import heading, paragraph, price
+    from vivant.compare.tables import (
+        CSV_NAME,
+        JSON_NAME,
+        PAGE_NAME,
+        as_csv,
+        as_json,
+        earlier_looks,
+    )
+    from vivant.compare.variants import parse_seeds
+    from vivant.report import to_json
+    from vivant.runs.clip_cache import held, write_whole
+    from vivant.settings import default_settings
+
+    plan, pictures = _inputs(images or [], variants, preset, demo=demo)
+    if seeds is not None:
+        plan = replace(plan, seeds=parse_seeds(seeds))
+    if frames is not None:
+        plan = replace(plan, num_frames=frames)
+    out = Console(quiet=quiet or json, highlight=False)
+    progress = Console(stderr=True, quiet=quiet, highlight=False)
+    done = 0
+
+    def watch(step: Step) -> None:
+        nonlocal done
+        done = step.done
+        text = f"  [{step.done}/{step.total}] {step.variant} · {step.picture} · seed {step.seed}"
+        if step.reason:
+            text += f": {step.reason}"
+        elif step.reused:
+            text += ": there already"
+        progress.print(text, markup=False, soft_wrap=True)
+
+    try:
+        with held(output, clips=output / "clips"):
+            comparison = run(
+                plan, pictures, output, settings=default_settings(), watch=watch, currency=currency
+            )
+            earlier = earlier_looks(output)
+            findings = find(comparison, earlier)
+            looks = earlier if findings.evidence in earlier else (*earlier, findings.evidence)
+            body = to_json(as_json(comparison, findings, looks))
+            write_whole(output / PAGE_NAME, render(comparison, findings))
+            write_whole(output / CSV_NAME, as_csv(comparison))
+            write_whole(output / JSON_NAME, body)
+    except (KeyboardInterrupt, Cancelled):
+        raise Cancelled(
+            f"cancelled after {done} clips; they are kept, and the same command goes on from there"
+        ) from None
+    if json:
+        sys.stdout.write(body)
+        return
+    for found in findings.recommendations:
+        out.print(f"\n{heading(found, plan)['en']}", style="bold", markup=False)
+        text = paragraph(found, plan, findings)["en"]
+        cost = price(findings, found, plan)["en"]
+        out.print(f"  {text} {cost}", markup=False)
+    for failure in comparison.failures:
+        out.print(f"  left out: {failure.picture}: {failure.reason}", style="yellow", markup=False)
+    out.print(
+        f"\n  {comparison.made} clips made, {len(comparison.cells) - comparison.made} there "
+        f"already. Page: {output / PAGE_NAME}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _inputs(
+    images: Sequence[Path], variants: Path | None, preset: str | None, *, demo: bool
+) -> tuple[Plan, list[tuple[str, Any]]]:
+    """What to compare, on which pictures.
+
+    Raises:
+        OptionError: options that do not go together.
+    """
+    from vivant.compare import variants as known
+    from vivant.compare.runner import expand, unique_names
+
+    if variants is not None and preset is not None:
+        raise OptionError("give --variants or --preset, not both", param="variants")
+    if demo:
+        from vivant.picture.sample import demo_image
+
+        if images:
+            raise OptionError("--demo brings its own picture: leave IMAGE out", param="demo")
+        pictures: list[tuple[str, Any]] = [("Eileen Collins (NASA, public domain)", demo_image())]
+        if variants is None and preset is None:
+            preset = "upscalers"
+    elif not images:
+        raise OptionError("no picture: give IMAGE…, or --demo", param="image")
+    else:
+        pictures = unique_names(expand(images))
+    if variants is None and preset is None:
+        raise OptionError(
+            f"what to compare is missing: --variants FILE, or --preset {'|'.join(known.PRESETS)}",
+            param="variants",
+        )
+    plan = known.preset(preset) if preset is not None else known.read_plan(variants or Path())
+    return plan, pictures
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(compare)

@@ -1,0 +1,110 @@
+"""``vivant serve``, ``vivant worker`` and ``vivant keys``: composition roots of the service."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vivant.cli import jobs as cli_jobs
+
+keys_app = typer.Typer(no_args_is_help=True, help="API keys: who may use the service.")
+
+EMBEDDED_NICENESS = 5
+"""A worker beside the API leaves the cores to it when it has a request to answer."""
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", help="Where jobs and clips are kept.", metavar="DIR"),
+]
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; others than loopback need a key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 picks a free one.", min=0, max=65535)] = 8000,
+    workers: Annotated[
+        int, typer.Option(help="Worker processes; 0 where they run elsewhere.", min=0, max=16)
+    ] = 1,
+    data: Data = None,
+) -> None:
+    """Serve the page and the API, with a worker: everything in one command."""
+    from vivant.api.server import run
+    from vivant.settings import read_settings
+
+    run(read_settings(**_places(data)), host=host, port=port, workers=workers)
+
+
+def worker(
+    data: Data = None,
+    embedded: Annotated[
+        bool, typer.Option(hidden=True, help="End when standard input closes.")
+    ] = False,
+) -> None:
+    """Run one more worker on the jobs of a service."""
+    from vivant.engines import load_engine
+    from vivant.service import logs
+    from vivant.service.worker import Worker
+    from vivant.settings import read_settings
+    from vivant.upscalers import load_upscaler
+
+    if embedded and hasattr(os, "nice"):
+        os.nice(EMBEDDED_NICENESS)
+    settings = read_settings(**_places(data))
+    logs.configure(settings.log_format)
+    Worker(settings, load_engine=load_engine, load_upscaler=load_upscaler).run(
+        parent=sys.stdin if embedded else None
+    )
+
+
+def _places(data: Path | None) -> dict[str, Any]:
+    return {} if data is None else {"data_dir": data.expanduser().absolute()}
+
+
+def _keyring(data: Path | None) -> Any:
+    from vivant.service.keys import Keyring
+    from vivant.service.places import open_database
+    from vivant.settings import read_settings
+
+    database = open_database(read_settings(**_places(data)))
+    database.migrate(stages=False)
+    return Keyring(database)
+
+
+@keys_app.command("add")
+def add_key(name: Annotated[str, typer.Argument(help="Whose it is.")], data: Data = None) -> None:
+    """Make a key and print it; it is not shown again."""
+    key = _keyring(data).add(name)
+    sys.stdout.write(f"{key}\n")
+    sys.stderr.write("Keep it: it is stored as a hash and cannot be shown again.\n")
+
+
+@keys_app.command("list")
+def list_keys(data: Data = None) -> None:
+    """Show whose keys there are."""
+    from datetime import UTC, datetime
+
+    for key in _keyring(data).all():
+        made = datetime.fromtimestamp(key.created_at, UTC).strftime("%Y-%m-%d")
+        state = "revoked" if key.revoked_at else "active"
+        sys.stdout.write(f"{key.id}  {state:<8}  {made}  {key.name}\n")
+
+
+@keys_app.command("revoke")
+def revoke_key(
+    key_id: Annotated[str, typer.Argument(help="Its id, from the list.")], data: Data = None
+) -> None:
+    """Make a key useless, within seconds."""
+    _keyring(data).revoke(key_id)
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the service's commands to the command line."""
+    app.command()(serve)
+    app.command()(worker)
+    app.add_typer(keys_app, name="keys")
+    cli_jobs.mount(app)

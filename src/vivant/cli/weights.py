@@ -1,0 +1,137 @@
+"""``vivant weights``: pull, list, verify, quantize. Thin: it reads options and calls ``weights``.
+
+Mounted by ``vivant.cli.main``, which turns errors into sentences and exit codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vivant.errors import MissingPartError
+from vivant.types import Observer, Progress
+
+if TYPE_CHECKING:
+    from vivant.weights import Library
+
+app = typer.Typer(
+    name="weights",
+    help="Fetch, check and shrink the weights of the ltx2 engine.",
+    no_args_is_help=True,
+)
+
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="Model, as in `vivant weights list`; or an adapter's owner/repository.",
+        metavar="MODEL",
+    ),
+]
+
+
+def library() -> Library:
+    """Weights where the settings say, with the Hub unless offline."""
+    from vivant.settings import default_settings
+    from vivant.weights import Hub, Library
+
+    settings = default_settings()
+    hub = None if settings.offline else Hub(settings.hub_url, settings.hub_token)
+    return Library(settings.weights_path, hub)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Observer]:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(title, total=None)
+
+        def observe(progress: Progress) -> None:
+            bar.update(task, completed=progress.done, total=progress.total)
+
+        yield observe
+
+
+@app.command("list")
+def list_models() -> None:
+    """Models, and what of them is on disk."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from vivant.errors import WeightsError
+    from vivant.weights import MODELS, find_model
+
+    books = library()
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for title in ("model", "on disk", "GB", "fp8", "from", "commit"):
+        table.add_column(title)
+    for name in (*MODELS, *books.adapters()):
+        model = find_model(name)
+        repos = ", ".join(dict.fromkeys(part.repo for part in model.parts))
+        try:
+            state = books.state(name)
+        except WeightsError as error:
+            table.add_row(name, "broken", "", "", repos, error.message)
+            continue
+        size = state.size if state.status != "absent" else model.size
+        table.add_row(
+            name,
+            state.status,
+            f"{size / 1e9:.1f}" if size else "",
+            "yes" if state.fp8 else "",
+            repos,
+            ", ".join(
+                commit[:10]
+                for commit in state.commits
+                or (part.revision for part in model.parts if len(part.revision) == 40)
+            )
+            or "at first pull",
+        )
+    Console().print(table)
+    typer.echo(f"in {books.root}")
+
+
+@app.command()
+def pull(name: Name = "ltx-2-19b-distilled") -> None:
+    """Fetch a model; goes on where it stopped."""
+    from vivant.weights import find_model
+
+    typer.echo(f"licence: {find_model(name).licence}", err=True)
+    with _bar(name) as observe:
+        state = library().pull(name, observe)
+    typer.echo(f"{name}: {state.size / 1e9:.1f} GB in {state.folder}")
+
+
+@app.command()
+def verify(name: Name = "ltx-2-19b-distilled") -> None:
+    """Hash every file of a model against what was pulled."""
+    with _bar(name) as observe:
+        count = library().verify(name, observe)
+    typer.echo(f"{name}: {count} files are what was pulled")
+
+
+@app.command()
+def quantize(name: Name = "ltx-2-19b-distilled") -> None:
+    """Write the fp8 transformer once: later starts read 19 GB instead of 38."""
+    from vivant.weights import find_model
+
+    model = find_model(name)
+    folder = library().need(name)
+    try:
+        from vivant.engines.ltx2.fp8_checkpoint import quantize_folder
+    except ImportError as error:
+        raise MissingPartError(f"quantizing needs {error.name}: uv sync --extra ltx2") from None
+    with _bar(name) as observe:
+        target, size = quantize_folder(model, folder, observe)
+    typer.echo(f"{target}: {size / 1e9:.1f} GB")

@@ -1,0 +1,64 @@
+"""Engines by name. Importing this loads none of them, and no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from vivant.errors import MissingPartError, OptionError
+from vivant.types import Engine
+
+if TYPE_CHECKING:  # settings bring pydantic, which no engine needs: 0.3 s
+    from vivant.settings import Settings
+
+
+def _camera(_: Settings) -> Engine:
+    from vivant.engines.camera import CameraEngine
+
+    return CameraEngine()
+
+
+def _fake(_: Settings) -> Engine:
+    from vivant.engines.fake import FakeEngine
+
+    return FakeEngine()
+
+
+def _ltx2(settings: Settings) -> Engine:
+    missing = [name for name in ("torch", "diffusers", "transformers") if find_spec(name) is None]
+    if missing:
+        raise MissingPartError(
+            f"engine ltx2 needs {', '.join(missing)}: uv sync --extra ltx2", param="engine"
+        )
+    from vivant.engines.ltx2.readahead import read_ahead
+    from vivant.weights import DEFAULT_MODEL
+
+    # most clips are the default model's: its files come off the disk while torch is imported
+    model = settings.weights_path / DEFAULT_MODEL
+    read_ahead([model / "transformer-fp8", model / "vae"])
+    from vivant.engines.ltx2.engine import LTX2Engine
+
+    return LTX2Engine(settings)
+
+
+ENGINES: Mapping[str, Callable[[Settings], Engine]] = {
+    "camera": _camera,
+    "ltx2": _ltx2,
+    "fake": _fake,
+}
+"""Name → factory. The factory loads what the engine needs; listing the names does not."""
+
+
+def load_engine(name: str, settings: Settings) -> Engine:
+    """The engine called ``name``, loaded.
+
+    Raises:
+        OptionError: no engine of that name.
+        MissingPartError: its packages or weights are not installed.
+    """
+    if name not in ENGINES:
+        raise OptionError(
+            f"engine {name!r} is unknown: choose one of {', '.join(ENGINES)}", param="engine"
+        )
+    return ENGINES[name](settings)

@@ -1,0 +1,79 @@
+"""The picture as the camera's windows sample it: no finer than the clip shows, and twice as large.
+
+Knows nothing of the person, the move or time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from vivant.picture.framing import crop_pixels
+from vivant.types import Box, Image, Portrait
+
+REACH = 0.06
+"""Share of the crop's sides the camera may look beyond it, where the picture goes on."""
+
+FACTOR = 2.0
+"""Pixels of the canvas per pixel of the clip, along one side."""
+
+MAX_PIXELS = 24_000_000
+"""Bounds memory where clips are larger than full HD: 72 MB a plane."""
+
+SHARPENINGS = 2
+"""Corrections; the second brings Laplacian variance within 1-10 %, a third adds 2 %."""
+
+
+def draw_canvas(portrait: Portrait, width: int, height: int) -> tuple[Box, Image]:
+    """What the camera may see of ``portrait`` in a clip of ``width`` × ``height``.
+
+    It is drawn at the clip's own size by the filter that draws the first frame, so it holds no
+    detail finer than the clip can show, which would shimmer as the camera moves. Then it is
+    enlarged, so that bilinear sampling loses little, and sharpened by what sampling it still
+    loses (Van Cittert's iteration, 1931): the second frame is as sharp as the first.
+
+    Returns:
+        The part of the picture, in its pixels, and ``[H, W, 3]`` uint8 of it.
+    """
+    reach, columns, rows = reach_of(portrait, width, height)
+    drawn = crop_pixels(replace(portrait, crop=reach), columns, rows)
+    factor = plane_factor(columns, rows)
+    size = (round(columns * factor), round(rows * factor))
+    sharp = drawn
+    canvas = cv2.resize(sharp, size, interpolation=cv2.INTER_CUBIC)
+    for _ in range(SHARPENINGS):
+        sampled = cv2.resize(canvas, (columns, rows), interpolation=cv2.INTER_LINEAR)
+        lost = cv2.subtract(drawn, sampled, dtype=cv2.CV_16S)
+        sharp = np.asarray(cv2.add(sharp, lost, dtype=cv2.CV_8U), dtype=np.uint8)
+        canvas = cv2.resize(sharp, size, interpolation=cv2.INTER_CUBIC)
+    return reach, np.asarray(canvas, dtype=np.uint8)
+
+
+def plane_factor(width: int, height: int) -> float:
+    """Pixels of the canvas per pixel drawn, along one side: 2 unless that is too many."""
+    return float(min(FACTOR, max(1.0, (MAX_PIXELS / (width * height)) ** 0.5)))
+
+
+def reach_of(portrait: Portrait, width: int, height: int) -> tuple[Box, int, int]:
+    """The crop and a little of what lies around it, with its size in pixels of the clip.
+
+    The margins are whole pixels of the clip, so that both are drawn on the same grid.
+    """
+    rows, columns = portrait.pixels.shape[:2]
+    crop = portrait.crop
+    sx, sy = crop.width / width, crop.height / height
+
+    def whole(margin: float, side: int, scale: float) -> int:
+        return max(0, min(int(margin / scale + 1e-6), round(REACH * side)))
+
+    left, right = whole(crop.left, width, sx), whole(columns - crop.right, width, sx)
+    top, bottom = whole(crop.top, height, sy), whole(rows - crop.bottom, height, sy)
+    box = Box(
+        crop.left - left * sx,
+        crop.top - top * sy,
+        crop.width + (left + right) * sx,
+        crop.height + (top + bottom) * sy,
+    )
+    return box, width + left + right, height + top + bottom

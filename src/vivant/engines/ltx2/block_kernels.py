@@ -1,0 +1,256 @@
+"""What happens between the matrix products of a block, fused: norms, modulation, rounding to fp8.
+
+Custom operators around the kernels of ``block_triton``, so that ``torch.compile`` takes them as
+they are. ``transformer.Block`` holds the same formulas in plain torch; the two are tested against
+each other. Knows nothing of blocks.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vivant.engines.ltx2.fp8 import FLOAT8, has_fp8_matmul
+
+Rounded = tuple[Tensor, Tensor]
+"""e4m3 rows ``[rows, channels]`` and their float32 scales ``[rows, 1]``."""
+
+WARPS = 8
+
+
+def available(device: torch.device) -> bool:
+    """Whether the kernels run on ``device``."""
+    return has_fp8_matmul(device) and importlib.util.find_spec("triton") is not None
+
+
+def _rows(x: Tensor) -> tuple[int, int]:
+    return x.numel() // x.shape[-1], x.shape[-1]
+
+
+def _rounded_like(x: Tensor) -> Rounded:
+    rows, width = _rows(x)
+    return (
+        torch.empty((rows, width), dtype=FLOAT8, device=x.device),
+        torch.empty((rows, 1), dtype=torch.float32, device=x.device),
+    )
+
+
+def _kernels() -> Any:
+    from vivant.engines.ltx2 import block_triton
+
+    return block_triton
+
+
+@torch.library.custom_op(
+    "vivant::quantize", mutates_args=(), schema="(Tensor x, bool gelu) -> (Tensor, Tensor)"
+)
+def _quantize(x: Tensor, gelu: bool) -> Rounded:
+    rows, width = _rows(x)
+    out, scale = _rounded_like(x)
+    _kernels().quantize_kernel[(rows,)](
+        x, out, scale, WIDTH=width, GELU=gelu, num_warps=16 if width > 8192 else WARPS
+    )
+    return out, scale
+
+
+@_quantize.register_fake
+def _(x: Tensor, gelu: bool) -> Rounded:  # noqa: ARG001
+    return _rounded_like(x)
+
+
+def quantize(x: Tensor, *, gelu: bool = False) -> Rounded:
+    """Rows of contiguous ``x`` to e4m3, through GELU first if asked."""
+    rounded: Rounded = _quantize(x, gelu)
+    return rounded
+
+
+@torch.library.custom_op(
+    "vivant::nag",
+    mutates_args=(),
+    schema="(Tensor positive, Tensor negative, Tensor settings) -> (Tensor, Tensor)",
+)
+def _nag(positive: Tensor, negative: Tensor, settings: Tensor) -> Rounded:
+    rows, width = _rows(positive)
+    out, scale = _rounded_like(positive)
+    _kernels().nag_kernel[(rows,)](
+        positive, negative, settings, out, scale, WIDTH=width, num_warps=WARPS
+    )
+    return out, scale
+
+
+@_nag.register_fake
+def _(positive: Tensor, negative: Tensor, settings: Tensor) -> Rounded:  # noqa: ARG001
+    return _rounded_like(positive)
+
+
+def nag(positive: Tensor, negative: Tensor, settings: Tensor) -> Rounded:
+    """``attention.nag_mix`` of contiguous ``[..., channels]``, to e4m3."""
+    rounded: Rounded = _nag(positive, negative, settings)
+    return rounded
+
+
+_Normed = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+def _normed_like(x: Tensor, *, added: bool, second: bool) -> _Normed:
+    none = torch.empty(0, dtype=x.dtype, device=x.device)
+    total = torch.empty_like(x) if added else none
+    out2, scale2 = _rounded_like(x) if second else (none.clone(), none.clone())
+    return (total, *_rounded_like(x), out2, scale2)
+
+
+@torch.library.custom_op(
+    "vivant::norm",
+    mutates_args=(),
+    schema="(Tensor x, Tensor kind, float eps, Tensor? added, Tensor? gate, Tensor? shift, "
+    "Tensor? scale, Tensor? shift2, Tensor? scale2) "
+    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+)
+def _norm(
+    x: Tensor,
+    kind: Tensor,
+    eps: float,
+    added: Tensor | None,
+    gate: Tensor | None,
+    shift: Tensor | None,
+    scale: Tensor | None,
+    shift2: Tensor | None,
+    scale2: Tensor | None,
+) -> _Normed:
+    rows, width = _rows(x)
+    made = _normed_like(x, added=added is not None, second=shift2 is not None)
+    total, out, scale_out, out2, scale_out2 = made
+
+    def stride(table: Tensor | None) -> int:
+        return 0 if table is None else table.stride(1 if table.shape[1] > 1 else 0)
+
+    def given(table: Tensor | None) -> Tensor:
+        return x if table is None else table
+
+    _kernels().norm_kernel[(rows,)](
+        x,
+        given(added),
+        given(gate),
+        given(shift),
+        given(scale),
+        given(shift2),
+        given(scale2),
+        kind,
+        total,
+        out,
+        scale_out,
+        out2,
+        scale_out2,
+        x.shape[1],
+        stride(shift),
+        stride(shift2),
+        stride(gate),
+        EPS=eps,
+        WIDTH=width,
+        ADD=added is not None,
+        GATE=gate is not None,
+        MODULATE=shift is not None,
+        TWICE=shift2 is not None,
+        KINDS=1 if shift is None else shift.shape[1],
+        KINDS2=1 if shift2 is None else shift2.shape[1],
+        GATE_KINDS=1 if gate is None else gate.shape[1],
+        num_warps=WARPS,
+    )
+    return made
+
+
+@_norm.register_fake
+def _(
+    x: Tensor,
+    kind: Tensor,  # noqa: ARG001
+    eps: float,  # noqa: ARG001
+    added: Tensor | None,
+    gate: Tensor | None,  # noqa: ARG001
+    shift: Tensor | None,  # noqa: ARG001
+    scale: Tensor | None,  # noqa: ARG001
+    shift2: Tensor | None,
+    scale2: Tensor | None,  # noqa: ARG001
+) -> _Normed:
+    return _normed_like(x, added=added is not None, second=shift2 is not None)
+
+
+def norm(
+    x: Tensor,
+    kind: Tensor,
+    *,
+    eps: float,
+    added: Tensor | None = None,
+    gate: Tensor | None = None,
+    modulation: tuple[Tensor, Tensor] | None = None,
+    second: tuple[Tensor, Tensor] | None = None,
+) -> tuple[Tensor, Rounded, Rounded]:
+    """``x + added·gate``, then RMS norm, ``·(1 + scale) + shift``, and rounding.
+
+    Tensors are ``[batch, tokens, channels]`` and contiguous; gates, shifts and scales ``[batch,
+    kinds, channels]``, of which a token takes row ``kind[token]``. ``modulation`` is ``(shift,
+    scale)``, and so is ``second``, a second modulation of the same normed rows.
+
+    Returns:
+        The sum (``x`` itself where nothing is added), the rounded result and the second one
+        (empty where there is none).
+    """
+    shift, scale = modulation if modulation is not None else (None, None)
+    shift2, scale2 = second if second is not None else (None, None)
+    total, out, scale_out, out2, scale_out2 = _norm(
+        x, kind, eps, added, gate, shift, scale, shift2, scale2
+    )
+    return x if added is None else total, (out, scale_out), (out2, scale_out2)
+
+
+@torch.library.custom_op(
+    "vivant::head_norm",
+    mutates_args=(),
+    schema="(Tensor x, Tensor weight, int heads, float eps, Tensor? cos, Tensor? sin) -> Tensor",
+)
+def _head_norm(
+    x: Tensor, weight: Tensor, heads: int, eps: float, cos: Tensor | None, sin: Tensor | None
+) -> Tensor:
+    batch, tokens, width = x.shape
+    out = torch.empty_like(x)
+    _kernels().head_norm_kernel[(batch * tokens,)](
+        x,
+        weight,
+        weight if cos is None else cos,
+        weight if sin is None else sin,
+        out,
+        tokens,
+        EPS=eps,
+        HEADS=heads,
+        HALF=width // heads // 2,
+        ROTATE=cos is not None,
+        num_warps=WARPS,
+    )
+    return out
+
+
+@_head_norm.register_fake
+def _(
+    x: Tensor,
+    weight: Tensor,  # noqa: ARG001
+    heads: int,  # noqa: ARG001
+    eps: float,  # noqa: ARG001
+    cos: Tensor | None,  # noqa: ARG001
+    sin: Tensor | None,  # noqa: ARG001
+) -> Tensor:
+    return torch.empty_like(x)
+
+
+def head_norm(
+    x: Tensor, weight: Tensor, heads: int, eps: float, rotary: tuple[Tensor, Tensor] | None
+) -> Tensor:
+    """RMS norm of contiguous ``[batch, tokens, channels]`` across heads, then the rotary embedding.
+
+    Returns:
+        ``[batch, tokens, heads, channels / heads]``.
+    """
+    cos, sin = rotary if rotary is not None else (None, None)
+    out: Tensor = _head_norm(x, weight, heads, eps, cos, sin)
+    return out.view(x.shape[0], x.shape[1], heads, x.shape[2] // heads)

@@ -1,0 +1,354 @@
+"""One call's work on a loaded model: latents once, then the frames of each clip.
+
+Embed the prompts, encode the picture, denoise in one or two stages, decode chunk by chunk; one
+tier lower where GPU memory runs out. Knows nothing of how weights are found or loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vivant.engines.ltx2.conditioning import (
+    Tokens,
+    clip_coords,
+    conditioned,
+    encode_image,
+    first_frame,
+    keyframe_coords,
+    noise_like,
+    pack_audio,
+    recompress,
+    statistics,
+    unpack,
+)
+from vivant.engines.ltx2.decode import decode, to_frames
+from vivant.engines.ltx2.memory import release
+from vivant.engines.ltx2.options import LTX2Options
+from vivant.engines.ltx2.prompts import Embedding, embed
+from vivant.engines.ltx2.recipes import SPATIAL_FACTOR, TEMPORAL_FACTOR
+from vivant.engines.ltx2.sampling import Nag, denoise
+from vivant.errors import EngineError, VivantError
+from vivant.picture.framing import crop_pixels, framed
+from vivant.types import Box, Frames, Image, Observer, Portrait, Progress, Request
+
+if TYPE_CHECKING:  # the engine makes jobs
+    from vivant.engines.ltx2.engine import LTX2Engine
+
+
+class Job:
+    """One call's work: latents once, then frames of each clip."""
+
+    def __init__(
+        self,
+        engine: LTX2Engine,
+        portrait: Portrait,
+        request: Request,
+        options: LTX2Options,
+        seeds: tuple[int, ...],
+        observe: Observer,
+    ) -> None:
+        self.engine = engine
+        self.portrait = portrait
+        self.request = request
+        self.options = options
+        self.seeds = seeds
+        self.observe = observe
+        self._latents: Tensor | None = None
+        self._together = len(seeds)
+
+    def frames(self, index: int) -> Iterator[Frames]:
+        """Frames of clip ``index``."""
+        try:
+            if self._latents is None:
+                self._latents = self._laddered(self._sample)
+            yield from self._decoded(self._latents[index : index + 1])
+        except VivantError:
+            raise
+        except torch.OutOfMemoryError:
+            raise self.engine.no_memory(self.engine.loaded.tier) from None
+        except RuntimeError as error:
+            raise EngineError(f"generation failed: {str(error).splitlines()[0]}") from error
+
+    def _laddered(self, work: Callable[[], Tensor]) -> Tensor:
+        """``work``, again one tier lower if GPU memory runs out."""
+        try:
+            return work()
+        except torch.OutOfMemoryError:
+            pass  # the frames of the failed attempt are freed when this block is left
+        self.engine.fall(self.options)
+        return work()
+
+    def _decoded(self, latents: Tensor) -> Iterator[Frames]:
+        done = 0
+        try:
+            for chunk in self._decode_once(latents):
+                done += len(chunk)
+                yield chunk
+        except torch.OutOfMemoryError:
+            if done:
+                raise
+        else:
+            return
+        self.engine.fall(self.options)
+        yield from self._decode_once(latents)
+
+    def _decode_once(self, latents: Tensor) -> Iterator[Frames]:
+        loaded, total, done = self.engine.loaded, self.request.num_frames, 0
+        chunk = max(1, self.options.chunk // (8 if loaded.tier == "swap" else 2))
+        with loaded.vae.use() as vae, closing(_pieces(vae, latents, chunk)) as pieces:
+            for frames in pieces:
+                done += len(frames)
+                yield frames
+                self.observe(Progress("generate", done, total))
+
+    def _sample(self) -> Tensor:
+        """Clean latents ``[seeds, C, F, H, W]``, normalised, on the CPU.
+
+        Where GPU memory runs out with several clips side by side, half as many are tried.
+        """
+        positive, negative = self._text()
+        if self.engine.loaded.tier == "swap":
+            self._together = 1  # there is room for no more beside the weights
+        while True:
+            size = self._together
+            rounds = [self.seeds[at : at + size] for at in range(0, len(self.seeds), size)]
+            try:
+                return torch.cat(
+                    [
+                        self._round(seeds, positive, negative, number, len(rounds))
+                        for number, seeds in enumerate(rounds)
+                    ]
+                )
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+            # here, where the tensors of the failed attempt are freed
+            release(self.engine.device)
+            self._together = (size + 1) // 2
+
+    def _round(
+        self,
+        seeds: tuple[int, ...],
+        positive: Embedding,
+        negative: Embedding | None,
+        number: int,
+        rounds: int,
+    ) -> Tensor:
+        """Clean latents of ``seeds``, which are round ``number`` of ``rounds``."""
+        recipe = self.options.recipe
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        steps = len(recipe.sigmas) + len(recipe.refine_sigmas)
+
+        def count(offset: int) -> Callable[[int], None]:
+            base = number * steps + offset
+            return lambda step: self.observe(
+                Progress("generate", base + step, rounds * steps, "step")
+            )
+
+        scale = recipe.stages
+        latents, audio = self._stage(
+            None, None, scale, recipe.sigmas, generators, positive, negative, count(0)
+        )
+        if recipe.refine_sigmas:
+            latents = self._upsample(latents)
+            latents, _ = self._stage(
+                latents,
+                audio,
+                1,
+                recipe.refine_sigmas,
+                generators,
+                positive,
+                negative,
+                count(len(recipe.sigmas)),
+            )
+        if not bool(torch.isfinite(latents).all()):
+            raise EngineError(
+                "the transformer returned values that are not finite: the weights or an adapter "
+                "are broken (precision=bf16 tells whether fp8 is to blame)"
+            )
+        return latents
+
+    def _text(self) -> tuple[Embedding, Embedding | None]:
+        options, request = self.options, self.request
+        texts = [request.prompt]
+        if options.nag:
+            texts.append(request.negative_prompt)
+        loaded = self.engine.loaded
+        embeddings, hits = embed(
+            tuple(texts), self.engine.prompt_cache, loaded.parts.text, self.observe
+        )
+        self.engine.record(prompts_from_cache=hits)
+        return embeddings[0], embeddings[1] if options.nag else None
+
+    def _picture(self, width: int, height: int) -> Tensor:
+        """Latents of the portrait on a grid."""
+        loaded = self.engine.loaded
+        pixels = grid_pixels(
+            self.portrait, width, height, crf=self.engine.image_crf(loaded, self.options)
+        )
+        with loaded.vae.use() as vae:
+            return encode_image(vae, pixels).cpu()
+
+    def _stage(
+        self,
+        latents: Tensor | None,
+        audio: Tensor | None,
+        shrink: int,
+        sigmas: tuple[float, ...],
+        generators: list[torch.Generator],
+        positive: Embedding,
+        negative: Embedding | None,
+        after_step: Callable[[int], None],
+    ) -> tuple[Tensor, Tensor]:
+        """One walk down ``sigmas``: latents ``[B, C, F, H, W]`` and audio tokens, on the CPU."""
+        loaded, options, request = self.engine.loaded, self.options, self.request
+        width, height = options.width // shrink, options.height // shrink
+        rows, columns = height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
+        frames = (request.num_frames - 1) // TEMPORAL_FACTOR + 1
+        # motion slower than real time: the same frames, said to be closer together in time
+        fps = float(request.fps) / options.motion_speed
+        image = self._picture(width, height)
+        model = loaded.parts.transformer
+        coords = clip_coords(model.rope, frames, rows, columns, fps)
+        batch = len(generators)
+        plain = latents is None and options.image_strength == 1 and not options.end_anchor
+        if plain:
+            tokens = first_frame(image, frames, coords, generators)
+        else:
+            anchor = None
+            if options.end_anchor:
+                where = keyframe_coords(rows, columns, request.num_frames - 1, fps, SPATIAL_FACTOR)
+                anchor = (image, options.end_anchor, where)
+            start = latents
+            if start is None:
+                start = torch.zeros(batch, image.shape[1], frames, rows, columns)
+            tokens = conditioned(
+                start,
+                image,
+                options.image_strength,
+                coords,
+                sigmas[0],
+                generators,
+                anchor=anchor,
+            )
+        audio_tokens = self._audio(audio, sigmas[0], generators, packed=not plain)
+        length = audio_tokens.shape[1]
+        audio_coords = model.audio_rope.prepare_audio_coords(1, length, torch.device("cpu"))
+        out, audio_out = self._denoised(
+            tokens, audio_tokens, audio_coords, sigmas, positive, negative, after_step
+        )
+        clean = unpack(out[:, : tokens.count].cpu(), frames, rows, columns)
+        return clean, audio_out.cpu()
+
+    def _denoised(
+        self,
+        tokens: Tokens,
+        audio: Tensor,
+        audio_coords: Tensor,
+        sigmas: tuple[float, ...],
+        positive: Embedding,
+        negative: Embedding | None,
+        after_step: Callable[[int], None],
+    ) -> tuple[Tensor, Tensor]:
+        loaded, options = self.engine.loaded, self.options
+        nag = None
+        if options.nag:
+            nag = Nag(
+                scale=options.nag_scale,
+                tau=options.nag_tau,
+                alpha=options.nag_alpha,
+                from_sigma=options.nag_from_sigma,
+                to_sigma=options.nag_to_sigma,
+            )
+        with loaded.transformer.use(), torch.no_grad():
+            # one text for all clips of the batch: its keys are held once
+            context = loaded.denoiser.text_context(positive, negative)
+            return denoise(
+                loaded.denoiser,
+                tokens,
+                audio,
+                audio_coords,
+                context,
+                sigmas,
+                nag=nag,
+                after_step=after_step,
+            )
+
+    def _audio(
+        self,
+        audio: Tensor | None,
+        sigma: float,
+        generators: list[torch.Generator],
+        *,
+        packed: bool,
+    ) -> Tensor:
+        """Noisy audio tokens: the picture's model always makes sound too, and listens to it."""
+        loaded = self.engine.loaded
+        if audio is not None:
+            noise = noise_like(tuple(audio.shape), generators)
+            return noise * sigma + audio * (1 - sigma)
+        config = loaded.parts.transformer.config
+        channels, bins = loaded.parts.audio
+        rate = (
+            config.audio_sampling_rate / config.audio_hop_length / float(config.audio_scale_factor)
+        )
+        # of the same model time as the picture, which motion_speed stretches
+        seconds = float(self.request.num_frames / self.request.fps) * self.options.motion_speed
+        length = round(seconds * rate)
+        batch = len(generators)
+        if packed:
+            return noise_like((batch, length, channels * bins), generators)
+        return pack_audio(noise_like((batch, channels, length, bins), generators))
+
+    @torch.no_grad()
+    def _upsample(self, latents: Tensor) -> Tensor:
+        """Normalised latents at twice the size."""
+        loaded = self.engine.loaded
+        assert loaded.upsampler is not None  # noqa: S101 - two stages load it
+        device = self.engine.device
+        mean, std = statistics(loaded.parts.vae, device)
+        factor = loaded.parts.vae.config.scaling_factor
+        out = []
+        with loaded.upsampler.use() as upsampler:
+            weight: Any = next(upsampler.parameters())
+            for one in latents.split(1):
+                raw = one.to(device) * std / factor + mean
+                larger = upsampler(raw.to(weight.dtype)).float()
+                out.append(((larger - mean) * factor / std).cpu())
+        return torch.cat(out)
+
+
+def _pieces(vae: Any, latents: Tensor, chunk: int) -> Any:
+    return to_frames(decode(vae, latents, chunk=chunk))
+
+
+def grid_pixels(portrait: Portrait, width: int, height: int, *, crf: int = 0) -> Image:
+    """The portrait on a grid, ``[height, width, 3]``: its centre, cut back, is the crop.
+
+    Where the grid's aspect is not the crop's, the frame shows more of the real picture. The
+    re-compression comes before the resize, as in Lightricks' own pipeline: what the model sees
+    of it depends on the picture's size.
+    """
+    if crf:
+        region = framed(portrait.crop, width, height)
+        rows, columns = portrait.pixels.shape[:2]
+        margin = 16
+        left = max(0, int(region.left) - margin)
+        top = max(0, int(region.top) - margin)
+        right = min(columns, int(np.ceil(region.right)) + margin)
+        bottom = min(rows, int(np.ceil(region.bottom)) + margin)
+        part = recompress(portrait.pixels[top:bottom, left:right], crf)
+        crop = portrait.crop
+        portrait = replace(
+            portrait,
+            pixels=part,
+            crop=Box(crop.left - left, crop.top - top, crop.width, crop.height),
+        )
+    return crop_pixels(portrait, width, height)

@@ -1,0 +1,318 @@
+"""Low-rank adapters: read, checked against the model, then added to its weights.
+
+Added, an adapter costs nothing at any step. It may change the transformer and what stands between
+text encoder and transformer (the distilled adapter does both). Knows nothing of what an adapter
+is good for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from vivant.engines.ltx2.fp8 import Float8Linear, quantize_rows
+from vivant.errors import MissingPartError, OptionError, WeightsError
+from vivant.types import Observer, ignore_progress
+from vivant.weights import MODELS, Library, find_model, read_header
+
+_RENAMES = (
+    ("audio_patchify_proj", "audio_proj_in"),
+    ("patchify_proj", "proj_in"),
+    ("av_ca_video_scale_shift_adaln_single", "av_cross_attn_video_scale_shift"),
+    ("av_ca_a2v_gate_adaln_single", "av_cross_attn_video_a2v_gate"),
+    ("av_ca_audio_scale_shift_adaln_single", "av_cross_attn_audio_scale_shift"),
+    ("av_ca_v2a_gate_adaln_single", "av_cross_attn_audio_v2a_gate"),
+    ("audio_adaln_single", "audio_time_embed"),
+    ("adaln_single", "time_embed"),
+)
+"""Lightricks' names → diffusers', as in ``_convert_non_diffusers_ltx2_lora_to_diffusers``."""
+
+CONNECTOR_NAMES = (
+    ("model.diffusion_model.", ""),
+    ("video_embeddings_connector", "video_connector"),
+    ("audio_embeddings_connector", "audio_connector"),
+    ("transformer_1d_blocks", "transformer_blocks"),
+    ("text_embedding_projection.aggregate_embed", "text_proj_in"),
+    ("q_norm", "norm_q"),
+    ("k_norm", "norm_k"),
+)
+"""Lightricks' names → diffusers', as in its ``convert_ltx2_to_diffusers`` script."""
+
+_PREFIX = r"^(?:model\.diffusion_model\.|diffusion_model\.|transformer\.|base_model\.model\.)?"
+_KEY = re.compile(
+    _PREFIX + r"(?P<module>.+?)\."
+    r"(?P<side>lora_A|lora_B|lora_down|lora_up)(?:\.default)?\.weight$"
+)
+_ALPHA = re.compile(_PREFIX + r"(?P<module>.+?)\.alpha$")
+_OF_TEXT = ("connectors.", "video_connector", "audio_connector", "text_proj_in")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """``down`` ``[rank, in]`` and ``up`` ``[out, rank]`` of one linear layer, by their keys.
+
+    ``alpha`` is a key or a value; the pair's scale is alpha / rank, and 1 without.
+    """
+
+    down: str
+    up: str
+    rank: int
+    alpha: str | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """A checked file: module name → its pair, in the transformer and in the text connectors."""
+
+    path: Path
+    scale: float
+    pairs: dict[str, Pair]
+    text: dict[str, Pair] = field(default_factory=dict)
+
+
+def find_file(source: str, library: Library, observe: Observer = ignore_progress) -> Path:
+    """The file of ``source``, fetched if need be.
+
+    Args:
+        source: a path; a registered adapter (``camera-static``); or ``owner/repository`` with one
+            safetensors file, or ``owner/repository/FILE``.
+
+    Raises:
+        MissingPartError: neither a file nor an adapter that can be had.
+        OptionError: the repository holds several.
+    """
+    with suppress(OSError, RuntimeError):  # too long for a file; the home of nobody
+        path = Path(source).expanduser()
+        if path.is_file():
+            return path
+    try:
+        model = find_model(source)
+    except OptionError:
+        model = None
+    if model is None or model.kind != "lora":
+        named = ", ".join(name for name, one in MODELS.items() if one.kind == "lora")
+        raise MissingPartError(
+            f"LoRA file {source} is not there: give a file, owner/repository on the Hub, or one "
+            f"of {named}"
+        )
+    if library.state(source).status == "complete" or library.hub is None:
+        folder = library.need(source)
+    else:
+        folder = library.pull(source, observe).folder
+    (name,) = library.lock(source)["files"]
+    return folder / str(name)
+
+
+def inspect(
+    path: Path,
+    scale: float,
+    shapes: dict[str, tuple[int, int]],
+    text_shapes: dict[str, tuple[int, int]] | None = None,
+) -> Adapter:
+    """Read an adapter's header and hold it against the model's linear layers.
+
+    Args:
+        shapes: module name of the transformer → ``(out, in)``.
+        text_shapes: the same of the text connectors.
+
+    Raises:
+        WeightsError: not an adapter, for another model, of a kind that is not low-rank pairs
+            alone, or ranks that do not match.
+    """
+    header = read_header(path)
+    metadata = header.pop("__metadata__", None) or {}
+    sides: dict[tuple[str, bool], dict[str, str]] = {}
+    alphas: dict[tuple[str, bool], str] = {}
+    strange = None
+    for key in header:
+        if match := _KEY.match(key):
+            side = "down" if match["side"] in ("lora_A", "lora_down") else "up"
+            sides.setdefault(_rename(match["module"]), {})[side] = key
+        elif match := _ALPHA.match(key):
+            alphas[_rename(match["module"])] = key
+        else:
+            strange = key
+    if not sides:
+        raise WeightsError(f"{path.name} is not a LoRA: it has no lora_A and lora_B weights")
+    if strange is not None:
+        raise WeightsError(
+            f"{path.name} holds {strange}, which is no part of a LoRA: adapters of other kinds "
+            "(DoRA, LoKr, changed biases) would be added only in part, and are refused"
+        )
+    general = _general_alpha(metadata)
+    pairs: dict[str, Pair] = {}
+    text: dict[str, Pair] = {}
+    for (name, of_text), found in sides.items():
+        wide = ((text_shapes or {}) if of_text else shapes).get(name)
+        if wide is None:
+            raise WeightsError(
+                f"{path.name} is made for another model: it changes {name}, which LTX-2 19B has not"
+            )
+        if set(found) != {"up", "down"}:
+            raise WeightsError(f"{path.name} has only one half of {name}: it was cut off")
+        down = tuple(header[found["down"]]["shape"])
+        up = tuple(header[found["up"]]["shape"])
+        if len(down) != 2 or len(up) != 2 or (up[0], down[1]) != wide:
+            raise WeightsError(
+                f"{path.name} does not fit {name}: it would change {up[0]}×{down[-1]} weights, "
+                f"the model has {wide[0]}×{wide[1]}"
+            )
+        if down[0] != up[1]:
+            raise WeightsError(
+                f"{path.name} has mismatched ranks at {name}: {down[0]} down, {up[1]} up"
+            )
+        alpha = alphas.get((name, of_text), general(down[0]))
+        (text if of_text else pairs)[name] = Pair(found["down"], found["up"], down[0], alpha)
+    return Adapter(path, scale, pairs, text)
+
+
+def _general_alpha(metadata: Any) -> Any:
+    """Rank → the alpha that peft and diffusers write once for a whole file, or None."""
+    try:
+        config = json.loads(metadata["lora_adapter_metadata"])
+        alpha = float(config["transformer.lora_alpha"])
+    except (KeyError, ValueError, TypeError):
+        return lambda _: None
+    # rank-stabilised: scaled by alpha / √rank (arXiv 2312.03732)
+    stable = bool(config.get("transformer.use_rslora"))
+    return lambda rank: alpha * math.sqrt(rank) if stable else alpha
+
+
+def _rename(module: str) -> tuple[str, bool]:
+    """Diffusers' name, and whether it is one of the text connectors'."""
+    name = module
+    for old, new in CONNECTOR_NAMES:
+        name = name.replace(old, new)
+    # Lightricks' other spelling of the same projection
+    name = re.sub(r"^aggregate_embed$", "text_proj_in", name)
+    if name.startswith(_OF_TEXT):
+        return name.removeprefix("connectors."), True
+    for old, new in _RENAMES:
+        if old in module:
+            return module.replace(old, new), False
+    return module, False
+
+
+def linear_shapes(transformer: nn.Module) -> dict[str, tuple[int, int]]:
+    """Name → ``(out, in)`` of every linear layer; works on the meta device."""
+    return {
+        name: (module.out_features, module.in_features)
+        for name, module in transformer.named_modules()
+        if isinstance(module, nn.Linear | Float8Linear)
+    }
+
+
+class Deltas:
+    """What adapters add to the layers they change; their files stay open meanwhile.
+
+    Args:
+        adapters: in any order: what they add is summed before it is rounded.
+        text: what they add to the text connectors, not to the transformer.
+    """
+
+    def __init__(self, adapters: Iterable[Adapter], *, text: bool = False) -> None:
+        self._adapters = [(one, one.text if text else one.pairs) for one in adapters]
+        self._files: list[Any] = []
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        for adapter, _ in self._adapters:
+            try:
+                self._files.append(
+                    self._open.enter_context(safe_open(adapter.path, framework="pt"))
+                )
+            except (SafetensorError, OSError) as error:
+                raise WeightsError(f"{adapter.path.name} cannot be read: {error}") from None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.close()
+
+    def layers(self) -> list[str]:
+        """Names of the layers that are changed."""
+        return list(dict.fromkeys(name for _, pairs in self._adapters for name in pairs))
+
+    def of(self, name: str, device: torch.device) -> Tensor | None:
+        """Sum of ``scale · alpha / rank · up @ down``, float32, or None where nothing is changed.
+
+        Raises:
+            WeightsError: a value is not finite, or a file cannot be read.
+        """
+        total: Tensor | None = None
+        for (adapter, pairs), file in zip(self._adapters, self._files, strict=True):
+            pair = pairs.get(name)
+            if pair is None:
+                continue
+            try:
+                down: Tensor = file.get_tensor(pair.down).to(device, torch.float32)
+                up: Tensor = file.get_tensor(pair.up).to(device, torch.float32)
+                alpha = pair.alpha
+                if isinstance(alpha, str):
+                    alpha = float(file.get_tensor(alpha))
+            except SafetensorError as error:
+                raise WeightsError(f"{adapter.path.name} cannot be read: {error}") from None
+            share = 1.0 if alpha is None else alpha / pair.rank
+            delta = (up @ down) * (adapter.scale * share)
+            if not bool(torch.isfinite(delta).all()):
+                raise WeightsError(
+                    f"{adapter.path.name} holds values at {name} that are not finite"
+                )
+            total = delta if total is None else total + delta
+        return total
+
+
+@torch.no_grad()
+def fuse(module: nn.Module, adapters: Iterable[Adapter], *, text: bool = False) -> None:
+    """Add what ``adapters`` say to a transformer, or with ``text`` to text connectors.
+
+    Where a layer is fp8 already, it is widened, changed and rounded again.
+
+    Raises:
+        WeightsError: a weight is not finite, or a file cannot be read.
+    """
+    with Deltas(adapters, text=text) as deltas:
+        for name in deltas.layers():
+            layer: Any = module.get_submodule(name)
+            delta = deltas.of(name, layer.weight.device)
+            assert delta is not None  # noqa: S101 - the layer is one of those changed
+            if isinstance(layer, Float8Linear):
+                weight, scale = quantize_rows(layer.dequantized(torch.float32) + delta)
+                layer.weight.copy_(weight)
+                layer.weight_scale.copy_(scale)
+            else:
+                layer.weight.copy_((layer.weight.float() + delta).to(layer.weight.dtype))
+
+
+def text_digest(adapters: Iterable[Adapter]) -> str:
+    """SHA-256 of all that ``adapters`` change in the text connectors; empty where they do not."""
+    digest = hashlib.sha256()
+    changed = False
+    for adapter in adapters:
+        if not adapter.text or not adapter.scale:
+            continue
+        changed = True
+        digest.update(f"{adapter.scale!r}".encode())
+        with safe_open(adapter.path, framework="pt") as file:
+            for name, pair in sorted(adapter.text.items()):
+                digest.update(f"{name} {pair.rank}".encode())
+                for key in (pair.down, pair.up, pair.alpha):
+                    value = file.get_tensor(key) if isinstance(key, str) else torch.tensor(key or 0)
+                    digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest() if changed else ""

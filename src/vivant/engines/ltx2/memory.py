@@ -1,0 +1,92 @@
+"""What stays on the GPU, and what waits beside it.
+
+Three tiers. ``resident`` and ``fp8`` keep every component on the GPU (the transformer in bf16 or
+fp8 by the option; ``fp8`` insists on it). ``swap`` keeps one component at a time there; the others
+wait in pinned host memory, and since weights never change, leaving the GPU is forgetting the copy.
+Knows nothing of what the components compute.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from vivant.engines.ltx2.tiers import tier_of
+
+
+def choose_tier(device: torch.device, wanted: str = "auto") -> str:
+    """The tier for ``device``'s memory; ``wanted`` where it is one."""
+    if wanted != "auto":
+        return wanted
+    if device.type != "cuda":
+        return "resident"
+    return tier_of(torch.cuda.get_device_properties(device).total_memory)
+
+
+class Berth:
+    """A component's place: on the GPU all the time, or only while it is used.
+
+    Args:
+        module: the component; its tensors are moved, the object stays the same.
+        device: where it computes.
+        swap: keep it in (pinned) host memory between uses.
+    """
+
+    def __init__(self, module: nn.Module, device: torch.device, *, swap: bool) -> None:
+        self.module = module
+        self.device = device
+        self.swap = swap
+        self._home: dict[str, Tensor] = {}
+        if swap:
+            # one tensor after another: both copies of all of them would be 38 GB of host memory
+            for name, tensor in self._tensors():
+                self._home[name] = _pinned(tensor.detach().to("cpu"), device)
+                tensor.data = self._home[name]
+        else:
+            module.to(device)
+
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        yield from self.module.named_parameters()
+        yield from self.module.named_buffers()
+
+    def _point(self, tensors: dict[str, Tensor]) -> None:
+        for name, tensor in self._tensors():
+            tensor.data = tensors[name]
+
+    @contextmanager
+    def use(self) -> Iterator[nn.Module]:
+        """The component on its device; away again afterwards where it is swapped."""
+        if not self.swap:
+            yield self.module
+            return
+        try:
+            self._point(
+                {name: host.to(self.device, non_blocking=True) for name, host in self._home.items()}
+            )
+            yield self.module
+        finally:
+            if self.device.type == "cuda":
+                torch.cuda.synchronize(self.device)
+            self._point(self._home)
+            release(self.device)
+
+
+def _pinned(tensor: Tensor, device: torch.device) -> Tensor:
+    """``tensor`` in host memory that copies run beside computing from, if there is enough."""
+    if device.type != "cuda":
+        return tensor
+    try:
+        return tensor.pin_memory()
+    except RuntimeError:  # the system allows no more: slower, and right
+        return tensor
+
+
+def release(device: torch.device) -> None:
+    """Give cached memory back, so that the next component finds it whole."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

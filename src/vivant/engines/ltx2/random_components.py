@@ -1,0 +1,107 @@
+"""Components with random weights: tiny ones for tests, or at real size to time with.
+
+Knows nothing of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import nullcontext
+from functools import partial
+from typing import Any
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
+from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
+from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
+from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
+
+from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.components import Components, named
+from vivant.engines.ltx2.decode import prepare
+from vivant.engines.ltx2.lora import Adapter, fuse
+from vivant.engines.ltx2.prompts import MAX_TOKENS, Embedding, EncodeTexts, PromptEncoder
+
+
+def random_components(
+    *,
+    small: bool,
+    device: torch.device,
+    store: torch.device,
+    precision: str,
+    two_stages: bool,
+    adapters: tuple[Adapter, ...] = (),
+    seed: int = 0,
+) -> Components:
+    """Random weights: tiny, or at real size to time with.
+
+    Args:
+        device: where they are drawn.
+        store: where they stay.
+    """
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    quantized = precision == "fp8"
+
+    def make(cls: Any, tiny_config: Any, config: Any, **more: Any) -> Any:
+        module = tiny.build(
+            cls, tiny_config if small else config, device=device, dtype=dtype, seed=seed, **more
+        )
+        return module.to(store)
+
+    transformer = make(
+        LTX2VideoTransformer3DModel,
+        tiny.TINY_TRANSFORMER,
+        tiny.TRANSFORMER_2_0,
+        quantize=quantized,
+    )
+    fuse(transformer, adapters)
+    vae = make(AutoencoderKLLTX2Video, tiny.TINY_VAE, tiny.VAE_2_0)
+    prepare(vae)
+    upsampler = None
+    if two_stages:
+        upsampler = make(LTX2LatentUpsamplerModel, tiny.TINY_UPSAMPLER, tiny.UPSAMPLER_2_0)
+    audio = tiny.TINY_AUDIO if small else tiny.AUDIO_2_0
+    text = _tiny_text(device, dtype, seed, adapters) if small else partial(_noise_for_text, seed)
+    return Components(
+        transformer=transformer,
+        vae=vae,
+        upsampler=upsampler,
+        text=text,
+        audio=(audio["latent_channels"], audio["mel_bins"]),
+        identity=named(
+            {"model": "tiny" if small else "random", "seed": str(seed), "dtype": str(dtype)},
+            adapters,
+        ),
+        precision=precision,
+        notes=["The weights are random: the frames are noise, made as fast as real ones."],
+    )
+
+
+def _tiny_text(
+    device: torch.device, dtype: torch.dtype, seed: int, adapters: tuple[Adapter, ...]
+) -> EncodeTexts:
+    def connectors() -> Any:
+        module = tiny.build(
+            LTX2TextConnectors, tiny.TINY_CONNECTORS, device=device, dtype=dtype, seed=seed
+        )
+        fuse(module, adapters, text=True)
+        return module
+
+    return PromptEncoder(
+        tokenizer=tiny.TinyTokenizer,
+        text_encoder=lambda: nullcontext(tiny.tiny_text_encoder(seed).to(device, dtype)),
+        connectors=connectors,
+        device=device,
+        max_tokens=16,
+    )
+
+
+def _noise_for_text(seed: int, texts: tuple[str, ...]) -> Generator[Embedding]:
+    """Random weights have no text encoder: each text gets noise of its own."""
+    shape = (1, MAX_TOKENS, 3840)
+    for text in texts:
+        generator = torch.Generator().manual_seed(
+            seed + sum(byte << (8 * (i % 6)) for i, byte in enumerate(text.encode()))
+        )
+        video = torch.randn(shape, generator=generator).to(torch.bfloat16)
+        yield video, torch.randn(shape, generator=generator).to(torch.bfloat16)

@@ -1,0 +1,204 @@
+"""LTX-2's own classes with random weights: tiny for tests and rehearsals, real size for timing.
+
+Random weights draw noise, not people; they are as fast as trained ones. Every weight is scaled
+so that activations keep their size through the layers.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vivant.engines.ltx2.fp8 import quantize_linears
+
+TRANSFORMER_2_0: dict[str, Any] = {"rope_type": "split"}
+"""LTX-2.0 19B: diffusers' defaults but for the rotary embedding."""
+
+VAE_2_0: dict[str, Any] = {
+    "decoder_causal": False,
+    "spatial_compression_ratio": 32,
+    "temporal_compression_ratio": 8,
+}
+"""LTX-2.0: the decoder sees both ways in time and has no timestep."""
+
+UPSAMPLER_2_0: dict[str, Any] = {"rational_spatial_scale": 2.0, "use_rational_resampler": True}
+
+CONNECTORS_2_0: dict[str, Any] = {"rope_type": "split"}
+
+TINY_TRANSFORMER: dict[str, Any] = {
+    "in_channels": 4,
+    "out_channels": 4,
+    "num_attention_heads": 2,
+    "attention_head_dim": 16,
+    "cross_attention_dim": 32,
+    "audio_in_channels": 4,
+    "audio_out_channels": 4,
+    "audio_num_attention_heads": 2,
+    "audio_attention_head_dim": 8,
+    "audio_cross_attention_dim": 16,
+    "num_layers": 2,
+    "caption_channels": 16,
+    "rope_type": "split",
+}
+
+TINY_VAE: dict[str, Any] = {
+    "latent_channels": 4,
+    "block_out_channels": (8, 8, 8, 8),
+    "decoder_block_out_channels": (8, 16, 32),
+    "layers_per_block": (1, 1, 1, 1, 1),
+    "decoder_layers_per_block": (1, 1, 2, 1),
+    **VAE_2_0,
+}
+
+TINY_AUDIO: dict[str, Any] = {"latent_channels": 2, "mel_bins": 2}
+"""Latent channels and mel bins of the audio VAE after its compression: 2 · 2 = 4."""
+
+AUDIO_2_0: dict[str, Any] = {"latent_channels": 8, "mel_bins": 16}
+
+TINY_UPSAMPLER: dict[str, Any] = {
+    "in_channels": 4,
+    "mid_channels": 32,
+    "num_blocks_per_stage": 1,
+    **UPSAMPLER_2_0,
+}
+
+TINY_CONNECTORS: dict[str, Any] = {
+    "caption_channels": 16,
+    "text_proj_in_factor": 3,
+    "video_connector_num_attention_heads": 2,
+    "video_connector_attention_head_dim": 8,
+    "video_connector_num_layers": 1,
+    "video_connector_num_learnable_registers": 8,
+    "audio_connector_num_attention_heads": 2,
+    "audio_connector_attention_head_dim": 8,
+    "audio_connector_num_layers": 1,
+    "audio_connector_num_learnable_registers": 8,
+    "rope_type": "split",
+}
+
+
+@torch.no_grad()
+def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
+    """Fill parameters in place: matrices and kernels N(0, 1/fan-in), tables small, norms 1."""
+    for index, (name, parameter) in enumerate(module.named_parameters()):
+        generator = torch.Generator(parameter.device).manual_seed(seed * 1_000_003 + index)
+        if parameter.ndim >= 2 and "table" not in name:
+            fan_in = math.prod(parameter.shape[1:])
+            parameter.normal_(0.0, 1.0 / math.sqrt(fan_in), generator=generator)
+        elif "norm" in name and name.endswith("weight"):
+            parameter.fill_(1.0)
+        else:
+            parameter.normal_(0.0, 0.1, generator=generator)
+    return module
+
+
+def build(
+    cls: Any,
+    config: dict[str, Any],
+    *,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
+    quantize: bool = False,
+) -> Any:
+    """A random ``cls(**config)``, allocated on ``device`` directly: 19 B parameters in seconds.
+
+    With ``quantize`` (a transformer) its blocks' linear layers are fp8 from the start.
+    """
+    with torch.device("meta"):
+        module = cls(**config)
+    buffers = {
+        name: tuple(buffer.shape)
+        for name, buffer in module.named_buffers()
+        if name.endswith(("latents_mean", "latents_std"))
+    }
+    kernels = [name for name, _ in module.named_buffers() if name.endswith("kernel")]
+    logging.getLogger("diffusers").setLevel(logging.ERROR)
+    module = module.to(dtype)
+    # one block at a time, so that fp8 and bf16 hold the same weights, and fp8 never needs more
+    for index, block in enumerate(getattr(module, "transformer_blocks", ())):
+        block.to_empty(device=device)
+        randomize(block, seed + index)
+        if quantize:
+            quantize_linears(block)
+    _materialize(module, torch.device(device), seed)
+    generator = torch.Generator().manual_seed(seed)
+    for name, shape in buffers.items():
+        values: Tensor = torch.randn(shape, generator=generator) * 0.1
+        if name.endswith("std"):
+            values = values.abs() + 0.9
+        module.get_buffer(name).copy_(values)
+    if kernels:
+        # the upsampler's fixed blur: not a weight, so taken from a module built for real
+        blur = torch.tensor([math.comb(4, k) for k in range(5)], dtype=torch.float32)
+        for name in kernels:
+            kernel = blur[:, None] * blur[None, :] / blur.sum() ** 2
+            module.get_buffer(name).copy_(kernel[None, None])
+    return module.eval().requires_grad_(requires_grad=False)
+
+
+@torch.no_grad()
+def _materialize(module: nn.Module, device: torch.device, seed: int) -> None:
+    """Give what is still on the meta device a place and random values."""
+    for child in module.modules():
+        own = list(child.parameters(recurse=False)) + list(child.buffers(recurse=False))
+        if own and all(tensor.is_meta for tensor in own):
+            child.to_empty(device=device, recurse=False)
+            randomize_own(child, seed)
+
+
+@torch.no_grad()
+def randomize_own(module: nn.Module, seed: int) -> None:
+    """:func:`randomize`, for a module's own parameters only."""
+    holder = nn.Module()
+    for name, parameter in module.named_parameters(recurse=False):
+        holder.register_parameter(name, parameter)
+    randomize(holder, seed)
+
+
+class TinyTokenizer:
+    """Bytes as tokens, padded on the left: what a text encoder needs of a tokenizer."""
+
+    padding_side = "left"
+    pad_token: str | None = "\0"  # noqa: S105 - a token of text
+    pad_token_id = 0
+    bos_token_id = 2
+    eos_token = "\0"  # noqa: S105 - a token of text
+    model_max_length = 16
+
+    def __call__(self, texts: str | list[str], *, max_length: int = 16, **_: Any) -> Any:
+        """Ids of one text; or ``[batch, max_length]``, padded, of several, and their mask."""
+        from transformers import BatchEncoding
+
+        if isinstance(texts, str):
+            codes = [self.bos_token_id, *(byte % 60 + 3 for byte in texts.encode())]
+            return BatchEncoding({"input_ids": codes[:max_length]})
+        ids = torch.zeros(len(texts), max_length, dtype=torch.long)
+        mask = torch.zeros_like(ids)
+        for row, text in enumerate(texts):
+            codes = self(text, max_length=max_length).input_ids
+            ids[row, -len(codes) :] = torch.tensor(codes)
+            mask[row, -len(codes) :] = 1
+        return BatchEncoding({"input_ids": ids, "attention_mask": mask})
+
+
+def tiny_text_encoder(seed: int = 0) -> Any:
+    """A Gemma 3 text model of two layers, 16 channels wide."""
+    from transformers import Gemma3TextConfig, Gemma3TextModel
+
+    torch.manual_seed(seed)
+    config = Gemma3TextConfig(
+        vocab_size=64,
+        hidden_size=16,
+        intermediate_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=8,
+        sliding_window=16,
+    )
+    return Gemma3TextModel(config).eval()

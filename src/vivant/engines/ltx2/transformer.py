@@ -1,0 +1,280 @@
+"""The forward pass of LTX-2's transformer, without the work that need not be repeated.
+
+The weights stay in diffusers' ``LTX2VideoTransformer3DModel``; this runs its layers so that
+
+* modulation is computed once per distinct timestep (two or three) instead of once per token,
+  for all steps of a clip at once;
+* rotary embeddings are computed once per grid;
+* the text's keys and values, the same at every step, are computed once per clip;
+* the negative text is attended to where NAG asks for it;
+* one block is one compiled graph, shared by all 48.
+
+In float32 it equals diffusers' forward to rounding. It knows nothing of noise, steps or pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vivant.engines.ltx2 import block_kernels
+from vivant.engines.ltx2.attention import choose_backend, using
+from vivant.engines.ltx2.block import Block, Modulation, Rotaries, Rotary, TextKeys
+from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening
+from vivant.engines.ltx2.fused_block import FusedBlock
+from vivant.errors import WeightsError
+
+
+@dataclass(frozen=True, slots=True)
+class TextContext:
+    """What the transformer needs of a prompt, for all blocks.
+
+    Attributes:
+        keys: of every block, or None where they are computed at each use (to save memory).
+        text: projected text ``[batch, tokens, D]``, positive then negative.
+        audio_text: the same for the audio stream.
+        length: tokens of the positive prompt.
+        has_negative: a negative prompt follows the positive one.
+    """
+
+    keys: tuple[TextKeys, ...] | None
+    text: Tensor
+    audio_text: Tensor
+    length: int
+    has_negative: bool
+
+
+_UNSUPPORTED = (
+    "gated_attn",
+    "audio_gated_attn",
+    "cross_attn_mod",
+    "audio_cross_attn_mod",
+    "perturbed_attn",
+    "use_keyframes_abs_pos_embedding",
+)
+"""Of LTX-2.3 and later. The seam: teach :class:`Block` one, and take it off this list."""
+
+
+def check_supported(config: Any) -> None:
+    """Refuse a transformer's configuration with parts of a later model.
+
+    Raises:
+        WeightsError: naming them.
+    """
+    later = [name for name in _UNSUPPORTED if config.get(name, False)]
+    if later or config.rope_type != "split" or not config.use_prompt_embeddings:
+        what = ", ".join(later) or f"rope_type={config.rope_type!r}"
+        raise WeightsError(
+            f"this transformer uses {what}, which belongs to another LTX model than 2.0: "
+            "choose an LTX-2 19B checkpoint"
+        )
+
+
+MAX_SHAPES = 32
+"""Compiled graphs that are kept, each for one size of clip. A worker meets more in its life, and
+torch gives up, with an error, at twice as many."""
+
+
+class Denoiser:
+    """Diffusers' transformer, ready to be run step after step.
+
+    Args:
+        transformer: an ``LTX2VideoTransformer3DModel`` with LTX-2.0's configuration; its linear
+            layers may be :class:`~vivant.engines.ltx2.fp8.Float8Linear`.
+        device: where it computes; where its weights are, if None.
+        attention: one of ``attention.BACKENDS``.
+        compile_blocks: compile the block once, for all blocks (CUDA only).
+        fused: run fp8 layers through ``block_kernels``; where they are available, if None.
+        cache_text: keep every block's text keys (1.2 GB; 2.4 GB with a negative prompt).
+
+    Raises:
+        WeightsError: the transformer has parts of a later model.
+    """
+
+    def __init__(
+        self,
+        transformer: Any,
+        *,
+        device: torch.device | None = None,
+        attention: str = "auto",
+        compile_blocks: bool = False,
+        cache_text: bool = True,
+        fused: bool | None = None,
+    ) -> None:
+        config = transformer.config
+        check_supported(config)
+        self.transformer = transformer
+        self.device = device or transformer.proj_in.weight.device
+        self.dtype: torch.dtype = transformer.proj_in.weight.dtype
+        self.backend = choose_backend(self.device, attention)
+        self.cache_text = cache_text
+        self.forwards = 0
+        """Forward passes so far: guidance off means one per step."""
+        quantized = isinstance(transformer.transformer_blocks[0].attn1.to_q, Float8Linear)
+        for layer in transformer.modules():
+            if isinstance(layer, Float8Linear):
+                layer.weight_only = needs_widening(self.device)
+        if fused is None:
+            fused = quantized and block_kernels.available(self.device)
+        kind = FusedBlock if fused else Block
+        blocks = [
+            kind(block, eps=config.norm_eps, fa3=self.backend == "fa3")
+            for block in transformer.transformer_blocks
+        ]
+        self._shapes: set[tuple[Any, ...]] | None = None
+        if compile_blocks:
+            self._shapes = set()
+            torch._dynamo.config.recompile_limit = 2 * MAX_SHAPES
+            for block in blocks:
+                block.compile(fullgraph=True, dynamic=False)
+        self.blocks: list[Callable[..., tuple[Tensor, Tensor]]] = list(blocks)
+        self._blocks = blocks
+
+    def rotaries(self, coords: Tensor, audio_coords: Tensor) -> Rotaries:
+        """Embeddings of ``coords`` ``[1, 3, tokens, 2]`` (pixels, seconds) and audio's."""
+        model = self.transformer
+        half = torch.float16 if self.dtype == torch.bfloat16 else torch.float32
+
+        def rotary(rope: Any, where: Tensor) -> Rotary:
+            # fp16 has 2⁻¹¹ for values in −1 … 1: finer than the bf16 they multiply
+            cos, sin = rope(where, device=where.device)
+            return Rotary(
+                cos[0].transpose(0, 1).to(half).contiguous(),
+                sin[0].transpose(0, 1).to(half).contiguous(),
+            )
+
+        return Rotaries(
+            video=rotary(model.rope, coords),
+            audio=rotary(model.audio_rope, audio_coords),
+            video_cross=rotary(model.cross_attn_rope, coords[:, 0:1]),
+            audio_cross=rotary(model.cross_attn_audio_rope, audio_coords[:, 0:1]),
+        )
+
+    def text_context(
+        self,
+        text: tuple[Tensor, Tensor],
+        negative: tuple[Tensor, Tensor] | None = None,
+    ) -> TextContext:
+        """Project connector outputs ``(video, audio)``, each ``[batch, tokens, channels]``."""
+        video, audio = text
+        length = video.shape[1]
+        if negative is not None:
+            video = torch.cat([video, negative[0]], dim=1)
+            audio = torch.cat([audio, negative[1]], dim=1)
+        projected = self.transformer.caption_projection(video.to(self.device, self.dtype))
+        audio_projected = self.transformer.audio_caption_projection(
+            audio.to(self.device, self.dtype)
+        )
+        keys = None
+        if self.cache_text:
+            keys = tuple(block.text_keys(projected, audio_projected) for block in self._blocks)
+        return TextContext(keys, projected, audio_projected, length, negative is not None)
+
+    def modulations(
+        self, sigmas: tuple[float, ...], strengths: Tensor, kind: Tensor, batch: int
+    ) -> list[Modulation]:
+        """Timestep embeddings of every step.
+
+        Args:
+            strengths: ``[kinds]``, conditioning strength of each kind of token: its timestep is
+                σ·(1 − strength).
+            kind: ``[tokens]``, which kind a token is.
+        """
+        model, device = self.transformer, self.device
+        # the scheduler's timesteps: σ of its 1000 training steps
+        time = torch.tensor(sigmas, dtype=torch.float32, device=device) * 1000.0
+        steps, kinds = len(sigmas), strengths.numel()
+        video_time = (time[:, None] * (1 - strengths.to(device, torch.float32))).flatten()
+        ratio = (
+            model.config.cross_attn_timestep_scale_multiplier
+            / model.config.timestep_scale_multiplier
+        )
+
+        def embed(module: Any, values: Tensor, count: int) -> tuple[Tensor, Tensor]:
+            emb, out = module(values, batch_size=values.numel(), hidden_dtype=self.dtype)
+            return (
+                emb.view(steps, 1, count, -1).expand(-1, batch, -1, -1),
+                out.view(steps, 1, count, -1).expand(-1, batch, -1, -1),
+            )
+
+        video, video_out = embed(model.time_embed, video_time, kinds)
+        audio, audio_out = embed(model.audio_time_embed, time, 1)
+        # scale and shift by each token's own timestep, gates by the global one: the official rule,
+        # from which both settings of diffusers' use_cross_timestep depart
+        v_cross, _ = embed(model.av_cross_attn_video_scale_shift, video_time, kinds)
+        v_gate, _ = embed(model.av_cross_attn_video_a2v_gate, time * ratio, 1)
+        a_cross, _ = embed(model.av_cross_attn_audio_scale_shift, time, 1)
+        a_gate, _ = embed(model.av_cross_attn_audio_v2a_gate, time * ratio, 1)
+        kind = kind.to(device)
+        return [
+            Modulation(
+                video[i],
+                video_out[i],
+                audio[i],
+                audio_out[i],
+                v_cross[i],
+                v_gate[i],
+                a_cross[i],
+                a_gate[i],
+                kind,
+            )
+            for i in range(steps)
+        ]
+
+    def __call__(
+        self,
+        latents: Tensor,
+        audio_latents: Tensor,
+        context: TextContext,
+        modulation: Modulation,
+        rotaries: Rotaries,
+        nag: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Velocities of packed latents, ``[batch, tokens, channels]``, float32."""
+        self.forwards += 1
+        if self._shapes is not None:
+            self._make_room(
+                (
+                    latents.shape,
+                    audio_latents.shape,
+                    context.text.shape,
+                    context.length,
+                    modulation.video.shape,
+                    nag is None,
+                )
+            )
+        model = self.transformer
+        x = model.proj_in(latents.to(self.dtype))
+        audio = model.audio_proj_in(audio_latents.to(self.dtype))
+        with using(self.backend):
+            for index, block in enumerate(self.blocks):
+                keys = (
+                    context.keys[index]
+                    if context.keys is not None
+                    else self._blocks[index].text_keys(context.text, context.audio_text)
+                )
+                x, audio = block(x, audio, keys, modulation, rotaries, context.length, nag)
+        shift, scale = self._out(model.scale_shift_table, modulation.video_out, modulation.kind)
+        x = model.proj_out(model.norm_out(x) * (1 + scale) + shift)
+        shift, scale = self._out(model.audio_scale_shift_table, modulation.audio_out, None)
+        audio = model.audio_proj_out(model.audio_norm_out(audio) * (1 + scale) + shift)
+        return x.float(), audio.float()
+
+    def _make_room(self, shape: tuple[Any, ...]) -> None:
+        """Forget all compiled graphs where one more would be too many: the disk still has them."""
+        assert self._shapes is not None  # noqa: S101 - the caller looked
+        if shape not in self._shapes and len(self._shapes) >= MAX_SHAPES:
+            torch._dynamo.reset()
+            self._shapes.clear()
+        self._shapes.add(shape)
+
+    @staticmethod
+    def _out(table: Tensor, embedded: Tensor, kind: Tensor | None) -> tuple[Tensor, Tensor]:
+        values = table[None, None] + embedded[:, :, None]
+        if kind is not None:
+            values = values[:, kind]
+        return values[:, :, 0], values[:, :, 1]

@@ -1,0 +1,17 @@
+"""A picture file → a :class:`vivant.types.Portrait`: upright sRGB with the framing chosen.
+
+::
+
+    intake.py      load_portrait: the steps below, in order
+    source.py      bytes, bounded; which format they are
+    decode.py      pixels, upright, within limits
+    color.py       any mode and profile → sRGB
+    crop.py        the part to show
+    faces.py       find faces, compare two
+    embedding.py   dlib's embedding network, run by OpenCV
+    onnx_graph.py  write a small network as an ONNX model
+    framing.py     which pixels of the picture a frame shows
+    sample.py      the demonstration portrait
+
+Importing the package imports none of them. Imports nothing of engines, clips or checks.
+"""

@@ -1,0 +1,186 @@
+"""The composition root: names become parts, and the public functions are assembled from them.
+
+The command line, the Python API and the workers all come through here, so that they cannot
+differ. Importing this imports no engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from vivant.engines import load_engine
+from vivant.errors import ClipError
+from vivant.grid import check_seeds
+from vivant.settings import Settings, default_settings
+from vivant.types import (
+    Observer,
+    Request,
+    Result,
+    Series,
+    Take,
+    Verification,
+    ignore_progress,
+)
+from vivant.upscalers import load_upscaler
+
+
+def animate(
+    image: Path | str | bytes | Request,
+    output: Path | str,
+    *,
+    observe: Observer = ignore_progress,
+    settings: Settings | None = None,
+    currency: str | None = None,
+    force: bool = False,
+    **changes: Any,
+) -> Result:
+    """Turn one picture into a verified clip.
+
+    Args:
+        image: a path, the bytes of an image file, or a whole :class:`Request`.
+        output: path of the MP4; its companions go beside it.
+        observe: called with a :class:`Progress` after every unit of work, from several threads;
+            raise :class:`vivant.errors.Cancelled` in it to stop.
+        settings: limits and prices; the environment's where None.
+        currency: of the bill, e.g. ``"KRW"``.
+        force: replace existing files.
+        **changes: any other field of :class:`Request`, e.g. ``seed=7``.
+
+    Returns:
+        Where the files are, and the report. A clip that fails a check is still a result.
+
+    Raises:
+        VivantError: see :mod:`vivant.errors`; nothing is left behind.
+    """
+    from vivant.pipeline import check_request, run
+
+    request = _request(image, changes)
+    chosen = settings or default_settings()
+    check_request(request, chosen)
+    return run(
+        request,
+        Path(output),
+        engine=load_engine(request.engine, chosen),
+        upscaler=load_upscaler(request.upscaler),
+        settings=chosen,
+        observe=observe,
+        currency=currency,
+        force=force,
+    )
+
+
+def animate_many(
+    image: Path | str | bytes | Request,
+    folder: Path | str,
+    seeds: Sequence[int],
+    *,
+    observe: Observer = ignore_progress,
+    watch: Callable[[Take, int], None] = lambda *_: None,
+    settings: Settings | None = None,
+    currency: str | None = None,
+    force: bool = False,
+    **changes: Any,
+) -> Series:
+    """Turn one picture into several verified clips that differ by their seed, in one call.
+
+    A seed's clip does not depend on its companions; where the engine can, they share work.
+
+    Args:
+        image: a path, the bytes of an image file, or a whole :class:`Request`.
+        folder: where the clips go, as ``NAME-seed-N.mp4`` with their companions, and an index of
+            all (``index.html``, ``contact_sheet.jpg``). Made if need be.
+        seeds: 1 … 8, none twice.
+        observe: as of :func:`animate`, for each clip in turn.
+        watch: called after every clip with what became of it and how many are done.
+        settings: limits and prices; the environment's where None.
+        currency: of the bills, e.g. ``"KRW"``.
+        force: replace existing clips of these seeds.
+        **changes: any other field of :class:`Request`.
+
+    Returns:
+        What became of every seed. Where one could not be made its ``result`` is None, and the
+        others are there.
+
+    Raises:
+        VivantError: see :mod:`vivant.errors`; no clip was finished, and nothing is left behind.
+            ``Cancelled`` leaves the clips that were.
+    """
+    from vivant.runs.seeds import run_series
+
+    request = _request(image, changes)
+    check_seeds(tuple(seeds))
+    chosen = settings or default_settings()
+    return run_series(
+        request,
+        tuple(seeds),
+        Path(folder),
+        engine=load_engine(request.engine, chosen),
+        upscaler=load_upscaler(request.upscaler),
+        settings=chosen,
+        observe=observe,
+        watch=watch,
+        currency=currency,
+        force=force,
+    )
+
+
+def _request(image: Path | str | bytes | Request, changes: Mapping[str, Any]) -> Request:
+    if isinstance(image, Request):
+        return replace(image, **changes) if changes else image
+    return Request(image=Path(image) if isinstance(image, str) else image, **changes)
+
+
+def verify(
+    clip: Path | str,
+    image: Path | str | bytes,
+    *,
+    page: Path | str | None = None,
+    observe: Observer = ignore_progress,
+    settings: Settings | None = None,
+) -> Verification:
+    """Is it still the same person, and a good clip? Measured from the finished file.
+
+    Args:
+        clip: a video file; Vivant's own or anybody's.
+        image: the picture it was made from.
+        page: write the answers as one HTML page for people here.
+        observe: called after every frame; raise ``Cancelled`` in it to stop.
+        settings: limits; the environment's where None.
+
+    Raises:
+        ClipError: the clip cannot be read.
+        ImageError: the picture cannot be read.
+        OptionError: the page's name does not end in ``.html``.
+        OutputError: the page cannot be written.
+    """
+    from vivant.checks import verify_file
+    from vivant.checks.report import check_page, write_html
+    from vivant.picture.faces import lend_reader
+    from vivant.picture.intake import load_portrait
+    from vivant.pipeline import image_limits
+    from vivant.video.cores import usable_cores
+    from vivant.video.reader import probe
+
+    path = Path(clip)
+    if page is not None:
+        check_page(Path(page))
+    facts = probe(path)
+    if not facts.num_frames:
+        raise ClipError(f"{path.name} has no frames: nothing can be verified", param="clip")
+    with lend_reader() as reader:
+        portrait = load_portrait(
+            Path(image) if isinstance(image, str) else image,
+            width=facts.width,
+            height=facts.height,
+            limits=image_limits(settings or default_settings()),
+            reader=reader,
+        )
+        verification = verify_file(
+            path, portrait, observe=observe, reader=reader, cores=usable_cores()
+        )
+    if page is not None:
+        write_html(verification, portrait, path, Path(page))
+    return verification

@@ -1,0 +1,59 @@
+"""``batch.json`` and ``batch.csv``: one entry per row, with the bill."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from vivant.runs.batch import Outcome
+
+SCHEMA_VERSION = 1
+
+_COLUMNS = ("row", "picture", "clip", "state", "verdict", "seconds", "amount", "currency", "reason")
+
+
+def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """Everything, as plain values."""
+    rows = [_entry(outcome) for outcome in outcomes]
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "rows": rows,
+        "seconds": sum(row["seconds"] or 0.0 for row in rows),
+        "usd": sum(row["usd"] or 0.0 for row in rows),
+    }
+
+
+def as_csv(outcomes: Sequence[Outcome]) -> str:
+    """The same as a table."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for outcome in outcomes:
+        # spreadsheets run text that starts like a formula
+        writer.writerow(
+            {
+                key: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" else value
+                for key, value in _entry(outcome).items()
+            }
+        )
+    return out.getvalue()
+
+
+def _entry(outcome: Outcome) -> dict[str, Any]:
+    report = outcome.report or {}
+    bill = report.get("bill") or {}
+    return {
+        "row": outcome.row.number,
+        "picture": outcome.row.picture,
+        "clip": f"{outcome.row.name}.mp4" if outcome.report else None,
+        # a clip that is there was made by an earlier run of the same batch
+        "state": "failed" if outcome.state == "failed" else "made",
+        "verdict": report.get("verdict"),
+        "seconds": report.get("seconds"),
+        "usd": bill.get("usd"),
+        "amount": bill.get("amount"),
+        "currency": bill.get("currency"),
+        "reason": outcome.reason,
+    }

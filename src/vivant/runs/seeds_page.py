@@ -1,0 +1,97 @@
+"""The index of a folder of clips that differ by their seed: a page, and one contact sheet.
+
+It lists every finished clip of the folder, whenever it was made. Knows nothing of how.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image as PillowImage
+
+from vivant.runs.batch import Outcome
+from vivant.runs.batch_page import render
+from vivant.runs.batch_rows import Row
+from vivant.runs.clip_cache import finished, write_whole
+from vivant.types import Image, Take
+from vivant.video.files import COMPANIONS
+from vivant.video.sheet import joined, write_jpeg
+
+PAGE = "index.html"
+CONTACT_SHEET = "contact_sheet.jpg"
+
+_NAME = re.compile(r"(?P<picture>.*)-seed-(?P<seed>[0-9]+)")
+_MARK = '<meta name="generator" content="Vivant seeds">'
+
+
+def is_ours(folder: Path) -> bool:
+    """Whether the page that is there is an index of Vivant's."""
+    try:
+        with (folder / PAGE).open(encoding="utf-8", errors="replace") as file:
+            return _MARK in file.read(2_000)
+    except OSError:
+        return False
+
+
+def write_index(folder: Path, takes: Sequence[Take]) -> None:
+    """Write page and contact sheet of what is in ``folder``, with what failed among ``takes``.
+
+    Raises:
+        OutputError: they cannot be written.
+    """
+    found = _finished(folder)
+    outcomes = [
+        Outcome(Row(number, clip.stem, clip.name, None), "made", report)
+        for number, (clip, report) in enumerate(found, start=1)
+    ]
+    outcomes += [
+        Outcome(
+            Row(len(found) + number, "", f"seed {take.seed}", None), "failed", None, take.reason
+        )
+        for number, take in enumerate((t for t in takes if t.result is None), start=1)
+    ]
+    write_whole(folder / PAGE, render(outcomes, folder.resolve().name, of_seeds=True))
+    sheets = [
+        (f"seed {_seed(clip)}   {report['verdict'].replace('_', ' ')}", sheet)
+        for clip, report in found
+        if (sheet := _sheet(clip)) is not None
+    ]
+    if sheets:
+        aside = folder / f".{CONTACT_SHEET}.part"
+        write_jpeg(aside, joined(sheets))
+        aside.replace(folder / CONTACT_SHEET)
+
+
+def _finished(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Clips with their reports, by picture and seed."""
+    clips = [path for path in folder.glob("*.mp4") if _NAME.fullmatch(path.stem)]
+    found = []
+    for clip in sorted(clips, key=lambda path: (_picture(path), _seed(path))):
+        report = finished(clip)
+        if report is not None:
+            found.append((clip, report))
+    return found
+
+
+def _picture(clip: Path) -> str:
+    match = _NAME.fullmatch(clip.stem)
+    return match["picture"] if match else ""
+
+
+def _seed(clip: Path) -> int:
+    match = _NAME.fullmatch(clip.stem)
+    return int(match["seed"]) if match else 0
+
+
+def _sheet(clip: Path) -> Image | None:
+    """The clip's own contact sheet, if it is still there."""
+    try:
+        path = clip.with_name(f"{clip.stem}.{COMPANIONS['contact_sheet']}")
+        with PillowImage.open(path) as picture:
+            return np.asarray(picture.convert("RGB"))
+    except OSError:
+        return None

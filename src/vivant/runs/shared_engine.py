@@ -1,0 +1,89 @@
+"""What the clips of a series have in common: done once, and its time divided among them evenly."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+
+from vivant.pipeline import Making
+from vivant.types import (
+    Clip,
+    Engine,
+    EngineInfo,
+    EngineOfMany,
+    Frames,
+    Observer,
+    Portrait,
+    Request,
+    Stage,
+)
+from vivant.video.stage_times import closable
+
+
+class SharedEngine:
+    """An engine as each clip of a series sees it.
+
+    Args:
+        engine: the real one.
+        seeds: of the series.
+        image_seconds: what reading the picture took.
+    """
+
+    def __init__(self, engine: Engine, seeds: tuple[int, ...], *, image_seconds: float) -> None:
+        self._engine, self._seeds = engine, seeds
+        self._clips: dict[int, Clip] = {}
+        self._spent: dict[Stage, float] = {"image": image_seconds}
+        self._making: Making | None = None
+        self._begun = self._ready = False
+
+    @property
+    def info(self) -> EngineInfo:
+        """The engine's own."""
+        return self._engine.info
+
+    @property
+    def failed(self) -> bool:
+        """What all share was begun, and did not come to its end."""
+        return self._begun and not self._ready
+
+    def share(self, making: Making) -> None:
+        """Give a clip that begins its part of what was done before."""
+        self._making = making
+        making.shares = {stage: spent / len(self._seeds) for stage, spent in self._spent.items()}
+
+    def generate(self, portrait: Portrait, request: Request, observe: Observer) -> Clip:
+        """See :class:`vivant.types.Engine`."""
+        engine = self._engine
+        if len(self._seeds) == 1 or not isinstance(engine, EngineOfMany):
+            return engine.generate(portrait, request, observe)
+        if not self._begun:
+            self._begun = True
+            started = time.perf_counter()
+            clips = engine.generate_many(portrait, request, self._seeds, observe)
+            self._clips = dict(zip(self._seeds, clips, strict=True))
+            clip, loading = self._clips.pop(request.seed), time.perf_counter() - started
+            return replace(clip, chunks=self._first(clip, loading))
+        return self._clips.pop(request.seed)
+
+    def _first(self, clip: Clip, loading: float) -> Iterator[Frames]:
+        """Chunks of the clip that comes first: what it takes until the first one is everybody's."""
+        with closing(closable(clip.chunks)) as chunks:
+            started = time.perf_counter()
+            chunk = next(chunks, None)
+            spent: dict[Stage, float] = {
+                "load": loading,
+                "generate": time.perf_counter() - started,
+            }
+            self._spent |= spent
+            self._ready = True
+            if self._making is not None:
+                others = 1 - 1 / len(self._seeds)
+                self._making.shares = {
+                    **self._making.shares,
+                    **{stage: -others * seconds for stage, seconds in spent.items()},
+                }
+            if chunk is not None:
+                yield chunk
+            yield from chunks

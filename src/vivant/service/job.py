@@ -1,0 +1,164 @@
+"""A job as clients and workers see it. Knows nothing of where it is kept."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, Literal, TypeAlias
+
+from vivant.types import Request
+
+Status: TypeAlias = Literal["queued", "in_progress", "completed", "failed"]
+
+Event: TypeAlias = Literal[
+    "queued", "started", "progress", "completed", "failed", "cancelled", "deleted"
+]
+
+ACTIVE: frozenset[str] = frozenset({"queued", "in_progress"})
+
+PRIORITIES: Mapping[str, int] = {"high": 1, "normal": 2, "low": 3}
+"""Lower goes first."""
+
+
+def new_id() -> str:
+    """128 random bits: nobody guesses another's job."""
+    return f"video_{secrets.token_hex(16)}"
+
+
+def key(job_id: str, name: str) -> str:
+    """Where an object of a job is: the same for every attempt."""
+    return f"jobs/{job_id}/{name}"
+
+
+ATTEMPTS = "attempts"
+
+
+def attempt_key(job_id: str, attempt: int | str, name: str) -> str:
+    """Where a run puts what it made, until the newest run's is published under :func:`key`.
+
+    A run that was taken for dead and wakes up in mid-upload overwrites nothing but its own.
+    """
+    return f"jobs/{job_id}/{ATTEMPTS}/{attempt}/{name}"
+
+
+SOURCE, PORTRAIT, REFERENCE = "source", "portrait.npz", "reference.jpg"
+CLIP, THUMBNAIL, CONTACT_SHEET = "clip.mp4", "thumbnail.jpg", "contact_sheet.jpg"
+REPORT, REPORT_HTML = "report.json", "report.html"
+
+VARIANTS: Mapping[str, str] = {
+    "video": CLIP,
+    "thumbnail": THUMBNAIL,
+    "contact_sheet": CONTACT_SHEET,
+    "spritesheet": CONTACT_SHEET,
+    "report": REPORT,
+    "report_html": REPORT_HTML,
+    "source": SOURCE,
+    "reference": REFERENCE,
+}
+"""What ``/content`` calls it → the object's name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a client asked for: a request whose picture lies in the object store.
+
+    Attributes:
+        request: its ``image`` is empty; see ``picture``.
+        picture: ``name``, ``size``, ``sha256`` of the upload.
+        currency: of the bill; the operator's where None.
+        priority: a key of :data:`PRIORITIES`.
+        budget: try again until it passes, within this (see :mod:`vivant.runs.budget`); one clip
+            where None.
+        batch: the client's name of what it belongs to; None where it stands alone.
+    """
+
+    request: Request
+    picture: Mapping[str, Any]
+    currency: str | None = None
+    priority: str = "normal"
+    budget: str | None = None
+    batch: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One row of the ledger.
+
+    Attributes:
+        owner: id of the API key; empty where there are no keys.
+        token: number of the newest run; only that one may write.
+        seq: of the newest event.
+        snapshot: the newest event's data.
+        queue_position: jobs to be started before this one; None unless queued.
+    """
+
+    id: str
+    owner: str
+    status: Status
+    created_at: float
+    started_at: float | None
+    completed_at: float | None
+    expires_at: float | None
+    swept_at: float | None
+    request: Mapping[str, Any]
+    picture: Mapping[str, Any]
+    priority: int
+    request_hash: str
+    prepare_starts: int
+    render_starts: int
+    token: int
+    seq: int
+    progress: int
+    snapshot: Mapping[str, Any] = field(default_factory=dict)
+    prepared: Mapping[str, Any] | None = None
+    verdict: str | None = None
+    result: Mapping[str, Any] | None = None
+    error: Mapping[str, Any] | None = None
+    queue_position: int | None = None
+
+    @property
+    def active(self) -> bool:
+        """It may still change."""
+        return self.status in ACTIVE
+
+
+def request_json(order: Order) -> dict[str, Any]:
+    """An order's request without the picture, as the ledger keeps it."""
+    request = order.request
+    return {
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "num_frames": request.num_frames,
+        "fps": str(request.fps),
+        "width": request.width,
+        "height": request.height,
+        "seed": request.seed,
+        "engine": request.engine,
+        "upscaler": request.upscaler,
+        "quality": request.quality,
+        "options": dict(request.options),
+        "currency": order.currency,
+        # absent where there is none: orders from before hash to what they did
+        **({} if order.budget is None else {"budget": order.budget}),
+        **({} if order.batch is None else {"batch": order.batch}),
+    }
+
+
+def request_from_json(data: Mapping[str, Any], image: bytes = b"") -> Request:
+    """The inverse of :func:`request_json`."""
+    return Request(
+        image=image,
+        prompt=data["prompt"],
+        negative_prompt=data["negative_prompt"],
+        num_frames=data["num_frames"],
+        fps=Fraction(data["fps"]),
+        width=data["width"],
+        height=data["height"],
+        seed=data["seed"],
+        engine=data["engine"],
+        upscaler=data["upscaler"],
+        quality=data["quality"],
+        options=data["options"],
+    )

@@ -1,0 +1,528 @@
+"""Jobs in the database: found, reported on, cancelled, finished, deleted.
+
+Every change of a job is one transaction that also writes the event about it. A run of a worker
+may write only while its token is the newest and the job is not over, so that a worker that was
+frozen or presumed dead cannot disturb its successor. Knows nothing of queues or files.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import sqlalchemy as sa
+
+from vivant.errors import JobNotFoundError, printable
+from vivant.service.database import Database
+from vivant.service.job import ACTIVE, Event, Job
+from vivant.service.tables import events, jobs, timings
+
+MAX_STARTS = 3
+"""A job whose worker died this often while at it is set aside."""
+
+MEASURED = 20
+"""Finished clips that estimates look back at."""
+
+BATCH = 1_000
+"""Jobs of a batch that are told of."""
+
+Row: TypeAlias = Mapping[str, Any] | sa.RowMapping
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one run to write about one job."""
+
+    job: Job
+    token: int
+
+
+class Ledger:
+    """See the module. Safe to use from several threads and processes."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def get(self, job_id: str, owner: str | None = None) -> Job:
+        """The job.
+
+        Args:
+            job_id: as given out.
+            owner: who asks; None for the service itself.
+
+        Raises:
+            JobNotFoundError: there is none, or it is somebody else's.
+        """
+        query = sa.select(jobs).where(jobs.c.id == job_id)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        with self.database.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+            if row is None:
+                raise not_found(job_id)
+            ahead = _ahead(connection, row) if row["status"] == "queued" else None
+        return from_row(row, ahead)
+
+    def page(
+        self,
+        owner: str | None,
+        *,
+        after: str | None = None,
+        limit: int = 20,
+        order: Literal["asc", "desc"] = "desc",
+    ) -> tuple[list[Job], bool]:
+        """A page of jobs by creation, and whether there are more.
+
+        Raises:
+            JobNotFoundError: ``after`` is no job of ``owner``.
+        """
+        query = sa.select(jobs)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        position = sa.tuple_(jobs.c.created_at, jobs.c.id)
+        if after is not None:
+            last = self.get(after, owner)
+            here = sa.tuple_(sa.literal(last.created_at), sa.literal(last.id))
+            query = query.where(position < here if order == "desc" else position > here)
+        columns = (jobs.c.created_at, jobs.c.id)
+        query = query.order_by(*(c.desc() if order == "desc" else c.asc() for c in columns))
+        with self.database.read() as connection:
+            rows = connection.execute(query.limit(limit + 1)).mappings().all()
+            waiting = [row["id"] for row in rows[:limit] if row["status"] == "queued"]
+            places = _places(connection, waiting) if waiting else {}
+        return [from_row(row, places.get(row["id"])) for row in rows[:limit]], len(rows) > limit
+
+    def batch(self, name: str, owner: str | None, *, active: bool = False) -> list[Job]:
+        """Jobs of one batch in the order they came; none where nobody knows it.
+
+        Args:
+            name: it was sent under.
+            owner: who asks; None for the service itself.
+            active: only those that wait or run, all of them; else the first :data:`BATCH`.
+        """
+        query = sa.select(jobs).where(jobs.c.request["batch"].as_string() == name)
+        if owner is not None:
+            query = query.where(jobs.c.owner == owner)
+        query = query.order_by(jobs.c.created_at, jobs.c.id)
+        query = query.where(jobs.c.status.in_(ACTIVE)) if active else query.limit(BATCH)
+        with self.database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+            waiting = [row["id"] for row in rows if row["status"] == "queued"]
+            places = _places(connection, waiting) if waiting else {}
+        return [from_row(row, places.get(row["id"])) for row in rows]
+
+    def some(self, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Those of ``job_ids`` that have not been deleted, by id; without places in the queue."""
+        found: dict[str, Job] = {}
+        with self.database.read() as connection:
+            for first in range(0, len(job_ids), 400):
+                query = sa.select(jobs).where(jobs.c.id.in_(job_ids[first : first + 400]))
+                for row in connection.execute(query).mappings():
+                    found[row["id"]] = from_row(row)
+        return found
+
+    def events_after(self, positions: Mapping[str, int]) -> dict[str, list[dict[str, Any]]]:
+        """Events newer than the given ones: job id → seq → events in order."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        wanted = list(positions.items())
+        with self.database.read() as connection:
+            for first in range(0, len(wanted), 400):
+                part = wanted[first : first + 400]
+                have = sa.values(
+                    sa.column("job_id", sa.Text), sa.column("seq", sa.Integer), name="have"
+                ).data(part).cte("have")  # fmt: skip
+                query = (
+                    sa.select(events)
+                    .join(have, events.c.job_id == have.c.job_id)
+                    .where(events.c.seq > have.c.seq)
+                    .order_by(events.c.job_id, events.c.seq)
+                )
+                for row in connection.execute(query).mappings():
+                    found.setdefault(row["job_id"], []).append(row["data"])
+        return found
+
+    def existing(self, job_ids: Sequence[str]) -> set[str]:
+        """Those of ``job_ids`` that have not been deleted."""
+        found: set[str] = set()
+        with self.database.read() as connection:
+            for first in range(0, len(job_ids), 400):
+                query = sa.select(jobs.c.id).where(jobs.c.id.in_(job_ids[first : first + 400]))
+                found.update(connection.execute(query).scalars())
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs there are, by status."""
+        query = sa.select(jobs.c.status, sa.func.count()).group_by(jobs.c.status)
+        with self.database.read() as connection:
+            return {row[0]: row[1] for row in connection.execute(query)}
+
+    def oldest(self) -> float | None:
+        """When the longest waiting job was accepted, seconds since 1970; None where none waits."""
+        query = sa.select(sa.func.min(jobs.c.created_at)).where(jobs.c.status == "queued")
+        with self.database.read() as connection:
+            found = connection.execute(query).scalar()
+        return None if found is None else float(found)
+
+    # -- runs ------------------------------------------------------------------------------
+
+    def preparing(self, job_id: str) -> Job | None:
+        """Count a start of the prepare stage; None where there is nothing to prepare.
+
+        A job whose picture killed its worker :data:`MAX_STARTS` times is failed here.
+        """
+        with self.database.write() as connection:
+            row = _locked(connection, job_id)
+            if row is None or row["status"] not in ACTIVE or row["prepared"] is not None:
+                return None
+            if row["prepare_starts"] >= MAX_STARTS:
+                _end(connection, row, "failed", error=poison("its picture was read"))
+                return None
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job_id)
+                .values(prepare_starts=row["prepare_starts"] + 1)
+            )
+            return from_row(row)
+
+    def prepared(self, job_id: str, facts: Mapping[str, Any]) -> None:
+        """Keep what the prepare stage found out."""
+        with self.database.write() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job_id, jobs.c.status.in_(ACTIVE))
+                .values(prepared=dict(facts))
+            )
+
+    def begin(self, job_id: str) -> Lease | None:
+        """A worker takes the job up: status, token and the ``started`` event.
+
+        None where it is over already. A job whose worker died :data:`MAX_STARTS` times is
+        failed here instead.
+        """
+        with self.database.write() as connection:
+            row = _locked(connection, job_id)
+            if row is None or row["status"] not in ACTIVE:
+                return None
+            if row["render_starts"] >= MAX_STARTS:
+                _end(connection, row, "failed", error=poison("the clip was made"))
+                return None
+            now = time.time()
+            token, starts = row["token"] + 1, row["render_starts"] + 1
+            changes = {
+                "status": "in_progress",
+                "started_at": row["started_at"] or now,
+                "token": token,
+                "render_starts": starts,
+                "progress": 0,
+            }
+            _write_event(connection, {**row, **changes}, "started", {"attempt": token}, changes)
+            return Lease(from_row({**row, **changes}), token)
+
+    def report(self, lease: Lease, progress: int, snapshot: Mapping[str, Any]) -> bool:
+        """Write progress; False where this run may not write any more: stop.
+
+        Looked up and put together before the transaction, which only makes sure that nothing
+        has been written meanwhile: others wait for it (SQLite: all writers).
+        """
+        query = sa.select(jobs).where(jobs.c.id == lease.job.id)
+        while True:
+            with self.database.read() as connection:
+                row = connection.execute(query).mappings().one_or_none()
+            if row is None or not _may_write(row, lease):
+                return False
+            changes = {"progress": progress}
+            data = {**snapshot, "attempt": lease.token}
+            update, event = _event({**row, **changes}, "progress", data, changes)
+            with self.database.write() as connection:
+                if connection.execute(update.where(jobs.c.seq == row["seq"])).rowcount:
+                    connection.execute(event)
+                    return True
+
+    def alive(self, lease: Lease) -> bool:
+        """Whether this run may still write."""
+        query = sa.select(jobs.c.token, jobs.c.status).where(jobs.c.id == lease.job.id)
+        with self.database.read() as connection:
+            row = connection.execute(query).mappings().one_or_none()
+        return _may_write(row, lease)
+
+    def give_back(self, lease: Lease) -> None:
+        """The worker is being shut down: this start does not count against the job."""
+        with self.database.write() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == lease.job.id, jobs.c.token == lease.token)
+                .values(render_starts=jobs.c.render_starts - 1)
+            )
+
+    def rendered(self, lease: Lease, result: Mapping[str, Any]) -> bool:
+        """Keep what the render stage made, before it is published."""
+        with self.database.write() as connection:
+            row = _locked(connection, lease.job.id)
+            if not _may_write(row, lease):
+                return False
+            connection.execute(
+                jobs.update().where(jobs.c.id == lease.job.id).values(result=dict(result))
+            )
+            return True
+
+    def complete(self, job_id: str, *, keep_seconds: float, result: Mapping[str, Any]) -> bool:
+        """The job is done and its files are there; False where it was over already."""
+        with self.database.write() as connection:
+            row = _locked(connection, job_id)
+            if row is None or row["status"] != "in_progress":
+                return False
+            _end(connection, row, "completed", result=result, keep_seconds=keep_seconds)
+            request = row["request"]
+            connection.execute(
+                timings.insert().values(
+                    job_id=job_id,
+                    at=time.time(),
+                    model=request["engine"],
+                    recipe=str(request["options"].get("recipe", "")),
+                    device=result["device"],
+                    num_frames=request["num_frames"],
+                    pixels=request["width"] * request["height"],
+                    # of the one clip, where several were tried
+                    seconds=result.get("clip_seconds", result["seconds"]),
+                    stages=dict(result["labels"]),
+                )
+            )
+            return True
+
+    def fail(self, job_id: str, error: Mapping[str, Any], *, keep_seconds: float) -> bool:
+        """The job cannot be done; False where it was over already."""
+        with self.database.write() as connection:
+            row = _locked(connection, job_id)
+            if row is None or row["status"] not in ACTIVE:
+                return False
+            _end(connection, row, "failed", error=error, keep_seconds=keep_seconds)
+            return True
+
+    # -- clients ---------------------------------------------------------------------------
+
+    def cancel(self, job_id: str, owner: str | None, *, keep_seconds: float) -> Job:
+        """End the job now; one that is over stays as it is.
+
+        Raises:
+            JobNotFoundError: there is none, or it is somebody else's.
+        """
+        with self.database.write() as connection:
+            row = _locked(connection, job_id)
+            if row is None or (owner is not None and row["owner"] != owner):
+                raise not_found(job_id)
+            if row["status"] in ACTIVE:
+                error = {"code": "cancelled", "message": "cancelled on request", "param": None}
+                _end(connection, row, "failed", error=error, keep_seconds=keep_seconds)
+        return self.get(job_id, owner)
+
+    def delete(self, job_id: str, owner: str | None) -> None:
+        """Forget the job; a worker at it notices at its next report.
+
+        Raises:
+            JobNotFoundError: there is none, or it is somebody else's.
+        """
+        with self.database.write() as connection:
+            row = _locked(connection, job_id)
+            if row is None or (owner is not None and row["owner"] != owner):
+                raise not_found(job_id)
+            connection.execute(events.delete().where(events.c.job_id == job_id))
+            connection.execute(jobs.delete().where(jobs.c.id == job_id))
+
+    # -- housekeeping ----------------------------------------------------------------------
+
+    def expired(self, now: float, limit: int = 100) -> list[str]:
+        """Jobs whose files are due to go."""
+        query = sa.select(jobs.c.id).where(
+            jobs.c.swept_at.is_(None), jobs.c.expires_at <= now, jobs.c.status.not_in(ACTIVE)
+        )
+        with self.database.read() as connection:
+            return list(connection.execute(query.limit(limit)).scalars())
+
+    def swept(self, job_id: str) -> None:
+        """The files are gone; the row stays for those who ask, without its events."""
+        with self.database.write() as connection:
+            connection.execute(events.delete().where(events.c.job_id == job_id))
+            connection.execute(
+                jobs.update().where(jobs.c.id == job_id).values(swept_at=time.time())
+            )
+
+    def forgettable(self, before: float, limit: int = 100) -> list[str]:
+        """Jobs whose files went before ``before``."""
+        query = sa.select(jobs.c.id).where(jobs.c.swept_at <= before).limit(limit)
+        with self.database.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    def unfinished(self) -> list[tuple[str, str]]:
+        """``(id, status)`` of active jobs, oldest first."""
+        query = (
+            sa.select(jobs.c.id, jobs.c.status)
+            .where(jobs.c.status.in_(ACTIVE))
+            .order_by(jobs.c.created_at)
+        )
+        with self.database.read() as connection:
+            return [(job_id, status) for job_id, status in connection.execute(query)]
+
+    # -- estimates -------------------------------------------------------------------------
+
+    def measured(self, model: str) -> list[Mapping[str, Any]]:
+        """The newest :data:`MEASURED` finished clips of a model, newest first."""
+        query = (
+            sa.select(timings)
+            .where(timings.c.model == model)
+            .order_by(timings.c.at.desc())
+            .limit(MEASURED)
+        )
+        with self.database.read() as connection:
+            return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def not_found(job_id: str) -> JobNotFoundError:
+    """The error for an id that means nothing to the asker."""
+    shown = printable(job_id[:60])
+    return JobNotFoundError(
+        f"there is no video {shown!r}: list the videos to see which there are", param="video_id"
+    )
+
+
+def poison(when: str) -> dict[str, Any]:
+    """The error of a job that kills its workers."""
+    return {
+        "code": "poison_job",
+        "message": f"the worker died {MAX_STARTS} times while {when}, so the job is set aside: "
+        "try another picture or smaller settings",
+        "param": None,
+    }
+
+
+def from_row(row: Row, queue_position: int | None = None) -> Job:
+    """A table row as a :class:`Job`."""
+    known = Job.__dataclass_fields__
+    values = {name: row[name] for name in known if name in row and name != "queue_position"}
+    values["snapshot"] = values.get("snapshot") or {}
+    return Job(**values, queue_position=queue_position)
+
+
+def _ahead(connection: sa.Connection, row: Row) -> int:
+    here = sa.tuple_(
+        sa.literal(row["priority"]), sa.literal(row["created_at"]), sa.literal(row["id"])
+    )
+    query = sa.select(sa.func.count()).where(
+        jobs.c.status == "queued",
+        sa.tuple_(jobs.c.priority, jobs.c.created_at, jobs.c.id) < here,
+    )
+    return int(connection.execute(query).scalar_one())
+
+
+def _places(connection: sa.Connection, job_ids: Sequence[str]) -> dict[str, int]:
+    """Queued jobs' :func:`_ahead`, of all in one pass over the queue."""
+    order = (jobs.c.priority, jobs.c.created_at, jobs.c.id)
+    queue = (
+        sa.select(jobs.c.id, (sa.func.row_number().over(order_by=order) - 1).label("ahead"))
+        .where(jobs.c.status == "queued")
+        .subquery()
+    )
+    query = sa.select(queue.c.id, queue.c.ahead).where(queue.c.id.in_(job_ids))
+    return {row.id: row.ahead for row in connection.execute(query)}
+
+
+def _locked(connection: sa.Connection, job_id: str) -> dict[str, Any] | None:
+    """The row, locked until the transaction ends (SQLite locks the file)."""
+    query = sa.select(jobs).where(jobs.c.id == job_id).with_for_update()
+    row = connection.execute(query).mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
+def _may_write(row: Row | None, lease: Lease) -> bool:
+    return row is not None and row["status"] == "in_progress" and row["token"] == lease.token
+
+
+def _end(
+    connection: sa.Connection,
+    row: Mapping[str, Any],
+    status: Literal["completed", "failed"],
+    *,
+    error: Mapping[str, Any] | None = None,
+    result: Mapping[str, Any] | None = None,
+    keep_seconds: float = 7 * 86_400.0,
+) -> None:
+    now = time.time()
+    changes: dict[str, Any] = {
+        "status": status,
+        "completed_at": now,
+        "expires_at": now + keep_seconds,
+        "error": None if error is None else dict(error),
+    }
+    name: Event = status
+    data: dict[str, Any] = {"attempt": row["token"]}
+    if error is not None:
+        name = "cancelled" if error["code"] == "cancelled" else "failed"
+    if result is not None:
+        changes |= {"result": dict(result), "verdict": result["verdict"], "progress": 100}
+        data |= {"cost": result["cost"], "stages": result["stages"], "eta_seconds": 0.0}
+    _write_event(connection, {**row, **changes}, name, data, changes)
+
+
+def _write_event(
+    connection: sa.Connection,
+    row: Mapping[str, Any],
+    name: Event,
+    data: Mapping[str, Any],
+    changes: Mapping[str, Any],
+) -> None:
+    """Update the row with ``changes`` and append the event that tells of it."""
+    for statement in _event(row, name, data, changes):
+        connection.execute(statement)
+
+
+def _event(
+    row: Mapping[str, Any], name: Event, data: Mapping[str, Any], changes: Mapping[str, Any]
+) -> tuple[sa.Update, sa.Insert]:
+    seq = row["seq"] + 1
+    snapshot = event_data(row, name, seq, {**(row.get("snapshot") or {}), **data})
+    return (
+        jobs.update().where(jobs.c.id == row["id"]).values(**changes, seq=seq, snapshot=snapshot),
+        events.insert().values(job_id=row["id"], seq=seq, data=snapshot),
+    )
+
+
+def event_data(
+    row: Mapping[str, Any], name: Event, seq: int, extra: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The one shape of every event; see docs/api.md."""
+    now = time.time()
+    started = row.get("started_at")
+    elapsed = extra.get("elapsed_seconds")
+    if name == "started":
+        # what was tried before the worker died was not for nothing
+        extra = {"attempt": extra.get("attempt", 1), "gate": extra.get("gate")}
+        elapsed = 0.0
+    elif elapsed is None and started is not None:
+        elapsed = max(0.0, now - started)
+    final = row["status"] not in ACTIVE
+    return {
+        "id": row["id"],
+        "seq": seq,
+        "event": name,
+        "status": row["status"],
+        "progress": row["progress"],
+        "attempt": extra.get("attempt", 0),
+        "stage": None if final else extra.get("stage"),
+        "done": extra.get("done"),
+        "total": extra.get("total"),
+        "unit": extra.get("unit"),
+        "step": extra.get("step"),
+        "frame": extra.get("frame"),
+        "stages": extra.get("stages", []),
+        "queue_position": extra.get("queue_position"),
+        "elapsed_seconds": None if elapsed is None else round(elapsed, 3),
+        "eta_seconds": None if final and row["status"] != "completed" else extra.get("eta_seconds"),
+        "cost": extra.get("cost"),
+        "gate": extra.get("gate"),
+        "verdict": row.get("verdict"),
+        "error": row.get("error"),
+        "at": round(now, 3),
+    }
