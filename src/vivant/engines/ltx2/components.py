@@ -88,7 +88,7 @@ def load_components(
         WeightsError: a file is corrupt, or another model's.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    notes: list[str] = []
+    notes = [note for adapter in adapters for note in adapter.notes()]
     single = folder / model.single_file if model.single_file else None
     fp8_folder = folder / FP8_FOLDER
     use_fp8 = precision == "fp8" and fp8_folder.is_dir()

@@ -73,7 +73,10 @@ def random_components(
             adapters,
         ),
         precision=precision,
-        notes=["The weights are random: the frames are noise, made as fast as real ones."],
+        notes=[
+            "The weights are random: the frames are noise, made as fast as real ones.",
+            *(note for adapter in adapters for note in adapter.notes()),
+        ],
     )
 
 
