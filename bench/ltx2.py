@@ -481,9 +481,9 @@ def start_time(
         settings.cache_dir / "prompts",
         {"model": "ltx-2-19b-distilled", "commits": "0", "dtype": str(torch.bfloat16)},
     )
-    for text in (request.prompt, request.negative_prompt):
-        with parts.text() as stack:
-            cache.put(text, stack.encode(text))
+    texts = (request.prompt, request.negative_prompt)
+    for text, embedding in zip(texts, parts.text(texts), strict=True):
+        cache.put(text, embedding)
     bench.note(
         "fp8 checkpoint",
         {"gb": round(size / 1e9, 2), "write_s": round(time.perf_counter() - begin, 1)},
