@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.engines.ltx2.engine import UNGUIDED, LTX2Engine
 from vivant.engines.ltx2.recipes import SEED_SIGMAS
 from vivant.settings import Settings
@@ -192,7 +192,7 @@ def clip_times(
     }
 
 
-@kept_workers()
+@keep_workers()
 def file_times(
     bench: Bench, engine: LTX2Engine, request: Request, frames: Frames, folder: Path, reps: int
 ) -> dict[str, Any]:
@@ -270,8 +270,8 @@ def encode_times(
             quality="standard",
             comment="",
             cores=usable_cores(),
-            written=lambda _: None,
-            watch=None,
+            on_written=lambda _: None,
+            on_decoded=None,
         ) as film:
             for chunk in clip.chunks:
                 film.put(chunk)
