@@ -21,7 +21,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.errors import MissingPartError, VivantError
 from vivant.modal.backend import (
     CallFailedError,
@@ -109,7 +109,7 @@ class ModalContainer:
         recipe = {"recipe": "dev-lora"} if self.kind == "lora" else {}
         request = Request(image=b"", engine=self.engine_name, options=recipe)
         self._private_database()
-        self._check_workers.enter_context(kept_workers())  # never left: they live as long as this
+        self._check_workers.enter_context(keep_workers())  # never left: they live as long as this
         started = time.perf_counter()
         try:
             clip = self._engines(self.engine_name).generate(
