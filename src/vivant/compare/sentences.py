@@ -10,9 +10,9 @@ from typing import Literal
 
 from vivant.checks.checklist import title
 from vivant.compare.findings import Findings
-from vivant.compare.judge import Judged, Recommendation
+from vivant.compare.plan import ComparisonPlan
+from vivant.compare.recommendation import JudgedScore, Recommendation
 from vivant.compare.statistics import MOST_PAIRS
-from vivant.compare.variants import Plan
 from vivant.cost import money
 
 Language = Literal["en", "ko"]
@@ -157,7 +157,7 @@ SENTENCES: Mapping[str, Words] = {
 }
 
 
-def heading(found: Recommendation, plan: Plan, findings: Findings) -> Words:
+def heading(found: Recommendation, plan: ComparisonPlan, findings: Findings) -> Words:
     """The advice in a few words."""
     key: str = found.advice
     use = ""
@@ -178,13 +178,13 @@ def heading(found: Recommendation, plan: Plan, findings: Findings) -> Words:
     )
 
 
-def paragraph(found: Recommendation, plan: Plan, findings: Findings) -> Words:
+def paragraph(found: Recommendation, plan: ComparisonPlan, findings: Findings) -> Words:
     """Why, in one paragraph. Times and prices are said elsewhere: see :func:`price`."""
     said = _sentences(found, plan, findings)
     return {language: " ".join(words[language] for words in said) for language in LANGUAGES}
 
 
-def price(findings: Findings, found: Recommendation, plan: Plan) -> Words:
+def price(findings: Findings, found: Recommendation, plan: ComparisonPlan) -> Words:
     """What the variant takes more or less per clip than the baseline.
 
     Where nothing else tells them apart, it names the cheaper one.
@@ -223,7 +223,7 @@ def _cheaper(findings: Findings, variant: str, baseline: str) -> str:
     return variant if difference < 0 else baseline
 
 
-def _sentences(found: Recommendation, plan: Plan, findings: Findings) -> list[Words]:
+def _sentences(found: Recommendation, plan: ComparisonPlan, findings: Findings) -> list[Words]:
     if found.advice in ("nothing", "identical", "wait"):
         return [_say(SENTENCES[found.advice], pairs=found.pairs, planned=findings.planned)]
     said: list[Words] = []
@@ -262,7 +262,7 @@ def _conclusion(found: Recommendation) -> list[str]:
     return ["use"]
 
 
-def _counted(scores: Sequence[Judged]) -> list[Words]:
+def _counted(scores: Sequence[JudgedScore]) -> list[Words]:
     """Each score with in how many pairs it is so."""
     return [
         {
@@ -278,7 +278,7 @@ def _counted(scores: Sequence[Judged]) -> list[Words]:
     ]
 
 
-def _named(scores: Sequence[Judged]) -> list[Words]:
+def _named(scores: Sequence[JudgedScore]) -> list[Words]:
     return [{language: title(score.name)[language] for language in LANGUAGES} for score in scores]
 
 

@@ -1,6 +1,6 @@
-"""The API key of a front that nobody can log in to: made at home, given as a secret.
+"""The API key of a deployment: made on the operator's machine and put into a Modal Secret.
 
-Knows nothing of where the secret comes from.
+Nobody can log in to the web app's container to run ``vivant keys add`` there.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from vivant.errors import OptionError
 from vivant.service.database import Database
 from vivant.service.tables import keys
 
-NAME = "secret"
-"""Under which ``vivant keys list`` shows it."""
+KEY_NAME = "secret"
+"""The key's name in ``vivant keys list``."""
 
 _KEY = re.compile(r"vk_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
 
 def new_key() -> str:
-    """256 random bits in the form that keys have."""
+    """A new key: 256 random bits in the format of all API keys."""
     return f"vk_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}"
 
 
-def adopt(database: Database, key: str | None) -> None:
-    """Let this key in, and the one that was given before out.
+def install_key(database: Database, key: str | None) -> None:
+    """Accept this key, and revoke the one that was installed before.
 
     Raises:
-        OptionError: there is none, or it is not a key.
+        OptionError: there is none, or it does not have the format of a key.
     """
     match = _KEY.fullmatch(key or "")
     if match is None:
@@ -46,12 +46,14 @@ def adopt(database: Database, key: str | None) -> None:
         known = connection.execute(sa.select(keys.c.id).where(keys.c.hash == digest)).scalar()
         connection.execute(
             keys.update()
-            .where(keys.c.name == NAME, keys.c.hash != digest, keys.c.revoked_at.is_(None))
+            .where(keys.c.name == KEY_NAME, keys.c.hash != digest, keys.c.revoked_at.is_(None))
             .values(revoked_at=time.time())
         )
         if known is None:
             connection.execute(
-                keys.insert().values(id=match[1], name=NAME, hash=digest, created_at=time.time())
+                keys.insert().values(
+                    id=match[1], name=KEY_NAME, hash=digest, created_at=time.time()
+                )
             )
         else:
             connection.execute(keys.update().where(keys.c.id == known).values(revoked_at=None))

@@ -22,8 +22,8 @@ from typing import Literal
 from vivant.checks.limits import limits
 from vivant.compare.statistics import (
     MOST_PAIRS,
+    BetterWhen,
     Paired,
-    Side,
     fewest_pairs,
     holm,
     pairs_needed,
@@ -36,7 +36,7 @@ ALPHA = 0.05
 MATTERS = 0.05
 """Share of a check's limit below which a difference does not matter."""
 
-Finding = Literal["better", "worse", "same", "unclear"]
+ScoreFinding = Literal["better", "worse", "same", "unclear"]
 
 Advice = Literal["use", "keep", "choose", "same", "more", "identical", "nothing", "wait"]
 """use the variant, keep the baseline, a trade-off, no difference that matters, run more,
@@ -44,7 +44,7 @@ the clips are identical, nothing to go by, clips are still being made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgedScore:
     """One score that decides.
 
     Attributes:
@@ -57,7 +57,7 @@ class Judged:
     paired: Paired
     p: float
     margin: float
-    finding: Finding
+    finding: ScoreFinding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,20 +74,20 @@ class Recommendation:
 
     variant: str
     advice: Advice
-    judged: tuple[Judged, ...]
+    judged: tuple[JudgedScore, ...]
     pairs: int
     more: int = 0
     blocked: bool = False
     early: bool = False
     fails: tuple[int, int] = (0, 0)
 
-    def found(self, finding: Finding) -> tuple[Judged, ...]:
+    def found(self, finding: ScoreFinding) -> tuple[JudgedScore, ...]:
         """Scores of one finding."""
         return tuple(score for score in self.judged if score.finding == finding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class VariantEvidence:
     """What one variant's clips show beside the baseline's.
 
     Attributes:
@@ -104,7 +104,7 @@ class Evidence:
     fails: tuple[int, int] = (0, 0)
 
 
-def better_side(name: str) -> Side:
+def better_when(name: str) -> BetterWhen:
     """Which way a score gets better: away from its limit."""
     return "higher" if limits()[name].side == "below" else "lower"
 
@@ -121,7 +121,7 @@ def level(look: int) -> float:
     return ALPHA / 2.0**look
 
 
-def recommend(evidence: Sequence[Evidence], look: int = 1) -> tuple[Recommendation, ...]:
+def recommend(evidence: Sequence[VariantEvidence], look: int = 1) -> tuple[Recommendation, ...]:
     """One recommendation per variant, by the rule above."""
     alpha = level(look)
     tests = [(e.variant, name) for e in evidence for name in e.scores]
@@ -141,7 +141,7 @@ def recommend(evidence: Sequence[Evidence], look: int = 1) -> tuple[Recommendati
     )
 
 
-def wait(evidence: Sequence[Evidence]) -> tuple[Recommendation, ...]:
+def undecided(evidence: Sequence[VariantEvidence]) -> tuple[Recommendation, ...]:
     """Where clips are still being made: whoever judged at every look would err far too often."""
     return tuple(
         Recommendation(variant=e.variant, advice="wait", judged=(), pairs=e.pairs, fails=e.fails)
@@ -149,18 +149,20 @@ def wait(evidence: Sequence[Evidence]) -> tuple[Recommendation, ...]:
     )
 
 
-def _judge(name: str, group: Group, pair: Paired, p: float, alpha: float) -> Judged:
+def _judge(name: str, group: Group, pair: Paired, p: float, alpha: float) -> JudgedScore:
     enough = margin(name)
     interval = pair.gain_interval
-    finding: Finding = "unclear"
+    finding: ScoreFinding = "unclear"
     if interval is not None and -enough < interval[0] and interval[1] < enough:
         finding = "same"
     elif p <= alpha and abs(pair.gain) >= enough:
         finding = "better" if pair.wins > pair.losses else "worse"
-    return Judged(name=name, group=group, paired=pair, p=p, margin=enough, finding=finding)
+    return JudgedScore(name=name, group=group, paired=pair, p=p, margin=enough, finding=finding)
 
 
-def _decide(e: Evidence, judged: tuple[Judged, ...], next_alpha: float) -> Recommendation:
+def _decide(
+    e: VariantEvidence, judged: tuple[JudgedScore, ...], next_alpha: float
+) -> Recommendation:
     found = {score.finding for score in judged}
     fidelity = [score for score in judged if score.group == "fidelity"]
     advice: Advice
@@ -196,13 +198,13 @@ def _decide(e: Evidence, judged: tuple[Judged, ...], next_alpha: float) -> Recom
     )
 
 
-def _no_worse(score: Judged) -> bool:
+def _no_worse(score: JudgedScore) -> bool:
     """Shown not to be worse by as much as matters."""
     interval = score.paired.gain_interval
     return interval is not None and interval[0] > -score.margin
 
 
-def _more(pairs: int, judged: Sequence[Judged], alpha: float) -> int:
+def _more(pairs: int, judged: Sequence[JudgedScore], alpha: float) -> int:
     """Pairs still to run until the first unclear score is likely to be settled."""
     if pairs < fewest_pairs(alpha):
         return fewest_pairs(alpha) - pairs

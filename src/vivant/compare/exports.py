@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vivant.compare.comparison import Cell, Comparison
+from vivant.compare.clips import ComparedClip, Comparison
 from vivant.compare.findings import Findings, scores_of
 from vivant.compare.sentences import heading, paragraph, price
 from vivant.report import plain
@@ -77,7 +77,7 @@ def as_json(comparison: Comparison, findings: Findings, looks: tuple[str, ...]) 
     }
 
 
-def _clip(cell: Cell) -> dict[str, Any]:
+def _clip(cell: ComparedClip) -> dict[str, Any]:
     bill = cell.report["bill"]
     return {
         "variant": cell.variant,

@@ -1,13 +1,13 @@
-"""What to compare: a TOML file, or one of the presets, becomes a :class:`Plan`.
+"""Reads a :class:`vivant.compare.plan.ComparisonPlan` from TOML: a user's file or a preset.
 
-Knows nothing of pictures; whether an engine takes an option is found out by that engine.
+Options of an engine are not checked here: the engine does that before its first clip.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
@@ -15,106 +15,22 @@ from typing import Any
 
 from vivant.checks.checklist import Words
 from vivant.checks.limits import limits
+from vivant.compare.plan import DECIDING_SCORES, ComparisonPlan, Variant, check_variants
 from vivant.engines import ENGINES
 from vivant.errors import InputError, OptionError
 from vivant.grid import check_fps, check_seed, check_size, parse_size
-from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
-from vivant.upscalers import FILES, UPSCALERS, load_upscaler
+from vivant.upscalers import FILES, UPSCALERS
 
 PRESETS = ("lora", "lora-dev", "steps", "nag", "recipes", "upscalers", "fp8", "anchors")
 """Names of the files in ``compare/presets``."""
 
-JUDGED = (
-    "identity_mean",
-    "face_deformation",
-    "face_wobble",
-    "flicker",
-    "detail",
-    "face_sharpness",
-    "noise",
-    "plastic_skin",
-)
-"""Scores that decide, where a file names none: one or two of every heading of the checklist.
-
-Every further score that decides costs evidence: all of them are judged together (Holm).
-"""
-
-MAX_SEEDS, MAX_VARIANTS = 1000, 12
-
-DEFAULT_SEEDS = 5
+DEFAULT_SEEDS, MAX_SEEDS = 5, 1000
 
 MAX_NAME, MAX_TITLE, MAX_NOTE = 40, 200, 1000
 """Characters."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variant:
-    """One way to make a clip; everything else is the same for all.
-
-    Attributes:
-        words: its name for people, in both languages.
-    """
-
-    name: str
-    engine: str = "camera"
-    upscaler: str = "auto"
-    quality: Quality = "standard"
-    prompt: str = DEFAULT_PROMPT
-    negative_prompt: str = DEFAULT_NEGATIVE_PROMPT
-    options: Mapping[str, Any] = field(default_factory=dict)
-    words: Words = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A comparison before any clip is made.
-
-    Attributes:
-        title: for the page, in both languages.
-        variants: the first is the baseline every other one is held against.
-        seeds: each picture is animated with each of them, by each variant.
-        judged: names of the scores that decide.
-        note: what the reader must know of this comparison, in both languages; empty for nothing.
-    """
-
-    title: Words
-    variants: tuple[Variant, ...]
-    seeds: tuple[int, ...]
-    num_frames: int = 97
-    fps: Fraction = Fraction(24)
-    width: int = 1920
-    height: int = 1080
-    judged: tuple[str, ...] = JUDGED
-    note: Words = field(default_factory=dict)
-
-    @property
-    def baseline(self) -> Variant:
-        """The first variant."""
-        return self.variants[0]
-
-    def called(self, name: str) -> Words:
-        """A variant's name for people."""
-        return next(v.words for v in self.variants if v.name == name) or _both(name)
-
-    def request(self, variant: Variant, image: Path | bytes, seed: int) -> Request:
-        """What one clip of this comparison is."""
-        return Request(
-            image=image,
-            prompt=variant.prompt,
-            negative_prompt=variant.negative_prompt,
-            num_frames=self.num_frames,
-            fps=self.fps,
-            width=self.width,
-            height=self.height,
-            seed=seed,
-            engine=variant.engine,
-            upscaler=variant.upscaler,
-            quality=variant.quality,
-            options=variant.options,
-        )
-
-
-def preset(name: str) -> Plan:
+def preset(name: str) -> ComparisonPlan:
     """A ready comparison.
 
     Raises:
@@ -130,7 +46,7 @@ def preset(name: str) -> Plan:
     return parse_plan(source.read_text("utf-8"), name)
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path) -> ComparisonPlan:
     """The comparison a TOML file describes.
 
     Raises:
@@ -145,7 +61,7 @@ def read_plan(path: Path) -> Plan:
     return parse_plan(text, path.name)
 
 
-def parse_plan(text: str, name: str) -> Plan:
+def parse_plan(text: str, name: str) -> ComparisonPlan:
     """:func:`read_plan` of a text; ``name`` is for messages and the title."""
     try:
         body = tomllib.loads(text)
@@ -156,7 +72,7 @@ def parse_plan(text: str, name: str) -> Plan:
     return build_plan(body, name)
 
 
-def build_plan(body: Mapping[str, Any], name: str) -> Plan:
+def build_plan(body: Mapping[str, Any], name: str) -> ComparisonPlan:
     """:func:`parse_plan` of tables that were read already."""
     _only(body, ("compare", "variant"), name, "table")
     common = _table(body.get("compare", {}), "[compare]", name)
@@ -166,11 +82,11 @@ def build_plan(body: Mapping[str, Any], name: str) -> Plan:
         raise OptionError(f"{name}: write each variant as [[variant]]", param="variants")
     shared = {key: common[key] for key in _SHARED if key in common}
     variants = tuple(_variant(table, shared, number, name) for number, table in enumerate(tables))
-    plan = Plan(
+    plan = ComparisonPlan(
         title=_words(common.get("title", name.removesuffix(".toml")), "title", MAX_TITLE),
         variants=variants,
-        seeds=parse_seeds(common.get("seeds", DEFAULT_SEEDS)),
-        judged=_judged(common.get("scores", JUDGED)),
+        seeds=read_seeds(common.get("seeds", DEFAULT_SEEDS)),
+        judged=_judged(common.get("scores", DECIDING_SCORES)),
         note=_words(common["note"], "note", MAX_NOTE) if "note" in common else {},
         **_shape(common),
     )
@@ -178,41 +94,14 @@ def build_plan(body: Mapping[str, Any], name: str) -> Plan:
     return plan
 
 
-def restore_plan(data: Mapping[str, Any]) -> Plan:
+def restore_plan(data: Mapping[str, Any]) -> ComparisonPlan:
     """The inverse of :func:`vivant.report.plain` for plans."""
     tuples = {name: tuple(data[name]) for name in ("seeds", "judged")}
     variants = tuple(Variant(**variant) for variant in data["variants"])
-    return Plan(**{**data, **tuples, "variants": variants, "fps": Fraction(data["fps"])})
+    return ComparisonPlan(**{**data, **tuples, "variants": variants, "fps": Fraction(data["fps"])})
 
 
-def check_variants(plan: Plan, name: str) -> None:
-    """Refuse comparisons that compare nothing.
-
-    Raises:
-        OptionError: fewer than two variants, two of one name, or two that do not differ.
-    """
-    count = len(plan.variants)
-    if not 2 <= count <= MAX_VARIANTS:
-        raise OptionError(
-            f"{name} has {count} variant{'' if count == 1 else 's'}: "
-            f"a comparison needs 2…{MAX_VARIANTS}",
-            param="variants",
-        )
-    seen: dict[str, Variant] = {}
-    for variant in plan.variants:
-        if variant.name in seen:
-            raise OptionError(f"{name}: two variants are called {variant.name!r}", param="variants")
-        for other in seen.values():
-            if _substance(other) == _substance(variant):
-                raise OptionError(
-                    f"{name}: variants {other.name!r} and {variant.name!r} do not differ: "
-                    "change an option of one of them",
-                    param="variants",
-                )
-        seen[variant.name] = variant
-
-
-def parse_seeds(value: Any) -> tuple[int, ...]:
+def read_seeds(value: Any) -> tuple[int, ...]:
     """``5`` → seeds 0 … 4; ``[3, 8]`` → these.
 
     Raises:
@@ -258,12 +147,6 @@ def _variant(table: Any, shared: Mapping[str, Any], number: int, name: str) -> V
         _one_of(variant.upscaler, ("auto", *UPSCALERS), f"{where}: upscaler", "upscaler")
     _one_of(variant.quality, ("draft", "standard", "high"), f"{where}: quality", "quality")
     return variant
-
-
-def _substance(variant: Variant) -> Variant:
-    """The variant without its name, ``auto`` spelled out."""
-    upscaler = load_upscaler("auto").name if variant.upscaler == "auto" else variant.upscaler
-    return replace(variant, name="", words={}, upscaler=upscaler, options=dict(variant.options))
 
 
 def _shape(common: Mapping[str, Any]) -> dict[str, Any]:

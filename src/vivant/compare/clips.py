@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from vivant.compare.variants import Plan, Variant
+from vivant.compare.plan import ComparisonPlan, Variant
 
 CLIPS = "clips"
 """Folder of the clips, beside the page."""
@@ -64,7 +64,7 @@ class LocalClip:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class InputPicture:
     """One input: its name for people and where its bytes are."""
 
     name: str
@@ -83,7 +83,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class ComparedClip:
     """One finished clip with its report, or what :func:`vivant.report.trimmed` leaves of it."""
 
     variant: str
@@ -98,13 +98,13 @@ class Cell:
 class Comparison:
     """All clips of a plan, in the plan's order."""
 
-    plan: Plan
-    pictures: tuple[Picture, ...]
-    cells: dict[tuple[str, str, int], Cell] = field(default_factory=dict)
+    plan: ComparisonPlan
+    pictures: tuple[InputPicture, ...]
+    cells: dict[tuple[str, str, int], ComparedClip] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     made: int = 0
 
-    def pairs(self, variant: str) -> Iterator[tuple[Cell, Cell]]:
+    def pairs(self, variant: str) -> Iterator[tuple[ComparedClip, ComparedClip]]:
         """Baseline's and variant's clip of every picture and seed that has both."""
         for picture in self.pictures:
             for seed in self.plan.seeds:
@@ -119,7 +119,9 @@ def evidence_key(keys: Iterable[str], judged: Sequence[str]) -> str:
     return hashlib.sha256("\n".join([*sorted(keys), *judged]).encode()).hexdigest()[:20]
 
 
-def in_order(plan: Plan, pictures: Sequence[Picture]) -> list[tuple[Variant, Picture, int]]:
+def clip_order(
+    plan: ComparisonPlan, pictures: Sequence[InputPicture]
+) -> list[tuple[Variant, InputPicture, int]]:
     """The first pair through all variants, so that mistakes show at once; then by variant.
 
     Going by variant loads every engine as seldom as possible; the last one is still loaded.

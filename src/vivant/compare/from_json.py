@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from vivant.compare.comparison import Cell, Comparison, Failure, Picture
-from vivant.compare.findings import Findings, find
-from vivant.compare.page import Home, render
-from vivant.compare.tables import as_json
-from vivant.compare.variants import restore_plan
+from vivant.compare.clips import ComparedClip, Comparison, Failure, InputPicture
+from vivant.compare.exports import as_json
+from vivant.compare.findings import Findings, evaluate
+from vivant.compare.page import ClipsLocation, render
+from vivant.compare.plan_file import restore_plan
 
 
 @dataclass(frozen=True, slots=True)
-class ServedClip:
-    """A clip that is fetched from elsewhere, see :class:`vivant.compare.comparison.ClipFile`."""
+class RemoteClip:
+    """A clip that is fetched from elsewhere, see :class:`vivant.compare.clips.ClipFile`."""
 
     link: str
     size: int
@@ -45,7 +45,7 @@ def findings_json(told: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def page(told: Mapping[str, Any], mark: str, home: Home) -> str:
+def page(told: Mapping[str, Any], mark: str, home: ClipsLocation) -> str:
     """The page, with ``mark`` + key + ``mark`` where a clip's base64 belongs.
 
     Args:
@@ -60,16 +60,16 @@ def page(told: Mapping[str, Any], mark: str, home: Home) -> str:
 def _found(told: Mapping[str, Any]) -> tuple[Comparison, Findings]:
     comparison = Comparison(
         restore_plan(told["plan"]),
-        tuple(Picture(one["name"], one["sha256"], b"") for one in told["pictures"]),
+        tuple(InputPicture(one["name"], one["sha256"], b"") for one in told["pictures"]),
         failures=[Failure(**one) for one in told["failures"]],
     )
     for clip in told["clips"]:
-        comparison.cells[clip["variant"], clip["picture"], clip["seed"]] = Cell(
+        comparison.cells[clip["variant"], clip["picture"], clip["seed"]] = ComparedClip(
             clip["variant"],
             clip["picture"],
             clip["seed"],
             clip["key"],
-            ServedClip(clip["link"], clip["size"], clip["sha256"], clip["there"]),
+            RemoteClip(clip["link"], clip["size"], clip["sha256"], clip["there"]),
             clip["report"],
         )
-    return comparison, find(comparison, told["earlier"], final=told["final"])
+    return comparison, evaluate(comparison, told["earlier"], final=told["final"])
