@@ -31,12 +31,23 @@ def serve(
         int, typer.Option(help="Worker processes; 0 where they run elsewhere.", min=0, max=16)
     ] = 1,
     data: Data = None,
+    file_pages: Annotated[
+        bool,
+        typer.Option(
+            "--file-pages", help="Let in the page opened from a file, also without an API key."
+        ),
+    ] = False,
 ) -> None:
     """Serve the page and the API, with a worker: everything in one command."""
+    from vivant.api.guard import FILE_ORIGIN
     from vivant.api.server import run
     from vivant.settings import read_settings
 
-    run(read_settings(**_places(data)), host=host, port=port, workers=workers)
+    settings = read_settings(**_places(data))
+    if file_pages:
+        origins = (*settings.cors_origins, FILE_ORIGIN)
+        settings = settings.model_copy(update={"cors_origins": origins})
+    run(settings, host=host, port=port, workers=workers)
 
 
 def worker(
