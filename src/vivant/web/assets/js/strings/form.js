@@ -66,7 +66,7 @@ export const FORM_STRINGS = {
   move: ["Camera move", "카메라 움직임"],
   move_auto: ["Auto", "자동"],
   move_push_in: ["Closer", "다가가기"],
-  move_drift: ["Sideways", "옆으로 이동"],
+  move_drift: ["Slide", "옆으로 이동"],
   move_orbit: ["Around", "둘러 돌기"],
   length: ["Length", "길이"],
   aspect: ["Shape", "화면 비율"],
