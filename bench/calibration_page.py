@@ -101,9 +101,9 @@ project. You may give any folder of clips with one person in each file.
 {len(records)} measured clips: {_sources(records)}.
 
 That is few. With {len(people)} people a check that never failed a clean clip may still fail up to
-{1 - 0.05 ** (1 / len(people)):.0%} of other people's clips (95 % bound). So every limit also has a floor that
-does not come from these clips (`bench/choose.py`, `AIMS`). A clip is *gentle* if it moves by at
-most 100 % of the frame's height a second. Stretches that move faster: {len(wild)}
+{1 - 0.05 ** (1 / len(people)):.0%} of other people's clips (95 % bound). So every limit also has a
+floor that does not come from these clips (`bench/choose.py`, `AIMS`). A clip is *gentle* if it
+moves by at most 100 % of the frame's height a second. Stretches that move faster: {len(wild)}
 ({", ".join(wild) or "none"}).
 
 Doses are percent of the distance between the eyes for faces, and of the frame's height for the
@@ -212,8 +212,8 @@ def _required(
         "A clip is caught if any check *fails*; warnings do not count. *At least*: the one-sided "
         "95 % bound of the share that would be caught of other clips (Clopper and Pearson; clips "
         "of one person are not independent, so the true bound is lower). *Smallest dose*: at this "
-        "dose and stronger ones, at least 95 % of the row's variants are caught, of the doses that were "
-        "measured.",
+        "dose and stronger ones, at least 95 % of the row's variants are caught, of the doses "
+        "that were measured.",
         "",
         "| defect | must | held out, one at a time | at least | smallest dose caught ≥ 95 % "
         "| of them gentle | tuned half | held-out half |",
