@@ -42,7 +42,7 @@ from vivant.types import (
 from vivant.version import __version__
 from vivant.video.cores import usable_cores
 from vivant.video.files import CLIP, COMPANIONS, Target, check_target, publish, workspace
-from vivant.video.stage_times import Times, closable
+from vivant.video.stage_times import StageTimes, closable
 from vivant.video.writer import VideoWriter
 
 
@@ -112,7 +112,7 @@ class ClipJob:
     observe: Observer = ignore_progress
     currency: str | None = None
     portrait: Portrait | None = field(default=None, kw_only=True)
-    times: Times = field(default_factory=Times, kw_only=True)
+    times: StageTimes = field(default_factory=StageTimes, kw_only=True)
     started: float = field(default_factory=time.perf_counter, kw_only=True)
     shares: Mapping[Stage, float] = field(default_factory=dict, kw_only=True)
 
@@ -244,14 +244,14 @@ class ClipJob:
                 f"engine {engine.info.name} offers {clip.num_frames} frames where "
                 f"{request.num_frames} were asked for"
             )
-        return self.times.watch("generate", clip)
+        return self.times.timed("generate", clip)
 
     def _upscale(self, clip: Clip) -> Clip:
         width, height = self.request.width, self.request.height
         if (clip.width, clip.height) == (width, height):
             return clip
         larger = self.upscaler.upscale(clip, width=width, height=height, observe=self.observe)
-        return self.times.watch("upscale", larger)
+        return self.times.timed("upscale", larger)
 
     def _encode(self, clip: Clip, path: Path, checks: LiveChecks) -> None:
         """Write the MP4 while ``checks`` sees what is in it."""
@@ -265,8 +265,8 @@ class ClipJob:
             comment=f"Made with Vivant {__version__}; engine {self.engine.info.name}; "
             "machine-generated",
             cores=usable_cores(),
-            written=lambda count: self.observe(Progress("encode", count, request.num_frames)),
-            watch=checks.look,
+            on_written=lambda count: self.observe(Progress("encode", count, request.num_frames)),
+            on_decoded=checks.inspect,
         )
         with writer, closing(closable(clip.chunks)) as chunks:
             for chunk in chunks:
@@ -275,8 +275,8 @@ class ClipJob:
             writer.close()
             checks.probe(path)
             writer.finish()
-        self.times.add("encode", writer.encoding)
-        self.times.add("verify", writer.watching)
+        self.times.add("encode", writer.encoding_seconds)
+        self.times.add("verify", writer.readback_seconds)
 
     def _performance(self, seconds: float, costs: Bill | None) -> Performance:
         """Time and cost beside the user's targets."""

@@ -13,7 +13,7 @@ from typing import Self
 from vivant.checks.inspector import Inspector
 from vivant.checks.metrics.delivery import Expectation
 from vivant.checks.metrics.performance import Performance
-from vivant.checks.worker_pool import workers
+from vivant.checks.worker_pool import worker_count
 from vivant.picture.faces import FaceReader
 from vivant.picture.framing import crop_pixels
 from vivant.types import (
@@ -26,9 +26,9 @@ from vivant.types import (
     Verification,
 )
 from vivant.version import __version__
-from vivant.video.reader import probe
-from vivant.video.sheet_collector import SheetCollector
-from vivant.video.stages import Later
+from vivant.video.probe import probe
+from vivant.video.sheet import SheetCollector
+from vivant.video.stages import Deferred
 
 
 class LiveChecks:
@@ -61,10 +61,10 @@ class LiveChecks:
         self._request, self._folder, self._observe = request, folder, observe
         self._sheet = SheetCollector(self.reference, request)
         self._seen = self._told = 0
-        self._workers = workers(cores, request.num_frames, width, height)
+        self._workers = worker_count(cores, request.num_frames, width, height)
         self._pool = ThreadPoolExecutor(1, "vivant-checks")
         self._facts: Future[ClipFacts] | None = None
-        self._inspector = Later(
+        self._inspector = Deferred(
             lambda: Inspector(
                 portrait,
                 num_frames=request.num_frames,
@@ -87,17 +87,17 @@ class LiveChecks:
         """Start the workers in another thread, if they were not yet."""
         self._inspector.start()
 
-    def look(self, pixels: Image) -> None:
+    def inspect(self, pixels: Image) -> None:
         """See the next frame as a viewer sees it, ``[height, width, 3]`` uint8 sRGB."""
         request, inspector = self._request, self._inspector.result()
-        inspector.look(pixels[None])
-        self._sheet.look(self._seen, pixels)
+        inspector.inspect(pixels[None])
+        self._sheet.add(self._seen, pixels)
         self._seen += 1
         if self._seen == request.num_frames:
             # the pictures are written while workers still check the last frames
             title = f"Vivant {__version__}, engine {request.engine}, seed {request.seed}"
             self._sheet.write(self._folder, title=title)
-            inspector.settle()
+            inspector.wait()
         while self._told < inspector.done:
             self._told += 1
             self._observe(Progress("verify", self._told, request.num_frames))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.cost import bill_for
 from vivant.errors import EngineError, InputError, OutputExistsError
 from vivant.runs.batch_rows import Row
@@ -69,7 +69,7 @@ def estimate_batch(
     )
 
 
-@kept_workers()
+@keep_workers()
 def run_batch(
     rows: Sequence[Row],
     folder: Path,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.errors import (
     Cancelled,
     InputError,
@@ -32,7 +32,7 @@ from vivant.types import Request, Series, Take
 from vivant.video.files import check_target
 
 
-@kept_workers()
+@keep_workers()
 def run_series(
     request: Request,
     seeds: tuple[int, ...],

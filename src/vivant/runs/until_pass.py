@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.errors import Cancelled, OptionError, VivantError
 from vivant.picture.faces import lend_reader
 from vivant.pipeline import result_at
@@ -131,7 +131,7 @@ class UntilPassResult:
     seconds: float
 
 
-@kept_workers()
+@keep_workers()
 def animate_until_pass(
     request: Request,
     output: Path,
