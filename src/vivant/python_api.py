@@ -137,8 +137,8 @@ def verify(
         OptionError: the page's name does not end in ``.html``.
         OutputError: the page cannot be written.
     """
-    from vivant.checks import verify_file
     from vivant.checks.report import check_page, write_html
+    from vivant.checks.verify import verify_file
     from vivant.picture.faces import lend_reader
     from vivant.picture.intake import load_portrait
     from vivant.pipeline import image_limits
