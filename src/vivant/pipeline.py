@@ -281,14 +281,12 @@ class ClipJob:
     def _performance(self, seconds: float, costs: Bill | None) -> Performance:
         """Time and cost beside the user's targets."""
         settings = self.settings
-        if costs is None:
-            return Performance(seconds=seconds, target_seconds=settings.target_seconds)
         return Performance(
             seconds=seconds,
             target_seconds=settings.target_seconds,
-            cost=costs.amount,
-            target_cost=settings.target_usd * costs.exchange_rate,
-            currency=costs.currency,
+            cost=costs.amount if costs else None,
+            target_cost=settings.target_usd * costs.exchange_rate if costs else None,
+            currency=costs.currency if costs else settings.currency,
         )
 
 

@@ -137,29 +137,36 @@ class JobClips:
         self._reader, self._reporter = reader, reporter
         self._ledger, self._uploader = ledger, uploader
 
-    def make(self, folder: Path) -> JobClip:
-        """The first clip, with its companions in ``folder``.
+    def make(self, request: Request, observe: Observer, folder: Path, number: int = 1) -> JobClip:
+        """One clip, with its companions in ``folder``.
+
+        Args:
+            request: of this attempt.
+            observe: called after every unit of work; may raise ``Cancelled``.
+            folder: an empty one.
+            number: of the attempt; what was done before the first one counts for it.
 
         Raises:
             VivantError: see :meth:`vivant.pipeline.ClipJob.render`.
         """
-        return self._make(self.first, folder)
-
-    def make_attempt(
-        self, request: Request, observe: Observer, folder: Path, number: int
-    ) -> JobClip:
-        """The clip of an attempt, with its companions in ``folder``.
-
-        Args:
-            request: this attempt.
-            observe: called after every unit of work; may raise ``Cancelled``.
-            folder: an empty one.
-            number: of the attempt; what was done before the first one counts for it.
-        """
         job = replace(self.first, request=request, observe=observe)
         if number > 1:
             job.times, job.started, job.shares = StageTimes(), time.perf_counter(), {}
-        return self._make(job, folder)
+        report = job.render(folder, self, self._reader)
+        body = report_json(report)
+        with (folder / LOCAL_CLIP).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        result = {
+            "verdict": body["verdict"],
+            "clip_sha256": digest,
+            "device": job.device,
+            "seconds": report.seconds,
+            "durations": {stage["stage"]: stage["seconds"] for stage in body["stages"]},
+            "labels": {"store": SHORTEST, **busy(job.times.seconds, self._reporter.labels())},
+            "peak_memory_mb": body["peak_memory_mb"],
+            "warnings": body["warnings"],
+        }
+        return JobClip(folder, result, report.verification)
 
     def store(self, clip: JobClip, attempt: int | str) -> dict[str, Any]:
         """Store a clip with its companions as this attempt's.
@@ -185,26 +192,5 @@ class JobClips:
             self._uploader.upload(attempt_key(lease.job.id, attempt, name), path, wanted)
             sizes[name] = path.stat().st_size
             observe(Progress("store", number, len(FILES), "item"))
-        labels = {**clip.result["labels"]}
-        labels.setdefault("store", SHORTEST)
         stages = observe.stages()  # with the stage of storing
-        return {
-            **clip.result, "stages": stages, "labels": labels, "attempt": attempt, "sizes": sizes
-        }  # fmt: skip
-
-    def _make(self, job: ClipJob, folder: Path) -> JobClip:
-        report = job.render(folder, self, self._reader)
-        with (folder / LOCAL_CLIP).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        body = report_json(report)
-        result = {
-            "verdict": body["verdict"],
-            "clip_sha256": digest,
-            "device": job.device,
-            "seconds": report.seconds,
-            "durations": {stage["stage"]: stage["seconds"] for stage in body["stages"]},
-            "labels": busy(job.times.seconds, self._reporter.labels()),
-            "peak_memory_mb": body["peak_memory_mb"],
-            "warnings": body["warnings"],
-        }
-        return JobClip(folder, result, report.verification)
+        return {**clip.result, "stages": stages, "attempt": attempt, "sizes": sizes}

@@ -252,7 +252,7 @@ class Bench:
             device = first.device
             clips = JobClips(lease, first, reader, reporter, self._ledger, self._uploader)
             if job.request.get("budget") is None:
-                result = clips.store(clips.make(folder), lease.token)
+                result = clips.store(clips.make(request, reporter, folder), lease.token)
                 seconds = result["seconds"]
             else:
 

@@ -90,7 +90,7 @@ class JobUntilPass:
             place = folder / str(number)
             place.mkdir()
             watched = self._meter.observer(observe)
-            self._newest = self._clips.make_attempt(request, watched, place, number)
+            self._newest = self._clips.make(request, watched, place, number)
             return self._newest.verification
 
         while isinstance(todo := self._loop.next(), Remedy):
