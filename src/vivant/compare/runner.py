@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vivant.checks import keep_workers
-from vivant.compare.comparison import (
+from vivant.compare.clips import (
     CLIPS,
-    Cell,
+    ComparedClip,
     Comparison,
     Failure,
+    InputPicture,
     LocalClip,
-    Picture,
-    in_order,
+    clip_order,
 )
-from vivant.compare.variants import Plan
+from vivant.compare.plan import ComparisonPlan
 from vivant.errors import EngineError, ImageError, InputError
 from vivant.report import library_versions
 from vivant.runs.batch_rows import pictures_in
@@ -58,9 +58,9 @@ def expand(paths: Sequence[Path]) -> list[Path]:
 
 def load_pictures(
     images: Sequence[tuple[str, Path | bytes]],
-) -> tuple[tuple[Picture, ...], list[Failure]]:
+) -> tuple[tuple[InputPicture, ...], list[Failure]]:
     """Fingerprint every input; what cannot be read, or is there twice, is a failure of its own."""
-    pictures: list[Picture] = []
+    pictures: list[InputPicture] = []
     failures: list[Failure] = []
     known: dict[str, str] = {}
     for name, image in images:
@@ -74,7 +74,7 @@ def load_pictures(
             failures.append(Failure(name, "", None, f"is the same picture as {known[sha]}"))
             continue
         known[sha] = name
-        pictures.append(Picture(name, sha, image))
+        pictures.append(InputPicture(name, sha, image))
     return tuple(pictures), failures
 
 
@@ -89,7 +89,7 @@ def unique_names(paths: Sequence[Path]) -> list[tuple[str, Path | bytes]]:
 
 @keep_workers()
 def compare(
-    plan: Plan,
+    plan: ComparisonPlan,
     images: Sequence[tuple[str, Path | bytes]],
     folder: Path,
     runner: Runner,
@@ -119,7 +119,7 @@ def compare(
     clips.mkdir(parents=True, exist_ok=True)
     versions = {"vivant": __version__, **library_versions()}
     unusable: set[str] = set()
-    order = in_order(plan, pictures)
+    order = clip_order(plan, pictures)
     for done, (variant, picture, seed) in enumerate(order, start=1):
         if picture.name in unusable:
             continue
@@ -137,7 +137,7 @@ def compare(
             raise outcome.error
         if outcome.report is not None:
             comparison.made += outcome.state == "made"
-            comparison.cells[variant.name, picture.name, seed] = Cell(
+            comparison.cells[variant.name, picture.name, seed] = ComparedClip(
                 variant.name, picture.name, seed, key, LocalClip(clip), outcome.report
             )
         watch(ClipDone(done, len(order), variant.name, picture.name, seed, outcome))

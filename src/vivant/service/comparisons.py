@@ -244,7 +244,7 @@ class Comparisons:
         """Store the scores of its clips, if no job is active; the first caller's are kept."""
         if kept.sealed is not None or not gathered.over:
             return kept
-        from vivant.compare.comparison import evidence_key  # brings OpenCV
+        from vivant.compare.clips import evidence_key  # brings OpenCV
 
         sealed = {"clips": list(gathered.clips), "failures": list(gathered.failures)}
         evidence = evidence_key((clip["key"] for clip in gathered.clips), kept.plan["judged"])
