@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vivant.api.models import costs, foretell, rounded
+from vivant.api.models import costs, estimated, rounded
 from vivant.api.plans import Asked
 from vivant.api.state import State
 from vivant.api.upload import Upload
@@ -43,7 +43,7 @@ async def estimate_json(shared: State, owner: str, asked: Asked, pictures: int) 
     clips, most = asked.clips * pictures, most_clips(shared, owner)
     variants, guesses, amounts, priced = [], [], dict[str, float](), 0
     for name, request in asked.requests.items():
-        guess, device = await foretell(shared, request, str(request.options.get("recipe", "")))
+        guess, device = await estimated(shared, request)
         guesses.append(guess)
         variants.append(
             {

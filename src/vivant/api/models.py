@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -17,7 +18,9 @@ from vivant.api.status import living
 from vivant.cost import EXCHANGE, RATES, bill, rate_name
 from vivant.errors import OptionError
 from vivant.grid import ASPECTS, MAX_SIDE, MIN_SIDE
-from vivant.service import estimates
+from vivant.runs.estimates import Estimate
+from vivant.runs.estimates import estimate as estimate_clip
+from vivant.service.progress import timings
 from vivant.settings import Settings
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Request
 from vivant.upscalers import UPSCALERS
@@ -154,8 +157,8 @@ async def estimate(
     }  # fmt: skip
     settings = shared.settings
     wanted = read_fields({k: v for k, v in given.items() if v}, settings)
-    request = wanted.request
-    found, device = await foretell(shared, request, recipe or "")
+    request = replace(wanted.request, options={"recipe": recipe} if recipe else {})
+    found, device = await estimated(shared, request)
     counts = await asyncio.to_thread(shared.ledger.counts)
     ahead = counts.get("queued", 0) + counts.get("in_progress", 0)
     return {
@@ -174,17 +177,10 @@ async def estimate(
     }
 
 
-async def foretell(
-    shared: State, request: Request, recipe: str
-) -> tuple[estimates.Estimate, str | None]:
+async def estimated(shared: State, request: Request) -> tuple[Estimate, str | None]:
     """What one clip would take, and on what; None where that is not known."""
     measured = await asyncio.to_thread(shared.ledger.measured, request.engine)
-    found = estimates.estimate(
-        measured,
-        num_frames=request.num_frames,
-        pixels=request.width * request.height,
-        recipe=recipe,
-    )
+    found = estimate_clip(timings(measured), request)
     device = found.device or _device(
         shared.settings, request.engine, await living(shared), measured
     )

@@ -31,12 +31,11 @@ def make_until_pass(
     """
     from vivant.cli import console as show
     from vivant.cost import money
-    from vivant.engines import load_engine
     from vivant.runs.attempts import Attempt
     from vivant.runs.budget import Budget
+    from vivant.runs.run import Runner
     from vivant.runs.until_pass import animate_until_pass
     from vivant.settings import default_settings
-    from vivant.upscalers import load_upscaler
 
     settings = default_settings()
     limit = Budget.parse(budget)
@@ -58,24 +57,14 @@ def make_until_pass(
         )
 
     with show.progress_bars(progress, begin_all) as observe:
-        gated = animate_until_pass(
-            request,
-            output,
-            limit,
-            engine=load_engine(request.engine, settings),
-            upscaler=load_upscaler(request.upscaler),
-            settings=settings,
-            observe=observe,
-            tell=tell,
-            currency=currency,
-            force=force,
-        )
+        runner = Runner(settings, observe, currency)
+        found = animate_until_pass(request, output, limit, runner, tell=tell, force=force)
     if json:
-        sys.stdout.write(gated.result.report_file.read_text("utf-8"))
+        sys.stdout.write(found.result.report_file.read_text("utf-8"))
         return
-    show.log_result(out, gated.result, settings)
-    usd = [attempt.usd for attempt in gated.attempts if attempt.usd is not None]
-    show.heading(out, "PASSED" if gated.passed else "NOT PASSED")
-    show.row(out, "Delivered", f"attempt {gated.chosen} of {len(gated.attempts)}")
-    show.row(out, "Stopped", gated.stopped)
-    show.row(out, "All in all", limit.told(gated.seconds, sum(usd) if usd else None, settings))
+    show.log_result(out, found.result, settings)
+    usd = [attempt.usd for attempt in found.attempts if attempt.usd is not None]
+    show.heading(out, "PASSED" if found.passed else "NOT PASSED")
+    show.row(out, "Delivered", f"attempt {found.chosen} of {len(found.attempts)}")
+    show.row(out, "Stopped", found.stopped)
+    show.row(out, "All in all", limit.told(found.seconds, sum(usd) if usd else None, settings))
