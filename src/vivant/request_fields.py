@@ -203,7 +203,7 @@ class ClipFields(RequestFields):
     """What must not happen."""
     engine: Text = "camera"
     """What makes the clip."""
-    seconds: Annotated[Number, AfterValidator(_length), Field(examples=["4"])] | None = None
+    seconds: Annotated[Number, AfterValidator(_length)] | None = Field(None, examples=["4"])
     """Length, instead of num_frames: 4 s at 24 fps are 97 frames."""
     num_frames: NumFrames | None = None
     """Length in frames."""

@@ -1,7 +1,4 @@
-"""``vivant modal``: what there is to do at home before and beside ``modal deploy``.
-
-Mounted by ``vivant.cli.main``, which turns errors into sentences and exit codes.
-"""
+"""``vivant modal``: prepares a deployment on Modal, and rehearses it on this machine."""
 
 from __future__ import annotations
 
@@ -56,7 +53,7 @@ def rehearse(
         Path, typer.Option("--data", help="Where jobs and clips are kept.", metavar="DIR")
     ] = Path("vivant-rehearsal"),
 ) -> None:
-    """Run the front here, with a fake Modal whose studios are threads: no account is needed."""
+    """Run the web app here, with a fake Modal whose containers are threads: needs no account."""
     import uvicorn
 
     from vivant.api.server import listen, url
@@ -71,11 +68,16 @@ def rehearse(
         update={"backend": "fake", "engines": ("camera",), "state": "single-container"}
     )
     listener = listen("127.0.0.1", port)
-    front = WebApp(settings, options, kept=data / "volume")
-    application = front.start()
+    web_app = WebApp(settings, options, kept=data / "volume")
+    application = web_app.start()
     try:
         typer.echo(f"Vivant is at {url(listener)} with the key {settings.api_key}")
         config = uvicorn.Config(application, log_config=None, access_log=False)
         uvicorn.Server(config).run(sockets=[listener])
     finally:
-        front.stop()
+        web_app.stop()
+
+
+def mount(parent: typer.Typer) -> None:
+    """Add the group to the command line."""
+    parent.add_typer(app)
