@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
@@ -15,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from vivant.cost import bill
 from vivant.errors import OptionError
 from vivant.request_fields import (
+    MAX_SEED,
     ClipFields,
     Number,
     NumFrames,
@@ -235,9 +237,15 @@ def check_value(value: Any, name: str, depth: int) -> None:
                 "use a name or owner/repository",
                 param=name,
             )
-    elif isinstance(value, float) and not abs(value) < float("inf"):
+    elif value is not None and not isinstance(value, bool):
+        _check_number(value, name)
+
+
+def _check_number(value: Any, name: str) -> None:
+    # TOML has dates, too
+    if not isinstance(value, (int, float)) or (isinstance(value, float) and not isfinite(value)):
         raise OptionError(f"{name} is not a number", param=name)
-    elif isinstance(value, int) and abs(value) > 2**63 - 1:
+    if isinstance(value, int) and abs(value) > MAX_SEED:
         raise OptionError(f"{name} is too large a number", param=name)
 
 

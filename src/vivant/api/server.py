@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from vivant.api.app import create_app
+from vivant.api.connections import LimitedConnection
 from vivant.api.engine_options import check_options
 from vivant.api.events import EventBroker
 from vivant.api.state import build
@@ -32,7 +33,6 @@ KEEP_ALIVE_SECONDS = 75
 """An idle connection stays open for longer than most clients keep one, so that none is used in the
 moment it is closed."""
 
-MAX_CONNECTIONS = 2_000
 
 M_MMAP_THRESHOLD = -3
 """glibc, malloc.h."""
@@ -79,7 +79,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            limit_concurrency=MAX_CONNECTIONS,
+            http=LimitedConnection,
         )
     )
     server.events = state.events

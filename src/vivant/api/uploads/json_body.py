@@ -24,7 +24,7 @@ from vivant.api.uploads.picture_files import (
 LONG_BYTES = 100_000
 """A string longer than this can only be a picture: it goes to a file."""
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 300_000
 """The body without its long strings."""
 
 MAX_CONTAINERS = 10_000
@@ -34,8 +34,11 @@ MAX_DEPTH = 50
 """Objects and lists inside each other."""
 
 _DATA_URL = re.compile(rb"data:[\w.+-]+/[\w.+-]+(;[\w.+-]+=[\w.+-]+)*;base64,", re.ASCII)
-_STRING_END = re.compile(rb'["\\]')
-_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_STRING = rb'(?:[^"\\]++|\\.)*+'
+# whole regions at once, and without backtracking: single steps would block the event loop
+_NO_STRING_OPEN = re.compile(rb'(?:[^"]++|"' + _STRING + rb'")*+', re.DOTALL)
+_STRING_REST = re.compile(_STRING + rb'(")?', re.DOTALL)
+_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|"' + _STRING + rb'"?+)*+([\[\]{}])', re.DOTALL)
 _ESCAPE_CUT_OFF = re.compile(rb"\\(u[0-9a-fA-F]{0,3})?\Z")
 
 
@@ -62,20 +65,24 @@ class JsonBody:
             HttpError: 413, too many for a body with so many pictures.
             OSError: the disk does not take a picture.
         """
+        for start in range(0, len(data), LONG_BYTES):  # no long string is whole in a piece
+            self._scan(data[start : start + LONG_BYTES])
+
+    def _scan(self, data: bytes) -> None:
         at = 0
         while at < len(data):
             if self._string is None:
-                end = data.find(b'"', at)
-                end = len(data) if end < 0 else end + 1
-                self._keep(data[at:end])
-                if self._text.endswith(b'"'):
+                end = _end(_NO_STRING_OPEN, data, at)
+                self._keep(data[at : end + 1])
+                if end < len(data):  # at the quote of a string whose end is not here
                     self._string = len(self._text)
+                at = end + 1
             else:
                 end, closed = self._string_end(data, at)
                 self._take(data[at:end])
                 if closed:
                     self._close_string()
-            at = end
+                at = end
 
     def fields(self) -> dict[str, Any]:
         """All values but the pictures; to be called once, after the last byte.
@@ -128,13 +135,11 @@ class JsonBody:
         if self._escaped:
             self._escaped = False
             at += 1
-        while (match := _STRING_END.search(data, at)) is not None:
-            if match[0] == b'"':
-                return match.end(), True
-            if match.end() == len(data):
-                self._escaped = True
-                break
-            at = match.end() + 1
+        rest = _STRING_REST.match(data, at)
+        assert rest is not None  # noqa: S101 - it matches nothing, too
+        if rest[1] is not None:
+            return rest.end(), True
+        self._escaped = rest.end() < len(data)  # by the last byte
         return len(data), False
 
     def _take(self, data: bytes) -> None:
@@ -167,7 +172,7 @@ class JsonBody:
         self._text += data
         if len(self._text) > MAX_BYTES + LONG_BYTES * self._pictures.most:
             raise HttpError(
-                413, f"the body has more than {MAX_BYTES / 1e6:g} MB besides pictures", "too_large"
+                413, f"the body has more than {MAX_BYTES / 1e3:g} kB besides pictures", "too_large"
             )
 
 
@@ -237,6 +242,11 @@ class _LongString:
 _NOT_BASE64 = "is not base64: check that it was not cut off"
 
 
+def _end(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
+    match = pattern.match(data, at)
+    return at if match is None else match.end()
+
+
 def _check_shape(text: bytes | bytearray) -> None:
     """Refuse bodies that would take long to parse, and much memory.
 
@@ -245,7 +255,7 @@ def _check_shape(text: bytes | bytearray) -> None:
     """
     depth = containers = 0
     for match in _BRACKET.finditer(text):
-        if match[0] in (b"{", b"["):
+        if match[1] in (b"{", b"["):
             depth, containers = depth + 1, containers + 1
             if depth > MAX_DEPTH or containers > MAX_CONTAINERS:
                 raise HttpError(
@@ -254,7 +264,7 @@ def _check_shape(text: bytes | bytearray) -> None:
                     f"or {MAX_CONTAINERS} objects and lists",
                     "invalid_json",
                 )
-        elif match[0] in (b"}", b"]"):
+        else:
             depth -= 1
 
 
