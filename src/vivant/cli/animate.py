@@ -137,12 +137,12 @@ def demo(
     force: Force = False,
 ) -> None:
     """Animate a portrait that comes with Vivant (astronaut Eileen Collins; NASA, public domain)."""
-    from vivant.picture.sample import demo_image
+    from vivant.picture.sample_picture import sample_picture
     from vivant.settings import default_settings
 
     settings = default_settings()
     request = command_request(
-        demo_image(),
+        sample_picture(),
         settings,
         frames=frames,
         seed=seed,

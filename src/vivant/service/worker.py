@@ -29,7 +29,7 @@ import sqlalchemy as sa
 from dbos import DBOS, DBOSConfig, Queue
 from sqlalchemy.exc import DBAPIError
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.errors import DatabaseError, MachineError, VivantError
 from vivant.service import handover, logs, workflows
 from vivant.service.abilities import gpu_name, gpu_names, why_not
@@ -318,7 +318,7 @@ class Worker:
         log.info("worker ready", extra={"worker": self._id})
         threading.Thread(target=self._warm_up, name="vivant-warm-up", daemon=True).start()
         threading.Thread(target=self._tidy, name="vivant-sweep", daemon=True).start()
-        with kept_workers():
+        with keep_workers():
             while not self._told.wait(60):
                 continue
             self._drain()
