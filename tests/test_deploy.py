@@ -24,7 +24,7 @@ import yaml
 from packaging.requirements import Requirement
 from prometheus_client import generate_latest
 
-from vivant.api import status
+from vivant.api.routes import status
 from vivant.cli.main import app
 from vivant.settings import Settings, read_settings
 from vivant.version import __version__
@@ -217,7 +217,7 @@ def test_the_notice_names_every_library_inside_the_wheels() -> None:
     assert {"av", "psycopg-binary", "pi-heif"} <= set(found)
     for name, wheel in found.items():
         meta = wheel.metadata
-        licence = str(meta.get("License-Expression") or meta.get("License") or "")[:80]
+        licence = str(meta["License-Expression"] or meta["License"] or "")[:80]
         bundled = {
             re.split(r"[-.\d]", file.name)[0]
             for file in wheel.files or ()

@@ -1,7 +1,4 @@
-"""What a request brought, and the file its picture goes to while it is read.
-
-Knows nothing of how a body is encoded, nor of what the fields mean.
-"""
+"""The pictures of one request, each written to a file while it comes in."""
 
 from __future__ import annotations
 
@@ -20,31 +17,42 @@ PICTURE_FIELDS = ("input_reference", "image")
 
 
 @dataclass
-class Upload:
-    """See the module.
+class PictureUpload:
+    """One picture as it came.
 
     Attributes:
-        fields: everything but the picture; text from forms, values from JSON.
-        picture: file with the picture; None where there was none.
-        size: of the picture in bytes.
-        sha256: of the picture, as hexadecimal digits.
+        file: where it is; None until a URL is fetched.
+        size: bytes.
+        sha256: hexadecimal digits.
         name: the client's file name, shortened; never used as a path.
-        url: where the picture is to be fetched, where it was given so.
+        url: where it is to be fetched; None where the picture itself came.
     """
 
-    fields: dict[str, Any] = field(default_factory=dict)
-    picture: Path | None = None
+    file: Path | None = None
     size: int = 0
     sha256: str = ""
     name: str = ""
     url: str | None = None
 
 
+@dataclass
+class Upload:
+    """A request's body, taken apart.
+
+    Attributes:
+        fields: everything but the pictures; text from forms, values from JSON.
+        pictures: in the order they came.
+    """
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    pictures: list[PictureUpload] = field(default_factory=list)
+
+
 class PictureFile:
     """A new file that is counted and hashed while it is written.
 
     Args:
-        folder: where it is made, under a name nobody guesses.
+        folder: where it is made, under a random name.
         max_bytes: of the picture.
 
     Raises:
@@ -86,76 +94,94 @@ class PictureFile:
         return self._hash.hexdigest()
 
     def close(self) -> None:
-        """Let go of the file; it stays."""
+        """Close the file; it stays."""
         os.close(self._file)
 
 
 class PictureFiles:
-    """The pictures of one body, each in a file of its own.
+    """The pictures of one body.
 
     Args:
-        folder: where they are made.
+        folder: for their files.
         max_bytes: of each.
         most: how many may come.
 
     Attributes:
-        found: what came, in order: a file, or the URL it is to be fetched from.
+        most: as given.
+        found: what came, in order.
     """
 
     def __init__(self, folder: Path, max_bytes: int, most: int) -> None:
-        self._folder, self._max_bytes, self._most = folder, max_bytes, most
-        self.found: list[Upload] = []
+        self.most = most
+        self.found: list[PictureUpload] = []
+        self._folder, self._max_bytes = folder, max_bytes
         self._files: list[PictureFile] = []
 
-    def add(self, name: str) -> PictureFile:
-        """A file for the next one; filled in by :meth:`close`.
+    def new_file(self) -> PictureFile:
+        """A file that counts as a picture only once it is given to :meth:`add`.
 
         Raises:
-            HttpError: 400, more came than may.
             OSError: it cannot be made.
         """
-        self._check()
         try:
             file = PictureFile(self._folder, self._max_bytes)
         except FileNotFoundError:
             self._folder.mkdir(parents=True, exist_ok=True)
             file = PictureFile(self._folder, self._max_bytes)
         self._files.append(file)
-        self.found.append(Upload(picture=file.path, name=name))
+        return file
+
+    def add(self, name: str, file: PictureFile | None = None) -> PictureFile:
+        """Count a file as the next picture; its size and hash are filled in by :meth:`close`.
+
+        Args:
+            name: the client's name of it.
+            file: from :meth:`new_file`; a new one where None.
+
+        Raises:
+            HttpError: 400, more came than may.
+            OSError: the file cannot be made.
+        """
+        self._check()
+        file = file or self.new_file()
+        self.found.append(PictureUpload(file=file.path, name=name))
         return file
 
     def add_url(self, url: str) -> None:
-        """One that is to be fetched.
+        """A picture that is to be fetched.
 
         Raises:
             HttpError: 400, more came than may.
         """
         self._check()
-        self.found.append(Upload(url=url))
+        self.found.append(PictureUpload(url=url))
 
     def _check(self) -> None:
-        if len(self.found) < self._most:
+        if len(self.found) < self.most:
             return
-        if self._most == 1:
+        if self.most == 1:
             raise given_twice()
         raise HttpError(
-            400, f"more than the {self._most} pictures allowed at once: send them in parts",
+            400, f"more than the {self.most} pictures allowed at once: send them in parts",
             "too_many_pictures", param="input_reference",
         )  # fmt: skip
 
     def close(self) -> None:
-        """Let go of the files, and say what is in them; empty ones count as none."""
+        """Close the files and fill in what is in them; empty ones count as none."""
+        written = {file.path: file for file in self._files}
         for file in self._files:
             file.close()
-            upload = next(one for one in self.found if one.picture == file.path)
-            if file.size:
-                upload.size, upload.sha256 = file.size, file.sha256
-            else:
+        for upload in list(self.found):
+            if upload.file is None:
+                continue
+            file = written[upload.file]
+            upload.size, upload.sha256 = file.size, file.sha256
+            if not file.size:
                 self.found.remove(upload)
 
     def remove(self) -> None:
-        """Remove what nobody has moved away."""
-        for path in [file.path for file in self._files] + [one.picture for one in self.found]:
+        """Remove the files that nobody has moved away."""
+        for path in [file.path for file in self._files] + [one.file for one in self.found]:
             if path is not None:
                 path.unlink(missing_ok=True)
 
@@ -166,8 +192,7 @@ _BINARY: int = getattr(os, "O_BINARY", 0)
 def safe_name(text: str) -> str:
     """The last part of a file name, printable, at most 100 characters; ``picture`` if empty."""
     last = re.split(r"[/\\]", text)[-1]
-    shown = printable(last)
-    return shown[:100].strip(". ") or "picture"
+    return printable(last)[:100].strip(". ") or "picture"
 
 
 def too_large(max_bytes: int, subject: str = "the picture has") -> HttpError:

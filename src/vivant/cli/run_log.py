@@ -1,43 +1,24 @@
-"""What a terminal shows: progress while a clip is made, and the user's run log with real values.
+"""The run log: settings and results of a clip with real values.
 
-Knows nothing of how anything is made or measured; it only prints. The log keeps the headings of
-the user's own tool, so that it can be read by those who know it.
+It keeps the headings of the user's own tool, so that it reads like its log.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
 from vivant.checks.checklist import Answer, answers, group_title
 from vivant.cost import money
 from vivant.settings import Settings
-from vivant.types import (
-    Bill,
-    Observer,
-    Progress,
-    Request,
-    Result,
-    Score,
-    Series,
-    Stage,
-    Verdict,
-    Verification,
-)
+from vivant.types import Bill, Result, Score, Series, Verdict, Verification
+
+if TYPE_CHECKING:
+    from vivant.cli.options import RunOptions
 
 MARKS: dict[Verdict, tuple[str, str]] = {
     "pass": ("PASS", "bold green"),
@@ -45,100 +26,6 @@ MARKS: dict[Verdict, tuple[str, str]] = {
     "fail": ("FAIL", "bold red"),
     "not_measured": ("not measured", "dim"),
 }
-
-STAGE_LABELS: dict[Stage, str] = {
-    "image": "read the picture",
-    "load": "load the engine",
-    "generate": "generate",
-    "upscale": "upscale",
-    "encode": "encode",
-    "verify": "verify",
-    "store": "store",
-}
-
-_SHOWN: frozenset[Stage] = frozenset({"load", "generate", "upscale", "encode", "verify"})
-
-
-@contextmanager
-def progress_bars(console: Console, begin: Callable[[], None] = lambda: None) -> Iterator[Observer]:
-    """Live bars, one per stage, on a terminal; quarterly lines where there is none.
-
-    Args:
-        console: where they are shown.
-        begin: called once, when the first stage shows: until then only mistakes come to light,
-            and a mistake is one line.
-    """
-    bars = _Bars(console) if console.is_terminal else None
-    show = bars.observe if bars else _quarters(console)
-    begun = False
-    lock = threading.Lock()
-
-    def observe(progress: Progress) -> None:
-        nonlocal begun
-        if progress.stage not in _SHOWN:
-            return
-        with lock:
-            if not begun:
-                begin()
-                begun = True
-        show(progress)
-
-    try:
-        yield observe
-    finally:
-        if bars:
-            bars.stop()
-
-
-class _Bars:
-    """Begin at the first stage that shows, so that what was printed before stays above."""
-
-    def __init__(self, console: Console) -> None:
-        self._bars = Bars(
-            TextColumn("  {task.description:<10}"),
-            BarColumn(bar_width=36),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )
-        self._tasks: dict[Stage, TaskID] = {}
-        self._lock = threading.Lock()
-
-    def observe(self, progress: Progress) -> None:
-        with self._lock:
-            self._bars.start()
-            if progress.stage not in self._tasks:
-                label = STAGE_LABELS[progress.stage]
-                self._tasks[progress.stage] = self._bars.add_task(label, total=progress.total)
-        self._bars.update(
-            self._tasks[progress.stage], completed=progress.done, total=progress.total
-        )
-
-    def stop(self) -> None:
-        self._bars.stop()
-
-
-def _quarters(console: Console) -> Observer:
-    seen: dict[Stage, int] = {}
-    lock = threading.Lock()
-
-    def observe(progress: Progress) -> None:
-        if progress.total < 1:
-            return
-        quarter = 4 * progress.done // progress.total
-        with lock:
-            if progress.done == 1:  # of another clip
-                seen.pop(progress.stage, None)
-            if quarter <= seen.get(progress.stage, 0):
-                return
-            seen[progress.stage] = quarter
-            label = STAGE_LABELS[progress.stage]
-            console.print(f"  {label}: {progress.done}/{progress.total} {progress.unit}s")
-
-    return observe
 
 
 def heading(console: Console, text: str, rest: str = "") -> None:
@@ -157,16 +44,11 @@ def mark(verdict: Verdict) -> Text:
     return Text(word, style=style)
 
 
-def log_settings(
-    console: Console,
-    request: Request,
-    picture: str,
-    settings: Settings,
-    seeds: tuple[int, ...],
-) -> None:
+def log_settings(run: RunOptions, seeds: tuple[int, ...]) -> None:
     """``[GENERATION SETTINGS]``: before anything is done."""
+    console, request = run.out, run.request
     heading(console, "GENERATION SETTINGS")
-    row(console, "Picture", picture)
+    row(console, "Picture", run.picture)
     row(console, "Engine", request.engine)
     row(
         console,
@@ -179,7 +61,7 @@ def log_settings(
     row(console, "Negative", request.negative_prompt)
     for name, value in request.options.items():
         row(console, name, str(value))
-    row(console, "Target", f"< {settings.target_seconds:g} s")
+    row(console, "Target", f"< {run.settings.target_seconds:g} s")
 
 
 def log_series(console: Console, series: Series) -> None:

@@ -1,11 +1,7 @@
-"""A comparison on its way in: what it would take, and all of its clips accepted, or none.
-
-Knows nothing of what is told of it afterwards.
-"""
+"""A comparison on its way in: its estimate, and all of its clips accepted, or none."""
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import secrets
@@ -15,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vivant.api.models import costs, estimated, rounded
-from vivant.api.plans import Asked
+from vivant.api.comparison.fields import PlannedComparison
+from vivant.api.estimates import costs, estimate_clip, jobs_ahead, rounded
 from vivant.api.state import State
-from vivant.api.upload import Upload
-from vivant.api.videos import check_signature, discard
+from vivant.api.submission import check_signature, discard
+from vivant.api.uploads.picture_files import PictureUpload
 from vivant.errors import ImageError, OptionError
 from vivant.report import plain
 from vivant.service.admission import same
@@ -29,21 +25,21 @@ from vivant.service.job import SOURCE, Order, key, new_id
 MAX_CLIPS = 500
 """Of one comparison; the queue and the key's share of it may allow fewer."""
 
-MAX_PICTURES = 20
 
-
-def most_clips(shared: State, owner: str) -> int:
+def max_clips(shared: State, owner: str) -> int:
     """Clips that one comparison may have."""
     return min(MAX_CLIPS, shared.admission.most_at_once(owner))
 
 
-async def estimate_json(shared: State, owner: str, asked: Asked, pictures: int) -> dict[str, Any]:
+async def estimate_json(
+    shared: State, owner: str, planned: PlannedComparison, pictures: int
+) -> dict[str, Any]:
     """Time and cost of all clips together; null where an engine has not been measured here yet."""
-    each = len(asked.plan.seeds) * pictures
-    clips, most = asked.clips * pictures, most_clips(shared, owner)
+    each = len(planned.plan.seeds) * pictures
+    clips, most = planned.clips * pictures, max_clips(shared, owner)
     variants, guesses, amounts, priced = [], [], dict[str, float](), 0
-    for name, request in asked.requests.items():
-        guess, device = await estimated(shared, request)
+    for name, request in planned.requests.items():
+        guess, device = await estimate_clip(shared, request)
         guesses.append(guess)
         variants.append(
             {
@@ -53,7 +49,7 @@ async def estimate_json(shared: State, owner: str, asked: Asked, pictures: int) 
                 "device": device,
             }
         )
-        bills = costs(shared.settings, device, each * (guess.seconds or 0.0), asked.currency)
+        bills = costs(shared.settings, device, each * (guess.seconds or 0.0), planned.currency)
         priced += bool(bills)
         for one in bills:
             amounts[one["currency"]] = amounts.get(one["currency"], 0.0) + one["amount"]
@@ -63,8 +59,7 @@ async def estimate_json(shared: State, owner: str, asked: Asked, pictures: int) 
         values = [getattr(guess, which) or 0.0 for guess in guesses]
         return None if unknown else rounded(each * sum(values))
 
-    counts = await asyncio.to_thread(shared.ledger.counts)
-    ahead = counts.get("queued", 0) + counts.get("in_progress", 0)
+    ahead = await jobs_ahead(shared)
     seconds = total("seconds")
     return {
         "object": "comparison.estimate",
@@ -86,7 +81,11 @@ async def estimate_json(shared: State, owner: str, asked: Asked, pictures: int) 
 
 
 def accept(
-    shared: State, owner: str, asked: Asked, uploads: Sequence[Upload], idempotency_key: str | None
+    shared: State,
+    owner: str,
+    planned: PlannedComparison,
+    uploads: Sequence[PictureUpload],
+    idempotency_key: str | None,
 ) -> Kept:
     """Store the pictures and take all of its jobs in.
 
@@ -96,11 +95,11 @@ def accept(
         BusyError: there is not room for all of its clips now.
         ConflictError: the same key came with another request.
     """
-    plan, clips = asked.plan, asked.clips * len(uploads)
-    most = most_clips(shared, owner)
+    plan, clips = planned.plan, planned.clips * len(uploads)
+    most = max_clips(shared, owner)
     if clips > most:
         raise OptionError(
-            f"{len(asked.requests)} variants × {len(plan.seeds)} seeds × {len(uploads)} pictures "
+            f"{len(planned.requests)} variants × {len(plan.seeds)} seeds × {len(uploads)} pictures "
             f"are {clips} clips, and this service takes {most} at once: fewer seeds or pictures, "
             "or one comparison after the other",
             code="too_many_clips",
@@ -108,7 +107,7 @@ def accept(
         )
     pictures = _named(uploads)
     told = plain(plan)
-    digest = _hash([told, pictures, asked.currency, asked.priority])
+    digest = _hash([told, pictures, planned.currency, planned.priority])
     if idempotency_key is not None:
         found = shared.comparisons.find(owner, idempotency_key)
         if found is not None:
@@ -124,10 +123,10 @@ def accept(
             ) from None  # fmt: skip
     shared.admission.look(owner, clips)
     comparison_id = f"comparison_{secrets.token_hex(16)}"
-    orders, cells = _orders(comparison_id, asked, uploads, pictures)
+    orders, cells = _orders(comparison_id, planned, uploads, pictures)
     stored: list[str] = []
     try:
-        files = {p["name"]: u.picture for p, u in zip(pictures, uploads, strict=True) if u.picture}
+        files = {p["name"]: u.file for p, u in zip(pictures, uploads, strict=True) if u.file}
         _store(shared, files, cells, stored)
         question, now = _question(told), time.time()
         made = Kept(comparison_id, owner, now, told, question, pictures, cells, digest)
@@ -143,7 +142,10 @@ def accept(
 
 
 def _orders(
-    comparison_id: str, asked: Asked, uploads: Sequence[Upload], pictures: list[dict[str, Any]]
+    comparison_id: str,
+    planned: PlannedComparison,
+    uploads: Sequence[PictureUpload],
+    pictures: list[dict[str, Any]],
 ) -> tuple[list[tuple[str, Order]], list[dict[str, Any]]]:
     """One job for every variant, picture and seed, and what each of them is."""
     from vivant.compare.clips import InputPicture, clip_order
@@ -152,13 +154,13 @@ def _orders(
     orders: list[tuple[str, Order]] = []
     cells: list[dict[str, Any]] = []
     listed = [InputPicture(p["name"], p["sha256"], b"") for p in pictures]
-    for variant, picture, seed in clip_order(asked.plan, listed):
+    for variant, picture, seed in clip_order(planned.plan, listed):
         job_id = new_id()
         order = Order(
-            request=replace(asked.requests[variant.name], seed=seed),
+            request=replace(planned.requests[variant.name], seed=seed),
             picture={"name": picture.name, "size": sizes[picture.name], "sha256": picture.sha256},
-            currency=asked.currency,
-            priority=asked.priority,
+            currency=planned.currency,
+            priority=planned.priority,
             batch=comparison_id,
         )
         orders.append((job_id, order))
@@ -188,7 +190,7 @@ def _discard(shared: State, names: Sequence[str]) -> None:
         discard(shared, name)
 
 
-def _named(uploads: Sequence[Upload]) -> list[dict[str, Any]]:
+def _named(uploads: Sequence[PictureUpload]) -> list[dict[str, Any]]:
     """Name and SHA-256 of each picture; no two are called the same.
 
     Raises:
@@ -212,7 +214,7 @@ def _named(uploads: Sequence[Upload]) -> list[dict[str, Any]]:
 
 
 def _question(plan: Mapping[str, Any]) -> str:
-    """What is asked, whatever the pictures, seeds and words it is asked in."""
+    """What is planned, whatever the pictures, seeds and words it is planned in."""
     about = ("num_frames", "fps", "width", "height", "judged")
     variants = [{k: v for k, v in one.items() if k != "words"} for one in plan["variants"]]
     return _hash([variants, *(plan[name] for name in about)])
@@ -220,13 +222,3 @@ def _question(plan: Mapping[str, Any]) -> str:
 
 def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def picture_count(fields: dict[str, Any], found: Sequence[Upload]) -> int:
-    """How many pictures an estimate is for: those it came with, or as many as it says."""
-    asked = fields.pop("pictures", len(found) or 1)
-    if isinstance(asked, str) and asked.isascii() and asked.isdigit() and len(asked) < 9:
-        asked = int(asked)
-    if isinstance(asked, bool) or not isinstance(asked, int) or not 1 <= asked <= MAX_PICTURES:
-        raise OptionError(f"pictures is not a number within 1…{MAX_PICTURES}", param="pictures")
-    return asked

@@ -1,4 +1,4 @@
-"""A comparison as clients see it; see docs/api.md. Knows nothing of how it came in."""
+"""A comparison as clients see it; see docs/api.md."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from vivant.api.batches import bill
 from vivant.api.state import State
+from vivant.api.video_answer import bill_json
 from vivant.report import plain
 from vivant.service.comparisons import Gathered, Kept
 from vivant.service.job import CLIP, Job, key
@@ -26,14 +26,14 @@ def presets_json(shared: State, workers: Sequence[Mapping[str, Any]]) -> list[di
         reasons = [facts["engines"].get(engine, "unknown to the worker") for facts in workers]
         return "" if "" in reasons else next(iter(reasons), "no worker is running")
 
-    told = []
+    found = []
     for name in plan_file.PRESETS:
         plan = plan_file.preset(name)
         engines = list(dict.fromkeys(variant.engine for variant in plan.variants))
         if not set(engines) <= set(shared.settings.engines):
             continue
         why = next(filter(None, map(reason, engines)), "")
-        told.append(
+        found.append(
             {
                 "id": name,
                 "object": "comparison.preset",
@@ -48,18 +48,18 @@ def presets_json(shared: State, workers: Sequence[Mapping[str, Any]]) -> list[di
                 "size": f"{plan.width}x{plan.height}",
             }
         )
-    return told
+    return found
 
 
-async def describe(shared: State, kept: Kept) -> dict[str, Any]:
+async def comparison_json(shared: State, kept: Kept) -> dict[str, Any]:
     """The comparison object."""
-    kept, gathered = await asyncio.to_thread(look, shared, kept)
+    kept, gathered = await asyncio.to_thread(gather, shared, kept)
     findings = None
     if gathered.clips:
-        told = await asyncio.to_thread(evidence, shared, kept, gathered)
-        findings = await shared.analyst.findings(told)
+        given = await asyncio.to_thread(findings_input, shared, kept, gathered)
+        findings = await shared.comparison_worker.findings(given)
     return {
-        **told_json(shared, kept, gathered),
+        **summary_json(shared, kept, gathered),
         "plan": kept.plan,
         "failures": gathered.failures,
         "data": _data(kept, gathered),
@@ -67,8 +67,8 @@ async def describe(shared: State, kept: Kept) -> dict[str, Any]:
     }
 
 
-def look(shared: State, kept: Kept) -> tuple[Kept, Gathered]:
-    """What there is of it; sealed here where it has just ended."""
+def gather(shared: State, kept: Kept) -> tuple[Kept, Gathered]:
+    """Its jobs and clips; its results are sealed here where its last job has just ended."""
     gathered = shared.comparisons.gather(kept)
     if gathered.over and kept.sealed is None:
         kept = shared.comparisons.seal(kept, gathered)
@@ -76,8 +76,8 @@ def look(shared: State, kept: Kept) -> tuple[Kept, Gathered]:
     return kept, gathered
 
 
-def seen(shared: State, kept: Kept) -> Gathered:
-    """As :func:`look`, but for a list: nothing is read but the ledger."""
+def gather_for_list(shared: State, kept: Kept) -> Gathered:
+    """As :func:`gather`, but for a list: only the ledger is read."""
     jobs = shared.ledger.some(kept.jobs)
     if kept.sealed is not None:
         return Gathered(kept.sealed["clips"], kept.sealed["failures"], jobs, over=True)
@@ -86,7 +86,7 @@ def seen(shared: State, kept: Kept) -> Gathered:
     return Gathered(done, (), jobs, over)
 
 
-def evidence(shared: State, kept: Kept, gathered: Gathered) -> dict[str, Any]:
+def findings_input(shared: State, kept: Kept, gathered: Gathered) -> dict[str, Any]:
     """What :mod:`vivant.compare.from_json` takes."""
     clips = []
     for clip in gathered.clips:
@@ -105,7 +105,7 @@ def evidence(shared: State, kept: Kept, gathered: Gathered) -> dict[str, Any]:
     }
 
 
-def told_json(shared: State, kept: Kept, gathered: Gathered) -> dict[str, Any]:
+def summary_json(shared: State, kept: Kept, gathered: Gathered) -> dict[str, Any]:
     """The comparison without its clips and findings."""
     jobs = gathered.jobs
     counts = Counter(_status(cell, jobs, gathered) for cell in kept.cells)
@@ -143,7 +143,7 @@ def told_json(shared: State, kept: Kept, gathered: Gathered) -> dict[str, Any]:
         "clips": len(kept.cells),
         "counts": dict(counts),
         "eta_seconds": eta,
-        **bill(list(jobs.values())),
+        **bill_json(list(jobs.values())),
         "pictures": list(kept.pictures),
         "access": access_token(shared.secret, kept.id),
         "error": error,
@@ -177,7 +177,9 @@ def _status(
     return "completed" if made else "failed"
 
 
-def filled(shared: State, text: str, mark: str, jobs: Mapping[str, str]) -> Iterator[bytes]:
+def page_with_clips(
+    shared: State, text: str, mark: str, jobs: Mapping[str, str]
+) -> Iterator[bytes]:
     """The page with the clips put in as it is sent, so that none is held in memory."""
     for number, part in enumerate(re.split(re.escape(mark), text)):
         if number % 2 == 0:

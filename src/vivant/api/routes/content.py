@@ -11,11 +11,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from vivant.api import examples
+from vivant.api import schemas
 from vivant.api.auth import Reader, Shared
 from vivant.api.errors import HttpError
-from vivant.api.show import variants
 from vivant.api.state import State
+from vivant.api.video_answer import variants_of
 from vivant.service.job import VARIANTS, Job, key
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
@@ -66,7 +66,7 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
         200: {"content": {"video/mp4": {}, "image/jpeg": {}, "application/json": {}}},
         206: {"content": {"video/mp4": {}}},
         304: {"description": "not modified"},
-        **examples.errors(404, 410, 416),
+        **schemas.errors(404, 410, 416),
     },
     summary="Download a file of a clip",
 )
@@ -100,7 +100,7 @@ async def send(
     """
     if job.swept_at is not None:
         raise HttpError(410, "the files of this video have expired: make it again", "expired")
-    if variant not in variants(job):
+    if variant not in variants_of(job):
         state = job.status if job.error is None else f"{job.status} ({job.error['code']})"
         raise HttpError(
             404, f"there is no {variant} yet: the video is {state}", "not_ready", param="variant"

@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 from vivant.api.errors import HttpError
-from vivant.api.upload import PictureFile, Upload, safe_name
+from vivant.api.uploads.picture_files import PictureFile, PictureUpload, safe_name
 from vivant.settings import Settings
 
 MAX_REDIRECTS = 3
@@ -40,8 +40,8 @@ Resolve = Callable[[str], list[str]]
 Connect = Callable[[str], tuple[http.client.HTTPConnection, str]]
 
 
-async def fetch(upload: Upload, settings: Settings, folder: Path) -> None:
-    """Download ``upload.url`` into ``upload.picture``.
+async def fetch(upload: PictureUpload, settings: Settings, folder: Path) -> None:
+    """Download ``upload.url`` into ``upload.file``.
 
     Raises:
         HttpError: switched off, not allowed, not reachable or too large.
@@ -53,7 +53,9 @@ async def fetch(upload: Upload, settings: Settings, folder: Path) -> None:
     )
 
 
-def download(upload: Upload, folder: Path, max_bytes: int, connect: Connect | None = None) -> None:
+def download(
+    upload: PictureUpload, folder: Path, max_bytes: int, connect: Connect | None = None
+) -> None:
     """Follow ``upload.url`` to a picture; every address on the way is checked anew.
 
     Args:
@@ -165,10 +167,14 @@ def _ended(line: socket.socket, until: float) -> Iterator[None]:
 
 
 def _take(
-    response: http.client.HTTPResponse, upload: Upload, folder: Path, max_bytes: int, until: float
+    response: http.client.HTTPResponse,
+    upload: PictureUpload,
+    folder: Path,
+    max_bytes: int,
+    until: float,
 ) -> None:
     picture = PictureFile(folder, max_bytes)
-    upload.picture = picture.path
+    upload.file = picture.path
     try:
         while chunk := response.read1(65_536):
             picture.write(chunk)

@@ -1,9 +1,10 @@
-"""A Job as clients see it; see docs/api.md."""
+"""Jobs and batches of them as clients see them; see docs/api.md."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -11,7 +12,7 @@ from vivant.service.job import REPORT_HTML, VARIANTS, Job
 from vivant.service.keys import access_token
 
 
-def page(data: Sequence[Mapping[str, Any]], *, more: bool) -> dict[str, Any]:
+def list_json(data: Sequence[Mapping[str, Any]], *, more: bool) -> dict[str, Any]:
     """A list object: a page of things that have an ``id``."""
     return {
         "object": "list",
@@ -22,7 +23,7 @@ def page(data: Sequence[Mapping[str, Any]], *, more: bool) -> dict[str, Any]:
     }
 
 
-def video(job: Job, secret: bytes) -> dict[str, Any]:
+def video_json(job: Job, secret: bytes) -> dict[str, Any]:
     """The video object."""
     request, result, snapshot = job.request, job.result or {}, job.snapshot
     fps = Fraction(request["fps"])
@@ -60,36 +61,67 @@ def video(job: Job, secret: bytes) -> dict[str, Any]:
         "queue_position": job.queue_position,
         "elapsed_seconds": elapsed,
         "eta_seconds": snapshot.get("eta_seconds") if job.active else None,
-        "cost": cost(job),
+        "cost": cost_of(job),
         "batch": request.get("batch"),
         "picture_name": job.picture.get("name") or None,
         "until_pass": request.get("budget") is not None,
         "budget": request.get("budget"),
         "gate": result.get("gate") or snapshot.get("gate"),
         "verdict": job.verdict,
-        "inference_time_s": seconds(job),
+        "inference_time_s": seconds_of(job),
         "stage_durations": result.get("durations") if done else None,
         "peak_memory_mb": result.get("peak_memory_mb") if done else None,
         "warnings": warnings,
-        "variants": variants(job),
+        "variants": variants_of(job),
         "access": access_token(secret, job.id),
         "error": job.error,
     }
 
 
-def cost(job: Job) -> dict[str, Any] | None:
+def batch_json(batch: str, jobs: list[Job], secret: bytes) -> dict[str, Any]:
+    """The batch object."""
+    return {
+        "id": batch,
+        "object": "batch",
+        "counts": dict(Counter(job.status for job in jobs)),
+        "verdicts": dict(Counter(job.verdict for job in jobs if job.verdict)),
+        "progress": sum(100 if not j.active else j.progress for j in jobs) // len(jobs),
+        **bill_json(jobs),
+        "data": [video_json(job, secret) for job in jobs],
+    }
+
+
+def bill_json(jobs: Collection[Job]) -> dict[str, Any]:
+    """Time and cost of jobs so far."""
+    costs = [cost for job in jobs if (cost := cost_of(job))]
+    currencies = {cost["currency"] for cost in costs}
+    return {
+        "inference_time_s": round(sum(seconds_of(job) or 0.0 for job in jobs), 3),
+        "cost": {
+            # jobs may be billed in different currencies; all have a price in dollars
+            "usd": round(sum(cost["usd"] for cost in costs), 7),
+            **(
+                {"currency": currencies.pop(), "amount": round(sum(c["amount"] for c in costs), 4)}
+                if len(currencies) == 1
+                else {"currency": None, "amount": None}
+            ),
+        },
+    }
+
+
+def cost_of(job: Job) -> dict[str, Any] | None:
     """What it has cost so far; final where it is done."""
     if job.status == "completed":
         return (job.result or {}).get("cost")
     return job.snapshot.get("cost")
 
 
-def seconds(job: Job) -> float | None:
+def seconds_of(job: Job) -> float | None:
     """How long it took; None unless it is done."""
     return (job.result or {}).get("seconds") if job.status == "completed" else None
 
 
-def variants(job: Job) -> list[str]:
+def variants_of(job: Job) -> list[str]:
     """What ``/content`` has of it now."""
     if job.swept_at is not None:
         return []

@@ -1,10 +1,9 @@
-"""``/health``, ``/ready``, ``/metrics``: for operators and their machines."""
+"""``/health``, ``/ready``, ``/metrics``: for operators and monitoring."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import psutil
@@ -21,9 +20,9 @@ from prometheus_client import (
 )
 
 from vivant.api.auth import Shared, owner
+from vivant.api.live_workers import live_workers
 from vivant.api.state import State, free_bytes
 from vivant.errors import VivantError
-from vivant.service.tables import workers
 
 MIN_FREE_BYTES = 500_000_000
 """Room for a few uploads and clips."""
@@ -69,10 +68,10 @@ async def health() -> dict[str, str]:
 )
 async def ready(shared: Shared) -> JSONResponse:
     """Database, storage, disk, queue and workers, looked at afresh every second at most."""
-    async with shared.looking:
-        if shared.ready is None or time.monotonic() - shared.ready_at > READY_SECONDS:
-            shared.ready, shared.ready_at = await _look(shared), time.monotonic()
-        found = shared.ready
+    async with shared.readiness_lock:
+        if shared.readiness is None or time.monotonic() - shared.readiness_at > READY_SECONDS:
+            shared.readiness, shared.readiness_at = await _look(shared), time.monotonic()
+        found = shared.readiness
     return JSONResponse(found, 200 if found["status"] == "ready" else 503)
 
 
@@ -83,7 +82,7 @@ async def _look(shared: State) -> dict[str, Any]:
         "disk": await _tried(_disk, shared),
         "queue": await _tried(_queue, shared),
     }
-    alive = await living(shared)
+    alive = await live_workers(shared)
     engines = sorted({n for facts in alive for n, reason in facts["engines"].items() if not reason})
     if not alive:
         checks["worker"] = "no worker is running: vivant worker"
@@ -103,48 +102,15 @@ async def metrics(request: Request, shared: Shared) -> Response:
     counts = await asyncio.to_thread(shared.ledger.counts)
     for status in ("queued", "in_progress", "completed", "failed"):
         JOBS.labels(status).set(counts.get(status, 0))
-    alive = await living(shared)
+    alive = await live_workers(shared)
     WORKERS.set(len(alive))
     for engine in shared.settings.engines:
         ABLE.labels(engine).set(sum(not facts["engines"].get(engine, "no") for facts in alive))
     oldest = await asyncio.to_thread(shared.ledger.oldest)
     OLDEST.set(0 if oldest is None else max(0.0, time.time() - oldest))
-    LISTENERS.set(shared.broker.listeners)
+    LISTENERS.set(shared.events.listeners)
     MEMORY.set(psutil.Process().memory_info().rss)
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
-
-
-_SEEN: dict[str, tuple[int, float]] = {}
-"""Worker → counter and this process's monotonic time when it last rose."""
-
-
-async def living(shared: State) -> list[Mapping[str, Any]]:
-    """Facts of the workers whose counters rise."""
-    rows = await asyncio.to_thread(_beats, shared)
-    now = time.monotonic()
-    found = []
-    for worker_id, (beats, at, facts) in rows.items():
-        before = _SEEN.get(worker_id)
-        if before is None:
-            # Never seen: its own clock decides, until the counter is looked at again.
-            fresh = abs(time.time() - at) < shared.settings.worker_timeout
-            _SEEN[worker_id] = (beats, now if fresh else now - 1e6)
-        elif before[0] != beats:
-            _SEEN[worker_id] = (beats, now)
-        if now - _SEEN[worker_id][1] < shared.settings.worker_timeout:
-            found.append(facts)
-    for gone in set(_SEEN) - set(rows):
-        del _SEEN[gone]
-    return found
-
-
-def _beats(shared: State) -> dict[str, tuple[int, float, Mapping[str, Any]]]:
-    query = sa.select(workers.c.id, workers.c.beats, workers.c.at, workers.c.facts)
-    try:
-        with shared.database.read() as connection:
-            return {row[0]: (row[1], row[2], row[3]) for row in connection.execute(query)}
-    except VivantError:
-        return {}
 
 
 async def _tried(check: Any, shared: State) -> str:
