@@ -34,7 +34,7 @@ from service_process import Service, picture
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
 from vivant.service.job import Order, new_id
-from vivant.service.queues import APPLICATION, APPLICATION_VERSION, render_queue
+from vivant.service.queue import APPLICATION, APPLICATION_VERSION, render_queue
 from vivant.types import Request
 
 OPEN = {"queue_limit": 50_000, "requests_per_minute": 1_000_000, "engines": ["fake"],

@@ -94,7 +94,7 @@ class Container:
         from vivant.engines import load_engine
         from vivant.modal.container import ModalContainer
         from vivant.modal.runner import board_for
-        from vivant.service.abilities import gpu_name
+        from vivant.service.engines import gpu_name
         from vivant.upscalers import load_upscaler
 
         self.studio = ModalContainer(

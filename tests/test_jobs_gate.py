@@ -15,10 +15,11 @@ from vivant.api.show import video
 from vivant.engines.fake import FakeEngine
 from vivant.errors import EngineError, OptionError
 from vivant.service.admission import Admission, Limits
+from vivant.service.database import open_database
 from vivant.service.job import ATTEMPTS, REPORT, SOURCE, Job, Order, key, new_id, request_json
 from vivant.service.ledger import Ledger
-from vivant.service.places import open_database, open_objects
-from vivant.service.stages import Bench
+from vivant.service.objects import open_objects
+from vivant.service.stages import JobStages
 from vivant.service.worker import Worker
 from vivant.settings import read_settings
 from vivant.types import Clip, Observer, Portrait, Request
@@ -52,7 +53,7 @@ class Shop:
         self.worker = Worker(
             settings, load_engine=lambda *_: self.engine, load_upscaler=load_upscaler
         )
-        self.bench: Bench = self.worker._bench
+        self.bench: JobStages = self.worker.stages
         self.database = open_database(settings)
         self.ledger, self.objects = Ledger(self.database), open_objects(settings)
         self._door, self._image = Admission(self.database, Limits()), image
@@ -79,7 +80,7 @@ class Shop:
         return job_id
 
     def finish(self, job_id: str) -> Job:
-        if self.bench.make(job_id):
+        if self.bench.render(job_id):
             self.bench.publish(job_id)
         return self.ledger.get(job_id)
 
@@ -93,15 +94,14 @@ def shop(tmp_path: Path, portrait_bytes: bytes) -> Iterator[Shop]:
     made = Shop(tmp_path, portrait_bytes)
     yield made
     made.database.close()
-    made.worker._database.close()
-    made.worker._slot._file.close()
+    made.worker.close()
 
 
 def test_what_was_tried_survives_the_worker(shop: Shop) -> None:
     job_id = shop.submit("600s", flaw="unlucky")
     shop.engine.events[2] = Killed()
     with pytest.raises(Killed):
-        shop.bench.make(job_id)
+        shop.bench.render(job_id)
     told = shop.ledger.get(job_id).snapshot["gate"]
     assert [a["seed"] for a in told["attempts"]] == [2]
     assert told["stop"] is None

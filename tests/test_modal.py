@@ -391,14 +391,14 @@ def test_a_restarted_courier_asks_for_the_same_clip_and_pays_for_no_other(tmp_pa
     backend = Busy(lambda _: studio(), BOARD)
     stopping = threading.Event()
     first = threading.Thread(
-        target=place.courier(backend, stopping).make, args=(place.job_id,), daemon=True
+        target=place.courier(backend, stopping).render, args=(place.job_id,), daemon=True
     )
     first.start()
     wait(lambda: place.ledger.get(place.job_id).progress > 0)
     stopping.set()  # the front goes away; the clip does not
     wait(lambda: place.ledger.get(place.job_id).render_starts == 0)
     second = place.courier(backend)
-    assert second.make(place.job_id)
+    assert second.render(place.job_id)
     second.publish(place.job_id)
     job = place.ledger.get(place.job_id)
     assert job.status == "completed"
@@ -418,7 +418,7 @@ def test_a_container_that_is_gone_fails_its_job_with_a_reason(tmp_path: Path) ->
             raise SystemError("exit code 137")
 
     backend = FakeBackend(lambda _: Broken())
-    assert not place.courier(backend).make(place.job_id)
+    assert not place.courier(backend).render(place.job_id)
     job = place.ledger.get(place.job_id)
     assert job.error is not None
     assert job.error["code"] == EngineError.code

@@ -18,7 +18,7 @@ from vivant.service.database import Database
 from vivant.service.keys import Keyring
 from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
-from vivant.service.places import open_objects
+from vivant.service.objects import open_objects
 from vivant.settings import Settings
 
 

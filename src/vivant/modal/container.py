@@ -1,6 +1,6 @@
 """Inside a GPU container: one engine, loaded once, and one clip at a time.
 
-A clip is made by the worker's own code (:class:`vivant.service.stages.Bench`) on a private
+A clip is made by the worker's own code (:class:`vivant.service.stages.JobStages`) on a private
 ledger and object store in the container's scratch space; a thread
 writes progress to the board and reads from it whether to stop. So the container needs no
 database, no bucket and no secret, and does not import Modal's client.
@@ -29,11 +29,10 @@ from vivant.modal.work import Made, Trouble, Work
 from vivant.service import logs
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
-from vivant.service.job import SOURCE, Order, attempt_key, key, request_from_json
+from vivant.service.job import SOURCE, Order, attempt_key, error_json, key, request_from_json
 from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
-from vivant.service.stages import Bench
-from vivant.service.trouble import explain
+from vivant.service.stages import JobStages
 from vivant.settings import Settings
 from vivant.types import (
     Box,
@@ -127,7 +126,7 @@ class ModalContainer:
             found = self._make(work, gpu, scratch)
         except Exception as error:
             log.exception("the studio failed")
-            found = {"error": explain(error)}
+            found = {"error": error_json(error)}
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
             _try(lambda: self._board.remove(work["job_id"], stop_note(work["job_id"])))
@@ -145,16 +144,16 @@ class ModalContainer:
             currency=work["request"]["currency"],
             budget=work["request"].get("budget"),
         )
-        door = Admission(database, Limits())
+        admission = Admission(database, Limits())
         if ledger.existing([job_id]):  # begun here before
             ledger.delete(job_id, None)
-            door.forget(job_id)
-        door.accept(job_id, order, "")
-        bench = Bench(
+            admission.forget(job_id)
+        admission.accept(job_id, order, "")
+        stages = JobStages(
             ledger,
             objects,
             self._billed(gpu),
-            scratch / "bench",
+            scratch / "stages",
             engines=self._engines,
             upscalers=self._load_upscaler,
             stopping=threading.Event(),
@@ -163,14 +162,14 @@ class ModalContainer:
         teller = threading.Thread(target=self._tell, args=(ledger, job_id, done), daemon=True)
         teller.start()
         try:
-            bench.prepare(job_id)
-            bench.make(job_id)
+            stages.prepare(job_id)
+            stages.render(job_id)
         finally:
             done.set()
             teller.join()
             job = ledger.get(job_id)
             ledger.delete(job_id, None)
-            door.forget(job_id)
+            admission.forget(job_id)
         if job.error is not None:
             return {"error": self._told(dict(job.error))}
         assert job.result is not None  # noqa: S101 - a job that has not failed was made

@@ -24,11 +24,10 @@ from vivant.modal.gpus import GPUS
 from vivant.modal.options import Options, offering
 from vivant.modal.work import Made, Work, studio_for
 from vivant.picture.faces import lend_reader
-from vivant.service.job import SOURCE, Job, attempt_key, key
+from vivant.service.job import SOURCE, TRANSIENT, Job, attempt_key, key
 from vivant.service.ledger import Lease
 from vivant.service.reporter import ShuttingDownError
-from vivant.service.stages import Bench
-from vivant.service.trouble import PASSING
+from vivant.service.stages import JobStages
 from vivant.settings import Settings, read_settings
 
 T = TypeVar("T")
@@ -37,25 +36,23 @@ CALL = "call"
 """Object with the id of a job's call."""
 
 POLL_SECONDS = 0.4
-PREPARED_SECONDS = 0.1
-"""Between two looks whether the picture was read."""
-
 PATIENCE = 300.0
 """Seconds for which Modal may not answer before a job is given up."""
 
 log = logging.getLogger("vivant.courier")
 
 
-class ModalRunner(Bench):
+class ModalRunner(JobStages):
     """A bench whose clips are made elsewhere.
 
     Args:
         backend: Modal.
-        *arguments: of :class:`Bench`.
+        *arguments: of :class:`JobStages`.
         **more: the same.
     """
 
-    passing = (*Bench.passing, CALL)
+    passing = (*JobStages.passing, CALL)
+    renders_here = False
 
     def __init__(self, backend: Backend, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -78,7 +75,7 @@ class ModalRunner(Bench):
                 return False
         except ShuttingDownError:
             self._park()
-        except PASSING:
+        except TRANSIENT:
             raise
         except VivantError as error:
             self._fail(job_id, error)
@@ -147,8 +144,10 @@ class ModalRunner(Bench):
 
     def _prepared(self, job_id: str) -> Job | None:
         """The job once its picture was read, None where it ended: a bad picture costs no GPU."""
-        while (job := self._wanted(job_id)) is not None and job.prepared is None:
-            self._nap(PREPARED_SECONDS)
+        job = self._wanted(job_id)
+        if job is not None and job.prepared is None:
+            self.prepare(job_id)
+            job = self._wanted(job_id)
         return job
 
     def _wanted(self, job_id: str) -> Job | None:
@@ -241,7 +240,7 @@ def run(settings: Settings, options: Options) -> None:
     settings = offering(settings, options)
     backend = backend_for(settings, options)
 
-    def bench(*arguments: Any, **more: Any) -> ModalRunner:
+    def stages(*arguments: Any, **more: Any) -> ModalRunner:
         return ModalRunner(backend, *arguments, **more)
 
     def none_here(name: str, *_: Any) -> Any:
@@ -251,7 +250,7 @@ def run(settings: Settings, options: Options) -> None:
         settings,
         load_engine=none_here,
         load_upscaler=none_here,
-        make_bench=bench,
+        make_stages=stages,
         why_not=lambda name: "" if name in options.engines else "not offered",
         gpu=lambda: GPUS[options.gpu[0]].row,
         renders_at_once=2 * options.max_containers + 1,  # two models; one more is on its way

@@ -5,7 +5,6 @@ Knows nothing of what the tables mean.
 
 from __future__ import annotations
 
-import random
 import secrets
 import sqlite3
 import time
@@ -20,9 +19,17 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import ConnectionPoolEntry
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_before_delay,
+    wait_exponential,
+    wait_random,
+)
 
 from vivant.errors import DatabaseError, OptionError
 from vivant.service.tables import METADATA, SCHEMA_VERSION, meta
+from vivant.settings import Settings
 
 T = TypeVar("T")
 
@@ -186,16 +193,13 @@ class Database:
         Raises:
             DatabaseError: it did not come back within ``seconds``.
         """
-        until = time.monotonic() + seconds
-        pause = 0.1
-        while True:
-            try:
-                return work()
-            except DatabaseError:
-                if time.monotonic() + pause > until:
-                    raise
-                time.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
-                pause = min(2 * pause, 3.0)
+        again = Retrying(
+            retry=retry_if_exception_type(DatabaseError),
+            wait=wait_exponential(multiplier=0.1, max=3) + wait_random(0, 0.1),
+            stop=stop_before_delay(seconds),
+            reraise=True,
+        )
+        return again(work)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -270,3 +274,13 @@ def normal_url(url: str) -> str:
         f"database_url {url.split('@')[-1][:80]!r} is not sqlite:///FILE or postgresql://…",
         param="database_url",
     )
+
+
+def database_url(settings: Settings) -> str:
+    """The operator's, or a SQLite file of our own."""
+    return settings.database_url or f"sqlite:///{settings.service_dir / 'vivant.db'}"
+
+
+def open_database(settings: Settings, *, durable: bool = True) -> Database:
+    """The database of jobs, not yet connected to."""
+    return Database(database_url(settings), durable=durable)

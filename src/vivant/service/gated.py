@@ -18,9 +18,8 @@ from vivant.report import to_json
 from vivant.runs.attempts import Attempt, Stop, as_json, best, following
 from vivant.runs.budget import Budget, Meter, SpentError
 from vivant.runs.remedies import Remedy
-from vivant.service.job import REPORT, Job, attempt_key
+from vivant.service.job import REPORT, TRANSIENT, Job, attempt_key
 from vivant.service.objects import Objects
-from vivant.service.trouble import PASSING
 from vivant.settings import Settings
 from vivant.types import Observer, Request, Score, Verdict
 
@@ -123,7 +122,7 @@ class Gate:
                     "or a shorter clip",
                     param="budget",
                 ) from None
-        except (Cancelled, *PASSING):
+        except (Cancelled, *TRANSIENT):
             raise
         except VivantError as error:
             if self._stored is None:

@@ -1,4 +1,4 @@
-"""A job as clients and workers see it. Knows nothing of where it is kept."""
+"""A job as clients and workers see it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
+from vivant.errors import DatabaseError, OutputError, StorageError, VivantError
 from vivant.types import Request
 
 Status: TypeAlias = Literal["queued", "in_progress", "completed", "failed"]
@@ -162,3 +163,21 @@ def request_from_json(data: Mapping[str, Any], image: bytes = b"") -> Request:
         quality=data["quality"],
         options=data["options"],
     )
+
+
+TRANSIENT = (StorageError, OutputError, DatabaseError)
+"""Errors of the surroundings, after which a stage is tried again."""
+
+
+def error_json(error: BaseException) -> dict[str, Any]:
+    """What a client is told: our own sentence, and nothing about what nobody foresaw."""
+    if isinstance(error, VivantError):
+        return {"code": error.error_code, "message": error.message, "param": error.param}
+    if isinstance(error, MemoryError):
+        message = "the worker's memory is not enough: use smaller settings"
+        return {"code": "out_of_memory", "message": message, "param": None}
+    return {
+        "code": "internal",
+        "message": "the worker failed in a way that nobody foresaw; its log tells more",
+        "param": None,
+    }

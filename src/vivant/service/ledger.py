@@ -188,6 +188,15 @@ class Ledger:
             )
             return from_row(row)
 
+    def give_back_picture(self, job_id: str) -> None:
+        """The picture's reading ended in good order: this start was no death of the worker."""
+        with self.database.write() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job_id, jobs.c.prepare_starts > 0)
+                .values(prepare_starts=jobs.c.prepare_starts - 1)
+            )
+
     def prepared(self, job_id: str, facts: Mapping[str, Any]) -> None:
         """Keep what the prepare stage found out."""
         with self.database.write() as connection:

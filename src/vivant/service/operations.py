@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOSClient
 
 from vivant.errors import ConflictError, StorageError
 from vivant.service.admission import Admission, Limits
-from vivant.service.database import Database
+from vivant.service.database import Database, open_database
 from vivant.service.job import (
     ATTEMPTS,
     PORTRAIT,
@@ -28,8 +27,8 @@ from vivant.service.job import (
     request_from_json,
 )
 from vivant.service.ledger import Ledger, from_row
-from vivant.service.places import open_database, open_objects
-from vivant.service.queues import APPLICATION
+from vivant.service.objects import open_objects
+from vivant.service.queue import JobQueue
 from vivant.service.tables import jobs, workers
 from vivant.settings import Settings
 
@@ -184,15 +183,7 @@ class Operations:
         first = self._beats()
         time.sleep(LOOK_SECONDS if first else 0)
         second = self._beats()
-        client = DBOSClient(
-            system_database_engine=self._database.engine, application_name=APPLICATION, lazy=True
-        )
-        clips = {}
-        if second:
-            running = client.list_workflows(
-                status="PENDING", name="render", load_input=False, load_output=False
-            )
-            clips = {stage.executor_id: stage.workflow_id for stage in running}
+        clips = JobQueue(self._database).renders() if second else {}
         return [
             WorkerSeen(
                 worker_id,

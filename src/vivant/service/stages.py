@@ -2,8 +2,7 @@
 
 Each stage may be repeated from its beginning at any time: it reads and writes deterministic keys
 and asks the ledger before it changes anything. Generation, upscaling, encoding and verification
-are one stage on purpose: frames stream through them, and they are never whole in between. Knows
-nothing of queues, and of how a clip is made only :mod:`vivant.pipeline`.
+are one stage on purpose: frames stream through them, and they are never whole in between.
 """
 
 from __future__ import annotations
@@ -12,18 +11,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from vivant.errors import (
-    Cancelled,
-    JobNotFoundError,
-    StorageError,
-    VivantError,
-)
+from vivant.cost import bill
+from vivant.errors import Cancelled, DatabaseError, JobNotFoundError, StorageError, VivantError
 from vivant.picture.faces import lend_reader
 from vivant.service import estimates
 from vivant.service.adapters import check_adapters
@@ -31,7 +26,9 @@ from vivant.service.gated import Gate, Tried
 from vivant.service.job import (
     ATTEMPTS,
     PORTRAIT,
+    TRANSIENT,
     attempt_key,
+    error_json,
     key,
     request_from_json,
 )
@@ -39,12 +36,9 @@ from vivant.service.ledger import Lease, Ledger
 from vivant.service.logs import job_id as log_job_id
 from vivant.service.making import Maker, Work
 from vivant.service.objects import Objects
-from vivant.service.preparation import Preparation
-from vivant.service.prices import price
+from vivant.service.preparation import Preparation, Scratch
 from vivant.service.progress import OTHERS, WEIGHTS, Meter
 from vivant.service.reporter import Reporter, ShuttingDownError
-from vivant.service.scratch import Scratch
-from vivant.service.trouble import PASSING, explain
 from vivant.settings import Settings
 from vivant.types import Engine, Observer, Progress, Request, Upscaler
 from vivant.video.stage_times import Times
@@ -52,8 +46,45 @@ from vivant.video.stage_times import Times
 log = logging.getLogger("vivant.service")
 
 
-class Bench:
-    """Where the stages are worked on: one per worker process.
+class SoloLock:
+    """Work that goes side by side, and work that goes alone.
+
+    A job that was at work when a worker died goes alone from then on: if it kills the worker
+    again, no other job is at hand that would be taken along and counted as a killer too. Whoever
+    waits here holds nothing that others wait for.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._at_work = self._waiting = 0
+        self._solo = False
+
+    @contextmanager
+    def hold(self, *, alone: bool) -> Iterator[None]:
+        """Work within the ``with`` block.
+
+        Args:
+            alone: wait for all others to end, and keep new ones waiting meanwhile.
+        """
+        with self._changed:
+            self._waiting += alone
+            self._changed.wait_for(
+                lambda: not self._solo and not (self._at_work if alone else self._waiting)
+            )
+            self._waiting -= alone
+            self._at_work += 1
+            self._solo = alone
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._at_work -= 1
+                self._solo = False
+                self._changed.notify_all()
+
+
+class JobStages:
+    """The stages as one worker process does them.
 
     Args:
         ledger: of the jobs.
@@ -64,13 +95,14 @@ class Bench:
         upscalers: name → upscaler.
         stopping: set when the worker is to stop.
         closing: set when no clip is to be begun any more.
-        clips_at_once: renders of one engine that run side by side.
 
     Attributes:
         passing: names of a job's objects that only a render needs.
+        renders_here: whether a clip can kill this process.
     """
 
     passing: tuple[str, ...] = (PORTRAIT,)
+    renders_here = True
 
     def __init__(
         self,
@@ -83,15 +115,14 @@ class Bench:
         upscalers: Callable[[str], Upscaler],
         stopping: threading.Event,
         closing: threading.Event | None = None,
-        clips_at_once: int = 1,
     ) -> None:
         self._ledger, self._objects, self._settings = ledger, objects, settings
         self._engines, self._upscalers = engines, upscalers
         self._stopping, self._closing = stopping, closing or stopping
-        self._clips_at_once = clips_at_once
-        self._rendering: dict[str, threading.Semaphore] = {}
+        self._solo = SoloLock()
         self._guard = threading.Lock()
         self._running = 0
+        self._pictures: set[str] = set()
         files = Scratch(scratch)
         self._folder = files.folder
         self._maker = Maker(ledger, objects, settings, stopping)
@@ -114,39 +145,48 @@ class Bench:
         """Decode the picture and choose its framing, ahead of the GPU.
 
         A picture that cannot be used fails the job here, before anything else is spent on it.
+
+        Raises:
+            StorageError: the picture cannot be read or stored now.
+            OutputError: the disk does not work now.
+            DatabaseError: the database does not answer now.
         """
-        with self._about(job_id, "prepare"), self._apart(job_id), self._preparation.once(job_id):
+        with (
+            self._about(job_id, "prepare"),
+            self._solo.hold(alone=self._starts(job_id)[0] > 0),
+            self._preparation.once(job_id),
+        ):
             job = self._ledger.preparing(job_id)
             if job is None:
+                self._tidy(job_id)
                 return
+            with self._guard:
+                self._pictures.add(job_id)
             try:
                 self._preparation.prepare(job)
-            except PASSING:
+            except TRANSIENT:
+                self._patiently(lambda: self._ledger.give_back_picture(job_id), seconds=60)
                 raise
             except VivantError as error:
                 self._fail(job_id, error)
+            finally:
+                with self._guard:
+                    self._pictures.discard(job_id)
 
-    @contextmanager
-    def _apart(self, job_id: str) -> Iterator[None]:
-        """A picture that was being read when a worker died is read while nothing else is made.
-
-        Otherwise a job that kills its worker would again and again take along what is at hand,
-        and the innocent would be counted as poison too.
-        """
-        try:
-            suspect = self._ledger.get(job_id).prepare_starts > 0
-        except JobNotFoundError:
-            suspect = False
-        with ExitStack() as stack:
-            for engine in sorted(self._settings.engines) if suspect else ():
-                for _ in range(self._clips_at_once):
-                    stack.enter_context(self._room(engine))
-            yield
-
-    def _room(self, engine: str) -> threading.Semaphore:
-        """For one more clip of an engine; clips of another one are made beside it."""
+    def give_back_pictures(self) -> None:
+        """The worker ends: pictures that are being read were not read until it died."""
         with self._guard:
-            return self._rendering.setdefault(engine, threading.Semaphore(self._clips_at_once))
+            left = list(self._pictures)
+        for job_id in left:
+            self._ledger.give_back_picture(job_id)
+
+    def _starts(self, job_id: str) -> tuple[int, int]:
+        """How often the job's picture and its clip were begun without an orderly end."""
+        try:
+            job = self._ledger.get(job_id)
+        except JobNotFoundError:
+            return 0, 0
+        return (0 if job.prepared else job.prepare_starts), job.render_starts
 
     def warm_up(self, engine: str) -> None:
         """Load what every job needs, so that the first one does not wait for it."""
@@ -156,23 +196,26 @@ class Bench:
 
     # -- render ----------------------------------------------------------------------------
 
-    def make(self, job_id: str) -> bool:
+    def render(self, job_id: str) -> bool:
         """Generate, encode, verify and store; whether there is something to publish."""
         with self._about(job_id, "render"):
-            try:
-                job = self._ledger.get(job_id)
-            except JobNotFoundError:
-                self._tidy(job_id)
-                return False
-            with self._room(str(job.request["engine"])):
-                # counted first: whoever finds nobody running has told to begin nothing before
-                self._count(1)
-                if self._closing.is_set():
-                    self._park()
-                try:
-                    return self._make(job_id)
-                finally:
-                    self._count(-1)
+            picture, clip = self._starts(job_id)
+            if picture:  # read alone, before anything is held that others wait for
+                self.prepare(job_id)
+            if not self.renders_here:
+                return self._counted(job_id)
+            with self._solo.hold(alone=clip > 0):
+                return self._counted(job_id)
+
+    def _counted(self, job_id: str) -> bool:
+        # counted first: whoever finds nobody running has told to begin nothing before
+        self._count(1)
+        if self._closing.is_set():
+            self._park()
+        try:
+            return self._make(job_id)
+        finally:
+            self._count(-1)
 
     def _make(self, job_id: str) -> bool:
         if self._made(job_id):
@@ -181,24 +224,34 @@ class Bench:
         if lease is None:
             self._tidy(job_id)
             return False
+        if not self.renders_here:  # the end of this process is not this clip's doing
+            self._ledger.give_back(lease)
         try:
             return self._render(lease)
         except ShuttingDownError:
-            self._ledger.database.patiently(lambda: self._ledger.give_back(lease), seconds=5)
+            if self.renders_here:
+                self._patiently(lambda: self._ledger.give_back(lease), seconds=5)
             log.info("given back: the worker stops")
             self._park()
-            raise
         except Cancelled:
             log.info("stopped: cancelled, deleted or taken over")
             self._tidy(job_id)
             return False
-        except PASSING:
+        except TRANSIENT:
             # It may be over in a moment, and this start was not the job's fault.
-            self._ledger.database.patiently(lambda: self._ledger.give_back(lease), seconds=60)
+            if self.renders_here:
+                self._patiently(lambda: self._ledger.give_back(lease), seconds=60)
             raise
         except VivantError as error:
             self._fail(job_id, error)
             return False
+
+    def _patiently(self, work: Callable[[], None], *, seconds: float) -> None:
+        """Take a start off the job's count, unless the database is away for longer."""
+        try:
+            self._ledger.database.patiently(work, seconds=seconds)
+        except DatabaseError as error:
+            log.warning("a start is counted as a death: %s", error.message)
 
     def _count(self, change: int) -> None:
         with self._guard:
@@ -347,7 +400,7 @@ class Bench:
             log.warning("not tidied: %s", error.message)
 
     def _fail(self, job_id: str, error: BaseException) -> None:
-        told = explain(error)
+        told = error_json(error)
         if told["code"] == "internal":
             log.error("failed for a reason that nobody foresaw", exc_info=error)
         else:
@@ -368,7 +421,30 @@ class Bench:
             log.info("stage ended", extra={"stage": stage, "seconds": seconds})
             log_job_id.reset(token)
 
-    def _park(self) -> None:
+    def _park(self) -> NoReturn:
         """Wait for the end of the process, so that nothing more is recorded about this run."""
         self._count(-1)
-        threading.Event().wait()
+        while True:
+            threading.Event().wait()
+
+
+def price(
+    settings: Settings, device: str, seconds: float, currency: str | None
+) -> dict[str, Any] | None:
+    """Seconds on a device as clients see them; None where there is no rate."""
+    charged = bill(
+        device,
+        seconds,
+        currency=currency or settings.currency,
+        rates=settings.rates,
+        exchange=settings.exchange,
+    )
+    if charged is None:
+        return None
+    return {
+        "currency": charged.currency,
+        "amount": round(charged.amount, 4),
+        "usd": round(charged.usd, 7),
+        "device": charged.device,
+        "final": False,
+    }
