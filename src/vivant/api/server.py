@@ -19,8 +19,8 @@ from vivant.api.models import check_options
 from vivant.api.state import build
 from vivant.errors import MachineError, OptionError
 from vivant.service import logs
-from vivant.service.keys import Keyring
 from vivant.service.database import open_database
+from vivant.service.keys import Keyring
 from vivant.service.supervisor import Supervisor
 from vivant.settings import Settings
 from vivant.types import Request

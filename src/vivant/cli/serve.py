@@ -66,8 +66,8 @@ def _places(data: Path | None) -> dict[str, Any]:
 
 
 def _keyring(data: Path | None) -> Any:
-    from vivant.service.keys import Keyring
     from vivant.service.database import open_database
+    from vivant.service.keys import Keyring
     from vivant.settings import read_settings
 
     database = open_database(read_settings(**_places(data)))
