@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -20,10 +21,18 @@ from vivant.api.fields import read_fields
 from vivant.api.models import check_options
 from vivant.api.state import State
 from vivant.api.upload import Upload
-from vivant.errors import StorageError
+from vivant.errors import DatabaseError, StorageError
 from vivant.service.adapters import check_adapters
 from vivant.service.admission import request_hash, same
-from vivant.service.job import PORTRAIT, SOURCE, Job, Order, key, new_id, request_json
+from vivant.service.job import (
+    SOURCE,
+    Job,
+    Order,
+    key,
+    new_id,
+    remove_unfinished,
+    request_json,
+)
 
 router = APIRouter(prefix="/v1/videos", tags=["videos"])
 
@@ -231,10 +240,8 @@ def check_signature(upload: Upload) -> None:
 
 def discard(shared: State, name: str) -> None:
     """Remove one object that nobody needs."""
-    try:
+    with suppress(StorageError):  # the sweeper removes it later
         shared.objects.delete(name)
-    except StorageError:
-        return  # the sweeper removes it later
 
 
 def end(shared: State, job_id: str, owner: str | None) -> Job:
@@ -242,7 +249,8 @@ def end(shared: State, job_id: str, owner: str | None) -> Job:
     job = shared.ledger.cancel(job_id, owner, keep_seconds=shared.keep_seconds)
     shared.admission.withdraw(job_id)
     if not job.active:
-        discard(shared, key(job_id, PORTRAIT))
+        with suppress(StorageError):  # they go when the job expires
+            remove_unfinished(shared.objects, job_id)
     return job
 
 
@@ -253,6 +261,16 @@ def erase(shared: State, job_id: str, owner: str) -> None:
         JobNotFoundError: there is none, or it is somebody else's.
     """
     shared.ledger.get(job_id, owner)
+    try:
+        _forget(shared, job_id, owner)
+    except DatabaseError as error:
+        if error.error_code != "storage_full":
+            raise
+        shared.objects.delete_folder(f"jobs/{job_id}")  # makes the room that the database needs
+        _forget(shared, job_id, owner)
+
+
+def _forget(shared: State, job_id: str, owner: str) -> None:
     end(shared, job_id, owner)
     shared.ledger.delete(job_id, owner)
     shared.objects.delete_folder(f"jobs/{job_id}")

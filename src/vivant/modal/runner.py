@@ -24,16 +24,13 @@ from vivant.modal.gpus import GPUS
 from vivant.modal.options import Options, offering
 from vivant.modal.work import Made, Work, studio_for
 from vivant.picture.faces import lend_reader
-from vivant.service.job import SOURCE, TRANSIENT, Job, attempt_key, key
+from vivant.service.job import CALL, SOURCE, TRANSIENT, Job, attempt_key, key
 from vivant.service.ledger import Lease
 from vivant.service.reporter import ShuttingDownError
 from vivant.service.stages import JobStages
 from vivant.settings import Settings, read_settings
 
 T = TypeVar("T")
-
-CALL = "call"
-"""Object with the id of a job's call."""
 
 POLL_SECONDS = 0.4
 PATIENCE = 300.0
@@ -51,7 +48,6 @@ class ModalRunner(JobStages):
         **more: the same.
     """
 
-    passing = (*JobStages.passing, CALL)
     renders_here = False
 
     def __init__(self, backend: Backend, *arguments: Any, **more: Any) -> None:

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 from vivant.errors import BusyError, ConflictError
 from vivant.service.database import Database
 from vivant.service.job import ACTIVE, PRIORITIES, Job, Order, request_json
-from vivant.service.ledger import event_data, from_row
 from vivant.service.queue import JobQueue
+from vivant.service.rows import event_data, from_row
 from vivant.service.tables import events, jobs, meta
 
 BOUND = "active_jobs_bound"

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
 from vivant.errors import DatabaseError, OutputError, StorageError, VivantError
+from vivant.service.objects import Objects
 from vivant.types import Request
 
 Status: TypeAlias = Literal["queued", "in_progress", "completed", "failed"]
@@ -47,6 +48,15 @@ def attempt_key(job_id: str, attempt: int | str, name: str) -> str:
 SOURCE, PORTRAIT, REFERENCE = "source", "portrait.npz", "reference.jpg"
 CLIP, THUMBNAIL, CONTACT_SHEET = "clip.mp4", "thumbnail.jpg", "contact_sheet.jpg"
 REPORT, REPORT_HTML = "report.json", "report.html"
+CALL = "call"
+"""Id of the call of a container that makes the clip elsewhere."""
+
+
+def remove_unfinished(objects: Objects, job_id: str) -> None:
+    """Remove what only an active job needs: its decoded picture, its attempts, its call."""
+    objects.delete(key(job_id, PORTRAIT), key(job_id, CALL))
+    objects.delete_folder(key(job_id, ATTEMPTS))
+
 
 VARIANTS: Mapping[str, str] = {
     "video": CLIP,

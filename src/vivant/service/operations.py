@@ -17,18 +17,19 @@ from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database, open_database
 from vivant.service.job import (
     ATTEMPTS,
-    PORTRAIT,
     PRIORITIES,
     SOURCE,
     Job,
     Order,
     key,
     new_id,
+    remove_unfinished,
     request_from_json,
 )
-from vivant.service.ledger import Ledger, from_row
+from vivant.service.ledger import Ledger
 from vivant.service.objects import open_objects
 from vivant.service.queue import JobQueue
+from vivant.service.rows import from_row
 from vivant.service.tables import jobs, workers
 from vivant.settings import Settings
 
@@ -119,7 +120,7 @@ class Operations:
         keep = self._settings.result_days * 86_400
         job = self._ledger.cancel(job_id, None, keep_seconds=keep)
         self._admission.withdraw(job_id)
-        self._objects.delete(key(job_id, PORTRAIT))
+        remove_unfinished(self._objects, job_id)
         return job
 
     def retry(self, job_id: str) -> Job:

@@ -61,8 +61,8 @@ def _revision(connection: sa.Connection) -> str:
     """Of the newest migration that was run; empty where none was."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return ""
-    query = sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))
-    return str(connection.execute(query).scalar() or "")
+    table = sa.table(VERSION_TABLE, sa.column("version_num"))
+    return str(connection.execute(sa.select(table.c.version_num)).scalar() or "")
 
 
 def back_up(database: Path, copy: Path) -> None:

@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,12 +24,11 @@ from vivant.service import estimates
 from vivant.service.adapters import check_adapters
 from vivant.service.gated import Gate, Tried
 from vivant.service.job import (
-    ATTEMPTS,
-    PORTRAIT,
     TRANSIENT,
     attempt_key,
     error_json,
     key,
+    remove_unfinished,
     request_from_json,
 )
 from vivant.service.ledger import Lease, Ledger
@@ -97,11 +96,9 @@ class JobStages:
         closing: set when no clip is to be begun any more.
 
     Attributes:
-        passing: names of a job's objects that only a render needs.
         renders_here: whether a clip can kill this process.
     """
 
-    passing: tuple[str, ...] = (PORTRAIT,)
     renders_here = True
 
     def __init__(
@@ -164,8 +161,9 @@ class JobStages:
                 self._pictures.add(job_id)
             try:
                 self._preparation.prepare(job)
+                self._tidy(job_id)  # it may have ended meanwhile
             except TRANSIENT:
-                self._patiently(lambda: self._ledger.give_back_picture(job_id), seconds=60)
+                self._uncount(lambda: self._ledger.give_back_picture(job_id), seconds=60)
                 raise
             except VivantError as error:
                 self._fail(job_id, error)
@@ -202,20 +200,16 @@ class JobStages:
             picture, clip = self._starts(job_id)
             if picture:  # read alone, before anything is held that others wait for
                 self.prepare(job_id)
-            if not self.renders_here:
-                return self._counted(job_id)
-            with self._solo.hold(alone=clip > 0):
-                return self._counted(job_id)
-
-    def _counted(self, job_id: str) -> bool:
-        # counted first: whoever finds nobody running has told to begin nothing before
-        self._count(1)
-        if self._closing.is_set():
-            self._park()
-        try:
-            return self._make(job_id)
-        finally:
-            self._count(-1)
+            beside = self._solo.hold(alone=clip > 0) if self.renders_here else nullcontext()
+            with beside:
+                # counted first: whoever finds nobody running has told to begin nothing before
+                self._count(1)
+                if self._closing.is_set():
+                    self._park()
+                try:
+                    return self._make(job_id)
+                finally:
+                    self._count(-1)
 
     def _make(self, job_id: str) -> bool:
         if self._made(job_id):
@@ -227,10 +221,10 @@ class JobStages:
         if not self.renders_here:  # the end of this process is not this clip's doing
             self._ledger.give_back(lease)
         try:
-            return self._render(lease)
+            made = self._render(lease)
         except ShuttingDownError:
             if self.renders_here:
-                self._patiently(lambda: self._ledger.give_back(lease), seconds=5)
+                self._uncount(lambda: self._ledger.give_back(lease), seconds=5)
             log.info("given back: the worker stops")
             self._park()
         except Cancelled:
@@ -240,13 +234,16 @@ class JobStages:
         except TRANSIENT:
             # It may be over in a moment, and this start was not the job's fault.
             if self.renders_here:
-                self._patiently(lambda: self._ledger.give_back(lease), seconds=60)
+                self._uncount(lambda: self._ledger.give_back(lease), seconds=60)
             raise
         except VivantError as error:
             self._fail(job_id, error)
             return False
+        if not made:  # it ended while its files were stored
+            self._tidy(job_id)
+        return made
 
-    def _patiently(self, work: Callable[[], None], *, seconds: float) -> None:
+    def _uncount(self, work: Callable[[], None], *, seconds: float) -> None:
         """Take a start off the job's count, unless the database is away for longer."""
         try:
             self._ledger.database.patiently(work, seconds=seconds)
@@ -358,8 +355,12 @@ class JobStages:
     def publish(self, job_id: str) -> None:
         """See that everything is there, and finish the job."""
         with self._about(job_id, "publish"):
-            job = self._ledger.get(job_id)
-            if not job.active or job.result is None:
+            try:
+                job = self._ledger.get(job_id)
+            except JobNotFoundError:
+                job = None
+            if job is None or not job.active or job.result is None:
+                self._tidy(job_id)
                 return
             for name, size in job.result["sizes"].items():
                 made = attempt_key(job_id, job.result.get("attempt", 0), name)
@@ -371,13 +372,8 @@ class JobStages:
                 if stored is None or stored.size != size:
                     found = "missing" if stored is None else f"{stored.size} of {size} bytes"
                     raise StorageError(f"{name} is {found} in the object store")
-            self._objects.delete(key(job_id, PORTRAIT))
-            self._objects.delete_folder(key(job_id, ATTEMPTS))
-            done = self._ledger.complete(
-                job_id,
-                keep_seconds=self.keep_seconds,
-                result=job.result,
-            )
+            remove_unfinished(self._objects, job_id)
+            done = self._ledger.complete(job_id, keep_seconds=self.keep_seconds, result=job.result)
             if done:
                 log.info("completed", extra={"seconds": round(job.result["seconds"], 2)})
 
@@ -391,9 +387,7 @@ class JobStages:
         """Remove what only a render needs, where there will be none."""
         try:
             if not self._ledger.get(job_id).active:
-                for name in self.passing:
-                    self._objects.delete(key(job_id, name))
-                self._objects.delete_folder(key(job_id, ATTEMPTS))
+                remove_unfinished(self._objects, job_id)
         except JobNotFoundError:
             self._objects.delete_folder(f"jobs/{job_id}")
         except VivantError as error:
