@@ -28,14 +28,15 @@ from calibration_page import REQUIRED, page, summary
 from choose import CLEAN, choose
 from corruptions import Case, Material, cases, recode
 from vivant.checks.face_tracker import find_faces
+from vivant.checks.frame import Reference
 from vivant.checks.inspector import Inspector
 from vivant.checks.metric import Metric
 from vivant.checks.metrics.registry import all_metrics
-from vivant.checks.sample import Reference
 from vivant.grid import cover_crop
 from vivant.picture.faces import FaceReader
 from vivant.types import Box, ClipFacts, Face, Frames, Image, Portrait, Source
-from vivant.video.reader import open_clip, probe
+from vivant.video.probe import probe
+from vivant.video.reader import open_clip
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = ROOT / "src" / "vivant" / "checks" / "limits.json"
@@ -154,7 +155,7 @@ def measure(
         reader=reader,
         metrics=chosen,
     )
-    inspector.look(frames)
+    inspector.inspect(frames)
     facts = ClipFacts(
         size_bytes=1, container="mp4", codec="h264", profile="High", pixel_format="yuv420p",
         width=width, height=height, fps=Fraction(24), num_frames=len(frames), seconds=4.0,

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.engines.ltx2.engine import UNGUIDED, LTX2Engine
 from vivant.engines.ltx2.recipes import SEED_SIGMAS
 from vivant.settings import Settings
@@ -192,7 +192,7 @@ def clip_times(
     }
 
 
-@kept_workers()
+@keep_workers()
 def file_times(
     bench: Bench, engine: LTX2Engine, request: Request, frames: Frames, folder: Path, reps: int
 ) -> dict[str, Any]:
@@ -270,8 +270,8 @@ def encode_times(
             quality="standard",
             comment="",
             cores=usable_cores(),
-            written=lambda _: None,
-            watch=None,
+            on_written=lambda _: None,
+            on_decoded=None,
         ) as film:
             for chunk in clip.chunks:
                 film.put(chunk)
@@ -481,9 +481,9 @@ def start_time(
         settings.cache_dir / "prompts",
         {"model": "ltx-2-19b-distilled", "commits": "0", "dtype": str(torch.bfloat16)},
     )
-    for text in (request.prompt, request.negative_prompt):
-        with parts.text() as stack:
-            cache.put(text, stack.encode(text))
+    texts = (request.prompt, request.negative_prompt)
+    for text, embedding in zip(texts, parts.text(texts), strict=True):
+        cache.put(text, embedding)
     bench.note(
         "fp8 checkpoint",
         {"gb": round(size / 1e9, 2), "write_s": round(time.perf_counter() - begin, 1)},

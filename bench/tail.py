@@ -23,11 +23,11 @@ import numpy as np
 import psutil
 
 from vivant import pipeline
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.engines import load_engine
 from vivant.picture.faces import lend_reader
 from vivant.picture.intake import load_portrait
-from vivant.picture.sample import demo_image
+from vivant.picture.sample_picture import sample_picture
 from vivant.pipeline import image_limits, read_picture, run
 from vivant.settings import Settings
 from vivant.types import (
@@ -121,8 +121,8 @@ def unverified(request: Request, engine: Engine, folder: Path, settings: Setting
         quality=request.quality,
         comment="",
         cores=pipeline.usable_cores(),
-        written=lambda _: None,
-        watch=None,
+        on_written=lambda _: None,
+        on_decoded=None,
     ) as film:
         for chunk in clip.chunks:
             film.put(chunk)
@@ -131,7 +131,7 @@ def unverified(request: Request, engine: Engine, folder: Path, settings: Setting
     return time.perf_counter() - (engine.started if isinstance(engine, AtOnce) else began)
 
 
-@kept_workers()
+@keep_workers()
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -142,10 +142,10 @@ def main() -> None:
     if args.cores:
         pipeline.usable_cores = partial(int, args.cores)
     settings = Settings()
-    request = Request(image=demo_image())
+    request = Request(image=sample_picture())
     camera = load_engine("camera", settings)
     portrait = load_portrait(
-        io.BytesIO(demo_image()).getvalue(),
+        io.BytesIO(sample_picture()).getvalue(),
         width=request.width,
         height=request.height,
         limits=image_limits(settings),

@@ -17,9 +17,9 @@ from corruptions import Case, Material, cases, recode
 from talking import talk
 from vivant.checks import Expectation, Inspector
 from vivant.checks.face_tracker import find_faces
+from vivant.checks.frame import Reference
 from vivant.checks.metric import Metric
 from vivant.checks.metrics.registry import all_metrics
-from vivant.checks.sample import Reference
 from vivant.picture.faces import FaceReader
 from vivant.types import (
     Box,
@@ -118,7 +118,7 @@ def examine(
         metrics=chosen,
     )
     for start in range(0, len(frames), chunk):
-        inspector.look(frames[start : start + chunk])
+        inspector.inspect(frames[start : start + chunk])
     return inspector.finish(facts, expected=expected)
 
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from vivant.cli.main import main
-from vivant.picture.sample import demo_image
+from vivant.picture.sample_picture import sample_picture
 from vivant.settings import default_settings
 from vivant.types import Image
 
@@ -49,7 +49,7 @@ def _no_settings_of_the_machine(
 @pytest.fixture(scope="session")
 def portrait_bytes() -> bytes:
     """The demonstration portrait as PNG."""
-    return demo_image()
+    return sample_picture()
 
 
 @pytest.fixture

@@ -29,13 +29,13 @@ ALLOWED: dict[str, set[str]] = {
     "engines": GROUND | LIGHT_PICTURE | {"settings", "weights"},
     "upscalers": GROUND | {"settings", "weights"},
     "checks": GROUND | LIGHT_PICTURE | {"video", "cost"},
-    "web": GROUND | {"picture.sample"},
+    "web": GROUND | {"picture.sample_picture"},
     "pipeline": GROUND | {"checks", "cost", "picture", "report", "settings", "video"},
 }
 """Room → what it may import of ours, besides itself: rooms or single modules. Others compose."""
 
 PICTURE_INSIDE = {
-    "sample": set[str](),
+    "sample_picture": set[str](),
     "onnx_graph": set[str](),
     "embedding": {"onnx_graph"},
     "faces": {"embedding"},

@@ -20,9 +20,9 @@ from checks_clips import (
 )
 from corruptions import LADDERS, Material, recode
 from vivant.checks.face_tracker import rescaled
+from vivant.checks.frame import luma_of, reduced
 from vivant.checks.metrics.deform import Deformation, _face, _Pose
 from vivant.checks.metrics.skin import texture_kept
-from vivant.checks.sample import luma_of, reduced
 from vivant.types import Frames, Verification
 
 

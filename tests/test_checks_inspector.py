@@ -108,10 +108,10 @@ def test_memory_does_not_grow_with_the_clip() -> None:
             height=one.shape[1],
             reader=reader(),
         )
-        inspector.look(one)
+        inspector.inspect(one)
         tracemalloc.start()
         for _ in range(rounds - 1):
-            inspector.look(one)
+            inspector.inspect(one)
         counts.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
     # A few hundred bytes a frame, not its half megabyte.
@@ -200,7 +200,7 @@ def test_no_frames_at_all() -> None:
 def test_frames_of_another_size_are_refused() -> None:
     inspector = Inspector(portrait(), num_frames=3, fps=FPS, width=512, height=320, reader=reader())
     with pytest.raises(ClipError, match="512x320"):
-        inspector.look(np.zeros((1, 100, 100, 3), np.uint8))
+        inspector.inspect(np.zeros((1, 100, 100, 3), np.uint8))
 
 
 def test_a_portrait_clip_with_a_small_frame_rate() -> None:
@@ -210,7 +210,7 @@ def test_a_portrait_clip_with_a_small_frame_rate() -> None:
     inspector = Inspector(
         given, num_frames=SHORT, fps=Fraction(8), width=210, height=320, reader=reader()
     )
-    inspector.look(narrow)
+    inspector.inspect(narrow)
     assert failing(inspector.finish(FACTS)) == []
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from vivant.errors import OutputError
 from vivant.types import Frames
-from vivant.video.encoder import ENCODINGS, Encoder, Player, gop_length, to_yuv
-from vivant.video.reader import frames_at, open_clip, probe, to_rgb
+from vivant.video.encoder import ENCODINGS, Encoder, PacketDecoder, gop_length, to_yuv
+from vivant.video.probe import probe
+from vivant.video.reader import frames_at, open_clip, to_rgb
 
 FOREIGN = (imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i")
 
@@ -46,12 +47,12 @@ def write(
     height, width = frames.shape[1:3]
     decoded: list[av.VideoFrame] = []
     with Encoder(path, width=width, height=height, fps=fps, comment="hello") as encoder:
-        player = Player(encoder, threads=threads)
+        decoder = PacketDecoder(encoder, threads=threads)
         packets = [*chain(*(encoder.write(to_yuv(one)) for one in frames)), *encoder.flush()]
         encoder.close()
     for packet in packets:
-        decoded.extend(player.play(packet))
-    decoded.extend(player.finish())
+        decoded.extend(decoder.decode(packet))
+    decoded.extend(decoder.flush())
     return decoded
 
 

@@ -21,7 +21,7 @@ from vivant.runs.until_pass import Gated, animate_until_pass
 from vivant.settings import read_settings
 from vivant.types import Clip, Observer, Portrait, Progress, Request, ignore_progress
 from vivant.upscalers import load_upscaler
-from vivant.video.reader import probe
+from vivant.video.probe import probe
 
 SMALL = {"num_frames": 5, "width": 128, "height": 72}
 """Enough for flicker, and quick."""

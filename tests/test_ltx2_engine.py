@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -130,7 +129,7 @@ def test_cached_prompts_give_the_same_clip_without_the_encoder(tmp_path: Path) -
     first = frames(engine, small.request(**FAST))
     assert engine.info.provenance["prompts_from_cache"] == 0
 
-    def forbidden() -> AbstractContextManager[Any]:
+    def forbidden(_: tuple[str, ...]) -> Any:
         raise AssertionError("the text encoder was loaded on a cache hit")
 
     engine.loaded.parts.text = forbidden

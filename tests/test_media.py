@@ -12,7 +12,8 @@ import pytest
 
 from vivant.errors import ClipError
 from vivant.types import Frames
-from vivant.video.reader import frames_at, open_clip, probe, to_rgb
+from vivant.video.probe import probe
+from vivant.video.reader import frames_at, open_clip, to_rgb
 
 
 def write(

@@ -21,7 +21,8 @@ from vivant.report import plain, verification_json
 from vivant.settings import read_settings
 from vivant.types import Clip, Image, Observer, Portrait, Progress, Request
 from vivant.upscalers import load_upscaler
-from vivant.video.reader import open_clip, probe
+from vivant.video.probe import probe
+from vivant.video.reader import open_clip
 from vivant.video.sheet import contact_sheet
 
 SMALL: dict[str, Any] = {"width": 320, "height": 180, "num_frames": 25, "engine": "fake"}
@@ -253,7 +254,7 @@ def test_the_contact_sheet_tells_the_differences_that_the_checks_tell(
         told.append(differences)
         return contact_sheet(reference, frames, differences, *rest, **more)
 
-    monkeypatch.setattr("vivant.video.sheet_collector.contact_sheet", sheet)
+    monkeypatch.setattr("vivant.video.sheet.contact_sheet", sheet)
     report = vivant.animate(portrait_bytes, tmp_path / "me.mp4", **SMALL).report
     scores = {score.name: score for score in report.verification.scores}
     assert told == [dict(scores["frame_difference_max"].series)]

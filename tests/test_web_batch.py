@@ -13,7 +13,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from vivant.picture.sample import demo_image
+from vivant.picture.sample_picture import sample_picture
 from web_server import launch, serving, widths
 
 WAIT = 60_000
@@ -38,7 +38,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pictures") / "eileen.jpg"
-    Image.open(io.BytesIO(demo_image())).save(path, quality=92)
+    Image.open(io.BytesIO(sample_picture())).save(path, quality=92)
     return path
 
 

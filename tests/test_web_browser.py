@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from vivant.picture.sample import demo_image
+from vivant.picture.sample_picture import sample_picture
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
 from vivant.web import single_file
@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pictures") / "eileen.jpg"
-    Image.open(io.BytesIO(demo_image())).save(path, quality=92)
+    Image.open(io.BytesIO(sample_picture())).save(path, quality=92)
     return path
 
 

@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-unt
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from vivant.picture.sample import demo_image
+from vivant.picture.sample_picture import sample_picture
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
 from vivant.web import single_file
@@ -50,7 +50,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def portraits(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("pictures")
-    image = Image.open(io.BytesIO(demo_image()))
+    image = Image.open(io.BytesIO(sample_picture()))
     for number in range(2):
         image.crop((number, 0, 500 + number, 500)).save(folder / f"{number}.jpg", quality=90)
     return sorted(folder.iterdir())

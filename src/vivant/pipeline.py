@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from vivant.checks import Expectation, Inspector, Performance, workers
+from vivant.checks import Expectation, Inspector, Performance, worker_count
 from vivant.checks.report import write_html
 from vivant.cost import bill, no_rate
 from vivant.errors import EngineError
@@ -47,10 +47,10 @@ from vivant.types import (
 from vivant.version import __version__
 from vivant.video.cores import usable_cores
 from vivant.video.files import COMPANIONS, Target, check_target, publish, workspace
-from vivant.video.reader import probe
-from vivant.video.sheet_collector import SheetCollector
-from vivant.video.stage_times import Times, closable
-from vivant.video.stages import Later
+from vivant.video.probe import probe
+from vivant.video.sheet import SheetCollector
+from vivant.video.stage_times import StageTimes, closable
+from vivant.video.stages import Deferred
 from vivant.video.writer import VideoWriter
 
 LIBRARIES = ("av", "opencv-contrib-python-headless", "dlib-bin", "numpy", "torch", "diffusers")
@@ -126,7 +126,7 @@ def run(
     started = time.perf_counter()
     check_request(request, settings)
     target = check_target(output, force=force)
-    times = Times()
+    times = StageTimes()
     making = Making(engine, upscaler, settings, currency, observe, started)
     making.spent()  # an unknown currency is refused before any work
     with lend_reader() as reader:
@@ -178,7 +178,7 @@ def make_clip(
     target: Target,
     making: Making,
     reader: FaceReader,
-    times: Times,
+    times: StageTimes,
 ) -> Result:
     """From a picture that is read to files that are published; see :func:`run`."""
     engine, settings = making.engine, making.settings
@@ -266,7 +266,7 @@ def render(
     upscaler: Upscaler,
     reader: FaceReader,
     observe: Observer,
-    times: Times,
+    times: StageTimes,
     took: Callable[[], Spent],
     settings: Settings,
 ) -> Made:
@@ -288,8 +288,8 @@ def render(
 
     with ExitStack() as stack:
         aside = stack.enter_context(ThreadPoolExecutor(1, "vivant-aside"))
-        crew = workers(cores, request.num_frames, width, height)
-        inspecting = Later(
+        crew = worker_count(cores, request.num_frames, width, height)
+        inspecting = Deferred(
             lambda: Inspector(
                 portrait,
                 num_frames=request.num_frames,
@@ -319,10 +319,10 @@ def render(
                 f"engine {engine.info.name} offers {clip.num_frames} frames where "
                 f"{request.num_frames} were asked for"
             )
-        clip = times.watch("generate", clip)
+        clip = times.timed("generate", clip)
         scaled = (clip.width, clip.height) != (width, height)
         if scaled:
-            clip = times.watch(
+            clip = times.timed(
                 "upscale", upscaler.upscale(clip, width=width, height=height, observe=observe)
             )
         film = stack.enter_context(
@@ -335,8 +335,8 @@ def render(
                 comment=f"Made with Vivant {__version__}; engine {engine.info.name}; "
                 "machine-generated",
                 cores=cores,
-                written=lambda count: observe(Progress("encode", count, request.num_frames)),
-                watch=_watcher(gallery, show, inspecting, request.num_frames, observe),
+                on_written=lambda count: observe(Progress("encode", count, request.num_frames)),
+                on_decoded=_watcher(gallery, show, inspecting, request.num_frames, observe),
             )
         )
         for chunk in stack.enter_context(closing(closable(clip.chunks))):
@@ -355,8 +355,8 @@ def render(
                 ),
                 performance=performance(spent, settings),
             )
-        times.add("encode", film.encoding)
-        times.add("verify", film.watching + inspector.busy)
+        times.add("encode", film.encoding_seconds)
+        times.add("verify", film.readback_seconds + inspector.busy)
     if scaled:  # pulling through the upscaler includes pulling from the engine
         times.add("upscale", -times.seconds["generate"])
     return Made(verification, upscaler.name if scaled else "none", spent, reference)
@@ -365,7 +365,7 @@ def render(
 def _watcher(
     gallery: SheetCollector,
     show: Callable[[], None],
-    inspecting: Later[Inspector],
+    inspecting: Deferred[Inspector],
     num_frames: int,
     observe: Observer,
 ) -> Callable[[Image], None]:
@@ -378,12 +378,12 @@ def _watcher(
     def watch(pixels: Image) -> None:
         nonlocal shown, told
         inspector = inspecting.result()
-        inspector.look(pixels[None])
-        gallery.look(shown, pixels)
+        inspector.inspect(pixels[None])
+        gallery.add(shown, pixels)
         shown += 1
         if shown == num_frames:
             show()
-            inspector.settle()
+            inspector.wait()
         while told < inspector.done:
             told += 1
             observe(Progress("verify", told, num_frames))
@@ -396,7 +396,7 @@ def describe(
     portrait: Portrait,
     made: Made,
     engine: Engine,
-    times: Times,
+    times: StageTimes,
     settings: Settings,
     target: Target,
 ) -> Report:

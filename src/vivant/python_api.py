@@ -162,7 +162,7 @@ def verify(
     from vivant.picture.intake import load_portrait
     from vivant.pipeline import image_limits
     from vivant.video.cores import usable_cores
-    from vivant.video.reader import probe
+    from vivant.video.probe import probe
 
     path = Path(clip)
     if page is not None:

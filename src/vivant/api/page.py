@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from vivant.api.errors import HttpError
-from vivant.web import PAGE_POLICY, Asset, asset, sample, single_file
+from vivant.web import PAGE_POLICY, Asset, asset, sample_asset, single_file
 
 router = APIRouter(include_in_schema=False)
 
@@ -34,7 +34,7 @@ async def assets(request: Request, path: str) -> Response:
 @router.get("/sample.png")
 async def sample_picture(request: Request) -> Response:
     """A picture for those who have none at hand."""
-    return file(request, sample())
+    return file(request, sample_asset())
 
 
 @router.get("/vivant.html")

@@ -9,13 +9,13 @@ from vivant.checks.inspector import Inspector
 from vivant.checks.metrics.delivery import Expectation
 from vivant.checks.metrics.performance import Performance
 from vivant.checks.verify import verify_file
-from vivant.checks.worker_pool import kept_workers, workers
+from vivant.checks.worker_pool import keep_workers, worker_count
 
 __all__ = [
     "Expectation",
     "Inspector",
     "Performance",
-    "kept_workers",
+    "keep_workers",
     "verify_file",
-    "workers",
+    "worker_count",
 ]

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.sample import Luma, luma_of
+from vivant.checks.frame import Luma, luma_of
 from vivant.types import Box, Face, Image
 
 Matrix = npt.NDArray[np.float64]

@@ -10,7 +10,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vivant.checks.sample import clipped
+from vivant.checks.frame import clipped
 from vivant.picture.faces import FaceReader
 from vivant.types import Box, Face, Image
 

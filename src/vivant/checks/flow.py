@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.sample import Luma
+from vivant.checks.frame import Luma
 
 Field = npt.NDArray[np.float32]
 """``[H, W, 2]`` float32: where each pixel of the first picture goes, x then y, in pixels."""

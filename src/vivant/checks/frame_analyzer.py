@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 
 from vivant.checks.face_tracker import Tracker
+from vivant.checks.frame import Reference, Sample, same_picture
 from vivant.checks.metric import Metric
-from vivant.checks.sample import Reference, Sample, same_picture
 from vivant.grid import checked_frames
 from vivant.picture.faces import FaceReader
 from vivant.types import Face, Image

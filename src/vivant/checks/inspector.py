@@ -14,12 +14,12 @@ from typing import Self
 import numpy as np
 
 from vivant.checks.face_tracker import find_faces, rescaled
+from vivant.checks.frame import Reference, Sample
 from vivant.checks.frame_analyzer import Found, FrameAnalyzer, Plan
 from vivant.checks.metric import CannotMeasure, Metric, unmeasured
 from vivant.checks.metrics.delivery import Expectation, delivery
 from vivant.checks.metrics.performance import Performance, performance_scores
 from vivant.checks.metrics.registry import all_metrics
-from vivant.checks.sample import Reference, Sample
 from vivant.checks.sentences import reason
 from vivant.checks.worker_pool import WorkerPool
 from vivant.checks.worker_process import Task
@@ -32,7 +32,7 @@ from vivant.types import ClipFacts, Face, Frames, Image, Portrait, Score, Verifi
 class Inspector:
     """All checks of one clip against one picture.
 
-    Frames are given in order by :meth:`look`, in chunks of any size; the answer does not depend
+    Frames are given in order by :meth:`inspect`, in chunks of any size; the answer does not depend
     on where the chunks end, nor on who watched. What is kept per frame is a few numbers. With
     workers it is a context manager: leaving it ends them.
 
@@ -90,7 +90,7 @@ class Inspector:
         """Seconds that workers have computed."""
         return self._crew.busy if self._crew else 0.0
 
-    def look(self, frames: Frames) -> None:
+    def inspect(self, frames: Frames) -> None:
         """See the next frames.
 
         Args:
@@ -114,7 +114,7 @@ class Inspector:
                 self._collect(self._crew, wait=False)
             self._given += 1
 
-    def settle(self) -> None:
+    def wait(self) -> None:
         """Wait until every frame given has been checked.
 
         Raises:
@@ -172,7 +172,7 @@ class Inspector:
         """The answer, after the last frame.
 
         Args:
-            facts: of the finished file, by :func:`vivant.video.reader.probe`.
+            facts: of the finished file, by :func:`vivant.video.probe.probe`.
             expected: what was asked for; None for somebody else's clip.
             performance: what making it took; None where that is not known.
 
@@ -180,7 +180,7 @@ class Inspector:
             ClipError: no frame was seen.
             MachineError: a worker has died.
         """
-        self.settle()
+        self.wait()
         if self._crew is not None:
             self._crew.dismiss()  # their memory is given back while we count
             if self._crew.embedding is not None:

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
+from vivant.checks.frame import Reference, Sample
 from vivant.checks.limits import limits
-from vivant.checks.sample import Reference, Sample
 from vivant.checks.sentences import reason
 from vivant.types import Box, Group, Score, Verdict
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from vivant.checks.inspector import Inspector
 from vivant.checks.metrics.delivery import Expectation
 from vivant.checks.metrics.performance import Performance
-from vivant.checks.worker_pool import workers
+from vivant.checks.worker_pool import worker_count
 from vivant.picture.faces import FaceReader
 from vivant.types import Observer, Portrait, Progress, Verification, ignore_progress
-from vivant.video.prefetch import ahead
-from vivant.video.reader import open_clip, probe
+from vivant.video.prefetch import prefetch
+from vivant.video.probe import probe
+from vivant.video.reader import open_clip
 
 
 def verify_file(
@@ -40,7 +41,7 @@ def verify_file(
         cores: that may be used.
 
     Raises:
-        ClipError: the file cannot be read, see :func:`vivant.video.reader.probe`.
+        ClipError: the file cannot be read, see :func:`vivant.video.probe.probe`.
         Cancelled: the observer said so.
     """
     facts = probe(clip)
@@ -55,15 +56,15 @@ def verify_file(
             width=facts.width,
             height=facts.height,
             reader=reader,
-            workers=workers(cores, facts.num_frames, facts.width, facts.height, alone=True),
+            workers=worker_count(cores, facts.num_frames, facts.width, facts.height, alone=True),
         ) as inspector,
-        closing(ahead(opened.chunks)) as chunks,
+        closing(prefetch(opened.chunks)) as chunks,
     ):
         for frames in chunks:
-            inspector.look(frames)
+            inspector.inspect(frames)
             if inspector.done > done:
                 done = inspector.done
                 observe(Progress("verify", done, facts.num_frames))
-        inspector.settle()
+        inspector.wait()
         observe(Progress("verify", inspector.done, facts.num_frames))
         return inspector.finish(facts, expected=expected, performance=performance)

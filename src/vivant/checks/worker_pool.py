@@ -5,7 +5,7 @@ What is known goes from run to run as soon as the face is found, so runs overlap
 of metrics beyond what a :class:`vivant.checks.frame_analyzer.FrameAnalyzer` yields.
 
 Getting a worker ready takes more than a second of processor time: whoever makes many clips keeps
-them (:func:`kept_workers`).
+them (:func:`keep_workers`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ MOST: Final = 8
 by a tenth: they take the cores from what feeds them."""
 
 
-def workers(cores: int, num_frames: int, width: int, height: int, *, alone: bool = False) -> int:
+def worker_count(
+    cores: int, num_frames: int, width: int, height: int, *, alone: bool = False
+) -> int:
     """How many processes should watch a clip; 0 for the caller's own thread.
 
     Args:
@@ -355,7 +357,7 @@ _kept = _Kept()
 
 
 @contextmanager
-def kept_workers() -> Iterator[None]:
+def keep_workers() -> Iterator[None]:
     """Inside, workers that are done with a clip wait for the next one, at about 120 MB each.
 
     For whoever makes many clips: their start costs more processor time than what they do for

@@ -21,8 +21,8 @@ from typing import IO, Any
 import cv2
 import numpy as np
 
+from vivant.checks.frame import Reference, Sample
 from vivant.checks.frame_analyzer import FrameAnalyzer, Known, Plan
-from vivant.checks.sample import Reference, Sample
 from vivant.picture.faces import FaceReader
 from vivant.types import Face, Image
 
@@ -41,7 +41,7 @@ Answer = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a worker is told once: see :class:`vivant.checks.sample.Reference`."""
+    """What a worker is told once: see :class:`vivant.checks.frame.Reference`."""
 
     pixels: Image
     face: Face | None

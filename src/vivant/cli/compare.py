@@ -154,11 +154,13 @@ def _inputs(
     if variants is not None and preset is not None:
         raise OptionError("give --variants or --preset, not both", param="variants")
     if demo:
-        from vivant.picture.sample import demo_image
+        from vivant.picture.sample_picture import sample_picture
 
         if images:
             raise OptionError("--demo brings its own picture: leave IMAGE out", param="demo")
-        pictures: list[tuple[str, Any]] = [("Eileen Collins (NASA, public domain)", demo_image())]
+        pictures: list[tuple[str, Any]] = [
+            ("Eileen Collins (NASA, public domain)", sample_picture())
+        ]
         if variants is None and preset is None:
             preset = "upscalers"
     elif not images:

@@ -205,10 +205,10 @@ def demo(
     force: Force = False,
 ) -> None:
     """Animate a portrait that comes with Vivant (astronaut Eileen Collins; NASA, public domain)."""
-    from vivant.picture.sample import demo_image
+    from vivant.picture.sample_picture import sample_picture
 
     request = Request(
-        image=demo_image(),
+        image=sample_picture(),
         num_frames=parse_length(frames, None, Fraction(24)),
         seed=seed,
         engine=engine,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.compare.comparison import (
     CLIPS,
     Cell,
@@ -99,7 +99,7 @@ def unique_names(paths: Sequence[Path]) -> list[tuple[str, Path | bytes]]:
     ]
 
 
-@kept_workers()
+@keep_workers()
 def compare(
     plan: Plan,
     images: Sequence[tuple[str, Path | bytes]],

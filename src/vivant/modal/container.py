@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.errors import MissingPartError, VivantError
 from vivant.modal.backend import Board, LostError, UnreachableError, stop_note
 from vivant.modal.gpus import billed_as
@@ -103,7 +103,7 @@ class ModalContainer:
         recipe = {"recipe": "dev-lora"} if self.kind == "lora" else {}
         request = Request(image=b"", engine=self.engine_name, options=recipe)
         self._own()
-        self._kept.enter_context(kept_workers())  # as long as there is a studio
+        self._kept.enter_context(keep_workers())  # as long as there is a studio
         started = time.perf_counter()
         try:
             clip = self._engines(self.engine_name).generate(_blank(), request, ignore_progress)

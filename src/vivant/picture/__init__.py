@@ -2,16 +2,16 @@
 
 ::
 
-    intake.py      load_portrait: the steps below, in order
-    source.py      bytes, bounded; which format they are
-    decode.py      pixels, upright, within limits
-    color.py       any mode and profile → sRGB
-    crop.py        the part to show
-    faces.py       find faces, compare two
-    embedding.py   dlib's embedding network, run by OpenCV
-    onnx_graph.py  write a small network as an ONNX model
-    framing.py     which pixels of the picture a frame shows
-    sample.py      the demonstration portrait
+    intake.py          load_portrait: the steps below, in order
+    source.py          bytes, bounded; which format they are
+    decode.py          pixels, upright, within limits
+    color.py           any mode and profile → sRGB
+    crop.py            the part to show
+    faces.py           find faces, compare two
+    embedding.py       dlib's embedding network, run by OpenCV
+    onnx_graph.py      write a small network as an ONNX model
+    framing.py         which pixels of the picture a frame shows
+    sample_picture.py  the portrait of ``vivant demo``
 
 Importing the package imports none of them. Imports nothing of engines, clips or checks.
 """

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.cost import bill
 from vivant.engines import load_engine
 from vivant.errors import EngineError, InputError, OutputExistsError
@@ -97,7 +97,7 @@ def estimate(
     )
 
 
-@kept_workers()
+@keep_workers()
 def run_batch(
     rows: Sequence[Row],
     folder: Path,

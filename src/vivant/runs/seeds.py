@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.errors import (
     Cancelled,
     InputError,
@@ -31,10 +31,10 @@ from vivant.runs.shared_engine import SharedEngine
 from vivant.settings import Settings
 from vivant.types import Engine, Observer, Progress, Request, Series, Take, Upscaler
 from vivant.video.files import Target, check_target
-from vivant.video.stage_times import Times
+from vivant.video.stage_times import StageTimes
 
 
-@kept_workers()
+@keep_workers()
 def run_series(
     request: Request,
     seeds: tuple[int, ...],
@@ -97,7 +97,7 @@ def run_series(
             shared.share(making)
             wanted = replace(request, seed=seed)
             try:
-                result = make_clip(portrait, wanted, target, making, reader, Times())
+                result = make_clip(portrait, wanted, target, making, reader, StageTimes())
             except Cancelled:
                 raise
             except VivantError as error:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.errors import Cancelled, OptionError, OutputError, VivantError
 from vivant.pipeline import run
 from vivant.report import report_json, to_json
@@ -41,7 +41,7 @@ class Gated:
     seconds: float
 
 
-@kept_workers()
+@keep_workers()
 def animate_until_pass(
     request: Request,
     output: Path,

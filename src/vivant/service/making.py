@@ -36,7 +36,7 @@ from vivant.service.reporter import Reporter, ShuttingDownError
 from vivant.settings import Settings
 from vivant.types import Engine, Observer, Portrait, Progress, Request, Upscaler
 from vivant.video.files import COMPANIONS, Target
-from vivant.video.stage_times import Times
+from vivant.video.stage_times import StageTimes
 
 STORE_PATIENCE = 300.0
 """Seconds for which the upload of a finished clip is tried again: it was expensive to make."""
@@ -93,7 +93,7 @@ class Maker:
         request: Request,
         observe: Observer,
         folder: Path,
-        times: Times,
+        times: StageTimes,
         elapsed: Callable[[], float],
     ) -> Tried:
         """One clip with its companions in ``folder``.

@@ -40,7 +40,7 @@ from vivant.service.progress import OTHERS, WEIGHTS, Meter
 from vivant.service.reporter import Reporter, ShuttingDownError
 from vivant.settings import Settings
 from vivant.types import Engine, Observer, Progress, Request, Upscaler
-from vivant.video.stage_times import Times
+from vivant.video.stage_times import StageTimes
 
 log = logging.getLogger("vivant.service")
 
@@ -291,7 +291,7 @@ class JobStages:
             expected=expected,
             stopping=self._stopping,
         )
-        times = Times()
+        times = StageTimes()
         with reporter as observe, self._folder() as folder, lend_reader() as reader:
             portrait, image_seconds = self._preparation.portrait(job.id)
             # prepared ahead of this run, or within it
@@ -329,7 +329,7 @@ class JobStages:
                     place = folder / str(number)
                     place.mkdir()
                     # what was done before the first attempt is a part of it
-                    begun, spent = (0.0, times) if number == 1 else (elapsed(), Times())
+                    begun, spent = (0.0, times) if number == 1 else (elapsed(), StageTimes())
                     return self._maker.clip(
                         work, request, observe, place, spent, lambda: elapsed() - begun
                     )

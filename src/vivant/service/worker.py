@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from sqlalchemy.exc import DBAPIError
 
-from vivant.checks import kept_workers
+from vivant.checks import keep_workers
 from vivant.errors import DatabaseError, VivantError
 from vivant.service import logs
 from vivant.service.database import open_database
@@ -155,7 +155,7 @@ class Worker:
         log.info("worker ready", extra={"worker": self._id})
         threading.Thread(target=self._warm_up, name="vivant-warm-up", daemon=True).start()
         threading.Thread(target=self._housekeep, name="vivant-sweep", daemon=True).start()
-        with kept_workers():
+        with keep_workers():
             while not self._told.wait(60):
                 continue
             self._drain()

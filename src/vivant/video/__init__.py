@@ -2,16 +2,18 @@
 
 ::
 
-    encoder.py          RGB → YUV → H.264 MP4, and its packets decoded again
-    writer.py           VideoWriter: encode, decode again and observe, in threads of their own
-    reader.py           a finished clip: its facts, its frames
-    sheet.py            contact sheet and thumbnail
-    sheet_collector.py  picks the frames for them while they pass
-    files.py            output files appear whole or not at all
-    stages.py           worker threads in a row
-    prefetch.py         produce the next items while the last one is used
-    stage_times.py      seconds by stage
-    cores.py            processor cores this process may use
+    encoder.py      RGB → YUV → H.264 MP4, and its packets decoded again
+    writer.py       VideoWriter: encode and decode again, in threads of their own
+    container.py    open a video file that may be hostile
+    boxes.py        order of moov and mdat, edit lists, truncation
+    probe.py        facts of a finished clip
+    reader.py       frames of a finished clip
+    sheet.py        contact sheet and thumbnail
+    files.py        output files appear whole or not at all
+    stages.py       worker threads connected by short queues
+    prefetch.py     produce the next items while the last one is used
+    stage_times.py  seconds by stage
+    cores.py        processor cores this process may use
 
 Importing the package imports none of them. Imports nothing of engines or checks.
 """

@@ -1,8 +1,7 @@
 """Frames → an H.264 MP4 that YouTube and browsers take as it is; and back, to be verified.
 
-Knows nothing of where frames come from or of what they show. The three parts (:func:`to_yuv`,
-:class:`Encoder`, :class:`Player`) each run in threads of their own: whoever verifies the clip
-sees what a viewer will see, while the clip is still being made.
+The three parts (:func:`to_yuv`, :class:`Encoder`, :class:`PacketDecoder`) each run in threads of
+their own, so the checks see the frames as a viewer will while the clip is still being made.
 """
 
 from __future__ import annotations
@@ -225,11 +224,11 @@ class Encoder:
                 logging.getLogger(__name__).debug("closing an abandoned file", exc_info=True)
 
 
-class Player:
+class PacketDecoder:
     """Decodes an encoder's packets again, in order: what a viewer will see.
 
     Args:
-        encoder: has yielded a packet before the first is played.
+        encoder: must have yielded a packet before the first call.
         threads: that decode frames side by side; each holds a few frames.
     """
 
@@ -238,7 +237,7 @@ class Player:
         self._threads = threads
         self._decoder: av.VideoCodecContext | None = None
 
-    def play(self, packet: bytes) -> Sequence[av.VideoFrame]:
+    def decode(self, packet: bytes) -> Sequence[av.VideoFrame]:
         """The frames that are ready after ``packet``."""
         if self._decoder is None:
             self._decoder = av.CodecContext.create("h264", "r")
@@ -247,7 +246,7 @@ class Player:
             self._decoder.thread_count = self._threads
         return self._decoder.decode(av.Packet(packet))
 
-    def finish(self) -> Sequence[av.VideoFrame]:
+    def flush(self) -> Sequence[av.VideoFrame]:
         """The last frames."""
         return [] if self._decoder is None else self._decoder.decode(None)
 

@@ -19,7 +19,7 @@ PATIENCE: Final = 0.1
 """Seconds between two looks at whether the consumer has gone."""
 
 
-def ahead(items: Iterator[T]) -> Generator[T, None, None]:
+def prefetch(items: Iterator[T]) -> Generator[T, None, None]:
     """The same items in the same order, at most :data:`DEPTH` of them made in advance.
 
     An exception of ``items`` is raised here, in its place. Closing this generator stops the

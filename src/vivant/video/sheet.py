@@ -1,6 +1,6 @@
-"""Pictures of a clip for people who would rather look than read: contact sheet and thumbnail.
+"""Contact sheet and thumbnail of a clip.
 
-Knows nothing of verdicts; it shows the input, the frames the user checks, and how they differ.
+The contact sheet shows the input, the checked frames, and their differences from the input.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
 from vivant.errors import OutputError
-from vivant.types import Image
+from vivant.grid import checked_frames
+from vivant.picture.framing import mean_difference
+from vivant.types import Image, Request
+from vivant.video.files import COMPANIONS
 
 TILE_AREA = 480 * 270
 """Pixels of one tile; its sides follow the clip's aspect."""
@@ -142,3 +145,44 @@ def write_jpeg(path: Path, image: Image) -> None:
         PillowImage.fromarray(image).save(path, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     except OSError as error:
         raise OutputError(f"cannot write {path.name}: {error.strerror or error}") from error
+
+
+class SheetCollector:
+    """Keeps small copies of the frames people look at, and writes them as pictures.
+
+    Args:
+        reference: the input picture at the clip's size.
+        request: what is being made.
+    """
+
+    def __init__(self, reference: Image, request: Request) -> None:
+        self._fps = request.fps
+        self._tile = tile_size(request.width, request.height)
+        # shrunk as the frames are: two ways of shrinking would differ where nothing moved
+        self._reference = reference
+        self._wanted = set(checked_frames(request.num_frames))
+        self._middle = request.num_frames // 2
+        self._tiles: dict[int, Image] = {}
+        self._differences: dict[int, float] = {}
+        self._thumbnail: Image | None = None
+
+    def add(self, index: int, pixels: Image) -> None:
+        """Take what is needed of frame ``index``."""
+        if index in self._wanted:
+            self._tiles[index] = shrink(pixels, *self._tile)
+            self._differences[index] = mean_difference(pixels, self._reference)
+        if index == self._middle:
+            self._thumbnail = thumbnail(pixels)
+
+    def write(self, folder: Path, *, title: str) -> None:
+        """Write contact sheet and thumbnail."""
+        sheet = contact_sheet(
+            shrink(self._reference, *self._tile),
+            self._tiles,
+            self._differences,
+            self._fps,
+            title=title,
+        )
+        write_jpeg(folder / COMPANIONS["contact_sheet"], sheet)
+        if self._thumbnail is not None:
+            write_jpeg(folder / COMPANIONS["thumbnail"], self._thumbnail)

@@ -26,7 +26,7 @@ class _End:
     """Comes after the last item."""
 
 
-class Lane(Generic[T]):
+class StageThread(Generic[T]):
     """One thread that calls ``consume`` with every item put, in order.
 
     Args:
@@ -102,12 +102,13 @@ class Lane(Generic[T]):
                 self.busy += time.perf_counter() - started
 
 
-class Fan(Generic[T, U]):
+class ParallelStage(Generic[T, U]):
     """Several threads that work on items side by side; results are delivered in order.
 
     Args:
         name: of the threads, for debuggers.
-        work: runs in any of the threads. What it raises is raised again as by a :class:`Lane`.
+        work: runs in any of the threads. What it raises is raised again by :meth:`put` and
+            :meth:`finish`.
         deliver: called with every result, in the order of the items, in a thread of its own.
         threads: that work.
         depth: items under way at most.
@@ -125,7 +126,7 @@ class Fan(Generic[T, U]):
         self._work, self._deliver = work, deliver
         self._spent: list[float] = []
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._lane: Lane[Future[U]] = Lane(name, self._pass_on, depth=depth)
+        self._lane: StageThread[Future[U]] = StageThread(name, self._pass_on, depth=depth)
 
     @property
     def busy(self) -> float:
@@ -166,7 +167,7 @@ class Fan(Generic[T, U]):
         self._deliver(future.result())
 
 
-class Later(Generic[T]):
+class Deferred(Generic[T]):
     """Something made in another thread, from when it is first asked for; made once.
 
     Args:

@@ -1,8 +1,8 @@
-"""Frames → a finished MP4, and what a viewer will see of it, as it gets ready.
+"""Frames → a finished MP4, decoded again while it is written.
 
-Colour conversion, x264, the decoder and whoever watches each have threads of their own, as many
-as the machine has cores for; queues between them are short, so memory does not grow with the
-clip. Knows nothing of where frames come from, nor of what is looked for in them.
+Colour conversion, x264, the decoder and the consumer of decoded frames run in threads of their
+own, as many as the machine has cores for. The queues between them are short, so memory does not
+grow with the clip.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import Self
 import av
 
 from vivant.types import Frames, Image, Quality
-from vivant.video.encoder import MOST_THREADS, Encoder, Player, to_yuv
+from vivant.video.encoder import MOST_THREADS, Encoder, PacketDecoder, to_yuv
 from vivant.video.reader import to_rgb
-from vivant.video.stages import Fan, Lane
+from vivant.video.stages import ParallelStage, StageThread
 
 
 class VideoWriter:
-    """A clip being made. A context manager: leaving it early drops what is under way.
+    """A clip being made. A context manager: leaving it early drops the frames in flight.
 
     Args:
         path: of the MP4 to write.
@@ -32,9 +32,9 @@ class VideoWriter:
         quality: of the encoding.
         comment: goes into the file.
         cores: that may be used.
-        written: called with the number of frames that went to the encoder, in one thread.
-        watch: called with every frame as a viewer sees it, in order, in one thread; where None,
-            nothing is decoded again.
+        on_written: called from one thread with the number of frames encoded so far.
+        on_decoded: called from one thread with every frame, ``[H, W, 3]`` uint8, decoded again
+            from the encoder's packets, in order; None: nothing is decoded.
     """
 
     def __init__(
@@ -47,8 +47,8 @@ class VideoWriter:
         quality: Quality,
         comment: str,
         cores: int,
-        written: Callable[[int], None],
-        watch: Callable[[Image], None] | None,
+        on_written: Callable[[int], None],
+        on_decoded: Callable[[Image], None] | None,
     ) -> None:
         self._encoder = Encoder(
             path,
@@ -61,72 +61,74 @@ class VideoWriter:
         )
         threads = max(1, min(6, cores // 3))
         depth = max(3, min(32, 2 * cores))
-        self._player = Player(self._encoder, threads=threads)
-        self._written = written
-        self._watched = watch is not None
+        self._decoder = PacketDecoder(self._encoder, threads=threads)
+        self._on_written = on_written
+        self._decodes = on_decoded is not None
         self._count = 0
-        self._seeing: Fan[av.VideoFrame, Image] = Fan(
-            "vivant-see", to_rgb, watch or _nobody, threads=threads, depth=depth
+        self._readback: ParallelStage[av.VideoFrame, Image] = ParallelStage(
+            "vivant-readback", to_rgb, on_decoded or _ignore, threads=threads, depth=depth
         )
-        self._playing: Lane[bytes | None] = Lane("vivant-play", self._play, depth=depth)
-        self._encoding: Fan[Image, av.VideoFrame] = Fan(
+        self._decoding: StageThread[bytes | None] = StageThread(
+            "vivant-decode", self._decode, depth=depth
+        )
+        self._encoding: ParallelStage[Image, av.VideoFrame] = ParallelStage(
             "vivant-encode", to_yuv, self._encode, threads=threads, depth=depth
         )
 
     @property
-    def encoding(self) -> float:
-        """Seconds that its threads were busy with encoding and decoding."""
-        return self._encoding.busy + self._playing.busy
+    def encoding_seconds(self) -> float:
+        """Seconds spent encoding and decoding, summed over threads."""
+        return self._encoding.busy + self._decoding.busy
 
     @property
-    def watching(self) -> float:
-        """Seconds that its threads were busy with what a viewer sees."""
-        return self._seeing.busy
+    def readback_seconds(self) -> float:
+        """Seconds spent converting decoded frames and in ``on_decoded``, summed over threads."""
+        return self._readback.busy
 
     def put(self, frames: Frames) -> None:
         """Append ``[T, H, W, 3]`` uint8 sRGB; waits while too many frames are under way.
 
         Raises:
             OutputError: the file cannot be written.
-            BaseException: whatever ``written`` or ``watch`` raised.
+            BaseException: whatever ``on_written`` or ``on_decoded`` raised.
         """
         for pixels in frames:
             self._encoding.put(pixels)
 
     def close(self) -> None:
-        """Wait until the file is complete; its last frames are still to be watched.
+        """Wait until the file is complete. Its last frames may not have been decoded yet.
 
         Raises:
             OutputError: the file cannot be written.
-            BaseException: whatever ``written`` or ``watch`` raised.
+            BaseException: whatever ``on_written`` or ``on_decoded`` raised.
         """
         self._encoding.finish()
         for packet in self._encoder.flush():
-            self._playing.put(packet)
-        self._playing.put(None)  # its last frames are on their way while the index is written
+            self._decoding.put(packet)
+        self._decoding.put(None)  # the last frames are decoded while the index is written
         self._encoder.close()
 
     def finish(self) -> None:
-        """Wait until every frame of the closed file has been watched.
+        """Wait until every frame of the closed file has been decoded and handed on.
 
         Raises:
-            BaseException: whatever ``watch`` raised.
+            BaseException: whatever ``on_decoded`` raised.
         """
-        self._playing.finish()
-        self._seeing.finish()
+        self._decoding.finish()
+        self._readback.finish()
 
     def _encode(self, picture: av.VideoFrame) -> None:
         for packet in self._encoder.write(picture):
-            self._playing.put(packet)
+            self._decoding.put(packet)
         self._count += 1
-        self._written(self._count)
+        self._on_written(self._count)
 
-    def _play(self, packet: bytes | None) -> None:
+    def _decode(self, packet: bytes | None) -> None:
         """Decode a packet; None comes after the last one."""
-        if not self._watched:
+        if not self._decodes:
             return
-        for frame in self._player.finish() if packet is None else self._player.play(packet):
-            self._seeing.put(frame)
+        for frame in self._decoder.flush() if packet is None else self._decoder.decode(packet):
+            self._readback.put(frame)
 
     def __enter__(self) -> Self:
         self._encoder.__enter__()
@@ -138,10 +140,10 @@ class VideoWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for stage in (self._encoding, self._playing, self._seeing):
+        for stage in (self._encoding, self._decoding, self._readback):
             stage.abort()
         self._encoder.__exit__(kind, error, trace)
 
 
-def _nobody(_: Image) -> None:
-    """Looks at nothing."""
+def _ignore(_: Image) -> None:
+    """Used where nothing is decoded."""

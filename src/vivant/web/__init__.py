@@ -4,8 +4,7 @@ Knows nothing of HTTP or of jobs: the API serves what :func:`asset` returns, and
 it through the routes of ``docs/api.md``.
 """
 
-from vivant.web.files import PAGE_POLICY, Asset, asset, asset_paths
-from vivant.web.sample_picture import sample
+from vivant.web.files import PAGE_POLICY, Asset, asset, asset_paths, sample_asset
 from vivant.web.single import single_file
 
-__all__ = ["PAGE_POLICY", "Asset", "asset", "asset_paths", "sample", "single_file"]
+__all__ = ["PAGE_POLICY", "Asset", "asset", "asset_paths", "sample_asset", "single_file"]

@@ -13,6 +13,9 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from vivant.errors import MissingPartError
+from vivant.picture.sample_picture import sample_picture
+
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -66,13 +69,23 @@ def _assets() -> dict[str, Asset]:
     bodies["index.html"] = root.joinpath("index.html").read_bytes()
     _gather(root.joinpath("assets"), "assets", bodies)
     return {
-        path: Asset(
-            body=body,
-            media_type=MEDIA_TYPES[path[path.rindex(".") :]],
-            etag=f'"{hashlib.sha256(body).hexdigest()[:32]}"',
-        )
+        path: Asset(body, MEDIA_TYPES[path[path.rindex(".") :]], _etag(body))
         for path, body in bodies.items()
     }
+
+
+@cache
+def sample_asset() -> Asset | None:
+    """The picture of ``vivant demo``, to try the page with; None where it is not installed."""
+    try:
+        body = sample_picture()
+    except MissingPartError:
+        return None
+    return Asset(body, "image/png", _etag(body))
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
 def _gather(folder: Traversable, prefix: str, into: dict[str, bytes]) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.face_frame import cut, plane, stillness, to_chip
+from vivant.checks.frame import Reference, Sample, reduced
 from vivant.checks.metric import (
     CannotMeasure,
     Metric,
@@ -25,7 +26,6 @@ from vivant.checks.metric import (
     judged,
     unmeasured,
 )
-from vivant.checks.sample import Reference, Sample, reduced
 from vivant.types import Face, Image, Score
 
 SATURATION: Final = Spec("saturation", "ai_feel")

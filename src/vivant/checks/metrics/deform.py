@@ -31,9 +31,9 @@ from vivant.checks.face_frame import (
     to_chip,
 )
 from vivant.checks.flow import Field, Flow
+from vivant.checks.frame import Luma, Reference, Sample
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
-from vivant.checks.sample import Luma, Reference, Sample
 from vivant.types import Box, Score
 
 MELT: Final = Spec("face_deformation", "fidelity", "% of eye distance")

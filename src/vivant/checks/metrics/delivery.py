@@ -13,7 +13,7 @@ from typing import Final
 from vivant.checks.metric import Spec, score
 from vivant.grid import ASPECTS
 from vivant.types import ClipFacts, Score, Verdict
-from vivant.video.reader import UNKNOWN
+from vivant.video.probe import UNKNOWN
 
 SIZE: Final = Spec("size", "delivery", "px")
 FPS: Final = Spec("fps", "delivery", "fps")

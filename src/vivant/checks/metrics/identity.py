@@ -12,8 +12,8 @@ from typing import Final
 
 import numpy as np
 
+from vivant.checks.frame import Reference, Sample
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
-from vivant.checks.sample import Reference, Sample
 from vivant.picture.embedding import Embedding
 from vivant.picture.faces import distance
 from vivant.types import Box, Score

@@ -10,8 +10,8 @@ from typing import Final
 
 import numpy as np
 
+from vivant.checks.frame import Reference, Sample
 from vivant.checks.metric import Metric, Spec, score
-from vivant.checks.sample import Reference, Sample
 from vivant.picture.framing import mean_difference
 from vivant.types import Score
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from vivant.checks.frame import Reference
 from vivant.checks.metric import Metric
 from vivant.checks.metrics.color import Color
 from vivant.checks.metrics.deform import Deformation
@@ -13,7 +14,6 @@ from vivant.checks.metrics.seams import Seams
 from vivant.checks.metrics.skin import Skin
 from vivant.checks.metrics.steadiness import Steadiness
 from vivant.checks.metrics.texture import Textures
-from vivant.checks.sample import Reference
 
 
 def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:

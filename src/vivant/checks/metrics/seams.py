@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vivant.checks.frame import Luma, Reference, Sample
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
-from vivant.checks.sample import Luma, Reference, Sample
 from vivant.types import Box, Score
 
 SEAMS: Final = Spec("seams", "quality", "levels")

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from vivant.checks.face_frame import LAYOUT, Layout, cut_luma, inverse, plane, skin, to_chip
 from vivant.checks.face_tracker import rescaled
+from vivant.checks.frame import Luma, Reference, Sample, same_picture
 from vivant.checks.metric import (
     CannotMeasure,
     Metric,
@@ -30,7 +31,6 @@ from vivant.checks.metric import (
     unmeasured,
 )
 from vivant.checks.metrics.texture import bands
-from vivant.checks.sample import Luma, Reference, Sample, same_picture
 from vivant.types import Box, Face, Image, Score
 
 PLASTIC: Final = Spec("plastic_skin", "ai_feel")

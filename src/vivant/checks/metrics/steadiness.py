@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.flow import Flow
+from vivant.checks.frame import Luma, Reference, Sample
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
-from vivant.checks.sample import Luma, Reference, Sample
 from vivant.types import Score
 
 FLICKER: Final = Spec("flicker", "quality", "%")

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vivant.checks.frame import Luma, Reference, Sample, clipped
 from vivant.checks.limits import limits
 from vivant.checks.metric import (
     CannotMeasure,
@@ -25,7 +26,6 @@ from vivant.checks.metric import (
     judged,
     unmeasured,
 )
-from vivant.checks.sample import Luma, Reference, Sample, clipped
 from vivant.types import Box, Face, Score
 
 SHARPNESS: Final = Spec("sharpness", "quality")

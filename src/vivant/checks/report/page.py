@@ -22,8 +22,8 @@ import jinja2
 import numpy as np
 
 from vivant.checks.checklist import Answer, answers, group_title, title, unit_word, verdict_word
+from vivant.checks.frame import clipped, reduced
 from vivant.checks.report.plot import Plot, plot
-from vivant.checks.sample import clipped, reduced
 from vivant.checks.sentences import reason, translated
 from vivant.errors import OptionError, OutputError
 from vivant.picture.framing import crop_pixels

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from vivant.video.cores import usable_cores
-from vivant.video.stages import Fan, Lane, Later
+from vivant.video.stages import Deferred, ParallelStage, StageThread
 
 
 def test_items_arrive_in_order_and_all_of_them() -> None:
     seen: list[int] = []
-    lane: Lane[int] = Lane("t", seen.append)
+    lane: StageThread[int] = StageThread("t", seen.append)
     for item in range(200):
         lane.put(item)
     lane.finish()
@@ -25,7 +25,7 @@ def test_what_the_consumer_raises_is_raised_at_the_caller() -> None:
         if item == 3:
             raise ValueError("three")
 
-    lane: Lane[int] = Lane("t", consume)
+    lane: StageThread[int] = StageThread("t", consume)
     with pytest.raises(ValueError, match="three"):
         for item in range(1000):
             lane.put(item)
@@ -41,7 +41,7 @@ def test_memory_is_bounded_by_the_depth() -> None:
     def wait(_: int) -> None:
         gate.wait(10)
 
-    lane: Lane[int] = Lane("t", wait, depth=2)
+    lane: StageThread[int] = StageThread("t", wait, depth=2)
     accepted = 0
 
     def produce() -> None:
@@ -67,7 +67,7 @@ def test_abort_drops_what_waits() -> None:
         time.sleep(0.1)
         seen.append(item)
 
-    lane: Lane[int] = Lane("t", consume, depth=10)
+    lane: StageThread[int] = StageThread("t", consume, depth=10)
     for item in range(10):
         lane.put(item)
     lane.abort()
@@ -81,7 +81,7 @@ def test_a_fan_works_side_by_side_and_delivers_in_order() -> None:
         time.sleep(0.02 if item % 3 else 0.06)
         return item * 10
 
-    fan: Fan[int, int] = Fan("t", work, seen.append, threads=4, depth=6)
+    fan: ParallelStage[int, int] = ParallelStage("t", work, seen.append, threads=4, depth=6)
     for item in range(30):
         fan.put(item)
     fan.finish()
@@ -96,7 +96,7 @@ def test_what_a_fan_raises_reaches_the_caller_and_nothing_is_left() -> None:
         return item
 
     threads = threading.active_count()
-    fan: Fan[int, int] = Fan("t", work, lambda _: None, threads=3, depth=4)
+    fan: ParallelStage[int, int] = ParallelStage("t", work, lambda _: None, threads=3, depth=4)
     with pytest.raises(ValueError, match="five"):
         for item in range(1000):
             fan.put(item)
@@ -112,7 +112,7 @@ def test_aborting_a_fan_drops_what_waits() -> None:
         time.sleep(0.05)
         return item
 
-    fan: Fan[int, int] = Fan("t", work, seen.append, threads=1, depth=20)
+    fan: ParallelStage[int, int] = ParallelStage("t", work, seen.append, threads=1, depth=20)
     for item in range(20):
         fan.put(item)
     fan.abort()
@@ -140,14 +140,14 @@ def test_what_is_made_later_is_made_once_when_it_is_asked_for() -> None:
         return len(made)
 
     with ThreadPoolExecutor(1, "aside") as pool:
-        later = Later(make, pool)
+        later = Deferred(make, pool)
         assert not later.started
         assert not made
         later.start()
         assert later.result() == later.result() == 1
         assert later.started
         assert made == ["aside_0"]
-        failing: Later[float] = Later(lambda: 1 / 0, pool)
+        failing: Deferred[float] = Deferred(lambda: 1 / 0, pool)
         failing.start()
         with pytest.raises(ZeroDivisionError):
             failing.result()

@@ -13,7 +13,7 @@ from vivant.errors import MissingPartError
 
 
 @cache
-def demo_image() -> bytes:
+def sample_picture() -> bytes:
     """A PNG of 512×512 pixels.
 
     Raises:

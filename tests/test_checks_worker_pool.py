@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from checks_clips import FACTS, FPS, SHORT, material, portrait, reader
-from vivant.checks import Inspector, kept_workers, workers
+from vivant.checks import Inspector, keep_workers, worker_count
 from vivant.checks import worker_pool as crew
 from vivant.errors import MachineError
 from vivant.types import Frames, Portrait
@@ -44,7 +44,7 @@ def inspector(frames: Frames, count: int, given: Portrait | None = None) -> Iter
 def answer(frames: Frames, count: int, given: Portrait | None = None) -> object:
     with inspector(frames, count, given) as made:
         for start in range(0, len(frames), 7):
-            made.look(frames[start : start + 7])
+            made.inspect(frames[start : start + 7])
         found = made.finish(FACTS)
         assert made.done == len(frames)
         return found.scores, found.warnings
@@ -68,7 +68,7 @@ def test_the_answer_is_the_same_to_the_bit_and_nothing_is_left() -> None:
 def test_kept_workers_watch_the_next_clip_and_end_with_the_block() -> None:
     before = children()
     exact, late = answer(material(SHORT).frames, 0), answer(lost(), 0)
-    with kept_workers():
+    with keep_workers():
         assert answer(material(SHORT).frames, 2) == exact
         kept = children() - before
         assert len(kept) == 2
@@ -76,7 +76,7 @@ def test_kept_workers_watch_the_next_clip_and_end_with_the_block() -> None:
         assert kept < children() - before
         assert len(children() - before) == 3
         with inspector(material(SHORT).frames, 3) as made:
-            made.look(material(SHORT).frames[:9])
+            made.inspect(material(SHORT).frames[:9])
         assert children() == before  # they were in the middle of something
         assert answer(lost(), 2) == late
         (first, _) = children() - before
@@ -84,7 +84,7 @@ def test_kept_workers_watch_the_next_clip_and_end_with_the_block() -> None:
         with suppress(psutil.NoSuchProcess):
             while psutil.Process(first).status() != psutil.STATUS_ZOMBIE:
                 time.sleep(0.01)
-        with kept_workers():
+        with keep_workers():
             assert answer(lost(), 2) == late
         assert len(children() - before) == 2
         assert first not in children()
@@ -119,8 +119,8 @@ def test_a_picture_without_a_face_and_a_number_of_frames_that_fits_no_run() -> N
 def test_workers_that_were_given_nothing_have_taken_no_time() -> None:
     with inspector(material(SHORT).frames, 2) as made:
         assert made.busy == 0
-        made.look(material(SHORT).frames[:1])
-        made.settle()
+        made.inspect(material(SHORT).frames[:1])
+        made.wait()
         made.finish(FACTS)
     assert made.busy > 0
 
@@ -129,7 +129,7 @@ def test_leaving_early_ends_the_workers_at_once() -> None:
     before = children()
     frames = material(SHORT).frames
     with inspector(frames, 2) as made:
-        made.look(frames)
+        made.inspect(frames)
         started = time.monotonic()
     assert children() == before
     assert time.monotonic() - started < 5
@@ -143,8 +143,8 @@ def test_a_worker_that_dies_is_one_sentence() -> None:
         os.kill(victim, signal.SIGKILL)
         with pytest.raises(MachineError, match=r"verification stopped: a worker ended .*-9"):
             for _ in range(3):
-                made.look(frames)
-                made.settle()
+                made.inspect(frames)
+                made.wait()
     assert children() == before
 
 
@@ -152,10 +152,10 @@ ORPHANS = """
 import sys; sys.path[:0] = {path!r}
 import numpy as np
 from checks_clips import portrait
-from test_checks_crew import inspector
+from test_checks_worker_pool import inspector
 frames = np.zeros((41, 80, 120, 3), np.uint8)
 with inspector(frames, 2, portrait(frames[0])) as made:
-    made.look(frames[:10])
+    made.inspect(frames[:10])
     print("ready", flush=True)
     sys.stdin.read()
 """
@@ -184,9 +184,9 @@ def test_workers_end_when_their_parent_is_killed() -> None:
 
 
 def test_workers_are_used_where_they_pay() -> None:
-    assert workers(2, 97, 1920, 1080) == 0  # encoding needs both cores
-    assert workers(2, 97, 1920, 1080, alone=True) == 0  # over before two are ready
-    assert workers(2, 481, 1920, 1080, alone=True) == 2
-    assert workers(1, 481, 1920, 1080, alone=True) == 0
-    assert workers(16, 97, 1920, 1080) == 8
-    assert workers(64, 25, 320, 180) == 0
+    assert worker_count(2, 97, 1920, 1080) == 0  # encoding needs both cores
+    assert worker_count(2, 97, 1920, 1080, alone=True) == 0  # over before two are ready
+    assert worker_count(2, 481, 1920, 1080, alone=True) == 2
+    assert worker_count(1, 481, 1920, 1080, alone=True) == 0
+    assert worker_count(16, 97, 1920, 1080) == 8
+    assert worker_count(64, 25, 320, 180) == 0
