@@ -21,12 +21,11 @@ from alembic.script import ScriptDirectory
 
 from test_jobs_admission import order, postgres  # noqa: F401 - a fixture
 from vivant.errors import DatabaseError
-from vivant.service import schema
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
 from vivant.service.job import new_id
 from vivant.service.ledger import Ledger
-from vivant.service.schema import MIGRATIONS, VERSION_TABLE, upgrade
+from vivant.service.schema import MIGRATIONS, VERSION_TABLE
 from vivant.service.tables import METADATA, REVISION
 
 SECOND = """
@@ -117,7 +116,7 @@ def test_a_later_migration_is_run_once_by_racing_processes(
     def start() -> None:
         own = Database(database.url)
         try:
-            upgrade(own, revision="0002", folder=folder)
+            own.upgrade(revision="0002", folder=folder)
         except BaseException as error:
             errors.append(error)
             raise
@@ -145,9 +144,9 @@ def test_a_migration_that_fails_leaves_the_layout_as_it_was(
 ) -> None:
     database.migrate()
     with pytest.raises(RuntimeError, match="in the middle"):
-        upgrade(database, revision="0002", folder=folder_with(tmp_path, fails=True))
+        database.upgrade(revision="0002", folder=folder_with(tmp_path, fails=True))
     assert "mood" not in columns(database)
-    upgrade(database, revision="0002", folder=folder_with(tmp_path))
+    database.upgrade(revision="0002", folder=folder_with(tmp_path))
     assert "mood" in columns(database)
 
 
@@ -201,6 +200,6 @@ def test_a_database_that_is_new_enough_needs_no_alembic(
     database.migrate()
     monkeypatch.setitem(__import__("sys").modules, "alembic", None)
     started = time.perf_counter()
-    schema.upgrade(database)
+    database.upgrade()
     assert time.perf_counter() - started < 1
     database.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 import time
@@ -26,7 +25,8 @@ from tenacity import (
 )
 
 from vivant.errors import DatabaseError, OptionError
-from vivant.service.tables import meta
+from vivant.service.schema import MIGRATIONS, make_private, revision_of, upgrade
+from vivant.service.tables import REVISION, meta
 from vivant.settings import Settings
 
 T = TypeVar("T")
@@ -109,8 +109,6 @@ class Database:
             DatabaseError: the database cannot be reached or written, is damaged, or is of a newer
                 Vivant.
         """
-        from vivant.service.schema import upgrade
-
         try:
             if self.path is not None:
                 self._check_file(self.path)
@@ -120,7 +118,19 @@ class Database:
                 DBOS.migrate(self.url)
         except (DBAPIError, sqlite3.Error) as error:
             raise unreachable(error) from error
-        upgrade(self)
+        self.upgrade()
+
+    def upgrade(self, *, revision: str = REVISION, folder: Path = MIGRATIONS) -> None:
+        """Bring our tables to the layout of a revision; several processes may do so at once.
+
+        Raises:
+            DatabaseError: the database cannot be reached, or is of a newer Vivant.
+        """
+        with self.read() as connection:
+            if revision_of(connection) == revision:
+                return
+        with self.write(exclusive=True) as connection:
+            upgrade(connection, self.path, revision=revision, folder=folder)
 
     def _check_file(self, path: Path) -> None:
         """Make the file where it is missing, readable by its owner alone; else look it over."""
@@ -255,14 +265,6 @@ def ping_what_was_idle(engine: sa.Engine) -> None:
             engine.dialect.do_ping(connection)
         except psycopg.Error as error:
             raise sa.exc.DisconnectionError from error  # the pool makes another
-
-
-def make_private(path: Path) -> None:
-    """Make an empty file that only its owner can read, where there is none.
-
-    SQLite gives its other files (``-wal``, ``-shm``) the same mode.
-    """
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def damaged(what: str) -> DatabaseError:

@@ -1,11 +1,11 @@
-"""Brings a database to the newest layout, with Alembic.
+"""The database's layout, brought to the newest one with Alembic.
 
-A migration is one transaction under a lock, so that several processes may start at the same time.
-A SQLite file is copied before it. Migrations only add, so that older workers go on meanwhile.
+Migrations only add, so that older workers go on meanwhile.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +13,6 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from vivant.errors import DatabaseError
-from vivant.service.database import Database, make_private
 from vivant.service.tables import REVISION, jobs
 
 VERSION_TABLE = "vivant_schema"
@@ -21,43 +20,7 @@ VERSION_TABLE = "vivant_schema"
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def upgrade(database: Database, *, revision: str = REVISION, folder: Path = MIGRATIONS) -> None:
-    """Run the migrations that the database has not seen.
-
-    Args:
-        database: of any age.
-        revision: of the newest migration.
-        folder: of the migrations.
-
-    Raises:
-        DatabaseError: it cannot be reached, or is of a newer Vivant.
-    """
-    with database.read() as connection:
-        if _revision(connection) == revision:
-            return  # and Alembic is not imported
-    with database.write(exclusive=True) as connection:
-        found = _revision(connection)
-        if found == revision:
-            return  # another process was first
-        if found > revision:
-            raise DatabaseError(
-                f"the database has layout {found} and this Vivant knows {revision}: "
-                "use the Vivant that made it, or another database"
-            )
-        if database.path is not None and sa.inspect(connection).has_table(jobs.name):
-            back_up(
-                database.path, database.path.with_name(f"{database.path.name}.before-{revision}")
-            )
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(folder).replace("%", "%%"))
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-def _revision(connection: sa.Connection) -> str:
+def revision_of(connection: sa.Connection) -> str:
     """Of the newest migration that was run; empty where none was."""
     if not sa.inspect(connection).has_table(VERSION_TABLE):
         return ""
@@ -65,11 +28,56 @@ def _revision(connection: sa.Connection) -> str:
     return str(connection.execute(sa.select(table.c.version_num)).scalar() or "")
 
 
-def back_up(database: Path, copy: Path) -> None:
+def upgrade(
+    connection: sa.Connection,
+    file: Path | None,
+    *,
+    revision: str = REVISION,
+    folder: Path = MIGRATIONS,
+) -> None:
+    """Run the migrations that the database has not seen.
+
+    Args:
+        connection: in a transaction that holds the write lock, which is committed afterwards.
+        file: of a SQLite database; it is copied before.
+        revision: of the newest migration.
+        folder: of the migrations.
+
+    Raises:
+        DatabaseError: it is of a newer Vivant.
+    """
+    found = revision_of(connection)
+    if found == revision:
+        return  # another process was first
+    if found > revision:
+        raise DatabaseError(
+            f"the database has layout {found} and this Vivant knows {revision}: "
+            "use the Vivant that made it, or another database"
+        )
+    if file is not None and sa.inspect(connection).has_table(jobs.name):
+        back_up(file, file.with_name(f"{file.name}.before-{revision}"))
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def back_up(file: Path, copy: Path) -> None:
     """A consistent copy of a SQLite file that is in use, whole or not at all."""
     half = copy.with_name(f"{copy.name}.half")
     half.unlink(missing_ok=True)
     make_private(half)
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(half)) as target:
+    with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(half)) as target:
         source.backup(target)
     half.replace(copy)
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file that only its owner can read, where there is none.
+
+    SQLite gives its other files (``-wal``, ``-shm``) the same mode.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
