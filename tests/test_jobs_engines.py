@@ -33,17 +33,17 @@ def test_two_jobs_and_the_warm_up_load_the_engine_once(tmp_path: Path) -> None:
     worker = Worker(settings, load_engine=load, load_upscaler=load_upscaler)
     database = open_database(settings)
     ledger, objects = Ledger(database), open_objects(settings)
-    door = Admission(database, Limits())
-    bench = worker.stages
-    bench.warm_up("fake")
+    admission = Admission(database, Limits())
+    stages = worker.stages
+    stages.warm_up("fake")
     for seed in range(2):
         job_id = new_id()
         objects.put(key(job_id, SOURCE), picture())
         request = Request(image=b"", engine="fake", width=64, height=64, num_frames=1, seed=seed)
-        door.accept(job_id, Order(request=request, picture={"name": "me.png"}), "")
-        bench.prepare(job_id)
-        assert bench.render(job_id)
-        bench.publish(job_id)
+        admission.accept(job_id, Order(request=request, picture={"name": "me.png"}), "")
+        stages.prepare(job_id)
+        assert stages.render(job_id)
+        stages.publish(job_id)
         assert ledger.get(job_id).status == "completed"
     database.close()
     worker.close()
