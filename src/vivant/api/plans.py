@@ -36,7 +36,7 @@ class Asked:
     """A comparison without its pictures.
 
     Attributes:
-        plan: a :class:`vivant.compare.variants.Plan`.
+        plan: a :class:`vivant.compare.plan.Plan`.
         requests: variant → what its clips are, but for the seed.
     """
 
@@ -61,7 +61,7 @@ def read_plan(given: Mapping[str, Any], settings: Settings) -> Asked:
 
 
 def _read(given: Mapping[str, Any], settings: Settings) -> Asked:
-    from vivant.compare import variants  # brings OpenCV
+    from vivant.compare import plan_file  # brings OpenCV
 
     for name in given:
         if name not in KNOWN:
@@ -70,9 +70,9 @@ def _read(given: Mapping[str, Any], settings: Settings) -> Asked:
                 code="unknown_field",
                 param=name,
             )
-    plan = _plan(given, variants)
+    plan = _plan(given, plan_file)
     if "seeds" in given:
-        plan = replace(plan, seeds=variants.parse_seeds(_decoded(given["seeds"])))
+        plan = replace(plan, seeds=plan_file.read_seeds(_decoded(given["seeds"])))
     common = read_fields(
         {"num_frames": plan.num_frames, "size": f"{plan.width}x{plan.height}"}
         | {name: given[name] for name in SHARED if name in given},
@@ -84,7 +84,7 @@ def _read(given: Mapping[str, Any], settings: Settings) -> Asked:
     return Asked(plan, requests, common.currency, common.priority)
 
 
-def _plan(given: Mapping[str, Any], variants: Any) -> Any:
+def _plan(given: Mapping[str, Any], plan_file: Any) -> Any:
     """The preset, or what ``variants`` says: TOML or JSON as text, or JSON as it is."""
     asked, inline = given.get("preset"), given.get("variants")
     if (asked is None) == (inline is None):
@@ -96,12 +96,12 @@ def _plan(given: Mapping[str, Any], variants: Any) -> Any:
     if asked is not None:
         if not isinstance(asked, str):
             raise OptionError("preset is not text", param="preset")
-        return variants.preset(asked)
+        return plan_file.preset(asked)
     inline = _decoded(inline)
     if isinstance(inline, str):
-        plan = variants.parse_plan(inline, "variants")
+        plan = plan_file.parse_plan(inline, "variants")
     elif isinstance(inline, Mapping):
-        plan = variants.build_plan(inline, "variants")
+        plan = plan_file.build_plan(inline, "variants")
     else:
         raise OptionError(
             'variants is neither TOML nor an object {"compare": {…}, "variant": [{…}, {…}]}',
