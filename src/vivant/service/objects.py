@@ -20,6 +20,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
 from vivant.errors import OptionError, StorageError
+from vivant.settings import Settings
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -240,3 +241,10 @@ def _translated(what: str) -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def open_objects(settings: Settings) -> Objects:
+    """The object store of a service: the operator's, or a folder of our own."""
+    return Objects.open(
+        settings.objects_url or settings.service_dir / "objects", settings.objects_options
+    )

@@ -10,14 +10,11 @@ import logging
 import time
 from pathlib import Path
 
-from dbos import DBOS
-
 from vivant.errors import JobNotFoundError
-from vivant.service import handover
-from vivant.service.admission import workflow_ids
 from vivant.service.comparisons import Comparisons
 from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
+from vivant.service.queue import JobQueue
 from vivant.settings import Settings
 
 ORPHAN_SECONDS = 3600.0
@@ -38,6 +35,7 @@ class Sweeper:
     Args:
         ledger: of the jobs.
         objects: where their files are.
+        queue: of their stages.
         settings: how long things stay.
         orphan_seconds: see :data:`ORPHAN_SECONDS`.
     """
@@ -48,11 +46,13 @@ class Sweeper:
         self,
         ledger: Ledger,
         objects: Objects,
+        queue: JobQueue,
         settings: Settings,
         *,
         orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
         self._ledger, self._objects, self._settings = ledger, objects, settings
+        self._queue = queue
         self._comparisons = Comparisons(ledger.database, ledger, objects)
         self._orphan_seconds = orphan_seconds
         self._wall, self._mono = time.time(), time.monotonic()
@@ -92,7 +92,7 @@ class Sweeper:
                 self._ledger.delete(job_id, None)
             except JobNotFoundError:
                 continue  # another worker was first
-            DBOS.delete_workflows(list(workflow_ids(job_id)))
+            self._queue.forget(job_id)
         return len(due)
 
     def collect_orphans(self) -> int:
@@ -125,7 +125,8 @@ class Sweeper:
         two rounds is settled.
         """
         now = time.monotonic()
-        idle = {job_id: self._stuck.get(job_id, now) for job_id in handover.unattended()}
+        active = [job_id for job_id, _ in self._ledger.unfinished()]
+        idle = {job_id: self._stuck.get(job_id, now) for job_id in self._queue.unattended(active)}
         settled = 0
         for job_id, since in idle.items():
             if time.monotonic() - since >= self.pause * 0.9:
