@@ -12,11 +12,16 @@ import pytest
 
 from test_jobs_gate import Shop
 from test_jobs_queue import until
-from vivant.errors import StorageError
+from vivant.errors import DatabaseError, StorageError
+from vivant.service.database import Database, open_database
 from vivant.service.job import ATTEMPTS, PORTRAIT, SOURCE, key
-from vivant.service.ledger import Lease
+from vivant.service.keys import Keyring
+from vivant.service.ledger import Lease, Ledger
+from vivant.service.queue import JobQueue
 from vivant.service.rows import MAX_STARTS
 from vivant.service.stages import SoloLock
+from vivant.service.sweeper import Sweeper
+from vivant.settings import read_settings
 
 
 @pytest.fixture
@@ -176,3 +181,80 @@ def test_who_works_alone_waits_for_the_others_and_they_for_him() -> None:
     for thread in threads:
         thread.join()
     assert at_work == []
+
+
+# -- what is swept, and what never -----------------------------------------------------------
+
+
+def sweeper_of(shop: Shop, database: Database | None = None) -> Sweeper:
+    database = database or shop.database
+    settings = read_settings(data_dir=shop.worker._settings.data_dir)
+    return Sweeper(Ledger(database), shop.objects, JobQueue(database), settings, orphan_seconds=-1)
+
+
+def test_objects_without_a_job_are_set_aside_before_they_go(shop: Shop) -> None:
+    sweeper = sweeper_of(shop)
+    assert sweeper.owns_store()
+    mine = shop.submit(None)
+    shop.objects.put("jobs/video_nobody/clip.mp4", b"orphan")
+    assert sweeper.collect_orphans() == 1
+    assert shop.objects.get("set-aside/video_nobody/clip.mp4") == b"orphan"
+    assert shop.objects.folders("jobs") == [mine]
+    assert sweeper.collect_orphans() == 0
+    sweeper._wall += 4 * 86_400
+    sweeper.collect_orphans()
+    assert shop.objects.folders("set-aside") == []
+
+
+def test_a_lost_database_removes_nothing(shop: Shop, tmp_path: Path) -> None:
+    kept = shop.submit(None)
+    assert sweeper_of(shop).owns_store()
+    lost = Database(f"sqlite:///{tmp_path / 'other.db'}")
+    lost.migrate()
+    stranger = sweeper_of(shop, lost)
+    assert stranger.collect_orphans() == 0
+    assert shop.objects.head(key(kept, SOURCE)) is not None
+    # nor from a store of before it had an id
+    shop.objects.delete("service/id")
+    assert stranger.collect_orphans() == 0
+    assert sweeper_of(shop).collect_orphans() == 0
+    lost.close()
+
+
+def test_a_store_from_before_it_had_an_id_belongs_to_who_knows_its_jobs(shop: Shop) -> None:
+    shop.submit(None)
+    shop.objects.put("jobs/video_nobody/clip.mp4", b"orphan")
+    assert sweeper_of(shop).collect_orphans() == 1
+
+
+def test_what_a_killed_upload_leaves_goes_with_its_folder(shop: Shop) -> None:
+    """A local store lists no such file."""
+    job_id = shop.submit(None)
+    folder = shop.worker._settings.service_dir / "objects" / "jobs" / job_id
+    staged = folder / ATTEMPTS / "1" / "clip.mp4#1"
+    staged.parent.mkdir(parents=True)
+    staged.write_bytes(b"half")
+    assert shop.objects.newest(f"jobs/{job_id}") >= staged.stat().st_mtime
+    assert shop.finish(job_id).status == "completed"
+    assert not staged.exists()
+    assert not (folder / ATTEMPTS).exists()
+
+
+def test_no_folder_that_can_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "service").write_text("a file where the folder should be")
+    with pytest.raises(DatabaseError, match="cannot be written"):
+        open_database(read_settings(data_dir=tmp_path)).migrate()
+
+
+def test_a_key_that_is_revoked_shuts_its_tokens(shop: Shop) -> None:
+    ring = Keyring(shop.database)
+    presented = ring.add("studio")
+    owner = ring.owner(presented)
+    assert owner is not None
+    job_id = shop.submit(None, owner=owner)
+    assert shop.ledger.owner_of(job_id) == owner
+    assert shop.ledger.owner_of("video_none") is None
+    assert ring.active(owner)
+    assert ring.active("")
+    ring.revoke(owner)
+    assert not Keyring(shop.database).active(owner)

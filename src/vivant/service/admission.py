@@ -1,7 +1,4 @@
-"""Accept a job or refuse it: counted and enqueued in one transaction.
-
-Knows nothing of HTTP, nor of how a picture came into the object store.
-"""
+"""Accept a job or refuse it: counted and enqueued in one transaction."""
 
 from __future__ import annotations
 

@@ -227,6 +227,8 @@ class Database:
             yield
         except (IntegrityError, ProgrammingError):
             raise
+        except sa.exc.DataError as error:  # such as a NUL in a name: no outage
+            raise OptionError("a name or text holds characters that cannot be stored") from error
         except (DBAPIError, sa.exc.TimeoutError, sqlite3.Error) as error:
             raise unreachable(error) from error
 

@@ -29,7 +29,7 @@ from vivant.service.rows import (
     queue_positions,
     write_event,
 )
-from vivant.service.tables import events, jobs, timings
+from vivant.service.tables import comparisons, events, jobs, timings
 
 MEASURED = 20
 """Finished clips that estimates look back at."""
@@ -73,6 +73,15 @@ class Ledger:
                 raise not_found(job_id)
             ahead = queue_position(connection, row) if row["status"] == "queued" else None
         return from_row(row, ahead)
+
+    def owner_of(self, name: str) -> str | None:
+        """Whose job, comparison or batch that is; None where there is none of that name."""
+        found = sa.union_all(
+            sa.select(jobs.c.owner).where(jobs.c.id == name),
+            sa.select(comparisons.c.owner).where(comparisons.c.id == name),
+        )
+        with self.database.read() as connection:
+            return connection.execute(found.limit(1)).scalar()
 
     def page(
         self,

@@ -1,7 +1,4 @@
-"""What an operator does with jobs: find, cancel, retry and purge them, and look at the workers.
-
-Knows nothing of terminals or HTTP.
-"""
+"""What an operator does with jobs: find, cancel, retry and purge them, and look at the workers."""
 
 from __future__ import annotations
 

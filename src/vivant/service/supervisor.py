@@ -1,7 +1,4 @@
-"""Keeps worker processes alive: starts them, and starts them anew when they die or freeze.
-
-Knows nothing of what a worker does, only that its counter in the database rises.
-"""
+"""Keeps worker processes alive: starts them, and starts them anew when they die or freeze."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import IO, Any
 
@@ -212,6 +213,8 @@ class Worker:
         """Follow who comes and goes; as the leader, adopt old stages and sweep."""
         missing: set[str] = set()
         swept_at = time.monotonic()
+        with suppress(VivantError):  # asked again before anything is removed
+            self._sweeper.owns_store()
         while not self._told.is_set():
             self._changed.wait(self._sweeper.pause)
             self._changed.clear()
