@@ -126,7 +126,7 @@ def compare(
         sys.stdout.write(body)
         return
     for found in findings.recommendations:
-        out.print(f"\n{heading(found, plan)['en']}", style="bold", markup=False)
+        out.print(f"\n{heading(found, plan, findings)['en']}", style="bold", markup=False)
         text = paragraph(found, plan, findings)["en"]
         cost = price(findings, found, plan)["en"]
         out.print(f"  {text} {cost}", markup=False)

@@ -47,7 +47,7 @@ def as_json(comparison: Comparison, findings: Findings, looks: tuple[str, ...]) 
                 "more": r.more,
                 "pairs": r.pairs,
                 "fidelity_fails": list(r.fails),
-                "heading": dict(heading(r, plan)),
+                "heading": dict(heading(r, plan, findings)),
                 "text": dict(paragraph(r, plan, findings)),
                 "price": dict(price(findings, r, plan)),
             }

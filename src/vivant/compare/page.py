@@ -56,7 +56,7 @@ def render(
         advice=[
             {
                 "found": r,
-                "heading": heading(r, plan),
+                "heading": heading(r, plan, findings),
                 "text": paragraph(r, plan, findings),
                 "price": price(findings, r, plan),
             }

@@ -157,7 +157,7 @@ def page(pairs: ClipPairs, found: RatingResults) -> tuple[str, str]:
     """The page, and the ``Content-Security-Policy`` that lets only its own style and script run."""
     style = "".join(_asset(f"assets/css/{name}.css") for name in ("theme", "page"))
     style += _own("result.css")
-    script = _asset("assets/js/early.js") + _own("result.js")
+    script = _asset("assets/js/shared/before_paint.js") + _own("result.js")
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
