@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from vivant.checks.checklist import Language, Words
+from vivant.checks.checklist import Words
+from vivant.checks.sentences import Language
 
 LANGUAGES: tuple[Language, ...] = ("en", "ko")
 
