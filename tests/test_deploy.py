@@ -24,7 +24,7 @@ import yaml
 from packaging.requirements import Requirement
 from prometheus_client import generate_latest
 
-from vivant.api import status
+from vivant.api.routes import status
 from vivant.cli.main import app
 from vivant.settings import Settings, read_settings
 from vivant.version import __version__

@@ -1,7 +1,7 @@
 """Findings and page of a comparison that a service keeps, given as plain values.
 
-Runs in a process of its own (:mod:`vivant.api.comparison_worker`), so that the process that answers
-clients does not load SciPy and the checks.
+Runs in a process of its own (:mod:`vivant.api.comparison.worker`), so that the process that
+answers clients does not load SciPy and the checks.
 """
 
 from __future__ import annotations
