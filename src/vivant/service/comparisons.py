@@ -152,7 +152,7 @@ class Comparisons:
         """The comparison.
 
         Raises:
-            JobNotFoundError: there is none, or it is somebody else's.
+            JobNotFoundError: there is none, or it belongs to another owner.
         """
         query = sa.select(comparisons).where(comparisons.c.id == comparison_id)
         if owner is not None:
