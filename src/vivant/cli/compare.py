@@ -1,4 +1,4 @@
-"""``vivant compare``: reads options, calls what does the work, and prints."""
+"""``vivant compare``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vivant.cli.options import Currency, Quiet
 from vivant.errors import Cancelled, OptionError
 
 if TYPE_CHECKING:
     from vivant.compare.plan import ComparisonPlan
     from vivant.compare.runner import ClipDone
-
-Currency = Annotated[
-    str | None,
-    typer.Option(help="Currency of the bill: KRW, USD, ….  [default: KRW]", metavar="CODE"),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
 
 def compare(
