@@ -32,8 +32,9 @@ def findings_json(told: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         told: ``plan``, ``pictures``, ``clips`` and ``failures`` as
-            :class:`vivant.service.comparisons.Kept` and ``Gathered`` have them, one clip at
-            least, each with its ``link`` and whether it is ``there``; ``earlier`` evidence; and
+            :class:`vivant.service.comparisons.StoredComparison` and ``ComparisonClips`` have
+            them, one clip at least, each with its ``link`` and whether it is ``there``;
+            ``earlier`` evidence; and
             ``final``: no more clips are on their way.
     """
     comparison, findings = _found(told)
