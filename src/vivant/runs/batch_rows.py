@@ -1,6 +1,6 @@
 """What a batch makes: one row per picture, from a folder or a CSV.
 
-A row that cannot be made is kept, with its error, so that the rest goes on.
+A row that cannot be made is kept, with its reason, so that the rest goes on.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Row:
     Attributes:
         number: of the row, from 1; in a CSV the header is not counted.
         name: of the clip's file, without ``.mp4``; no two rows share one.
-        request: None where the row cannot be made; ``error`` says why.
+        request: None where the row cannot be made; ``reason`` says why.
     """
 
     number: int
     name: str
     picture: str
     request: Request | None
-    error: VivantError | None = None
+    reason: str = ""
 
 
 def read_rows(source: Path, parse: ParseRow) -> tuple[Row, ...]:
@@ -125,7 +125,7 @@ def _named(entries: list[tuple[Path, dict[str, str]]], parse: ParseRow) -> tuple
         try:
             rows.append(Row(number, name, picture.name, parse(picture, settings)))
         except VivantError as error:
-            rows.append(Row(number, name, picture.name, None, error))
+            rows.append(Row(number, name, picture.name, None, error.message))
     return tuple(rows)
 
 
