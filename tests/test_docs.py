@@ -138,7 +138,7 @@ def test_settings_exist(page: str) -> None:
 def test_readme_lists_every_room() -> None:
     (listing,) = [b for _, b in blocks(PAGES["README.md"]) if b.startswith("src/vivant/")]
     named = set(re.findall(r"^  ([\w./]+)", listing, re.MULTILINE))
-    rooms = {f"{p.name}/" for p in PACKAGE.iterdir() if p.is_dir() and p.name != "__pycache__"}
+    rooms = {f"{p.parent.name}/" for p in PACKAGE.glob("*/__init__.py")}
     files = {p.name for p in PACKAGE.glob("*.py")} - {"__main__.py", "version.py"}
     assert named == rooms | files
 

@@ -1,6 +1,6 @@
 """A comparison that a service keeps, as plain values: found out and written down like any other.
 
-Runs in a process of its own (:mod:`vivant.api.comparison_worker`), so that neither SciPy
+Runs in a process of its own (:mod:`vivant.api.comparison.worker`), so that neither SciPy
 nor the checks are loaded into the one that answers clients. Knows nothing of jobs or HTTP.
 """
 
