@@ -57,8 +57,10 @@ MEMORY = Gauge("vivant_api_memory_bytes", "Resident memory of this process.", re
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Is it alive?")
-async def health() -> dict[str, str]:
+async def health(response: Response) -> dict[str, str]:
     """Answers while the process lives; looks at nothing else."""
+    # A page of another origin may see that the server runs. So it can tell a refusal from silence.
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return {"status": "ok"}
 
 
