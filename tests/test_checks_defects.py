@@ -21,7 +21,7 @@ from checks_clips import (
 from corruptions import LADDERS, Material, recode
 from vivant.checks.face_tracker import rescaled
 from vivant.checks.frame import luma_of, reduced
-from vivant.checks.metrics.deform import Deformation, _face, _Pose
+from vivant.checks.metrics.deform import Deformation, _face_model, _Pose
 from vivant.checks.metrics.skin import texture_kept
 from vivant.types import Frames, Verification
 
@@ -177,7 +177,7 @@ def test_a_small_picture_is_not_called_soft() -> None:
 @pytest.mark.parametrize(("frames", "share"), [(48, 1.0), (96, 1.0), (384, 0.5)])
 def test_a_longer_clip_may_wander_further(frames: int, share: float) -> None:
     """As in a random walk, with the root of time, from the length on that limits are for."""
-    cells = len(_face().weights)
+    cells = len(_face_model().weights)
     metric = Deformation(24.0)
     metric.add(0, None, _Pose(np.eye(2, 3)))
     for index in np.linspace(0, frames, 13)[1:].astype(int):

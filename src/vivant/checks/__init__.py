@@ -1,8 +1,8 @@
 """Proof: every line of the creator's checklist, measured.
 
 ``Inspector`` looks at frames as they come, ``verify_file`` at a finished file. The package is
-not called ``verify`` because ``vivant.verify`` is the function. Imports types, errors, grid,
-faces, framing and media; knows nothing of engines, encoders or how pictures are loaded.
+not called ``verify`` because ``vivant.verify`` is the function. Imports nothing of engines
+or of how pictures are loaded.
 """
 
 from vivant.checks.inspector import Inspector

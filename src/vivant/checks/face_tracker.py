@@ -1,6 +1,6 @@
 """Follow one face through a clip: found on the grid, carried along in between.
 
-Knows nothing of identity or verdicts. Deterministic, keeps nothing.
+Deterministic; no state between calls.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """EDSR: enhanced deep residual networks for super-resolution (Lim et al. 2017, arXiv 1707.02921).
 
 The published network, and its published weight files (``EDSR-PyTorch`` names): width, depth and
-scale are read from the file. Knows nothing of frames.
+scale are read from the file.
 """
 
 from __future__ import annotations

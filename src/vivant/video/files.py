@@ -1,7 +1,4 @@
-"""Files appear whole or not at all: written aside in the target's own directory, then renamed.
-
-Knows nothing of what is in the files.
-"""
+"""Files appear whole or not at all: written aside in the target's own directory, then renamed."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Produce the next items in another thread while the last one is being used.
 
-Knows nothing of frames. Decoding and checking overlap with it.
+Decoding and checking overlap with it.
 """
 
 from __future__ import annotations

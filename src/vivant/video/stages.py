@@ -2,7 +2,7 @@
 
 The picture is an assembly line: while the GPU (or the warp) makes chunk 5, chunk 4 is being
 encoded and chunk 3 verified. Queues are short, so memory does not grow with the clip. NumPy,
-OpenCV, FFmpeg and CUDA release the GIL, so threads are enough. Knows nothing of what is carried.
+OpenCV, FFmpeg and CUDA release the GIL, so threads are enough.
 """
 
 from __future__ import annotations

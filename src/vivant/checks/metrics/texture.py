@@ -3,7 +3,6 @@
 All relative to the input picture at the clip's size, so that a soft or stylised input is not
 punished; where the picture has fewer pixels than the clip, both are compared at the picture's
 resolution. First frame and median are weighed by :func:`vivant.checks.metric.against_picture`.
-Knows nothing of motion or identity.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.frame import Luma, Reference, Sample, clipped
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference, clipped
 from vivant.checks.limits import limits
 from vivant.checks.metric import (
     CannotMeasure,
@@ -74,7 +73,7 @@ EVERY: Final = 4
 """Percentiles are taken over every so many pixels in both directions: they need no more."""
 
 Floats = npt.NDArray[np.float32]
-_Reading = Callable[["Texture"], float]
+_Reading = Callable[["TextureStatistics"], float]
 
 
 def bands(luma: npt.NDArray[np.generic]) -> tuple[Floats, ...]:
@@ -104,8 +103,8 @@ def noise_level(luma: Luma) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Texture:
-    """Texture numbers of one picture; those of the face are NaN where there is none."""
+class TextureStatistics:
+    """Numbers of one picture; those of the face are NaN where there is none."""
 
     sharpness: float
     face_sharpness: float
@@ -116,7 +115,7 @@ class Texture:
     cartoon: float
 
 
-def texture(luma: Luma, face: Face | None, scale: float) -> Texture:
+def texture(luma: Luma, face: Face | None, scale: float) -> TextureStatistics:
     """Measure a picture, reduced by ``scale`` where that is below one."""
     if scale < 0.95:
         size = (max(16, round(luma.shape[1] * scale)), max(16, round(luma.shape[0] * scale)))
@@ -134,7 +133,7 @@ def texture(luma: Luma, face: Face | None, scale: float) -> Texture:
     if face is not None:
         left, top, right, bottom = clipped(face.box.scaled(box_scale), luma.shape[1], luma.shape[0])
         face_sharpness = _spread(laplace[top:bottom, left:right])
-    return Texture(
+    return TextureStatistics(
         sharpness=_spread(laplace),
         face_sharpness=face_sharpness,
         detail=_spread(fine) / max(_spread(coarse), 1e-3),
@@ -164,7 +163,7 @@ def _spread(values: npt.NDArray[np.integer | np.floating], where: Luma | None = 
     return float(cv2.norm(values, cv2.NORM_L2, where) / np.sqrt(count)) if count else 0.0
 
 
-class Textures(Metric):
+class Texture(Metric):
     """The answers from one look at the rare frames."""
 
     specs = (
@@ -184,19 +183,21 @@ class Textures(Metric):
         self._scale = reference.detail * ENLARGED if enlarged else 1.0
         self._kept = FILTERED if enlarged else 1.0
         self._wanted = texture(reference.luma, reference.face, self._scale)
-        self._seen: list[tuple[int, Texture, Box | None]] = []
+        self._seen: list[tuple[int, TextureStatistics, Box | None]] = []
 
-    def look(self, sample: Sample, _: None) -> tuple[Texture, Box | None] | None:
+    def measure_frame(
+        self, frame: AnalyzedFrame, _: None
+    ) -> tuple[TextureStatistics, Box | None] | None:
         """Measure a rare frame."""
-        if not sample.rare:
+        if not frame.rare:
             return None
-        found = texture(sample.luma, sample.face, self._scale)
-        return found, None if sample.face is None else sample.face.box
+        found = texture(frame.luma, frame.face, self._scale)
+        return found, None if frame.face is None else frame.face.box
 
-    def add(self, index: int, _: None, look: tuple[Texture, Box | None] | None) -> None:
+    def add(self, index: int, _: None, found: tuple[TextureStatistics, Box | None] | None) -> None:
         """Keep its numbers."""
-        if look is not None:
-            self._seen.append((index, *look))
+        if found is not None:
+            self._seen.append((index, *found))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Eight scores; that of the face may be not measured."""

@@ -1,4 +1,4 @@
-"""Fill the page: pictures, plots and answers. Knows nothing of how anything was measured.
+"""Fill the page: pictures, plots and answers.
 
 The clip is inside the page as base64 up to :data:`EMBED_LIMIT`, so that the page can be sent as
 one file; a larger one is linked beside it, because browsers choke on data URLs of that size.
