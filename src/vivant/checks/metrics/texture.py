@@ -8,14 +8,14 @@ resolution. First frame and median are weighed by :func:`vivant.checks.metric.ag
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.frame import AnalyzedFrame, Luma, Reference, clipped
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference, clipped, luma_of
 from vivant.checks.limits import limits
 from vivant.checks.metric import (
     CannotMeasure,
@@ -26,6 +26,8 @@ from vivant.checks.metric import (
     unmeasured,
 )
 from vivant.types import Box, Face, Score
+from vivant.video.encoder import to_yuv
+from vivant.video.reader import to_rgb
 
 SHARPNESS: Final = Spec("sharpness", "quality")
 FACE_SHARPNESS: Final = Spec("face_sharpness", "quality")
@@ -51,8 +53,16 @@ FILTERED: Final = 0.93
 softest in use, keep 0.87 (their response is ``sinc²``: 0.81 at a quarter of the picture's sampling
 rate, nearer to one below), sharp ones all of it; this is between the two."""
 
+UNSCALED: Final = 0.95
+"""Scale from which pictures are compared as they are."""
+
 COMB_SIGMA: Final = 3.0
 """Levels; wider than the gaps of a posterised picture that was encoded."""
+
+GRANTED: Final = 13.9
+"""Percent of the pixels; banding that encoding added to the worst clean clip of the calibration,
+which the limit already allows for. What it adds beyond that to a picture is not held against a
+clip: limited range has 220 levels of luma, so a black-and-white picture loses every seventh."""
 
 EDGE_SHARE: Final = 95.0
 """Percentile of the coarse band above which a pixel counts as at an edge."""
@@ -117,12 +127,8 @@ class TextureStatistics:
 
 def texture(luma: Luma, face: Face | None, scale: float) -> TextureStatistics:
     """Measure a picture, reduced by ``scale`` where that is below one."""
-    if scale < 0.95:
-        size = (max(16, round(luma.shape[1] * scale)), max(16, round(luma.shape[0] * scale)))
-        luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        box_scale = scale
-    else:
-        box_scale = 1.0
+    luma = reduced_by(luma, scale)
+    box_scale = scale if scale < UNSCALED else 1.0
     laplace = cv2.Laplacian(luma, cv2.CV_16S)
     fine, middle, coarse = bands(luma)
     every = slice(None, None, EVERY)
@@ -142,6 +148,14 @@ def texture(luma: Luma, face: Face | None, scale: float) -> TextureStatistics:
         banding=banding(luma),
         cartoon=float(low) / max(float(high), 1e-3),
     )
+
+
+def reduced_by(luma: Luma, scale: float) -> Luma:
+    """The picture at this scale; itself where that is nearly one."""
+    if scale >= UNSCALED:
+        return luma
+    size = (max(16, round(luma.shape[1] * scale)), max(16, round(luma.shape[0] * scale)))
+    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def banding(luma: Luma) -> float:
@@ -179,10 +193,12 @@ class Texture(Metric):
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        enlarged = reference.detail < 0.95
+        enlarged = reference.detail < UNSCALED
         self._scale = reference.detail * ENLARGED if enlarged else 1.0
         self._kept = FILTERED if enlarged else 1.0
-        self._wanted = texture(reference.luma, reference.face, self._scale)
+        measured = texture(reference.luma, reference.face, self._scale)
+        encoded = banding(reduced_by(luma_of(to_rgb(to_yuv(reference.pixels))), self._scale))
+        self._wanted = replace(measured, banding=max(measured.banding, encoded - GRANTED))
         self._seen: list[tuple[int, TextureStatistics, Box | None]] = []
 
     def measure_frame(
