@@ -200,7 +200,7 @@ def file_times(
 
     As a service makes its next clip: engine, face reader and workers are there.
     """
-    from vivant.pipeline import run
+    from vivant.pipeline import ClipJob
     from vivant.upscalers import load_upscaler
 
     rows: dict[str, list[float]] = {"total": [], "first_step": [], "after_denoise": [], "image": []}
@@ -212,15 +212,9 @@ def file_times(
         if rep == 1:
             bench.reset_peak()
         start = time.perf_counter()
-        result = run(
-            request,
-            folder / "clip.mp4",
-            engine=Cadence(engine, frames),
-            upscaler=load_upscaler("auto"),
-            settings=settings,
-            observe=clock,
-            force=True,
-        )
+        upscaler = load_upscaler("auto")
+        job = ClipJob(request, Cadence(engine, frames), upscaler, settings, clock)
+        result = job.run(folder / "clip.mp4", force=True)
         end = time.perf_counter()
         if not rep:
             continue
@@ -481,9 +475,9 @@ def start_time(
         settings.cache_dir / "prompts",
         {"model": "ltx-2-19b-distilled", "commits": "0", "dtype": str(torch.bfloat16)},
     )
-    for text in (request.prompt, request.negative_prompt):
-        with parts.text() as stack:
-            cache.put(text, stack.encode(text))
+    texts = (request.prompt, request.negative_prompt)
+    for text, embedding in zip(texts, parts.text(texts), strict=True):
+        cache.put(text, embedding)
     bench.note(
         "fp8 checkpoint",
         {"gb": round(size / 1e9, 2), "write_s": round(time.perf_counter() - begin, 1)},

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ltx2_reference import follow_timestep_rule
 from vivant.engines.ltx2 import tiny
 from vivant.engines.ltx2.engine import LTX2Engine
 from vivant.settings import Settings
@@ -58,11 +59,15 @@ def request(**options: Any) -> Request:
 
 
 def stock(cls: Any, **parts: Any) -> Any:
-    """One of diffusers' pipelines around the engine's tiny components."""
+    """One of diffusers' pipelines around the engine's tiny components.
+
+    Its cross-attention gates follow the global sigma: call it with ``use_cross_timestep=False``.
+    """
     from diffusers import FlowMatchEulerDiscreteScheduler
     from diffusers.models.autoencoders.autoencoder_kl_ltx2_audio import AutoencoderKLLTX2Audio
     from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 
+    follow_timestep_rule(parts["transformer"])
     torch.manual_seed(0)
     audio = AutoencoderKLLTX2Audio(
         base_channels=4, ch_mult=(1, 1, 1), num_res_blocks=1, latent_channels=2, mel_bins=8

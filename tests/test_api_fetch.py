@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from service_process import picture
 from vivant.api.errors import HttpError
-from vivant.api.fetch import MAX_REDIRECTS, connected, download, fetch, public_address
-from vivant.api.upload import Upload
+from vivant.api.uploads.fetch import MAX_REDIRECTS, connected, download, fetch, public_address
+from vivant.api.uploads.picture_files import PictureUpload
 from vivant.settings import Settings
 
 PUBLIC = "93.184.215.14"
@@ -87,7 +87,7 @@ def test_urls_that_are_refused_before_anything_is_sent(url: str) -> None:
 
 def test_it_is_switched_off_by_default(tmp_path: Path) -> None:
     with pytest.raises(HttpError, match="fetches no URLs"):
-        asyncio.run(fetch(Upload(url=f"https://{PUBLIC}/a.png"), Settings(), tmp_path))
+        asyncio.run(fetch(PictureUpload(url=f"https://{PUBLIC}/a.png"), Settings(), tmp_path))
     assert not list(tmp_path.iterdir())
 
 
@@ -151,10 +151,10 @@ def connect() -> Iterator[Callable[[str], tuple[http.client.HTTPConnection, str]
 
 def test_a_picture_comes_also_after_a_redirect(connect: Any, tmp_path: Path) -> None:
     for path in ("me.png", "moved"):
-        upload = Upload(url=f"https://studio.example/{path}")
+        upload = PictureUpload(url=f"https://studio.example/{path}")
         download(upload, tmp_path, 1_000_000, connect)
-        assert upload.picture is not None
-        assert upload.picture.read_bytes() == picture()
+        assert upload.file is not None
+        assert upload.file.read_bytes() == picture()
         assert (upload.name, upload.size) == ("me.png", len(picture()))
 
 
@@ -172,13 +172,13 @@ def test_what_a_server_may_not_do(
     connect: Any, tmp_path: Path, path: str, limit: int, said: str
 ) -> None:
     with pytest.raises(HttpError, match=said):
-        download(Upload(url=f"https://studio.example/{path}"), tmp_path, limit, connect)
+        download(PictureUpload(url=f"https://studio.example/{path}"), tmp_path, limit, connect)
 
 
 @pytest.mark.parametrize("path", ["slow-body", "slow-head"])
 def test_a_server_that_drips_is_cut_off(
     connect: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    monkeypatch.setattr("vivant.api.fetch.TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr("vivant.api.uploads.fetch.TOTAL_SECONDS", 0.3)
     with pytest.raises(HttpError, match=r"within 0\.3 s"):
-        download(Upload(url=f"https://studio.example/{path}"), tmp_path, 1_000_000, connect)
+        download(PictureUpload(url=f"https://studio.example/{path}"), tmp_path, 1_000_000, connect)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from vivant.cli import doctor
+from vivant.cli import inspection as doctor
 from vivant.settings import default_settings
 from vivant.weights import DEFAULT_MODEL, LOCK
 

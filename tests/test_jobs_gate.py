@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from vivant.api.batches import describe
-from vivant.api.fields import read_fields
-from vivant.api.show import video
+from vivant.api.schemas import VideoFields
+from vivant.api.video_answer import batch_json, video_json
 from vivant.engines.fake import FakeEngine
 from vivant.errors import EngineError, OptionError
 from vivant.service.admission import Admission, Limits
@@ -20,9 +19,15 @@ from vivant.service.ledger import Ledger
 from vivant.service.places import open_database, open_objects
 from vivant.service.stages import Bench
 from vivant.service.worker import Worker
-from vivant.settings import read_settings
+from vivant.settings import Settings, read_settings
 from vivant.types import Clip, Observer, Portrait, Request
 from vivant.upscalers import load_upscaler
+
+
+def read_fields(values: dict[str, Any], settings: Settings) -> VideoFields:
+    fields = VideoFields.read(values)
+    fields.to_request(b"", settings)
+    return fields
 
 
 class Killed(BaseException):
@@ -109,7 +114,7 @@ def test_what_was_tried_survives_the_worker(shop: Shop) -> None:
     job = shop.finish(job_id)
     assert (job.status, job.verdict != "fail") == ("completed", True)
     assert shop.engine.seeds == [2, 3, 3]  # the first clip was not made again
-    shown = video(job, b"secret")
+    shown = video_json(job, b"secret")
     assert (shown["until_pass"], shown["budget"]) == (True, "600s")
     gate = shown["gate"]
     assert (gate["chosen"], gate["passed"], gate["stop"]) == (2, True, "passed")
@@ -195,7 +200,7 @@ def test_a_batch_goes_on_past_a_bad_picture_and_adds_up(shop: Shop) -> None:
     assert [job.status for job in jobs] == ["completed", "failed", "queued"]
     assert jobs[1].error is not None
     assert jobs[1].error["code"].startswith(("invalid_image", "image_"))
-    told = describe("holiday", jobs, b"secret")
+    told = batch_json("holiday", jobs, b"secret")
     assert told["counts"] == {"completed": 1, "failed": 1, "queued": 1}
     assert told["progress"] == 66
     made = told["data"][0]
@@ -204,7 +209,7 @@ def test_a_batch_goes_on_past_a_bad_picture_and_adds_up(shop: Shop) -> None:
     )  # fmt: skip
     assert [video["batch"] for video in told["data"]] == ["holiday"] * 3
     assert {job.id for job in shop.ledger.batch("holiday", None)} == {good, torn, later, other}
-    assert video(shop.ledger.get(alone), b"secret")["batch"] is None
+    assert video_json(shop.ledger.get(alone), b"secret")["batch"] is None
     assert shop.ledger.batch("none", "") == []
 
 

@@ -561,6 +561,33 @@ def test_adapters_that_do_not_fit(tmp_path: Path, changes: Any, words: str) -> N
         lora.inspect(path, 1.0, shapes(), text_shapes())
 
 
+def test_a_lone_half_is_skipped_with_a_note(tmp_path: Path) -> None:
+    """As ``aggregate_embed.lora_A`` of the official distilled adapter."""
+    rank, wide = 2, text_shapes()["text_proj_in"]
+    half = {"text_embedding_projection.aggregate_embed.lora_A.weight": torch.ones(rank, wide[1])}
+    path = adapter(tmp_path / "a.safetensors", extra=half)
+    checked = lora.inspect(path, 1.0, shapes(), text_shapes())
+    assert set(checked.pairs) == {"transformer_blocks.0.attn1.to_q"}
+    assert not checked.text
+    assert checked.skipped == ("text_proj_in",)
+    engine = small.engine(tmp_path)
+    engine.generate(small.portrait(), small.request(loras=[str(path)]), ignore_progress)
+    (note,) = [note for note in engine.info.notes if "skipped" in note]
+    assert "a.safetensors holds only lora_A of text_proj_in" in note
+
+    # nothing but halves: the file was cut off
+    other = adapter(tmp_path / "b.safetensors", drop=(".lora_B.weight",), extra=half)
+    with pytest.raises(WeightsError, match="only one half"):
+        lora.inspect(other, 1.0, shapes(), text_shapes())
+    # and an upper half alone is never right
+    upper = adapter(
+        tmp_path / "c.safetensors",
+        extra={"diffusion_model.transformer_blocks.0.attn1.to_k.lora_B.weight": torch.ones(32, 2)},
+    )
+    with pytest.raises(WeightsError, match=r"only one half of transformer_blocks.0.attn1.to_k"):
+        lora.inspect(upper, 1.0, shapes(), text_shapes())
+
+
 def test_adapters_are_refused_before_anything_is_built(tmp_path: Path) -> None:
     engine = small.engine(tmp_path)
     save_file({"weights": torch.ones(2)}, tmp_path / "plain.safetensors")

@@ -8,19 +8,19 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from vivant.api import (
+from vivant.api import errors
+from vivant.api.auth import RateLimiter, key_required
+from vivant.api.guard import Guard
+from vivant.api.routes import (
     batches,
     comparisons,
     content,
-    errors,
+    crops,
     models,
     page,
-    preview,
     status,
     videos,
 )
-from vivant.api.auth import Pace, keyed
-from vivant.api.guard import Guard
 from vivant.api.state import State
 from vivant.version import __version__
 
@@ -31,9 +31,9 @@ def create_app(state: State) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await state.broker.close()
-        state.previewer.close()
-        state.analyst.close()
+        await state.events.close()
+        state.crop_worker.close()
+        state.comparison_worker.close()
         state.database.close()
 
     app = FastAPI(
@@ -47,11 +47,14 @@ def create_app(state: State) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.vivant = state
-    app.state.pace = Pace(state.settings.requests_per_minute)
+    app.state.rate_limiter = RateLimiter(state.settings.requests_per_minute)
     errors.install(app)
-    for module in (videos, batches, comparisons, content, preview, models, status, page):
+    for module in (videos, batches, comparisons, content, crops, models, status, page):
         app.include_router(module.router)
     app.add_middleware(
-        Guard, settings=state.settings, keyed=partial(keyed, state), loopback=state.loopback
+        Guard,
+        settings=state.settings,
+        key_required=partial(key_required, state),
+        loopback=state.loopback,
     )
     return app

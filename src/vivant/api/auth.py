@@ -1,4 +1,4 @@
-"""Who asks, and how often they may. Knows nothing of what is asked for."""
+"""Who sends a request, and how often they may: API keys, access tokens, the rate limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vivant.errors import BusyError
 from vivant.service.keys import access_allowed
 
 CLIENTS = 10_000
-"""Remembered at most; the oldest are forgotten."""
+"""The rate limit remembers so many; the oldest are forgotten."""
 
 
 async def state(request: Request) -> State:
@@ -28,8 +28,8 @@ async def state(request: Request) -> State:
 Shared = Annotated[State, Depends(state)]
 
 
-async def keyed(shared: State) -> bool:
-    """Whether requests need a key: always where others can reach the service."""
+async def key_required(shared: State) -> bool:
+    """Whether requests need an API key: always where others can reach the service."""
     if not shared.keyring.fresh:
         await asyncio.to_thread(shared.keyring.any)
     return not shared.loopback or shared.keyring.any()
@@ -43,7 +43,7 @@ async def owner(request: Request, shared: Shared) -> str:
     """
     presented = request.headers.get("authorization", "")
     scheme, _, key = presented.partition(" ")
-    if not await keyed(shared):
+    if not await key_required(shared):
         return ""
     if not presented:
         raise HttpError(
@@ -69,7 +69,7 @@ Owner = Annotated[str, Depends(owner)]
 
 
 async def reader(request: Request, shared: Shared) -> str | None:
-    """Who may read what the path names: its owner, or anybody (None) with its access token."""
+    """Who reads what the path names: its owner, or None for a client with its access token."""
     token = request.query_params.get("access")
     if token is not None and "authorization" not in request.headers:
         (named,) = request.path_params.values()
@@ -83,23 +83,27 @@ Reader = Annotated[str | None, Depends(reader)]
 
 
 @dataclass
-class Bucket:
-    """Tokens that refill; one request takes one."""
+class TokenBucket:
+    """Tokens that refill; one request takes one.
+
+    Attributes:
+        tokens: left at the time ``at`` of the monotonic clock.
+    """
 
     tokens: float
     at: float
 
 
-class Pace:
-    """Requests per minute and client.
+class RateLimiter:
+    """Requests per minute of each client, by the token bucket.
 
     Args:
-        per_minute: refill; as many may come at once.
+        per_minute: tokens that refill in a minute; as many requests may come at once.
     """
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[str, TokenBucket] = {}
 
     def take(self, client: str) -> None:
         """Let one request through.
@@ -108,7 +112,7 @@ class Pace:
             BusyError: too many came.
         """
         now = time.monotonic()
-        bucket = self._buckets.pop(client, None) or Bucket(float(self._per_minute), now)
+        bucket = self._buckets.pop(client, None) or TokenBucket(float(self._per_minute), now)
         rate = self._per_minute / 60
         bucket.tokens = min(self._per_minute, bucket.tokens + (now - bucket.at) * rate)
         bucket.at = now
@@ -124,15 +128,15 @@ class Pace:
         bucket.tokens -= 1
 
 
-async def paced(request: Request, who: Owner) -> str:
-    """The owner, after the pace was kept.
+async def rate_limited(request: Request, who: Owner) -> str:
+    """The owner, whose request is within the rate limit.
 
     Raises:
         BusyError: too many requests came from this key or address.
     """
     client = who or (request.client.host if request.client else "")
-    request.app.state.pace.take(client)
+    request.app.state.rate_limiter.take(client)
     return who
 
 
-Paced = Annotated[str, Depends(paced)]
+RateLimitedOwner = Annotated[str, Depends(rate_limited)]

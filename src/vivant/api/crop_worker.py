@@ -23,10 +23,10 @@ class CropWorker:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._apart = IsolatedProcess(PICTURES_PER_PROCESS)
+        self._process = IsolatedProcess(PICTURES_PER_PROCESS)
         self._waiting = 0
 
-    async def look(self, path: Path, width: int, height: int) -> dict[str, Any]:
+    async def crop(self, path: Path, width: int, height: int) -> dict[str, Any]:
         """Crop and faces of a picture file.
 
         Raises:
@@ -38,8 +38,8 @@ class CropWorker:
             )
         self._waiting += 1
         try:
-            found = await self._apart.run(
-                _look, path, width, height, self._settings, seconds=SECONDS
+            found = await self._process.run(
+                _crop, path, width, height, self._settings, seconds=SECONDS
             )
         except (BrokenProcessPool, TimeoutError):
             self.close()
@@ -57,10 +57,10 @@ class CropWorker:
 
     def close(self) -> None:
         """End the process."""
-        self._apart.close()
+        self._process.close()
 
 
-def _look(path: Path, width: int, height: int, settings: Settings) -> Any:
+def _crop(path: Path, width: int, height: int, settings: Settings) -> Any:
     """In the process: the answer, or the error as a value, because not all can be raised across."""
     from vivant.picture.intake import load_portrait
     from vivant.pipeline import image_limits

@@ -1,8 +1,7 @@
 """Server-sent events: one reader of the database for all listeners, and one stream each.
 
-The reader looks every :data:`POLL_SECONDS` for the jobs somebody listens to, and only then.
-A listener holds its position, not a queue, so that a slow one costs no memory. Knows nothing of
-who may listen.
+The database is polled every :data:`POLL_SECONDS` while there are listeners. A listener holds a
+position, not a queue of its own, so that a slow one costs no memory.
 """
 
 from __future__ import annotations
@@ -16,27 +15,27 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from vivant.errors import DatabaseError
+from vivant.errors import DatabaseError, VivantError
 from vivant.service.job import ACTIVE, Job
 from vivant.service.ledger import Ledger
 
 POLL_SECONDS = 0.05
 KEEP_ALIVE_SECONDS = 15.0
 POSITION_SECONDS = 2.0
-"""Between looks at the queue position of a waiting job."""
+"""Between two reads of a waiting job's place in the queue."""
 
 RECENT = 64
-"""Events of one job kept for its listeners; whoever falls further behind gets the newest."""
+"""Events of one job kept for its listeners; a listener further behind gets only these."""
 
-GONE_LOOKS = 20
-"""Every so many looks, deleted jobs are noticed."""
+GONE_POLLS = 20
+"""Every so many polls it is looked which jobs were deleted."""
 
 log = logging.getLogger("vivant.api")
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
-    """An event as it is sent, made once for all listeners."""
+class EncodedEvent:
+    """An event as it is sent, encoded once for all listeners."""
 
     seq: int
     status: str
@@ -44,22 +43,29 @@ class Ready:
 
 
 @dataclass
-class Topic:
-    """One job somebody listens to."""
+class JobEvents:
+    """The newest events of one job that has listeners.
+
+    Attributes:
+        seq: of the newest.
+        recent: the newest, at most :data:`RECENT`.
+        changed: set, and replaced by a new one, when there is something new.
+        deleted: the job was deleted.
+    """
 
     seq: int
-    recent: deque[Ready] = field(default_factory=lambda: deque(maxlen=RECENT))
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    recent: deque[EncodedEvent] = field(default_factory=lambda: deque(maxlen=RECENT))
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
     listeners: int = 0
-    gone: bool = False
+    deleted: bool = False
 
-    def tell(self) -> None:
+    def wake(self) -> None:
         """Wake every listener."""
-        self.news.set()
-        self.news = asyncio.Event()
+        self.changed.set()
+        self.changed = asyncio.Event()
 
 
-class Broker:
+class EventBroker:
     """See the module.
 
     Args:
@@ -68,73 +74,79 @@ class Broker:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._topics: dict[str, Topic] = {}
+        self._jobs: dict[str, JobEvents] = {}
         self._task: asyncio.Task[None] | None = None
         self.closing = False
 
     @property
     def listeners(self) -> int:
         """Open streams."""
-        return sum(topic.listeners for topic in self._topics.values())
+        return sum(followed.listeners for followed in self._jobs.values())
 
     @asynccontextmanager
-    async def listen(self, job: Job) -> AsyncIterator[Topic]:
+    async def listen(self, job: Job) -> AsyncIterator[JobEvents]:
         """Follow a job from its newest known event on."""
-        topic = self._topics.get(job.id)
-        if topic is None:
-            topic = self._topics[job.id] = Topic(job.seq)
-        topic.listeners += 1
+        followed = self._jobs.get(job.id)
+        if followed is None:
+            followed = self._jobs[job.id] = JobEvents(job.seq)
+        followed.listeners += 1
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._poll())
         try:
-            yield topic
+            yield followed
         finally:
-            topic.listeners -= 1
-            if not topic.listeners and self._topics.get(job.id) is topic:
-                del self._topics[job.id]
+            followed.listeners -= 1
+            if not followed.listeners and self._jobs.get(job.id) is followed:
+                del self._jobs[job.id]
 
     async def close(self) -> None:
         """End all streams."""
         self.closing = True
-        for topic in self._topics.values():
-            topic.tell()
+        for followed in self._jobs.values():
+            followed.wake()
         if self._task is not None:
             self._task.cancel()
 
     async def _poll(self) -> None:
-        looks = 0
-        while self._topics and not self.closing:
-            positions = {job_id: topic.seq for job_id, topic in self._topics.items()}
+        polls = 0
+        while self._jobs and not self.closing:
+            positions = {job_id: followed.seq for job_id, followed in self._jobs.items()}
             try:
-                found = await asyncio.to_thread(self._ledger.events_after, positions)
-                looks += 1
-                alive = None
-                if looks % GONE_LOOKS == 0:
-                    alive = await asyncio.to_thread(self._ledger.existing, list(positions))
+                for job_id, events in (
+                    await asyncio.to_thread(self._ledger.events_after, positions)
+                ).items():
+                    self._add(job_id, events)
+                polls += 1
+                if polls % GONE_POLLS == 0:
+                    there = await asyncio.to_thread(self._ledger.existing, list(positions))
+                    for job_id in set(positions) - set(there):
+                        self._mark_deleted(job_id)
             except DatabaseError as error:
                 log.warning("events are late: %s", error.message)
                 await asyncio.sleep(1.0)
                 continue
-            for job_id, events in found.items():
-                topic = self._topics.get(job_id)
-                if topic is not None:
-                    fresh = [event for event in events if event["seq"] > topic.seq]
-                    if fresh:
-                        topic.recent.extend(
-                            Ready(event["seq"], event["status"], encode(event)) for event in fresh
-                        )
-                        topic.seq = fresh[-1]["seq"]
-                        topic.tell()
-            for job_id in positions if alive is not None else ():
-                topic = self._topics.get(job_id)
-                if topic is not None and alive is not None and job_id not in alive:
-                    topic.gone = True
-                    topic.tell()
             await asyncio.sleep(POLL_SECONDS)
+
+    def _add(self, job_id: str, events: list[dict[str, Any]]) -> None:
+        followed = self._jobs.get(job_id)
+        fresh = [event for event in events if followed and event["seq"] > followed.seq]
+        if followed is None or not fresh:
+            return
+        followed.recent.extend(
+            EncodedEvent(event["seq"], event["status"], encode(event)) for event in fresh
+        )
+        followed.seq = fresh[-1]["seq"]
+        followed.wake()
+
+    def _mark_deleted(self, job_id: str) -> None:
+        followed = self._jobs.get(job_id)
+        if followed is not None:
+            followed.deleted = True
+            followed.wake()
 
 
 async def stream(
-    broker: Broker, ledger: Ledger, job: Job, last_id: int | None
+    broker: EventBroker, ledger: Ledger, job: Job, last_id: int | None
 ) -> AsyncIterator[bytes]:
     """A job's events as ``text/event-stream``, to the final one.
 
@@ -145,7 +157,7 @@ async def stream(
         last_id: the last event the client has seen; None to begin with the newest state.
     """
     yield b"retry: 1000\n\n"
-    async with broker.listen(job) as topic:
+    async with broker.listen(job) as followed:
         seen = job.seq
         if last_id is not None and last_id < job.seq:
             missed = await asyncio.to_thread(ledger.events_after, {job.id: last_id})
@@ -162,15 +174,15 @@ async def stream(
         waiting = job.status == "queued"
         quiet = 0.0
         while not broker.closing:
-            news = topic.news
-            fresh = [event for event in topic.recent if event.seq > seen]
+            changed = followed.changed
+            fresh = [event for event in followed.recent if event.seq > seen]
             if fresh:
                 seen = fresh[-1].seq
                 waiting = fresh[-1].status == "queued"
                 yield b"".join(event.text for event in fresh)
                 if fresh[-1].status not in ACTIVE:
                     return
-            if topic.gone:
+            if followed.deleted:
                 yield encode(
                     {**job.snapshot, "seq": seen + 1, "event": "deleted", "status": "failed"}
                 )
@@ -180,10 +192,10 @@ async def stream(
                 continue
             pause = POSITION_SECONDS if waiting else KEEP_ALIVE_SECONDS
             try:
-                await asyncio.wait_for(news.wait(), pause)
+                await asyncio.wait_for(changed.wait(), pause)
             except TimeoutError:
                 quiet += pause
-            if waiting and topic.news is news:
+            if waiting and followed.changed is changed:
                 now = await _position(ledger, job)
                 if now is not None and now != position:
                     position = now
@@ -194,8 +206,6 @@ async def stream(
 
 
 async def _position(ledger: Ledger, job: Job) -> int | None:
-    from vivant.errors import VivantError
-
     try:
         return (await asyncio.to_thread(ledger.get, job.id)).queue_position
     except VivantError:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vivant.api.errors import response
-from vivant.api.status import REQUESTS, SECONDS
+from vivant.api.routes.status import REQUESTS, SECONDS
 from vivant.errors import DatabaseError
 from vivant.settings import Settings
 
@@ -56,7 +56,7 @@ class Guard:
     Args:
         app: what is guarded.
         settings: origins that may come.
-        keyed: whether a key is needed at the moment.
+        key_required: whether an API key is needed at the moment.
         loopback: names other than this machine's are refused, so that a page elsewhere cannot
             reach the service by pointing its own name here.
     """
@@ -65,11 +65,11 @@ class Guard:
         self,
         app: ASGIApp,
         settings: Settings,
-        keyed: Callable[[], Awaitable[bool]],
+        key_required: Callable[[], Awaitable[bool]],
         *,
         loopback: bool,
     ) -> None:
-        self._app, self._keyed = app, keyed
+        self._app, self._key_required = app, key_required
         self._origins = frozenset(settings.cors_origins)
         self._loopback = loopback
 
@@ -88,7 +88,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                self._dress(MutableHeaders(scope=message), origin if allowed else None)
+                self._add_headers(MutableHeaders(scope=message), origin if allowed else None)
                 route = getattr(scope.get("route"), "path", "other")
                 REQUESTS.labels(_method(scope), route, str(status)).inc()
                 SECONDS.labels(route).observe(time.perf_counter() - started)
@@ -116,7 +116,7 @@ class Guard:
         if origin != FILE_ORIGIN or origin in self._origins:
             return origin in self._origins
         try:
-            return await self._keyed()
+            return await self._key_required()
         except DatabaseError:
             return False  # the route will say that it is away
 
@@ -153,7 +153,7 @@ class Guard:
             },
         )
 
-    def _dress(self, headers: MutableHeaders, origin: str | None) -> None:
+    def _add_headers(self, headers: MutableHeaders, origin: str | None) -> None:
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
         headers.setdefault("Content-Security-Policy", API_POLICY)

@@ -1,7 +1,6 @@
-"""A process beside the service, for what is too heavy or too dangerous to be done within it.
+"""A process beside the service, for work that is too heavy or too dangerous to do within it.
 
-Started when it is first needed; it ends with the service, however that ends. Knows nothing of
-what is done in it.
+It is started when it is first needed, and ends when the service ends, also by a crash.
 """
 
 from __future__ import annotations

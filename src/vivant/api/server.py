@@ -14,8 +14,9 @@ from contextlib import contextmanager
 import uvicorn
 
 from vivant.api.app import create_app
-from vivant.api.events import Broker
-from vivant.api.models import check_options
+from vivant.api.connections import LimitedConnection
+from vivant.api.engine_options import check_options
+from vivant.api.events import EventBroker
 from vivant.api.state import build
 from vivant.errors import MachineError, OptionError
 from vivant.service import logs
@@ -32,7 +33,6 @@ KEEP_ALIVE_SECONDS = 75
 """An idle connection stays open for longer than most clients keep one, so that none is used in the
 moment it is closed."""
 
-MAX_CONNECTIONS = 2_000
 
 M_MMAP_THRESHOLD = -3
 """glibc, malloc.h."""
@@ -66,7 +66,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         )
     listener = listen(host, port)
     supervisors = [
-        Supervisor(database, settings.data_dir, timeout=settings.worker_timeout)
+        Supervisor(database, settings.data_dir, timeout=settings.frozen_seconds)
         for _ in range(workers)
     ]
     state = build(settings, database, loopback=loopback)
@@ -79,10 +79,10 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
-            limit_concurrency=MAX_CONNECTIONS,
+            http=LimitedConnection,
         )
     )
-    server.broker = state.broker
+    server.events = state.events
     for supervisor in supervisors:
         supervisor.start()
     threading.Thread(target=warm_up, args=(settings,), daemon=True).start()
@@ -119,7 +119,7 @@ def warm_up(settings: Settings) -> None:
 class Server(uvicorn.Server):
     """Ends event streams first: their clients would not."""
 
-    broker: Broker | None = None
+    events: EventBroker | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -136,8 +136,8 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
-        if self.broker is not None:
-            await self.broker.close()
+        if self.events is not None:
+            await self.events.close()
         await super().shutdown(sockets)
 
 

@@ -1,17 +1,16 @@
-"""What the routes share; built once when the service starts."""
+"""What all routes share, built once when the service starts."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from vivant.api.comparison_worker import ComparisonWorker
+from vivant.api.comparison.worker import ComparisonWorker
 from vivant.api.crop_worker import CropWorker
-from vivant.api.events import Broker
-from vivant.api.uploads import Intake
+from vivant.api.events import EventBroker
+from vivant.api.uploads.reader import UploadReader
 from vivant.service.admission import Admission, Limits
 from vivant.service.comparisons import Comparisons
 from vivant.service.database import Database
@@ -27,10 +26,10 @@ class State:
     """See the module.
 
     Attributes:
-        secret: of the access tokens.
-        loopback: only this machine can reach the service, so that it may go without keys.
-        ready: what ``/ready`` found last, at ``ready_at`` by the monotonic clock.
-        looking: held while it looks.
+        secret: signs the access tokens.
+        loopback: only this machine can reach the service, so that it needs no API key.
+        readiness: the last answer of ``/ready``, from ``readiness_at`` by the monotonic clock.
+        readiness_lock: held while a new one is made.
     """
 
     settings: Settings
@@ -39,17 +38,16 @@ class State:
     objects: Objects
     admission: Admission
     keyring: Keyring
-    intake: Intake
-    broker: Broker
-    previewer: CropWorker
+    uploads: UploadReader
+    events: EventBroker
+    crop_worker: CropWorker
     comparisons: Comparisons
-    analyst: ComparisonWorker
+    comparison_worker: ComparisonWorker
     secret: bytes
     loopback: bool
-    uploads: Path
-    ready: dict[str, Any] | None = None
-    ready_at: float = 0.0
-    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    readiness: dict[str, Any] | None = None
+    readiness_at: float = 0.0
+    readiness_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def keep_seconds(self) -> float:
@@ -60,7 +58,6 @@ class State:
 def build(settings: Settings, database: Database, *, loopback: bool) -> State:
     """Everything a running service needs; the database has been migrated."""
     ledger = Ledger(database)
-    uploads = settings.service_dir / "scratch" / "uploads"
     objects = open_objects(settings)
     return State(
         settings=settings,
@@ -71,14 +68,13 @@ def build(settings: Settings, database: Database, *, loopback: bool) -> State:
             database, Limits(queue=settings.queue_limit, per_owner=settings.jobs_per_key)
         ),
         keyring=Keyring(database),
-        intake=Intake(uploads, settings.max_image_bytes),
-        broker=Broker(ledger),
-        previewer=CropWorker(settings),
+        uploads=UploadReader(settings.service_dir / "scratch" / "uploads", settings),
+        events=EventBroker(ledger),
+        crop_worker=CropWorker(settings),
         comparisons=Comparisons(database, ledger, objects),
-        analyst=ComparisonWorker(),
+        comparison_worker=ComparisonWorker(),
         secret=database.secret(),
         loopback=loopback,
-        uploads=uploads,
     )
 
 

@@ -59,7 +59,7 @@ class WorkerHandle:
         self._receivers: deque[Callable[[WorkerHandle, Answer], None]] = deque()
         self._failure: WorkerFailed | None = None
         self._threads = [
-            threading.Thread(target=target, name="vivant-checks", daemon=True)
+            threading.Thread(target=target, name="vivant-worker-io", daemon=True)
             for target in (self._write, self._read)
         ]
         for thread in self._threads:

@@ -1,25 +1,21 @@
-"""``vivant batch``: reads options, calls what does the work, and prints."""
+"""``vivant batch``."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivant.errors import Cancelled, OptionError
+from vivant.cli.options import Currency, Quiet
+from vivant.cli.parsing import row_request
+from vivant.errors import Cancelled
 
 if TYPE_CHECKING:
-    from vivant.runs.batch import Estimate, Outcome
-    from vivant.types import Request
-
-Currency = Annotated[
-    str | None,
-    typer.Option(help="Currency of the bill: KRW, USD, ….  [default: KRW]", metavar="CODE"),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+    from vivant.runs.batch import BatchEstimate
+    from vivant.runs.batch_rows import Row
+    from vivant.runs.run import Outcome
 
 
 def batch(
@@ -76,11 +72,12 @@ def batch(
     from vivant.cost import bill, money
     from vivant.engines import ENGINES, load_engine
     from vivant.report import to_json
-    from vivant.runs.batch import estimate, run_batch, total
-    from vivant.runs.batch_page import render
+    from vivant.runs.batch import estimate_batch, run_batch, spent
     from vivant.runs.batch_rows import read_rows
     from vivant.runs.batch_tables import as_csv, as_json
-    from vivant.runs.clip_cache import held, write_whole
+    from vivant.runs.clip_cache import lock_folder, write_whole
+    from vivant.runs.index_page import Entry, render
+    from vivant.runs.run import Runner
     from vivant.settings import default_settings
     from vivant.upscalers import load_upscaler
 
@@ -104,47 +101,52 @@ def batch(
         load_engine(engine, settings)  # says which there are, once and not for every row
     if upscaler != "auto":
         load_upscaler(upscaler)
-    rows = read_rows(source, lambda picture, own: row_request(picture, given, own))
+    rows = read_rows(source, lambda picture, own: row_request(picture, given, own, settings))
     out = Console(quiet=quiet or json, highlight=False)
     progress = Console(stderr=True, quiet=quiet, highlight=False)
-    ahead = estimate(rows, output, settings, code)
-    out.print(f"\n[ESTIMATE] {_ahead(ahead)}", markup=False, soft_wrap=True)
+    estimated = estimate_batch(rows, output, settings, code)
+    out.print(f"\n[ESTIMATE] {estimate_line(estimated)}", markup=False, soft_wrap=True)
     if estimate_only:
         return
     done = 0
 
-    def watch(outcome: Outcome, finished: int) -> None:
+    def watch(row: Row, outcome: Outcome, finished: int) -> None:
         nonlocal done
         done = finished
-        words = {"made": "", "there": ": there already", "failed": f": {outcome.reason}"}
-        text = f"  [{finished}/{len(rows)}] {outcome.row.picture}{words[outcome.state]}"
+        words = {"made": "", "cached": ": there already", "failed": f": {outcome.reason}"}
+        text = f"  [{finished}/{len(rows)}] {row.picture}{words[outcome.state]}"
         if outcome.state == "made" and outcome.report:
             text += f": {outcome.report['verdict']}, {outcome.report['seconds']:.1f} s"
         progress.print(text, markup=False, soft_wrap=True)
-        if outcome.state == "made" and ahead.unknown:
-            rest = estimate(rows[finished:], output, settings, code)
+        if outcome.state == "made" and estimated.unknown:
+            rest = estimate_batch(rows[finished:], output, settings, code)
             if not rest.unknown and rest.clips:
-                progress.print(f"  left: {_ahead(rest)}", markup=False, soft_wrap=True)
+                progress.print(f"  left: {estimate_line(rest)}", markup=False, soft_wrap=True)
 
     try:
-        with held(output):
-            outcomes = run_batch(rows, output, settings=settings, watch=watch, currency=code)
+        with lock_folder(output):
+            runner = Runner(settings, currency=code)
+            outcomes = run_batch(rows, output, runner, watch=watch)
             body = to_json(as_json(outcomes))
-            write_whole(output / "index.html", render(outcomes, source.stem or "batch"))
+            entries = [
+                Entry(name=r.name, picture=r.picture, report=o.report, reason=o.reason)
+                for r, o in outcomes
+            ]
+            write_whole(output / "index.html", render(entries, source.stem or "batch"))
             write_whole(output / "batch.csv", as_csv(outcomes))
             write_whole(output / "batch.json", body)
     except (KeyboardInterrupt, Cancelled):
         raise Cancelled(
             f"cancelled after {done} rows; finished clips are kept, and the same command goes on"
         ) from None
-    failed = sum(outcome.state == "failed" for outcome in outcomes)
+    failed = sum(outcome.state == "failed" for _, outcome in outcomes)
     if json:
         sys.stdout.write(body)
     else:
-        seconds, usd = total(outcomes)
+        seconds, usd = spent(outcomes)
         factor = bill("cpu", 1.0, currency=code, exchange=settings.exchange)
         local = money(usd * (factor.exchange_rate if factor else 1.0), code.upper())
-        made = sum(outcome.state == "made" for outcome in outcomes)
+        made = sum(outcome.state == "made" for _, outcome in outcomes)
         out.print(
             f"\n[BILL] {made} clips made in {seconds:.0f} s: {money(usd, 'USD')} ({local}); "
             f"{len(outcomes) - made - failed} there already, {failed} could not be made.\n"
@@ -156,73 +158,13 @@ def batch(
         raise typer.Exit(1)
 
 
-def row_request(picture: Path, given: Mapping[str, str], own: Mapping[str, str]) -> Request:
-    """A request from a row's own settings over the command's.
-
-    Raises:
-        OptionError: a value that is not possible.
-    """
-    from vivant.cli.parsing import (
-        parse_dimensions,
-        parse_fps,
-        parse_length,
-        parse_options,
-        parse_quality,
-    )
-    from vivant.pipeline import check_request
-    from vivant.settings import default_settings
-    from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Request
-
-    row = {**given, **own}
-    if own.get("size") or own.get("aspect"):  # a row's shape replaces the command's as a whole
-        row = {**row, "size": own.get("size", ""), "aspect": own.get("aspect", "")}
-    if own.get("seconds") and not own.get("frames"):
-        row["frames"] = ""
-    rate = parse_fps(row["fps"])
-    width, height = parse_dimensions(row["aspect"] or None, row["size"] or None)
-    pairs = {
-        pair.partition("=")[0].strip(): pair.strip()
-        for text in (given["options"], own.get("options", ""))
-        for pair in text.split(";")
-        if pair.strip()
-    }
-    request = Request(
-        image=picture,
-        prompt=row["prompt"] or DEFAULT_PROMPT,
-        negative_prompt=row["negative"] or DEFAULT_NEGATIVE_PROMPT,
-        num_frames=parse_length(
-            int(_float(row["frames"], "frames", whole=True)) if row["frames"] else None,
-            _float(row["seconds"], "seconds") if row.get("seconds") else None,
-            rate,
-        ),
-        fps=rate,
-        width=width,
-        height=height,
-        seed=int(_float(row["seed"], "seed", whole=True)),
-        engine=row["engine"],
-        upscaler=row["upscaler"],
-        quality=parse_quality(row["quality"]),
-        options=parse_options(list(pairs.values())),
-    )
-    check_request(request, default_settings())
-    return request
-
-
-def _float(text: str, name: str, *, whole: bool = False) -> float:
-    try:
-        return int(text) if whole else float(text)
-    except ValueError:
-        kind = "whole number" if whole else "number"
-        raise OptionError(f"{name} {text!r} is not a {kind}", param=name) from None
-
-
-def _ahead(found: Estimate) -> str:
-    """The bill beforehand in one line."""
+def estimate_line(found: BatchEstimate) -> str:
+    """What is to be made, its time and its cost, in one line."""
     from vivant.cost import money
 
     text = f"{found.clips} {'clip' if found.clips == 1 else 'clips'} to make"
-    if found.there:
-        text += f", {found.there} there already"
+    if found.cached:
+        text += f", {found.cached} there already"
     if found.unusable:
         text += f", {found.unusable} {'row' if found.unusable == 1 else 'rows'} cannot be made"
     if found.unknown:

@@ -1,4 +1,4 @@
-"""``vivant compare``: reads options, calls what does the work, and prints."""
+"""``vivant compare``."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vivant.cli.options import Currency, Quiet
 from vivant.errors import Cancelled, OptionError
 
 if TYPE_CHECKING:
-    from vivant.compare.runner import Step
-    from vivant.compare.variants import Plan
-
-Currency = Annotated[
-    str | None,
-    typer.Option(help="Currency of the bill: KRW, USD, ….  [default: KRW]", metavar="CODE"),
-]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
+    from vivant.compare.plan import ComparisonPlan
+    from vivant.compare.runner import ClipDone
 
 
 def compare(
@@ -70,11 +65,7 @@ def compare(
     """
     from rich.console import Console
 
-    from vivant.compare.findings import find
-    from vivant.compare.page import render
-    from vivant.compare.runner import compare as run
-    from vivant.compare.sentences import heading, paragraph, price
-    from vivant.compare.tables import (
+    from vivant.compare.exports import (
         CSV_NAME,
         JSON_NAME,
         PAGE_NAME,
@@ -82,37 +73,41 @@ def compare(
         as_json,
         earlier_looks,
     )
-    from vivant.compare.variants import parse_seeds
+    from vivant.compare.findings import evaluate
+    from vivant.compare.page import render
+    from vivant.compare.plan_file import read_seeds
+    from vivant.compare.runner import compare as run
+    from vivant.compare.sentences import heading, paragraph, price
     from vivant.report import to_json
-    from vivant.runs.clip_cache import held, write_whole
+    from vivant.runs.clip_cache import lock_folder, write_whole
+    from vivant.runs.run import Runner
     from vivant.settings import default_settings
 
     plan, pictures = _inputs(images or [], variants, preset, demo=demo)
     if seeds is not None:
-        plan = replace(plan, seeds=parse_seeds(seeds))
+        plan = replace(plan, seeds=read_seeds(seeds))
     if frames is not None:
         plan = replace(plan, num_frames=frames)
     out = Console(quiet=quiet or json, highlight=False)
     progress = Console(stderr=True, quiet=quiet, highlight=False)
     done = 0
 
-    def watch(step: Step) -> None:
+    def watch(clip: ClipDone) -> None:
         nonlocal done
-        done = step.done
-        text = f"  [{step.done}/{step.total}] {step.variant} · {step.picture} · seed {step.seed}"
-        if step.reason:
-            text += f": {step.reason}"
-        elif step.reused:
+        done = clip.done
+        text = f"  [{clip.done}/{clip.total}] {clip.variant} · {clip.picture} · seed {clip.seed}"
+        if clip.outcome.reason:
+            text += f": {clip.outcome.reason}"
+        elif clip.outcome.state == "cached":
             text += ": there already"
         progress.print(text, markup=False, soft_wrap=True)
 
     try:
-        with held(output, clips=output / "clips"):
-            comparison = run(
-                plan, pictures, output, settings=default_settings(), watch=watch, currency=currency
-            )
+        with lock_folder(output, clips=output / "clips"):
+            runner = Runner(default_settings(), currency=currency)
+            comparison = run(plan, pictures, output, runner, watch=watch)
             earlier = earlier_looks(output)
-            findings = find(comparison, earlier)
+            findings = evaluate(comparison, earlier)
             looks = earlier if findings.evidence in earlier else (*earlier, findings.evidence)
             body = to_json(as_json(comparison, findings, looks))
             write_whole(output / PAGE_NAME, render(comparison, findings))
@@ -126,7 +121,7 @@ def compare(
         sys.stdout.write(body)
         return
     for found in findings.recommendations:
-        out.print(f"\n{heading(found, plan)['en']}", style="bold", markup=False)
+        out.print(f"\n{heading(found, plan, findings)['en']}", style="bold", markup=False)
         text = paragraph(found, plan, findings)["en"]
         cost = price(findings, found, plan)["en"]
         out.print(f"  {text} {cost}", markup=False)
@@ -142,13 +137,13 @@ def compare(
 
 def _inputs(
     images: Sequence[Path], variants: Path | None, preset: str | None, *, demo: bool
-) -> tuple[Plan, list[tuple[str, Any]]]:
+) -> tuple[ComparisonPlan, list[tuple[str, Any]]]:
     """What to compare, on which pictures.
 
     Raises:
         OptionError: options that do not go together.
     """
-    from vivant.compare import variants as known
+    from vivant.compare import plan_file
     from vivant.compare.runner import expand, unique_names
 
     if variants is not None and preset is not None:
@@ -169,10 +164,13 @@ def _inputs(
         pictures = unique_names(expand(images))
     if variants is None and preset is None:
         raise OptionError(
-            f"what to compare is missing: --variants FILE, or --preset {'|'.join(known.PRESETS)}",
+            "what to compare is missing: --variants FILE, or --preset "
+            + "|".join(plan_file.PRESETS),
             param="variants",
         )
-    plan = known.preset(preset) if preset is not None else known.read_plan(variants or Path())
+    plan = (
+        plan_file.preset(preset) if preset is not None else plan_file.read_plan(variants or Path())
+    )
     return plan, pictures
 
 

@@ -1,4 +1,4 @@
-"""``vivant jobs`` and ``vivant workers``: for operators. Thin: options in, tables or JSON out."""
+"""``vivant jobs`` and ``vivant workers``: for operators."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vivant.cli.options import DataFolder, Json
+from vivant.cli.serve import data_settings
 from vivant.errors import OptionError
 
 if TYPE_CHECKING:
@@ -21,12 +23,7 @@ jobs_app = typer.Typer(no_args_is_help=True, help="Jobs of the service, for oper
 
 STATUSES = ("queued", "in_progress", "completed", "failed")
 
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", help="Where jobs and clips are kept.", metavar="DIR"),
-]
 Ids = Annotated[list[str], typer.Argument(help="Ids, as in `vivant jobs list`.", metavar="ID…")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 Status = Annotated[
     list[str] | None,
     typer.Option("--status", help="Only these: queued, in_progress, completed, failed."),
@@ -38,8 +35,7 @@ def operations(data: Path | None) -> Operations:
     from vivant.service.operations import Operations
     from vivant.settings import read_settings
 
-    places = {} if data is None else {"data_dir": data.expanduser().absolute()}
-    return Operations(read_settings(**places))
+    return Operations(read_settings(**data_settings(data)))
 
 
 def _statuses(given: list[str] | None) -> tuple[str, ...]:
@@ -81,7 +77,7 @@ def list_jobs(
     status: Status = None,
     limit: Annotated[int, typer.Option(help="At most so many.", min=1)] = 50,
     as_json: Json = False,
-    data: Data = None,
+    data: DataFolder = None,
 ) -> None:
     """Show jobs, newest first."""
     found = list(islice(operations(data).find(_statuses(status)), limit))
@@ -100,11 +96,11 @@ def list_jobs(
 def show(
     video_id: Annotated[str, typer.Argument(metavar="ID")],
     as_json: Json = False,
-    data: Data = None,
+    data: DataFolder = None,
 ) -> None:
     """Show one job, and what is stored for it."""
-    desk = operations(data)
-    facts = {**_facts(desk.get(video_id)), "objects": desk.objects(video_id)}
+    service = operations(data)
+    facts = {**_facts(service.get(video_id)), "objects": service.objects(video_id)}
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
         return
@@ -114,19 +110,19 @@ def show(
 
 
 @jobs_app.command()
-def cancel(ids: Ids, data: Data = None) -> None:
+def cancel(ids: Ids, data: DataFolder = None) -> None:
     """End jobs now; those that are over stay as they are."""
-    desk = operations(data)
+    service = operations(data)
     for job_id in ids:
-        typer.echo(f"{job_id}  {desk.cancel(job_id).status}")
+        typer.echo(f"{job_id}  {service.cancel(job_id).status}")
 
 
 @jobs_app.command()
-def retry(ids: Ids, data: Data = None) -> None:
+def retry(ids: Ids, data: DataFolder = None) -> None:
     """Make failed or cancelled clips again, as new jobs; prints their ids."""
-    desk = operations(data)
+    service = operations(data)
     for job_id in ids:
-        typer.echo(desk.retry(job_id).id)
+        typer.echo(service.retry(job_id).id)
 
 
 @jobs_app.command()
@@ -135,27 +131,27 @@ def purge(
         float, typer.Option("--older-than", help="Days since their end.", metavar="DAYS", min=0)
     ],
     status: Status = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell which.")] = False,
-    data: Data = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which.")] = False,
+    data: DataFolder = None,
 ) -> None:
     """Remove finished jobs with their files, before their time."""
     statuses = _statuses(status) or ("completed", "failed")
     if set(statuses) & {"queued", "in_progress"}:
         raise OptionError("only completed and failed jobs are purged", param="status")
-    desk = operations(data)
+    service = operations(data)
     before = time.time() - 86_400 * older_than
     count = 0
-    for job in desk.find(statuses, before=before, newest=False):
+    for job in service.find(statuses, before=before, newest=False):
         if dry_run:
             typer.echo(f"{job.id}  {job.status}  {_when(job.completed_at)}")
         else:
-            desk.purge(job.id)
+            service.purge(job.id)
         count += 1
     typer.echo(f"{count} jobs {'would be removed' if dry_run else 'removed'}", err=True)
 
 
-def workers(as_json: Json = False, data: Data = None) -> None:
-    """Show the workers: whether they live, what they can run and what they are at."""
+def workers(as_json: Json = False, data: DataFolder = None) -> None:
+    """Show the workers: whether they are alive, what they can run and what they make."""
     found = operations(data).workers()
     if as_json:
         rows = [{"id": w.id, "alive": w.alive, "clip": w.clip or None, **w.facts} for w in found]

@@ -1,39 +1,19 @@
-"""What people write on the command line → numbers and names, or a clear error."""
+"""What people write on the command line and in CSV rows → requests, or a clear error."""
 
 from __future__ import annotations
 
-from fractions import Fraction
-from typing import Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from vivant.errors import OptionError
-from vivant.grid import ASPECTS, frames_for, parse_size
 
-FRACTIONAL_RATES = {
-    "23.976": Fraction(24000, 1001),
-    "23.98": Fraction(24000, 1001),
-    "29.97": Fraction(30000, 1001),
-    "59.94": Fraction(60000, 1001),
-}
-"""NTSC rates as people write them."""
+if TYPE_CHECKING:
+    from vivant.settings import Settings
+    from vivant.types import Request
 
 
-def parse_fps(text: str) -> Fraction:
-    """``24``, ``23.976``, ``30000/1001`` → frames per second.
-
-    Raises:
-        OptionError: not a number.
-    """
-    if text in FRACTIONAL_RATES:
-        return FRACTIONAL_RATES[text]
-    try:
-        return Fraction(text).limit_denominator(1001)
-    except (ValueError, ZeroDivisionError, OverflowError):
-        raise OptionError(
-            f"fps {text!r} is not a number: write 24, 29.97 or 30000/1001", param="fps"
-        ) from None
-
-
-def parse_options(pairs: list[str] | None) -> dict[str, Any]:
+def parse_options(pairs: Iterable[str]) -> dict[str, Any]:
     """``["move=orbit", "strength=0.5"]`` → ``{"move": "orbit", "strength": 0.5}``.
 
     Values are numbers and booleans where they look like it.
@@ -42,7 +22,7 @@ def parse_options(pairs: list[str] | None) -> dict[str, Any]:
         OptionError: no ``=``, or a key twice.
     """
     found: dict[str, Any] = {}
-    for pair in pairs or []:
+    for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key:
             raise OptionError(f"--set {pair!r} is not KEY=VALUE", param="set")
@@ -63,52 +43,37 @@ def _value(text: str) -> Any:
     return text
 
 
-def parse_dimensions(aspect: str | None, size: str | None) -> tuple[int, int]:
-    """Width and height from ``--aspect`` and ``--size``.
+def command_request(image: Path | bytes, settings: Settings, **values: Any) -> Request:
+    """A request from the options of a command; None is an option that was not given.
 
     Raises:
-        OptionError: unknown aspect, or a size that contradicts it.
+        OptionError: a value that is not possible.
     """
-    if aspect is not None and aspect not in ASPECTS:
-        raise OptionError(
-            f"aspect {aspect!r} is unknown: choose {', '.join(ASPECTS)}, or give --size",
-            param="aspect",
-        )
-    if size is None:
-        return ASPECTS[aspect or "16:9"]
-    width, height = parse_size(size)
-    if aspect is not None:
-        across, down = (int(part) for part in aspect.split(":"))
-        if width * down != height * across:
-            raise OptionError(
-                f"size {size} is not {aspect}: give only one of --size and --aspect", param="size"
-            )
-    return width, height
+    from vivant.request_fields import CommandFields
+
+    given = {name: value for name, value in values.items() if value is not None}
+    return CommandFields.read(given).to_request(image, settings)
 
 
-def parse_length(frames: int | None, seconds: float | None, fps: Fraction) -> int:
-    """Number of frames from ``--frames`` or ``--seconds``.
+def row_request(
+    picture: Path, given: Mapping[str, str], own: Mapping[str, str], settings: Settings
+) -> Request:
+    """A request from a CSV row's own values, and the command's where it has none.
 
     Raises:
-        OptionError: both are given, or seconds that are no length.
+        OptionError: a value that is not possible.
     """
-    if frames is not None and seconds is not None:
-        raise OptionError("give --frames or --seconds, not both", param="frames")
-    if seconds is None:
-        return 97 if frames is None else frames
-    if not 0 < seconds < 86_400:
-        raise OptionError(f"{seconds:g} seconds is not a length: 4 is usual", param="seconds")
-    return frames_for(seconds, fps)
-
-
-def parse_quality(text: str) -> Any:
-    """One of :data:`vivant.types.Quality`.
-
-    Raises:
-        OptionError: anything else.
-    """
-    if text not in ("draft", "standard", "high"):
-        raise OptionError(
-            f"quality {text!r} is unknown: choose draft, standard or high", param="quality"
-        )
-    return text
+    row = {**given, **own}
+    if own.get("size") or own.get("aspect"):  # a row's shape replaces the command's as a whole
+        row = {**row, "size": own.get("size", ""), "aspect": own.get("aspect", "")}
+    if own.get("seconds") and not own.get("frames"):
+        row["frames"] = ""
+    pairs = {
+        pair.partition("=")[0].strip(): pair.strip()
+        for text in (given.get("options", ""), own.get("options", ""))
+        for pair in text.split(";")
+        if pair.strip()
+    }
+    row["options"] = ""
+    values: dict[str, Any] = {name: text for name, text in row.items() if text}
+    return command_request(picture, settings, **values, options=parse_options(pairs.values()))

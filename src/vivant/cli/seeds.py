@@ -1,72 +1,56 @@
-"""``vivant animate --seeds``: what is printed, and the parts that make it."""
+"""``vivant animate --seeds``: what is printed."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from vivant.cli.options import RunOptions
+    from vivant.types import Series, Take
 
-    from vivant.types import Request, Series, Take
 
-
-def make_seeds(
-    request: Request,
-    folder: Path,
-    seeds: tuple[int, ...],
-    out: Console,
-    progress: Console,
-    begin: Callable[[], None],
-    *,
-    currency: str | None,
-    json: bool,
-    force: bool,
-) -> None:
+def make_seeds(run: RunOptions, seeds: tuple[int, ...]) -> None:
     """``animate --seeds``: a line after every clip, then a table of all.
-
-    ``begin`` prints the settings, once work has begun.
 
     Raises:
         typer.Exit: with 4 where a clip could not be made and others were.
     """
-    from vivant.cli import console as show
+    from vivant.cli.progress import progress_bars
+    from vivant.cli.run_log import heading, log_series, log_settings
     from vivant.errors import EngineError
     from vivant.python_api import animate_many
     from vivant.report import to_json
-    from vivant.settings import default_settings
 
-    def begin_all() -> None:
-        begin()
-        show.heading(out, "STARTING GENERATION", f"{len(seeds)} clips into {folder}")
+    def begin() -> None:
+        log_settings(run, seeds)
+        heading(run.out, "STARTING GENERATION", f"{len(seeds)} clips into {run.output}")
 
     def watch(take: Take, done: int) -> None:
         words = take.result.verdict.replace("_", " ") if take.result else take.reason
-        progress.print(
+        run.progress.print(
             f"  [{done}/{len(seeds)}] seed {take.seed}: {words}, {take.seconds:.1f} s",
             markup=False,
             soft_wrap=True,
         )
 
-    with show.progress_bars(progress, begin_all) as observe:
+    with progress_bars(run.progress, begin) as observe:
         series = animate_many(
-            request,
-            folder,
+            run.request,
+            run.output,
             seeds,
             observe=observe,
             watch=watch,
-            settings=default_settings(),
-            currency=currency,
-            force=force,
+            settings=run.settings,
+            currency=run.currency,
+            force=run.force,
         )
-    if json:
+    if run.json:
         sys.stdout.write(to_json(as_json(series)))
     else:
-        show.log_series(out, series)
+        log_series(run.out, series)
     if any(take.result is None for take in series.takes):
         raise typer.Exit(EngineError.exit_code)
 

@@ -1,4 +1,4 @@
-"""``vivant serve``, ``vivant worker`` and ``vivant keys``: composition roots of the service."""
+"""``vivant serve``, ``vivant worker`` and ``vivant keys``: they start the service."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from vivant.cli import jobs as cli_jobs
+from vivant.cli.options import DataFolder
 
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: who may use the service.")
 
 EMBEDDED_NICENESS = 5
 """A worker beside the API leaves the cores to it when it has a request to answer."""
-
-Data = Annotated[
-    Path | None,
-    typer.Option("--data", help="Where jobs and clips are kept.", metavar="DIR"),
-]
 
 
 def serve(
@@ -30,17 +25,25 @@ def serve(
     workers: Annotated[
         int, typer.Option(help="Worker processes; 0 where they run elsewhere.", min=0, max=16)
     ] = 1,
-    data: Data = None,
+    file_pages: Annotated[
+        bool,
+        typer.Option(help="Accept a page opened from a file. Other sites can then ask as well."),
+    ] = False,
+    data: DataFolder = None,
 ) -> None:
     """Serve the page and the API, with a worker: everything in one command."""
     from vivant.api.server import run
     from vivant.settings import read_settings
 
-    run(read_settings(**_places(data)), host=host, port=port, workers=workers)
+    settings = read_settings(**data_settings(data))
+    if file_pages:  # browsers send "null" as the origin of a file
+        origins = (*settings.cors_origins, "null")
+        settings = settings.model_copy(update={"cors_origins": origins})
+    run(settings, host=host, port=port, workers=workers)
 
 
 def worker(
-    data: Data = None,
+    data: DataFolder = None,
     embedded: Annotated[
         bool, typer.Option(hidden=True, help="End when standard input closes.")
     ] = False,
@@ -54,14 +57,15 @@ def worker(
 
     if embedded and hasattr(os, "nice"):
         os.nice(EMBEDDED_NICENESS)
-    settings = read_settings(**_places(data))
+    settings = read_settings(**data_settings(data))
     logs.configure(settings.log_format)
     Worker(settings, load_engine=load_engine, load_upscaler=load_upscaler).run(
         parent=sys.stdin if embedded else None
     )
 
 
-def _places(data: Path | None) -> dict[str, Any]:
+def data_settings(data: Path | None) -> dict[str, Any]:
+    """The settings that ``--data`` overrides."""
     return {} if data is None else {"data_dir": data.expanduser().absolute()}
 
 
@@ -70,13 +74,15 @@ def _keyring(data: Path | None) -> Any:
     from vivant.service.places import open_database
     from vivant.settings import read_settings
 
-    database = open_database(read_settings(**_places(data)))
+    database = open_database(read_settings(**data_settings(data)))
     database.migrate(stages=False)
     return Keyring(database)
 
 
 @keys_app.command("add")
-def add_key(name: Annotated[str, typer.Argument(help="Whose it is.")], data: Data = None) -> None:
+def add_key(
+    name: Annotated[str, typer.Argument(help="Whose it is.")], data: DataFolder = None
+) -> None:
     """Make a key and print it; it is not shown again."""
     key = _keyring(data).add(name)
     sys.stdout.write(f"{key}\n")
@@ -84,7 +90,7 @@ def add_key(name: Annotated[str, typer.Argument(help="Whose it is.")], data: Dat
 
 
 @keys_app.command("list")
-def list_keys(data: Data = None) -> None:
+def list_keys(data: DataFolder = None) -> None:
     """Show whose keys there are."""
     from datetime import UTC, datetime
 
@@ -96,9 +102,9 @@ def list_keys(data: Data = None) -> None:
 
 @keys_app.command("revoke")
 def revoke_key(
-    key_id: Annotated[str, typer.Argument(help="Its id, from the list.")], data: Data = None
+    key_id: Annotated[str, typer.Argument(help="Its id, from the list.")], data: DataFolder = None
 ) -> None:
-    """Make a key useless, within seconds."""
+    """Revoke a key: within seconds it is refused."""
     _keyring(data).revoke(key_id)
 
 
@@ -107,4 +113,3 @@ def mount(app: typer.Typer) -> None:
     app.command()(serve)
     app.command()(worker)
     app.add_typer(keys_app, name="keys")
-    cli_jobs.mount(app)

@@ -1,49 +1,29 @@
-"""``vivant animate --until-pass``: what is printed, and the parts that make it."""
+"""``vivant animate --until-pass``: what is printed."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from vivant.types import Request
+    from vivant.cli.options import RunOptions
 
 
-def make_until_pass(
-    request: Request,
-    output: Path,
-    budget: str,
-    out: Console,
-    progress: Console,
-    begin: Callable[[], None],
-    *,
-    currency: str | None,
-    json: bool,
-    force: bool,
-) -> None:
-    """``animate --until-pass``: attempts, what each was for and what it cost, then the run log.
-
-    ``begin`` prints the settings, once work has begun.
-    """
-    from vivant.cli import console as show
+def make_until_pass(run: RunOptions, budget: str) -> None:
+    """``animate --until-pass``: a line for each attempt with its reason and cost, then the log."""
+    from vivant.cli.progress import progress_bars
+    from vivant.cli.run_log import heading, log_result, log_settings, row
     from vivant.cost import money
-    from vivant.engines import load_engine
     from vivant.runs.attempts import Attempt
     from vivant.runs.budget import Budget
+    from vivant.runs.run import Runner
     from vivant.runs.until_pass import animate_until_pass
-    from vivant.settings import default_settings
-    from vivant.upscalers import load_upscaler
 
-    settings = default_settings()
     limit = Budget.parse(budget)
 
-    def begin_all() -> None:
-        begin()
-        show.heading(out, "UNTIL IT PASSES", f"Budget: {limit}")
+    def begin() -> None:
+        log_settings(run, (run.request.seed,))
+        heading(run.out, "UNTIL IT PASSES", f"Budget: {limit}")
 
     def tell(attempt: Attempt) -> None:
         words = attempt.remedy or "as asked"
@@ -51,31 +31,23 @@ def make_until_pass(
             words += f" (against {', '.join(attempt.why)})"
         verdict = f"fails {', '.join(attempt.failed)}" if attempt.failed else attempt.verdict
         cost = "" if attempt.usd is None else f", {money(attempt.usd, 'USD')}"
-        show.row(
-            out,
+        row(
+            run.out,
             f"Attempt {attempt.number}",
             f"{words}: {verdict or 'ended by the budget'}; {attempt.seconds:.1f} s{cost}",
         )
 
-    with show.progress_bars(progress, begin_all) as observe:
-        gated = animate_until_pass(
-            request,
-            output,
-            limit,
-            engine=load_engine(request.engine, settings),
-            upscaler=load_upscaler(request.upscaler),
-            settings=settings,
-            observe=observe,
-            tell=tell,
-            currency=currency,
-            force=force,
+    with progress_bars(run.progress, begin) as observe:
+        runner = Runner(run.settings, observe, run.currency)
+        found = animate_until_pass(
+            run.request, run.output, limit, runner, tell=tell, force=run.force
         )
-    if json:
-        sys.stdout.write(gated.result.report_file.read_text("utf-8"))
+    if run.json:
+        sys.stdout.write(found.result.report_file.read_text("utf-8"))
         return
-    show.log_result(out, gated.result, settings)
-    usd = [attempt.usd for attempt in gated.attempts if attempt.usd is not None]
-    show.heading(out, "PASSED" if gated.passed else "NOT PASSED")
-    show.row(out, "Delivered", f"attempt {gated.chosen} of {len(gated.attempts)}")
-    show.row(out, "Stopped", gated.stopped)
-    show.row(out, "All in all", limit.told(gated.seconds, sum(usd) if usd else None, settings))
+    log_result(run.out, found.result, run.settings)
+    usd = [attempt.usd for attempt in found.attempts if attempt.usd is not None]
+    heading(run.out, "PASSED" if found.passed else "NOT PASSED")
+    row(run.out, "Delivered", f"attempt {found.chosen} of {len(found.attempts)}")
+    row(run.out, "Stopped", found.stopped)
+    row(run.out, "All in all", limit.told(found.seconds, sum(usd) if usd else None, run.settings))

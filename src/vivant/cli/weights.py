@@ -1,7 +1,4 @@
-"""``vivant weights``: pull, list, verify, quantize. Thin: it reads options and calls ``weights``.
-
-Mounted by ``vivant.cli.main``, which turns errors into sentences and exit codes.
-"""
+"""``vivant weights``: pull, list, verify, quantize."""
 
 from __future__ import annotations
 
@@ -135,3 +132,8 @@ def quantize(name: Name = "ltx-2-19b-distilled") -> None:
     with _bar(name) as observe:
         target, size = quantize_folder(model, folder, observe)
     typer.echo(f"{target}: {size / 1e9:.1f} GB")
+
+
+def mount(parent: typer.Typer) -> None:
+    """Add the group to the command line."""
+    parent.add_typer(app)

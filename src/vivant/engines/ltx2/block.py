@@ -44,8 +44,9 @@ class TextKeys(NamedTuple):
 class Modulation(NamedTuple):
     """Timestep embeddings of one step.
 
-    ``video`` is ``[batch, kinds, 6·D]`` and ``kind`` ``[tokens]`` says which one a token takes:
-    tokens of one conditioning strength share a timestep. The rest is ``[batch, 1, …]``.
+    ``video`` is ``[batch, kinds, 6·D]``, ``video_cross`` ``[batch, kinds, 4·D]``, and ``kind``
+    ``[tokens]`` says which row a token takes: tokens of one conditioning strength share a
+    timestep. The gates, on the global sigma, and the audio's are ``[batch, 1, …]``.
     """
 
     video: Tensor
@@ -180,7 +181,8 @@ class Block(nn.Module):
         )
 
         cross = self.video_a2v_cross_attn_scale_shift_table
-        v_cross = (cross[:4] + modulation.video_cross.view(batch, 1, 4, -1)).to(x.dtype).unbind(2)
+        v_table = (cross[:4] + modulation.video_cross.view(batch, kinds, 4, -1)).to(x.dtype)
+        v_cross = v_table[:, kind].unbind(2)
         v_gate = (cross[4:] + modulation.video_gate.view(batch, 1, 1, -1)).to(x.dtype)[:, :, 0]
         cross = self.audio_a2v_cross_attn_scale_shift_table
         a_cross = (

@@ -155,6 +155,7 @@ def _norm(
         MODULATE=shift is not None,
         TWICE=shift2 is not None,
         KINDS=1 if shift is None else shift.shape[1],
+        KINDS2=1 if shift2 is None else shift2.shape[1],
         GATE_KINDS=1 if gate is None else gate.shape[1],
         num_warps=WARPS,
     )
@@ -190,7 +191,7 @@ def norm(
 
     Tensors are ``[batch, tokens, channels]`` and contiguous; gates, shifts and scales ``[batch,
     kinds, channels]``, of which a token takes row ``kind[token]``. ``modulation`` is ``(shift,
-    scale)``, and so is ``second``, a second modulation (of one kind) of the same normed rows.
+    scale)``, and so is ``second``, a second modulation of the same normed rows.
 
     Returns:
         The sum (``x`` itself where nothing is added), the rounded result and the second one

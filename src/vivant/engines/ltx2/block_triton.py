@@ -86,6 +86,7 @@ def norm_kernel(
     MODULATE: tl.constexpr,  # noqa: N803
     TWICE: tl.constexpr,  # noqa: N803
     KINDS: tl.constexpr,  # noqa: N803
+    KINDS2: tl.constexpr,  # noqa: N803
     GATE_KINDS: tl.constexpr,  # noqa: N803
 ):
     """``x += added·gate``; RMS norm; modulate; to e4m3, once or with two modulations.
@@ -119,8 +120,11 @@ def norm_kernel(
     result = result.to(x.dtype.element_ty).to(tl.float32)
     _round_row(result, out, scale_out, row, columns, WIDTH)
     if TWICE:
-        result = normed * (1 + tl.load(scale2 + batch * stride2 + columns).to(tl.float32))
-        result += tl.load(shift2 + batch * stride2 + columns).to(tl.float32)
+        place = batch
+        if KINDS2 > 1:
+            place = batch * KINDS2 + which
+        result = normed * (1 + tl.load(scale2 + place * stride2 + columns).to(tl.float32))
+        result += tl.load(shift2 + place * stride2 + columns).to(tl.float32)
         result = result.to(x.dtype.element_ty).to(tl.float32)
         _round_row(result, out2, scale_out2, row, columns, WIDTH)
 

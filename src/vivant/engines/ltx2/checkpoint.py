@@ -182,10 +182,10 @@ def fill(
                 value = (value.float() + delta).to(value.dtype)
             if isinstance(parent, Float8Linear) and leaf == "weight" and value.dtype != FLOAT8:
                 value, scale = quantize_rows(value)
-                _put(parent, "weight_scale", scale.to(store))
+                put_tensor(module, f"{owner}.weight_scale", scale.to(store))
                 missing.discard(f"{owner}.weight_scale")
                 done += 1
-            _put(parent, leaf, value.to(store))
+            put_tensor(module, name, value.to(store))
             missing.discard(name)
             done += 1
             observe(Progress("load", min(done, total), total, "item"))
@@ -196,7 +196,10 @@ def fill(
         )
 
 
-def _put(parent: nn.Module, leaf: str, value: Tensor) -> None:
+def put_tensor(module: nn.Module, name: str, value: Tensor) -> None:
+    """Give ``module`` the parameter or buffer ``name``, whatever device it was on."""
+    owner, _, leaf = name.rpartition(".")
+    parent = module.get_submodule(owner)
     if leaf in parent._parameters:
         parent._parameters[leaf] = nn.Parameter(value, requires_grad=False)
     else:

@@ -6,9 +6,9 @@ Knows nothing of requests.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +31,14 @@ from vivant.engines.ltx2.checkpoint import (
 )
 from vivant.engines.ltx2.decode import prepare
 from vivant.engines.ltx2.lora import CONNECTOR_NAMES, Adapter, fuse, text_digest
-from vivant.engines.ltx2.memory import release
-from vivant.engines.ltx2.prompts import TextStack
+from vivant.engines.ltx2.prompts import EncodeTexts, PromptEncoder
+from vivant.engines.ltx2.text_encoder import streamed_text_encoder
 from vivant.engines.ltx2.transformer import check_supported
-from vivant.errors import MissingPartError
+from vivant.errors import MissingPartError, WeightsError
 from vivant.types import Observer, ignore_progress
-from vivant.weights import FP8_FOLDER, Model, read_header
+from vivant.weights import FP8_FOLDER, Model
 
 logging.getLogger("diffusers").setLevel(logging.ERROR)
-
-Load = Callable[[], AbstractContextManager[TextStack]]
 
 
 @dataclass(slots=True)
@@ -50,7 +48,7 @@ class Components:
     Attributes:
         transformer: its blocks' linear layers are fp8 where ``precision`` says so.
         upsampler: latents to twice the size, or None where it was not asked for.
-        text: loads tokenizer, text encoder and connectors, and frees them on leaving.
+        text: encodes prompts; loads what that needs, and frees it.
         audio: latent channels and mel bins of the audio stream.
         identity: what the weights are, for the prompt cache and the report.
     """
@@ -58,7 +56,7 @@ class Components:
     transformer: Any
     vae: Any
     upsampler: Any | None
-    text: Load
+    text: EncodeTexts
     audio: tuple[int, int]
     identity: dict[str, str]
     precision: str
@@ -90,7 +88,7 @@ def load_components(
         WeightsError: a file is corrupt, or another model's.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    notes: list[str] = []
+    notes = [note for adapter in adapters for note in adapter.notes()]
     single = folder / model.single_file if model.single_file else None
     fp8_folder = folder / FP8_FOLDER
     use_fp8 = precision == "fp8" and fp8_folder.is_dir()
@@ -126,7 +124,7 @@ def load_components(
         transformer=transformer.eval().requires_grad_(requires_grad=False),
         vae=vae,
         upsampler=upsampler,
-        text=_text(folder, single, dtype, device, adapters),
+        text=_prompt_encoder(folder, single, dtype, device, adapters),
         audio=_audio(folder),
         identity=named(
             {"model": model.name, "commits": " ".join(commits), "dtype": str(dtype)}, adapters
@@ -227,41 +225,27 @@ def load_connectors(
     return module.eval().requires_grad_(requires_grad=False)
 
 
-def _text(
+def _prompt_encoder(
     folder: Path,
     single: Path | None,
     dtype: torch.dtype,
     device: torch.device,
     adapters: tuple[Adapter, ...],
-) -> Load:
-    @contextmanager
-    def load() -> Iterator[TextStack]:
-        from transformers import AutoTokenizer, Gemma3ForConditionalGeneration
+) -> PromptEncoder:
+    return PromptEncoder(
+        tokenizer=partial(_tokenizer, folder / "tokenizer"),
+        text_encoder=partial(streamed_text_encoder, folder / "text_encoder", dtype, device),
+        connectors=partial(load_connectors, folder, single, dtype, device, adapters),
+        device=device,
+    )
 
-        for part in ("tokenizer", "text_encoder"):
-            if not (folder / part).is_dir():
-                raise MissingPartError(
-                    f"{folder / part} is not there, and a prompt is new: pull the model again"
-                )
-        for path in files_of(folder / "text_encoder"):
-            read_header(path)
-        placing: dict[str, Any] = {}
-        if device.type == "cuda":
-            # whatever does not fit beside the other components computes from host memory
-            free, _ = torch.cuda.mem_get_info(device)
-            room = max(0, free - 3 * 2**30)
-            placing = {"device_map": "auto", "max_memory": {0: room, "cpu": 64 * 2**30}}
-        encoder = Gemma3ForConditionalGeneration.from_pretrained(
-            folder / "text_encoder", dtype=dtype, local_files_only=True, **placing
-        ).eval()
-        try:
-            yield TextStack(
-                AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-                encoder,
-                load_connectors(folder, single, dtype, device, adapters),
-            )
-        finally:
-            del encoder
-            release(device)
 
-    return load
+def _tokenizer(folder: Path) -> Any:
+    from transformers import AutoTokenizer
+
+    if not folder.is_dir():
+        raise MissingPartError(f"{folder} is not there, and a prompt is new: pull the model again")
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{folder} holds no tokenizer: {error}") from None

@@ -73,7 +73,7 @@ class FusedBlock(Block):
 
         # video and audio listen to each other
         cross = self.video_a2v_cross_attn_scale_shift_table
-        v_cross = (cross[:4] + modulation.video_cross.view(batch, 1, 4, -1)).to(dtype)
+        v_cross = (cross[:4] + modulation.video_cross.view(batch, kinds, 4, -1)).to(dtype)
         v_scale, v_shift, v_scale2, v_shift2 = (part.contiguous() for part in v_cross.unbind(2))
         v_gate = (cross[4:] + modulation.video_gate.view(batch, 1, 1, -1)).to(dtype)[:, :, 0]
         cross = self.audio_a2v_cross_attn_scale_shift_table

@@ -299,7 +299,9 @@ class Job:
         rate = (
             config.audio_sampling_rate / config.audio_hop_length / float(config.audio_scale_factor)
         )
-        length = round(float(self.request.num_frames / self.request.fps) * rate)
+        # of the same model time as the picture, which motion_speed stretches
+        seconds = float(self.request.num_frames / self.request.fps) * self.options.motion_speed
+        length = round(seconds * rate)
         batch = len(generators)
         if packed:
             return noise_like((batch, length, channels * bins), generators)

@@ -74,12 +74,25 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """A checked file: module name → its pair, in the transformer and in the text connectors."""
+    """A checked file: module name → its pair, in the transformer and in the text connectors.
+
+    ``skipped`` names modules of which the file holds ``lora_A`` alone: they change nothing.
+    """
 
     path: Path
     scale: float
     pairs: dict[str, Pair]
     text: dict[str, Pair] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+
+    def notes(self) -> list[str]:
+        """What the report says of this adapter."""
+        if not self.skipped:
+            return []
+        return [
+            f"{self.path.name} holds only lora_A of {', '.join(self.skipped)}, which changes "
+            "nothing without its lora_B: it was skipped."
+        ]
 
 
 def find_file(source: str, library: Library, observe: Observer = ignore_progress) -> Path:
@@ -154,12 +167,17 @@ def inspect(
     general = _general_alpha(metadata)
     pairs: dict[str, Pair] = {}
     text: dict[str, Pair] = {}
+    skipped: list[str] = []
     for (name, of_text), found in sides.items():
         wide = ((text_shapes or {}) if of_text else shapes).get(name)
         if wide is None:
             raise WeightsError(
                 f"{path.name} is made for another model: it changes {name}, which LTX-2 19B has not"
             )
+        if set(found) == {"down"} and len(sides) > 1:
+            # the official distilled adapter may hold such halves: they add nothing
+            skipped.append(name)
+            continue
         if set(found) != {"up", "down"}:
             raise WeightsError(f"{path.name} has only one half of {name}: it was cut off")
         down = tuple(header[found["down"]]["shape"])
@@ -175,7 +193,9 @@ def inspect(
             )
         alpha = alphas.get((name, of_text), general(down[0]))
         (text if of_text else pairs)[name] = Pair(found["down"], found["up"], down[0], alpha)
-    return Adapter(path, scale, pairs, text)
+    if not pairs and not text:
+        raise WeightsError(f"{path.name} has only one half of {skipped[0]}: it was cut off")
+    return Adapter(path, scale, pairs, text, tuple(skipped))
 
 
 def _general_alpha(metadata: Any) -> Any:

@@ -1,16 +1,18 @@
 """Text → what the transformer reads, kept on disk.
 
 The text encoder is 24 GB and its answer to one prompt never changes. So the connectors' outputs
-are cached (15 MB a prompt), keyed by the model's revision and the text; on a hit neither encoder
-nor connectors are loaded, on a miss they are loaded, used and freed.
+are cached (15 MB a prompt), keyed by the model's revision and the text. On a hit neither encoder
+nor connectors are loaded. On a miss the encoder runs for all new texts and is freed, and then the
+connectors are loaded.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from vivant.errors import EngineError
+from vivant.engines.ltx2.memory import release
+from vivant.errors import EngineError, WeightsError
 from vivant.types import Observer, Progress, ignore_progress
 
 Embedding = tuple[Tensor, Tensor]
@@ -29,55 +32,98 @@ MAX_TOKENS = 1024
 """Length every prompt is padded to (LTX-2: learnable registers take the padding's place)."""
 
 
-class TextStack:
-    """Tokenizer, text encoder and connectors, loaded and on their device.
+EncodeTexts = Callable[[tuple[str, ...]], Generator[Embedding]]
+"""Embeddings of texts, in order."""
 
-    Args:
-        tokenizer: of the text encoder.
-        text_encoder: a transformers model that returns hidden states.
-        connectors: diffusers' ``LTX2TextConnectors``.
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptEncoder:
+    """Texts → connector outputs. Text encoder and connectors are never in memory together.
+
+    Attributes:
+        tokenizer: loads the text encoder's tokenizer.
+        text_encoder: gives a transformers model that returns hidden states, and takes it away.
+        connectors: loads diffusers' ``LTX2TextConnectors``.
+        device: where both compute.
         max_tokens: what prompts are padded to.
     """
 
-    def __init__(
-        self, tokenizer: Any, text_encoder: Any, connectors: Any, max_tokens: int = MAX_TOKENS
-    ) -> None:
-        self.tokenizer = tokenizer
-        self.text_encoder = text_encoder
-        self.connectors = connectors
-        self.max_tokens = max_tokens
+    tokenizer: Callable[[], Any]
+    text_encoder: Callable[[], AbstractContextManager[Any]]
+    connectors: Callable[[], Any]
+    device: torch.device
+    max_tokens: int = MAX_TOKENS
 
     @torch.no_grad()
-    def encode(self, text: str) -> Embedding:
-        """The transformer's view of ``text``, as diffusers' pipelines compute it.
+    def __call__(self, texts: tuple[str, ...]) -> Generator[Embedding]:
+        """The transformer's view of ``texts``, as the official pipelines compute it.
+
+        Yields:
+            One embedding per text, in order.
 
         Raises:
             EngineError: the connectors mask tokens, which the cache has no room for.
+            WeightsError: the tokenizer has no BOS token.
         """
-        self.tokenizer.padding_side = "left"  # Gemma's way
-        if self.tokenizer.pad_token is None:
-            self.tokenizer.pad_token = self.tokenizer.eos_token
-        tokens = self.tokenizer(
-            [text.strip()],
-            padding="max_length",
-            max_length=self.max_tokens,
-            truncation=True,
-            add_special_tokens=True,
-            return_tensors="pt",
+        ids, mask = tokenize(self.tokenizer(), texts, self.max_tokens)
+        states = self._hidden_states(ids, mask)
+        connectors = self.connectors()
+        try:
+            weight = next(connectors.parameters())
+            for one, valid_tokens in zip(states, mask.split(1), strict=True):
+                video, audio, valid = connectors(
+                    one.to(weight.device, weight.dtype),
+                    valid_tokens.to(weight.device),
+                    padding_side="left",
+                )
+                if not bool(valid.bool().all()):
+                    raise EngineError("the connectors have no registers: not an LTX-2 checkpoint")
+                yield video, audio
+        finally:
+            del connectors
+            release(self.device)
+
+    def _hidden_states(self, ids: Tensor, mask: Tensor) -> list[Tensor]:
+        """All hidden states of each text, ``[1, tokens, channels · states]``, in host memory."""
+        with self.text_encoder() as model:
+            states = model(
+                input_ids=ids.to(self.device),
+                attention_mask=mask.to(self.device),
+                output_hidden_states=True,
+                use_cache=False,
+            ).hidden_states
+            return [
+                torch.stack([state[row : row + 1].cpu() for state in states], dim=-1).flatten(2, 3)
+                for row in range(len(ids))
+            ]
+
+
+def tokenize(tokenizer: Any, texts: tuple[str, ...], max_tokens: int) -> tuple[Tensor, Tensor]:
+    """Ids and mask ``[texts, max_tokens]``, padded on the left, beginning with BOS.
+
+    Gemma 3's tokenizer writes BOS itself. One that does not gets it here, as in Lightricks' code.
+
+    Raises:
+        WeightsError: the tokenizer has no BOS token.
+    """
+    bos = tokenizer.bos_token_id
+    if bos is None:
+        raise WeightsError(
+            "the tokenizer has no BOS token, which every prompt begins with: pull the model again"
         )
-        device = self.text_encoder.device
-        mask = tokens.attention_mask.to(device)
-        states = self.text_encoder(
-            input_ids=tokens.input_ids.to(device), attention_mask=mask, output_hidden_states=True
-        ).hidden_states
-        embeds = torch.stack(states, dim=-1).flatten(2, 3)
-        weight = next(self.connectors.parameters())
-        video, audio, valid = self.connectors(
-            embeds.to(weight.device, weight.dtype), mask.to(weight.device), padding_side="left"
-        )
-        if not bool(valid.bool().all()):
-            raise EngineError("the connectors have no registers: not an LTX-2 checkpoint")
-        return video, audio
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    ids = torch.full((len(texts), max_tokens), int(tokenizer.pad_token_id), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, text in enumerate(texts):
+        tokens = tokenizer(
+            text.strip(), truncation=True, max_length=max_tokens, add_special_tokens=True
+        ).input_ids
+        if tokens[:1] != [bos]:
+            tokens = [bos, *tokens][:max_tokens]
+        ids[row, -len(tokens) :] = torch.tensor(tokens)
+        mask[row, -len(tokens) :] = 1
+    return ids, mask
 
 
 class PromptCache:
@@ -132,13 +178,13 @@ class PromptCache:
 def embed(
     texts: tuple[str, ...],
     cache: PromptCache,
-    load: Callable[[], AbstractContextManager[TextStack]],
+    encode: EncodeTexts,
     observe: Observer = ignore_progress,
 ) -> tuple[list[Embedding], int]:
-    """Embeddings of ``texts``; the encoder is loaded once, and only if one is not cached.
+    """Embeddings of ``texts``; the encoder is run once, and only if one is not cached.
 
     Args:
-        observe: told before the encoder is loaded, which takes long, and after every text.
+        observe: told before the encoder is run, which takes long, and after every text.
 
     Returns:
         The embeddings in order, and how many came from the cache.
@@ -148,9 +194,9 @@ def embed(
     new = [index for index, item in enumerate(found) if item is None]
     if new:
         observe(Progress("load", 0, len(new), "item"))
-        with load() as stack:
-            for done, index in enumerate(new, start=1):
-                found[index] = embedding = stack.encode(texts[index])
+        with closing(encode(tuple(texts[index] for index in new))) as encoded:
+            for done, (index, embedding) in enumerate(zip(new, encoded, strict=True), start=1):
+                found[index] = embedding
                 cache.put(texts[index], embedding)
                 observe(Progress("load", done, len(new), "item"))
     return [item for item in found if item is not None], hits

@@ -5,8 +5,9 @@ Knows nothing of files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,13 +15,12 @@ from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2V
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
-from torch import Tensor
 
 from vivant.engines.ltx2 import tiny
-from vivant.engines.ltx2.components import Components, Load, named
+from vivant.engines.ltx2.components import Components, named
 from vivant.engines.ltx2.decode import prepare
 from vivant.engines.ltx2.lora import Adapter, fuse
-from vivant.engines.ltx2.prompts import TextStack
+from vivant.engines.ltx2.prompts import MAX_TOKENS, Embedding, EncodeTexts, PromptEncoder
 
 
 def random_components(
@@ -61,7 +61,7 @@ def random_components(
     if two_stages:
         upsampler = make(LTX2LatentUpsamplerModel, tiny.TINY_UPSAMPLER, tiny.UPSAMPLER_2_0)
     audio = tiny.TINY_AUDIO if small else tiny.AUDIO_2_0
-    text = _tiny_text(device, dtype, seed, adapters) if small else _no_text(seed)
+    text = _tiny_text(device, dtype, seed, adapters) if small else partial(_noise_for_text, seed)
     return Components(
         transformer=transformer,
         vae=vae,
@@ -73,43 +73,38 @@ def random_components(
             adapters,
         ),
         precision=precision,
-        notes=["The weights are random: the frames are noise, made as fast as real ones."],
+        notes=[
+            "The weights are random: the frames are noise, made as fast as real ones.",
+            *(note for adapter in adapters for note in adapter.notes()),
+        ],
     )
 
 
 def _tiny_text(
     device: torch.device, dtype: torch.dtype, seed: int, adapters: tuple[Adapter, ...]
-) -> Load:
-    @contextmanager
-    def load() -> Iterator[TextStack]:
-        connectors = tiny.build(
+) -> EncodeTexts:
+    def connectors() -> Any:
+        module = tiny.build(
             LTX2TextConnectors, tiny.TINY_CONNECTORS, device=device, dtype=dtype, seed=seed
         )
-        fuse(connectors, adapters, text=True)
-        encoder = tiny.tiny_text_encoder(seed).to(device, dtype)
-        yield TextStack(tiny.TinyTokenizer(), encoder, connectors, max_tokens=16)
+        fuse(module, adapters, text=True)
+        return module
 
-    return load
+    return PromptEncoder(
+        tokenizer=tiny.TinyTokenizer,
+        text_encoder=lambda: nullcontext(tiny.tiny_text_encoder(seed).to(device, dtype)),
+        connectors=connectors,
+        device=device,
+        max_tokens=16,
+    )
 
 
-class _NoText(TextStack):
+def _noise_for_text(seed: int, texts: tuple[str, ...]) -> Generator[Embedding]:
     """Random weights have no text encoder: each text gets noise of its own."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-
-    def encode(self, text: str) -> tuple[Tensor, Tensor]:
+    shape = (1, MAX_TOKENS, 3840)
+    for text in texts:
         generator = torch.Generator().manual_seed(
-            self.seed + sum(byte << (8 * (i % 6)) for i, byte in enumerate(text.encode()))
+            seed + sum(byte << (8 * (i % 6)) for i, byte in enumerate(text.encode()))
         )
-        shape = (1, 1024, 3840)
         video = torch.randn(shape, generator=generator).to(torch.bfloat16)
-        return video, torch.randn(shape, generator=generator).to(torch.bfloat16)
-
-
-def _no_text(seed: int) -> Load:
-    @contextmanager
-    def load() -> Iterator[TextStack]:
-        yield _NoText(seed)
-
-    return load
+        yield video, torch.randn(shape, generator=generator).to(torch.bfloat16)

@@ -77,7 +77,8 @@ def denoise(
         velocity, audio_velocity = denoiser(
             latents, audio, context, modulations[step], rotaries, guided
         )
-        denoised = latents - sigma * velocity
+        # a token held with strength s has the noise level σ·(1 - s); diffusers takes σ for all
+        denoised = latents - sigma * (1 - keep) * velocity
         denoised = denoised * (1 - keep) + clean * keep
         latents = latents + (following - sigma) * ((latents - denoised) / sigma)
         audio = audio + (following - sigma) * audio_velocity

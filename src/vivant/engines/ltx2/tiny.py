@@ -165,20 +165,24 @@ class TinyTokenizer:
 
     padding_side = "left"
     pad_token: str | None = "\0"  # noqa: S105 - a token of text
+    pad_token_id = 0
+    bos_token_id = 2
     eos_token = "\0"  # noqa: S105 - a token of text
     model_max_length = 16
 
-    def __call__(self, texts: list[str], *, max_length: int = 16, **_: Any) -> Any:
-        """Ids ``[batch, max_length]`` and their mask."""
+    def __call__(self, texts: str | list[str], *, max_length: int = 16, **_: Any) -> Any:
+        """Ids of one text; or ``[batch, max_length]``, padded, of several, and their mask."""
         from transformers import BatchEncoding
 
+        if isinstance(texts, str):
+            codes = [self.bos_token_id, *(byte % 60 + 3 for byte in texts.encode())]
+            return BatchEncoding({"input_ids": codes[:max_length]})
         ids = torch.zeros(len(texts), max_length, dtype=torch.long)
         mask = torch.zeros_like(ids)
         for row, text in enumerate(texts):
-            codes = [byte % 60 + 3 for byte in text.encode()][:max_length]
-            if codes:
-                ids[row, -len(codes) :] = torch.tensor(codes)
-                mask[row, -len(codes) :] = 1
+            codes = self(text, max_length=max_length).input_ids
+            ids[row, -len(codes) :] = torch.tensor(codes)
+            mask[row, -len(codes) :] = 1
         return BatchEncoding({"input_ids": ids, "attention_mask": mask})
 
 

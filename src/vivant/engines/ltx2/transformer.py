@@ -203,7 +203,9 @@ class Denoiser:
 
         video, video_out = embed(model.time_embed, video_time, kinds)
         audio, audio_out = embed(model.audio_time_embed, time, 1)
-        v_cross, _ = embed(model.av_cross_attn_video_scale_shift, time, 1)
+        # scale and shift by each token's own timestep, gates by the global one: the official rule,
+        # from which both settings of diffusers' use_cross_timestep depart
+        v_cross, _ = embed(model.av_cross_attn_video_scale_shift, video_time, kinds)
         v_gate, _ = embed(model.av_cross_attn_video_a2v_gate, time * ratio, 1)
         a_cross, _ = embed(model.av_cross_attn_audio_scale_shift, time, 1)
         a_gate, _ = embed(model.av_cross_attn_audio_v2a_gate, time * ratio, 1)

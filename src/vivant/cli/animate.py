@@ -1,0 +1,197 @@
+"""``vivant animate`` and ``vivant demo``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vivant.cli.options import (
+    Aspect,
+    Currency,
+    EngineName,
+    FileOrFolder,
+    Force,
+    Fps,
+    Frames,
+    Json,
+    Negative,
+    OptionPairs,
+    Output,
+    Prompt,
+    QualityName,
+    Quiet,
+    RunOptions,
+    Seconds,
+    Seed,
+    Size,
+    UpscalerName,
+)
+from vivant.cli.parsing import command_request, parse_options
+from vivant.cli.seeds import make_seeds
+from vivant.cli.until_pass import make_until_pass
+from vivant.errors import OptionError
+from vivant.grid import parse_seeds
+from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
+
+
+def animate(
+    image: Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, AVIF, HEIC, …", metavar="IMAGE")],
+    output: FileOrFolder = None,
+    frames: Frames = None,
+    seconds: Seconds = None,
+    fps: Fps = "24",
+    aspect: Aspect = None,
+    size: Size = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="The same seed gives the same frames.  [default: 0]", metavar="N", min=0),
+    ] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(help="Up to 8 clips in one call, a seed each: 1,2,3 or 0-3.", metavar="LIST"),
+    ] = None,
+    prompt: Prompt = DEFAULT_PROMPT,
+    negative: Negative = DEFAULT_NEGATIVE_PROMPT,
+    engine: EngineName = "camera",
+    upscaler: UpscalerName = "auto",
+    quality: QualityName = "standard",
+    options: OptionPairs = None,
+    currency: Currency = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    force: Force = False,
+    until_pass: Annotated[
+        bool, typer.Option("--until-pass", help="Try again with what helps until no check fails.")
+    ] = False,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="For all attempts of --until-pass: 120s, ₩100, $0.10.", metavar="LIMIT"),
+    ] = None,
+) -> None:
+    """Turn a picture into a verified clip."""
+    from vivant.settings import default_settings
+
+    if until_pass != (budget is not None):
+        raise OptionError("give --until-pass and --budget together", param="budget")
+    if seeds is not None and seed is not None:
+        raise OptionError("give --seed or --seeds, not both", param="seeds")
+    if seeds is not None and until_pass:
+        raise OptionError(
+            "--until-pass chooses its own seeds, one after another: give it without --seeds",
+            param="seeds",
+        )
+    many = None if seeds is None else parse_seeds(seeds)
+    if image.is_dir():
+        raise OptionError(
+            f"{image} is a directory: give a picture, or make all in it with vivant batch {image}",
+            param="image",
+        )
+    settings = default_settings()
+    request = command_request(
+        image,
+        settings,
+        prompt=prompt,
+        negative=negative,
+        frames=frames,
+        seconds=seconds,
+        fps=fps,
+        aspect=aspect,
+        size=size,
+        seed=many[0] if many else seed,
+        engine=engine,
+        upscaler=upscaler,
+        quality=quality,
+        options=parse_options(options or ()),
+    )
+    run = RunOptions(
+        request,
+        output or Path(f"{image.stem}-seeds" if many else f"{image.stem}.mp4"),
+        str(image),
+        settings,
+        currency=currency,
+        quiet=quiet,
+        json=json,
+        force=force,
+    )
+    if many is not None:
+        make_seeds(run, many)
+    elif budget is not None:
+        make_until_pass(run, budget)
+    else:
+        make(run)
+
+
+def demo(
+    output: Output = None,
+    frames: Frames = None,
+    seed: Seed = 0,
+    engine: EngineName = "camera",
+    options: OptionPairs = None,
+    quality: QualityName = "standard",
+    currency: Currency = None,
+    quiet: Quiet = False,
+    json: Json = False,
+    force: Force = False,
+) -> None:
+    """Animate a portrait that comes with Vivant (astronaut Eileen Collins; NASA, public domain)."""
+    from vivant.picture.sample_picture import sample_picture
+    from vivant.settings import default_settings
+
+    settings = default_settings()
+    request = command_request(
+        sample_picture(),
+        settings,
+        frames=frames,
+        seed=seed,
+        engine=engine,
+        quality=quality,
+        options=parse_options(options or ()),
+    )
+    make(
+        RunOptions(
+            request,
+            output or Path("vivant-demo.mp4"),
+            "astronaut Eileen Collins (NASA, public domain)",
+            settings,
+            currency=currency,
+            quiet=quiet,
+            json=json,
+            # without a name of the user's own there is nothing of theirs to lose
+            force=force or output is None,
+        )
+    )
+
+
+def make(run: RunOptions) -> None:
+    """Make one clip: the settings, progress, then the run log or the report as JSON."""
+    from vivant.cli.progress import progress_bars
+    from vivant.cli.run_log import heading, log_result, log_settings
+    from vivant.python_api import animate as run_animate
+    from vivant.report import report_json, to_json
+
+    def begin() -> None:
+        log_settings(run, (run.request.seed,))
+        heading(run.out, "STARTING GENERATION")
+
+    with progress_bars(run.progress, begin) as observe:
+        result = run_animate(
+            run.request,
+            run.output,
+            observe=observe,
+            settings=run.settings,
+            currency=run.currency,
+            force=run.force,
+        )
+    if run.json:
+        sys.stdout.write(to_json(report_json(result.report)))
+        return
+    log_result(run.out, result, run.settings)
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(animate)
+    app.command()(demo)

@@ -1,0 +1,50 @@
+"""``vivant verify``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vivant.cli.options import Json, Quiet
+
+
+def verify(
+    clip: Annotated[Path, typer.Argument(help="Any video file.", metavar="CLIP")],
+    image: Annotated[Path, typer.Option(help="The picture it was made from.", metavar="IMAGE")],
+    html: Annotated[
+        Path | None, typer.Option(help="Also write a page for people.", metavar="FILE")
+    ] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Is it still the same person, and a good clip? Exit code 1 if a check fails."""
+    from rich.console import Console
+
+    from vivant.cli import run_log
+    from vivant.cli.progress import progress_bars
+    from vivant.python_api import verify as run
+    from vivant.report import to_json, verification_json
+
+    out = Console(quiet=quiet or json, highlight=False)
+    with progress_bars(Console(stderr=True, quiet=quiet, highlight=False)) as observe:
+        verification = run(clip, image, page=html, observe=observe)
+    if json:
+        sys.stdout.write(to_json(verification_json(verification)))
+    else:
+        run_log.heading(out, "CHARACTER FIDELITY VERIFICATION")
+        run_log.log_differences(out, verification)
+        run_log.heading(out, f"VERIFICATION @ {verification.facts.height}p")
+        run_log.log_checklist(out, verification)
+        for warning in verification.warnings:
+            out.print(f"  note: {warning}", style="yellow")
+        out.print("\n  Verdict:", run_log.mark(verification.verdict))
+    if verification.verdict == "fail":
+        raise typer.Exit(1)
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command()(verify)

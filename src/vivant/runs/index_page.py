@@ -1,0 +1,88 @@
+"""The index page of a folder of clips, in Korean and English; it links the clips beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+
+from vivant.checks.checklist import verdict_word
+from vivant.cost import money
+from vivant.video.files import COMPANIONS
+
+_MARKS = {"pass": "✓", "warn": "!", "fail": "✕", "not_measured": "–"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One clip of the page.
+
+    Attributes:
+        name: of the clip's file, without ``.mp4``.
+        picture: shown where there is no clip.
+        report: of the finished clip; None where there is none.
+        reason: why there is no clip.
+    """
+
+    name: str
+    picture: str
+    report: Mapping[str, Any] | None
+    reason: str = ""
+
+
+def render(entries: Sequence[Entry], title: str, *, of_seeds: bool = False) -> str:
+    """The page as text, to stand in the folder of the clips.
+
+    Args:
+        entries: one per clip.
+        title: heading.
+        of_seeds: they are clips of one picture, without the tables of a batch.
+    """
+    reports = [entry.report for entry in entries if entry.report]
+    bills = [report["bill"] for report in reports if report["bill"]]
+    usd = sum(b["usd"] for b in bills)
+    return _template().render(
+        title=title,
+        of_seeds=of_seeds,
+        items=[_item(entry) for entry in entries],
+        seconds=sum(report["seconds"] for report in reports),
+        cost=money(usd * bills[0]["exchange_rate"], bills[0]["currency"]) if bills else None,
+        counts={
+            verdict: sum(report["verdict"] == verdict for report in reports) for verdict in _MARKS
+        },
+        failed=len(entries) - len(reports),
+    )
+
+
+def _item(entry: Entry) -> dict[str, Any]:
+    name, report = entry.name, entry.report
+    bill = report["bill"] if report else None
+    return {
+        "name": name,
+        "picture": entry.picture,
+        "reason": entry.reason,
+        "report": report,
+        "cost": money(bill["amount"], bill["currency"]) if bill else None,
+        "clip": quote(f"{name}.mp4"),
+        "thumbnail": quote(f"{name}.{COMPANIONS['thumbnail']}"),
+        "page": quote(f"{name}.{COMPANIONS['page']}"),
+        "sheet": quote(f"{name}.{COMPANIONS['contact_sheet']}"),
+        "troubles": [s for s in report["scores"] if s["verdict"] == "fail"] if report else [],
+    }
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("vivant.runs", ""),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.globals.update(verdict_word=verdict_word, marks=_MARKS)
+    return environment.get_template("index.html.j2")
