@@ -1,4 +1,4 @@
-"""Verify a finished file: decode it, look at every frame, answer.
+"""Run all checks on a finished file.
 
 The caller has read the picture.
 """

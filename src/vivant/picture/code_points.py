@@ -1,4 +1,4 @@
-"""Colours told by numbers instead of an ICC profile → 8-bit sRGB.
+"""Colours given by numbers instead of an ICC profile → 8-bit sRGB.
 
 HEIF, AVIF and PNG may say primaries and transfer by the code points of ITU-T H.273, PNG also by
 ``gAMA`` and ``cHRM``. SDR is converted as Chromium does, within 3 levels. HDR (PQ and HLG) is
@@ -161,7 +161,8 @@ def _linear(source: SourceColor) -> Floats:
 def _hlg_display_light(scene: Floats) -> Floats:
     """The OOTF of ITU-R BT.2100-2 at 1000 cd/m²: system gamma 1.2 on the luminance."""
     luma = scene @ np.asarray((0.2627, 0.6780, 0.0593), np.float32)
-    return scene * (PEAK * np.maximum(luma, 1e-6) ** 0.2)[..., None]
+    light: Floats = (scene * (PEAK * np.maximum(luma, 1e-6) ** 0.2)[..., None]).astype(np.float32)
+    return light
 
 
 def _pq(light: npt.NDArray[np.generic]) -> Floats:

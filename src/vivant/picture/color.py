@@ -37,7 +37,7 @@ class ToSrgb:
     16-bit samples are divided by 257 and rounded, so that 65535 is 255. Colour goes through the
     embedded profile with relative colorimetric intent and black point compensation, as photo
     editors do by default; a profile that moves no colour by more than one level is left out.
-    Without a profile, colours told by code points are converted; HDR is tone-mapped.
+    Without a profile, colours given by code points are converted; HDR is tone-mapped.
     Transparent parts are laid over :data:`BACKGROUND`.
 
     Args:

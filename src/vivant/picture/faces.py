@@ -120,7 +120,7 @@ _idle: list[FaceReader] = []
 
 @contextmanager
 def lend_reader() -> Iterator[FaceReader]:
-    """A reader that nobody else uses meanwhile; kept for the next, as making one takes 0.3 s."""
+    """A reader for one caller at a time; kept for the next one, since making one takes 0.3 s."""
     try:
         reader = _idle.pop()
     except IndexError:

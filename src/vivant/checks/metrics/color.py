@@ -92,7 +92,7 @@ def _still() -> npt.NDArray[np.bool_]:
 
 
 class Color(Metric):
-    """Four answers from one look at the grid frames."""
+    """Four scores from the searched frames."""
 
     specs = (SATURATION, FADED, CAST, DRIFT)
 
@@ -102,7 +102,7 @@ class Color(Metric):
         self._seen: list[tuple[int, ColorStatistics]] = []
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> ColorStatistics | None:
-        """Measure a grid frame."""
+        """Measure a searched frame."""
         return colors(frame.pixels, frame.face) if frame.searched else None
 
     def add(self, index: int, _: None, found: ColorStatistics | None) -> None:

@@ -52,7 +52,7 @@ SPEAKING: Final = 0.06
 syllables swing there at 1.5 to 7 Hz, by several percent of the eye distance."""
 
 LATE: Final = 0.75
-"""A melt must show in every grid frame after this share of the clip."""
+"""A melt must show in every searched frame after this share of the clip."""
 
 STEADINESS: Final = 3
 """Power of the correlation with time: a face that melts grows out of shape all the time, one that
@@ -64,7 +64,7 @@ face that does not melt wanders off as in a random walk, with the root of time (
 of 103 to 1008 frames came to 3.2 and 3.7 percent without melting): it is divided by that."""
 
 FEWEST: Final = 7
-"""Grid frames with a face that a trend needs."""
+"""Searched frames with a face that a trend needs."""
 
 CALM: Final = 10.0
 """Percentile over the frames: jitter does not rest even in the calmest tenth."""
@@ -178,7 +178,7 @@ class _FaceStep(NamedTuple):
 
 
 class _Pose(NamedTuple):
-    """A face on the grid; None without one. The first face is compared with nothing."""
+    """The face of a searched frame; None without one. The first face is compared with nothing."""
 
     matrix: Matrix | None
     residual: npt.NDArray[np.float32] | None = None
@@ -209,7 +209,7 @@ class Deformation(Metric):
         return frame.index, cut_luma(frame.pixels, to_chip(frame.face))
 
     def measure_frame(self, frame: AnalyzedFrame, anchor: tuple[int, Luma] | None) -> _Pose | None:
-        """On the grid: flow from the first face."""
+        """Of a searched frame: flow from the first face."""
         if not frame.searched:
             return None
         if frame.face is None or anchor is None:
@@ -305,7 +305,7 @@ class Deformation(Metric):
         return judged(STRETCH, value, series=self._series(grown), frame=self._residuals[-1][0])
 
     def _time(self) -> Floats:
-        """0 at the first face, 1 at the last, for every grid frame after the first."""
+        """0 at the first face, 1 at the last, for every searched frame after the first."""
         frames = np.asarray([index for index, _, _ in self._residuals], np.float64)
         start = self._start or 0
         share: Floats = (frames - start) / (frames[-1] - start)

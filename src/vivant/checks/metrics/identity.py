@@ -31,7 +31,7 @@ SETTLED: Final = 0.12
 
 ENDS: Final = 0.2
 """Share of the clip at its start, and at its end, where a face must be seen to speak for it: one
-of the frames looked at may be missed, a second of the user's clip may not."""
+of the searched frames may be missed, a second of the user's clip may not."""
 
 FEWEST: Final = 5
 """Frames with a face that a trend needs."""
@@ -42,7 +42,7 @@ _Seen = tuple[int, Embedding, Box]
 
 
 class Identity(Metric):
-    """Embeddings on the grid against the picture's, and the last one against the first."""
+    """Embeddings of sparse frames against the picture's, and the last one against the first."""
 
     specs = (MEAN, MIN, FIRST_LAST, DRIFT, FIRST_FRAME)
 

@@ -1,4 +1,4 @@
-"""Which checks look at frames, in the order of the checklist."""
+"""All metrics, in the order of the checklist."""
 
 from __future__ import annotations
 

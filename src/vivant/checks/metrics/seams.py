@@ -37,7 +37,7 @@ ALIKE: Final = 0.9
 what stands upright in one does so in the other."""
 
 MARGIN: Final = 4
-"""Pixels at the border that are not looked at."""
+"""Pixels at the border that are left out."""
 
 Floats = npt.NDArray[np.float32]
 

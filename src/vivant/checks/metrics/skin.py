@@ -81,7 +81,7 @@ class Skin(Metric):
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
         face = reference.face
-        # Skin is looked at with 96 px between the eyes, or as many as the picture really has.
+        # Skin is compared at 96 px between the eyes, or at what the picture really has.
         eyes = LAYOUT.interocular * 2 if face is None else face.interocular * reference.detail
         self._layout = LAYOUT.scaled(float(np.clip(eyes / LAYOUT.interocular, 0.5, 2.0)))
         self._wanted = self._energy(reference.pixels, face)

@@ -80,7 +80,7 @@ class Steadiness(Metric):
         return frame.small_luma
 
     def measure_frame(self, frame: AnalyzedFrame, first: Luma) -> Floats | float | None:
-        """Of frame 0 the cells' weights; on the grid how far things have moved since."""
+        """Of frame 0 the cells' weights; of searched frames how far things have moved since."""
         if not frame.index:
             return self._on(first).weights
         if not frame.searched:

@@ -178,7 +178,7 @@ def _spread(values: npt.NDArray[np.integer | np.floating], where: Luma | None = 
 
 
 class Texture(Metric):
-    """The answers from one look at the rare frames."""
+    """Eight scores from the rare frames."""
 
     specs = (
         SHARPNESS,
