@@ -63,8 +63,7 @@ def compare(
     The first variant is the baseline. Finished clips are never made again: stop at any time and
     run the same command once more.
     """
-    from rich.console import Console
-
+    from vivant.cli.terminal import CleanConsole
     from vivant.compare.findings import find
     from vivant.compare.page import render
     from vivant.compare.runner import compare as run
@@ -87,8 +86,8 @@ def compare(
         plan = replace(plan, seeds=parse_seeds(seeds))
     if frames is not None:
         plan = replace(plan, num_frames=frames)
-    out = Console(quiet=quiet or json, highlight=False)
-    progress = Console(stderr=True, quiet=quiet, highlight=False)
+    out = CleanConsole(quiet=quiet or json, highlight=False)
+    progress = CleanConsole(stderr=True, quiet=quiet, highlight=False)
     done = 0
 
     def watch(step: Step) -> None:
