@@ -12,7 +12,7 @@ from collections import Counter
 
 import numpy as np
 
-from vivant.compare.judge import Evidence, better_side, margin, recommend
+from vivant.compare.recommendation import VariantEvidence, better_when, margin, recommend
 from vivant.compare.statistics import paired
 from vivant.types import Group
 
@@ -32,16 +32,18 @@ CASES: tuple[tuple[str, dict[str, float], str], ...] = (
 )
 
 
-def evidence(rng: np.random.Generator, gains: dict[str, np.ndarray], pairs: int) -> list[Evidence]:
+def evidence(
+    rng: np.random.Generator, gains: dict[str, np.ndarray], pairs: int
+) -> list[VariantEvidence]:
     """The first ``pairs`` of what was drawn."""
     scores = {}
     for name, group in SCORES:
-        side, gain = better_side(name), gains[name][:pairs]
+        side, gain = better_when(name), gains[name][:pairs]
         before = rng.normal(1, 0.2, len(gain))
         pair = paired(list(before), list(before + (gain if side == "higher" else -gain)), side)
         assert pair is not None
         scores[name] = (group, pair)
-    return [Evidence(variant="variant", scores=scores, pairs=pairs)]
+    return [VariantEvidence(variant="variant", scores=scores, pairs=pairs)]
 
 
 def draw(

@@ -16,11 +16,11 @@ import pytest
 import sqlalchemy as sa
 
 from service_process import Service, picture
-from vivant.compare.comparison import Cell, Comparison, LocalClip, Picture
-from vivant.compare.findings import find
+from vivant.compare.clips import ComparedClip, Comparison, InputPicture, LocalClip
+from vivant.compare.exports import as_json
+from vivant.compare.findings import evaluate
+from vivant.compare.plan_file import build_plan, restore_plan
 from vivant.compare.runner import compare
-from vivant.compare.tables import as_json
-from vivant.compare.variants import build_plan, restore_plan
 from vivant.service.comparisons import Comparisons
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
@@ -134,17 +134,17 @@ def test_the_findings_are_those_of_the_command_line(
     (tmp_path / "clips").mkdir()
     comparison = Comparison(
         restore_plan(done["plan"]),
-        tuple(Picture(p["name"], p["sha256"], b"") for p in done["pictures"]),
+        tuple(InputPicture(p["name"], p["sha256"], b"") for p in done["pictures"]),
     )
     for row in done["data"]:
         content = f"/v1/videos/{row['video']}/content"
         path = tmp_path / "clips" / f"{row['video']}.mp4"
         path.write_bytes(service.get(content).content)
         report = service.get(f"{content}?variant=report").json()
-        comparison.cells[row["variant"], row["picture"], row["seed"]] = Cell(
+        comparison.cells[row["variant"], row["picture"], row["seed"]] = ComparedClip(
             row["variant"], row["picture"], row["seed"], row["video"], LocalClip(path), report
         )
-    body = json.loads(json.dumps(as_json(comparison, find(comparison), ())))
+    body = json.loads(json.dumps(as_json(comparison, evaluate(comparison), ())))
     for name in ("look", "recommendations", "scores", "spending"):
         assert done["findings"][name] == body[name], name
     assert done["findings"]["final"]
@@ -154,7 +154,7 @@ def test_the_findings_are_those_of_the_command_line(
         build_plan(TWO, "two"), [("0.png", portrait_bytes), ("1.png", picture())], tmp_path / "cli",
         settings=read_settings(),
     )  # fmt: skip
-    own = as_json(made, find(made), ())
+    own = as_json(made, evaluate(made), ())
     assert own["scores"] == done["findings"]["scores"]
     assert [r["advice"] for r in own["recommendations"]] == [
         r["advice"] for r in done["findings"]["recommendations"]
@@ -446,18 +446,18 @@ def test_what_is_left_when_the_clips_have_expired(
 
 def test_large_clips_are_linked(service: Service, portrait_bytes: bytes) -> None:
     """Above the limit the page has addresses with the clips' own tokens, and they open from it."""
+    from vivant.compare.from_json import RemoteClip
     from vivant.compare.page import EMBED_LIMIT, render
-    from vivant.compare.served import ServedClip
 
     plan = build_plan(TWO, "two")
-    comparison = Comparison(plan, (Picture("p", "0" * 64, b""),))
+    comparison = Comparison(plan, (InputPicture("p", "0" * 64, b""),))
     report = {"verdict": "pass", "seconds": 1.0, "bill": None, "scores": []}
     for variant in plan.variants:
         link = f"../../videos/video_{variant.name}/content?access=va_1"
-        clip = ServedClip(link, EMBED_LIMIT, "", there=True)
-        cell = Cell(variant.name, "p", 0, variant.name, clip, report)
+        clip = RemoteClip(link, EMBED_LIMIT, "", there=True)
+        cell = ComparedClip(variant.name, "p", 0, variant.name, clip, report)
         comparison.cells[variant.name, "p", 0] = cell
-    page = render(comparison, find(comparison), home="service")
+    page = render(comparison, evaluate(comparison), home="service")
     assert "../../videos/video_still/content?access=va_1" in page
     assert "they come from the service" in page
     # a clip with its token may be shown by a page that has no origin

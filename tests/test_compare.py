@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from vivant.compare.findings import Findings, Spending, find
-from vivant.compare.judge import Recommendation
+from vivant.compare.findings import Findings, Spending, evaluate
 from vivant.compare.page import render
+from vivant.compare.plan import ComparisonPlan
+from vivant.compare.plan_file import PRESETS, parse_plan, preset
+from vivant.compare.recommendation import Recommendation
 from vivant.compare.runner import compare
 from vivant.compare.sentences import price
-from vivant.compare.variants import PRESETS, Plan, parse_plan, preset
 from vivant.engines.camera.options import CameraOptions
 from vivant.errors import InputError, OptionError
 from vivant.settings import read_settings
@@ -269,7 +270,7 @@ def test_a_failing_engine_leaves_a_gap_and_the_rest_goes_on(
     done = compare(plan, [("p", portrait_bytes)], tmp_path, settings=read_settings())
     assert [f.variant for f in done.failures] == ["still", "still"]
     assert "frame 3" in done.failures[0].reason
-    findings = find(done)
+    findings = evaluate(done)
     assert findings.recommendations[0].advice == "nothing"
     assert "frame 3" in render(done, findings)
 
@@ -291,9 +292,9 @@ def test_variants_without_effect_are_called_identical(
 ) -> None:
     # the fake draws at the target's size, so no upscaler is asked
     text = PLAN.replace("options = { shift = 0.0 }", 'upscaler = "cubic"')
-    plan: Plan = replace(parse_plan(text, "plan"), seeds=(0,))
+    plan: ComparisonPlan = replace(parse_plan(text, "plan"), seeds=(0,))
     done = compare(plan, [("p", portrait_bytes)], tmp_path, settings=read_settings())
-    (found,) = find(done).recommendations
+    (found,) = evaluate(done).recommendations
     assert found.advice == "identical"
 
 

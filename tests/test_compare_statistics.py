@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from vivant.compare.judge import Evidence, Recommendation, better_side, level, margin, recommend
+from vivant.compare.recommendation import (
+    Recommendation,
+    VariantEvidence,
+    better_when,
+    level,
+    margin,
+    recommend,
+)
 from vivant.compare.statistics import (
     MOST_PAIRS,
     POWER,
@@ -119,13 +126,13 @@ def simulated(
     """A variant whose scores differ by ``effects``, in units of what matters."""
     scores = {}
     for name, group in NAMES:
-        side, unit = better_side(name), margin(name)
+        side, unit = better_when(name), margin(name)
         before = rng.normal(1, 0.2, pairs)
         gain = unit * (effects.get(name, 0.0) + rng.normal(0, spread, pairs))
         pair = paired(list(before), list(before + (gain if side == "higher" else -gain)), side)
         assert pair is not None
         scores[name] = (group, pair)
-    return recommend([Evidence(variant="b", scores=scores, pairs=pairs)], look)[0]
+    return recommend([VariantEvidence(variant="b", scores=scores, pairs=pairs)], look)[0]
 
 
 @pytest.mark.parametrize("spread", [1.5, 6.0])
@@ -170,12 +177,12 @@ def test_few_pairs_ask_for_more() -> None:
 
 
 def one_score(name: str, group: Group, differences: list[float], **about: int) -> Recommendation:
-    pair = paired([1.0] * len(differences), [1.0 + d for d in differences], better_side(name))
+    pair = paired([1.0] * len(differences), [1.0 + d for d in differences], better_when(name))
     assert pair is not None
     fails = (about.get("before", 0), about.get("after", 0))
     return recommend(
         [
-            Evidence(
+            VariantEvidence(
                 variant="b",
                 scores={name: (group, pair)},
                 pairs=len(differences),
@@ -194,7 +201,7 @@ def test_special_findings() -> None:
     # significant and too small to matter
     assert one_score("face_sharpness", "quality", [1e-4] * 12).advice == "same"
     assert one_score("face_sharpness", "quality", [0.0] * 12, identical=12).advice == "identical"
-    assert recommend([Evidence(variant="b", scores={}, pairs=0)])[0].advice == "nothing"
+    assert recommend([VariantEvidence(variant="b", scores={}, pairs=0)])[0].advice == "nothing"
 
 
 def test_unpaired_values_are_refused() -> None:

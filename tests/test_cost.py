@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivant.cost import EXCHANGE, RATES, bill, money, no_rate, rate_name
+from vivant.cost import (
+    EXCHANGE,
+    RATES,
+    bill,
+    container_rate,
+    money,
+    no_rate,
+    rate_name,
+    usd_per_clip,
+)
 from vivant.errors import OptionError
 
 
@@ -68,3 +77,16 @@ def test_an_unknown_currency_is_refused_and_an_unknown_device_is_not_billed() ->
 )
 def test_money_reads_well(amount: float, currency: str, text: str) -> None:
     assert money(amount, currency) == text
+
+
+def test_a_rare_clip_on_modal_pays_for_start_and_waiting() -> None:
+    rate = container_rate(RATES["H200"], cores=8, memory_gib=32)
+    assert rate == pytest.approx(0.001261 + 8 * 0.0000131 + 32 * 0.00000222)
+    alone = usd_per_clip(5.46, rate, start_seconds=60, idle_seconds=60)
+    assert alone == pytest.approx(rate * 125.46)
+    assert money(alone * EXCHANGE["KRW"], "KRW") == "₩261"
+    assert usd_per_clip(5.46, rate) == pytest.approx(rate * 5.46)
+    twenty = usd_per_clip(5.46, rate, clips=20, start_seconds=60, idle_seconds=60)
+    assert twenty == pytest.approx(rate * (20 * 5.46 + 120) / 20)
+    with pytest.raises(ValueError, match="at least 1"):
+        usd_per_clip(1, rate, clips=0)

@@ -11,7 +11,7 @@ import pytest
 from service_process import picture
 from vivant.engines.ltx2.lora import find_file
 from vivant.errors import MissingPartError, OptionError
-from vivant.modal.options import Options, carried
+from vivant.modal.options import DeploymentOptions, container_environment
 from vivant.service.adapters import check_adapters
 from vivant.service.admission import Admission, Limits
 from vivant.service.job import SOURCE, Order, key, new_id
@@ -98,7 +98,8 @@ def test_the_setting_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("VIVANT_LORA_ALLOW", '["friend/*"]')
     settings = read_settings()
     check_adapters(asking("friend/style"), settings)
-    given = carried(settings, Options.read(settings))  # to Modal, front and studios
+    # what all containers on Modal get
+    given = container_environment(settings, DeploymentOptions.read(settings))
     assert json.loads(given["VIVANT_LORA_ALLOW"]) == ["friend/*"]
 
 

@@ -27,17 +27,16 @@ from vivant.api.server import listen, url
 from vivant.engines import load_engine
 from vivant.engines.fake import FakeEngine
 from vivant.errors import EngineError, MissingPartError, OptionError
-from vivant.modal import first_key as mint
-from vivant.modal import gpus
-from vivant.modal.backend import LostError, UnreachableError, stop_note
-from vivant.modal.client import CLASSES
+from vivant.modal import api_key, gpus
+from vivant.modal.backend import CallFailedError, ModalUnreachableError, stop_key
+from vivant.modal.client import MODAL_CLASSES
 from vivant.modal.container import ModalContainer
-from vivant.modal.fake import FakeBackend, FakeBoard
-from vivant.modal.options import Options, besides, carried, gpu_rates
+from vivant.modal.fake import FakeBackend, FakeDict
+from vivant.modal.messages import CONTAINER_KINDS, RenderRequest, container_kind
+from vivant.modal.options import DeploymentOptions, container_environment, gpu_rates
 from vivant.modal.runner import CALL, ModalRunner
 from vivant.modal.sqlite_backup import SqliteBackup
-from vivant.modal.web_app import check_places
-from vivant.modal.work import STUDIOS, Work, studio_for
+from vivant.modal.web_app import check_state
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
 from vivant.service.job import CLIP, SOURCE, Order, key, new_id, request_json
@@ -50,7 +49,7 @@ from vivant.upscalers import load_upscaler
 
 APP = Path(__file__).parent.parent / "deploy" / "modal_app.py"
 
-REHEARSAL = {"backend": "fake", "engines": ["fake", "camera"], "app": "studio"}
+REHEARSAL = {"backend": "fake", "engines": ["fake", "camera"], "app": "vivant-test"}
 
 
 def load_app() -> ModuleType:
@@ -70,7 +69,9 @@ def order(**options: Any) -> Order:
     return Order(request=request, picture={"name": "me.png", "size": 1, "sha256": "0"})
 
 
-def work(job_id: str | None = None, source: bytes | None = None, **options: Any) -> Work:
+def message(
+    job_id: str | None = None, source: bytes | None = None, **options: Any
+) -> RenderRequest:
     wanted = order(**options)
     return {
         "job_id": job_id or new_id(),
@@ -80,16 +81,16 @@ def work(job_id: str | None = None, source: bytes | None = None, **options: Any)
     }
 
 
-BOARD = FakeBoard()
+SHARED = FakeDict()
 
 
 @cache
-def studio() -> ModalContainer:
+def container() -> ModalContainer:
     """One container for all tests, as one would be for all clips."""
     return ModalContainer(
         "camera",
         read_settings(),
-        BOARD,
+        SHARED,
         load_engine=load_engine,
         load_upscaler=load_upscaler,
         asked=("H200", "A100-80GB"),
@@ -97,7 +98,7 @@ def studio() -> ModalContainer:
     )
 
 
-# -- what is chosen --------------------------------------------------------------------------------
+# -- options ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -120,21 +121,33 @@ def test_a_wrong_option_is_refused_in_a_sentence(
     options: dict[str, Any], told: tuple[str, ...]
 ) -> None:
     with pytest.raises(OptionError) as refused:
-        Options.read(read_settings(modal=options))
+        DeploymentOptions.read(read_settings(modal=options))
     assert all(word in refused.value.message for word in told), refused.value.message
 
 
 def test_a_rate_that_is_none_is_refused() -> None:
     with pytest.raises(OptionError, match=r"rates\.H100 is -1"):
-        Options.read(read_settings(rates={"H100": -1.0}))
+        DeploymentOptions.read(read_settings(rates={"H100": -1.0}))
 
 
 def test_options_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIVANT_MODAL", json.dumps({"gpu": "a100-80gb", "max_containers": 3}))
-    options = Options.read(read_settings())
+    options = DeploymentOptions.read(read_settings())
     assert options.gpu == ("A100-80GB",)
-    assert options.fronts == 1, "SQLite allows one front"
-    assert Options(state="postgres", front_containers=3).fronts == 3
+    assert options.max_web_containers == 1, "SQLite allows one web container"
+    assert DeploymentOptions(state="postgres", web_containers=3).max_web_containers == 3
+
+
+def test_the_former_names_of_options_are_read() -> None:
+    given = {"state": "postgres", "front_containers": 2, "front_always_on": True}
+    options = DeploymentOptions.read(read_settings(modal=given))
+    assert options.web_containers == 2
+    assert options.web_always_on
+    assert DeploymentOptions.model_validate_json(options.model_dump_json()) == options
+    both = DeploymentOptions.read(read_settings(modal={"front_window": 60, "web_window": 90}))
+    assert both.web_window == 90
+    with pytest.raises(OptionError, match=r"modal\.web_requests 0"):
+        DeploymentOptions.read(read_settings(modal={"front_requests": 0}))
 
 
 def test_the_containers_get_the_options_and_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,19 +159,18 @@ def test_the_containers_get_the_options_and_no_secret(monkeypatch: pytest.Monkey
         database_url="postgresql://u:secret@h/d",
         objects_options={"secret_access_key": "secret"},
     )
-    given = carried(settings, Options.read(settings))
+    given = container_environment(settings, DeploymentOptions.read(settings))
     assert "secret" not in json.dumps(given).replace('\\"secret\\": \\"vivant\\"', "")
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     arrived = read_settings()
-    assert Options.read(arrived) == Options.read(settings)
-    assert gpu_rates(Options.read(arrived), arrived.rates) == {"H200": 0.002}
+    assert DeploymentOptions.read(arrived) == DeploymentOptions.read(settings)
+    assert gpu_rates(DeploymentOptions.read(arrived), arrived.rates) == {"H200": 0.002}
 
 
 def test_what_a_second_costs() -> None:
-    options = Options(gpu=("A10", "H200"), cores=4, memory_gib=10)
+    options = DeploymentOptions(gpu=("A10", "H200"), cores=4, memory_gib=10)
     assert gpu_rates(options, {}) == {"A10": 0.000306, "H200": 0.001261}
-    assert besides(options) == pytest.approx(4 * 0.0000131 + 10 * 0.00000222)
 
 
 @pytest.mark.parametrize(
@@ -182,17 +194,17 @@ def test_the_gpu_that_is_there_is_billed(asked: tuple[str, ...], actual: str, ro
 
 
 def test_state_is_where_the_options_say() -> None:
-    single, postgres = Options(), Options(state="postgres")
+    single, postgres = DeploymentOptions(), DeploymentOptions(state="postgres")
     url = "postgresql://u:p@h/d"
-    check_places(read_settings(), single)
-    check_places(read_settings(database_url=url, objects_url="s3://b/p"), postgres)
+    check_state(read_settings(), single)
+    check_state(read_settings(database_url=url, objects_url="s3://b/p"), postgres)
     for settings, options, told in (
         (read_settings(database_url=url), single, "single-container"),
         (read_settings(), postgres, "VIVANT_DATABASE_URL"),
         (read_settings(database_url=url), postgres, "VIVANT_OBJECTS_URL"),
     ):
         with pytest.raises(OptionError, match=told):
-            check_places(settings, options)
+            check_state(settings, options)
 
 
 def test_modal_deploy_refuses_a_wrong_gpu_before_it_does_anything() -> None:
@@ -201,7 +213,7 @@ def test_modal_deploy_refuses_a_wrong_gpu_before_it_does_anything() -> None:
         env={**os.environ, "VIVANT_MODAL": '{"gpu": "H1000"}'},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 1
@@ -211,17 +223,17 @@ def test_modal_deploy_refuses_a_wrong_gpu_before_it_does_anything() -> None:
     assert "H200" in lines[0]
 
 
-def test_the_front_and_the_deployment_load_no_torch(tmp_path: Path) -> None:
+def test_the_web_app_and_the_deployment_load_no_torch(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1]); import modal_app;"
         "from vivant.modal.web_app import WebApp; from vivant.settings import read_settings;"
-        "from vivant.modal.first_key import new_key;"
+        "from vivant.modal.api_key import new_key;"
         "WebApp(read_settings(api_key=new_key()), modal_app.options);"
         "print({'torch', 'diffusers', 'transformers', 'cv2', 'dlib'} & set(sys.modules))\n"
         "from vivant.modal.client import ModalBackend\n"
-        "from vivant.modal.backend import LostError\n"
-        "try: ModalBackend('studio').spawn('camera', {})\n"
-        "except LostError as error: print(error)"
+        "from vivant.modal.backend import CallFailedError\n"
+        "try: ModalBackend('vivant-test').spawn('camera', {})\n"
+        "except CallFailedError as error: print(error)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, APP.parent],
@@ -233,7 +245,7 @@ def test_the_front_and_the_deployment_load_no_torch(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
         check=True,
     )
     modules, refusal = done.stdout.strip().splitlines()
@@ -241,40 +253,40 @@ def test_the_front_and_the_deployment_load_no_torch(tmp_path: Path) -> None:
     assert refusal.startswith("Token missing"), "Modal's own refusals arrive as sentences"
 
 
-# -- a studio --------------------------------------------------------------------------------------
+# -- a render container ----------------------------------------------------------------------------
 
 
-def test_a_studio_makes_a_clip_and_bills_the_gpu_that_is_there() -> None:
-    here = studio()
+def test_a_container_makes_a_clip_and_bills_the_gpu_that_is_there() -> None:
+    here = container()
     job_id = new_id()
-    made = here.make(work(job_id))
+    made = here.render(message(job_id))
     assert made["files"][CLIP][4:8] == b"ftyp"
     assert set(made["files"]) == set(made["result"]["sizes"])
     cost = made["result"]["cost"]
     assert cost["device"] == "A100-80"
     assert cost["usd"] == pytest.approx(made["result"]["seconds"] * 0.000694, abs=1e-6)
-    assert BOARD.names == [], "a studio cleans up after itself"
-    assert "error" not in here.make(work(job_id)), "begun again"
+    assert SHARED.keys == [], "a container removes its progress"
+    assert "error" not in here.render(message(job_id)), "rendered again"
 
 
-def test_troubles_come_back_as_data() -> None:
-    here = studio()
-    bad = here.make(work(source=b"no picture at all"))
+def test_errors_come_back_as_data() -> None:
+    here = container()
+    bad = here.render(message(source=b"no picture at all"))
     assert bad["error"]["code"].startswith("image_")
-    failed = here.make(work(fail_at_step=1))
+    failed = here.render(message(fail_at_step=1))
     assert failed["error"]["code"] == "engine_failed"
-    refused = here.make(work(flaw="none such"))
+    refused = here.render(message(flaw="none such"))
     assert refused["error"]["code"] == "invalid_option"
 
 
-def test_a_studio_loads_no_strangers_adapter() -> None:
-    wanted = work()
+def test_a_container_loads_no_strangers_adapter() -> None:
+    wanted = message()
     wanted["request"] |= {"engine": "ltx2", "options": {"loras": "stranger/style"}}
-    told = studio().make(wanted)["error"]
+    told = container().render(wanted)["error"]
     assert (told["code"], told["param"]) == ("lora_not_allowed", "loras")
 
 
-def test_a_studio_loads_its_own_model_before_the_first_clip() -> None:
+def test_a_container_loads_its_own_model_before_the_first_clip() -> None:
     asked: list[Any] = []
 
     class Loads(FakeEngine):
@@ -286,43 +298,45 @@ def test_a_studio_loads_its_own_model_before_the_first_clip() -> None:
         def generate(self, *_: Any) -> Any:
             raise MissingPartError("model ltx-2-19b-dev is not here")
 
-    def container(kind: str, engine: FakeEngine) -> ModalContainer:
+    def container_with(kind: str, engine: FakeEngine) -> ModalContainer:
         return ModalContainer(
             kind,
             read_settings(),
-            FakeBoard(),
+            FakeDict(),
             load_engine=lambda _, __: engine,
             load_upscaler=load_upscaler,
         )
 
-    for kind in STUDIOS:
-        container(kind, Loads()).load()
+    for kind in CONTAINER_KINDS:
+        container_with(kind, Loads()).load_model()
     assert asked == [("ltx2", {}), ("ltx2", {"recipe": "dev-lora"}), ("camera", {})]
-    empty = container("lora", Missing())
-    empty.load()  # a container without weights starts, and says so when it is asked
-    told = empty.make(work())["error"]
+    empty = container_with("lora", Missing())
+    empty.load_model()  # a container without weights starts; its clips fail with a clear message
+    told = empty.render(message())["error"]
     assert told["code"] == "missing_part"
     assert "modal run deploy/modal_app.py::fill" in told["message"]
 
 
-def test_a_studio_stops_when_the_board_says_so() -> None:
+def test_a_container_stops_when_the_shared_dict_says_so() -> None:
     job_id = new_id()
     found: list[Any] = []
     thread = threading.Thread(
-        target=lambda: found.append(studio().make(work(job_id, steps=200, step_seconds=0.1)))
+        target=lambda: found.append(
+            container().render(message(job_id, steps=200, step_seconds=0.1))
+        )
     )
     thread.start()
-    wait(lambda: (BOARD.get(job_id) or {}).get("event") == "progress")
-    BOARD.put(stop_note(job_id), True)
+    wait(lambda: (SHARED.get(job_id) or {}).get("event") == "progress")
+    SHARED.put(stop_key(job_id), True)
     stopped = time.monotonic()
     thread.join(10)
     assert time.monotonic() - stopped < 5, "200 steps are 20 s"
     assert found[0]["error"]["code"] == "cancelled"
 
 
-def test_requests_go_to_the_studio_with_their_model() -> None:
+def test_requests_go_to_the_container_with_their_model() -> None:
     def kind(engine: str, **options: Any) -> str:
-        return studio_for({"engine": engine, "options": options})
+        return container_kind({"engine": engine, "options": options})
 
     assert kind("camera") == kind("fake") == "camera"
     assert kind("ltx2") == kind("ltx2", recipe="native") == "distilled"
@@ -332,18 +346,18 @@ def test_requests_go_to_the_studio_with_their_model() -> None:
 def test_the_classes_of_the_deployment_run_locally(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIVANT_MODAL", json.dumps(REHEARSAL))
     app = load_app()
-    made = app.Camera().make.local(work())
+    made = app.Camera().render.local(message())
     assert made["files"][CLIP][4:8] == b"ftyp"
     assert made["gpu"] is None
     assert made["result"]["cost"]["device"] == "cpu"
-    for name, kind in CLASSES.items():
+    for name, kind in MODAL_CLASSES.items():
         assert getattr(app, kind)._get_user_cls().kind == name
 
 
-# -- the courier -----------------------------------------------------------------------------------
+# -- the runner ------------------------------------------------------------------------------------
 
 
-class Place:
+class JobPlace:
     """A ledger and a store with one job."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
@@ -355,11 +369,11 @@ class Place:
         self.objects.put(key(self.job_id, SOURCE), picture())
         Admission(self.database, Limits()).accept(self.job_id, order(**options), "")
 
-    def courier(self, backend: FakeBackend, stopping: threading.Event | None = None) -> ModalRunner:
+    def runner(self, backend: FakeBackend, stopping: threading.Event | None = None) -> ModalRunner:
         def none_here(name: str) -> Any:
             raise AssertionError(name)
 
-        courier = ModalRunner(
+        runner = ModalRunner(
             backend,
             self.ledger,
             self.objects,
@@ -369,8 +383,8 @@ class Place:
             upscalers=none_here,
             stopping=stopping or threading.Event(),
         )
-        courier.prepare(self.job_id)
-        return courier
+        runner.prepare(self.job_id)
+        return runner
 
 
 class Busy(FakeBackend):
@@ -378,26 +392,26 @@ class Busy(FakeBackend):
 
     spawned, troubles = 0, 2
 
-    def spawn(self, studio: str, work: Work) -> str:
+    def spawn(self, kind: str, request: RenderRequest) -> str:
         if self.troubles:  # at first
             self.troubles -= 1
-            raise UnreachableError("connection reset")
+            raise ModalUnreachableError("connection reset")
         self.spawned += 1
-        return super().spawn(studio, work)
+        return super().spawn(kind, request)
 
 
-def test_a_restarted_courier_asks_for_the_same_clip_and_pays_for_no_other(tmp_path: Path) -> None:
-    place = Place(tmp_path, steps=30, step_seconds=0.05)
-    backend = Busy(lambda _: studio(), BOARD)
+def test_a_restarted_runner_asks_for_the_same_clip_and_pays_for_no_other(tmp_path: Path) -> None:
+    place = JobPlace(tmp_path, steps=30, step_seconds=0.05)
+    backend = Busy(lambda _: container(), SHARED)
     stopping = threading.Event()
     first = threading.Thread(
-        target=place.courier(backend, stopping).make, args=(place.job_id,), daemon=True
+        target=place.runner(backend, stopping).make, args=(place.job_id,), daemon=True
     )
     first.start()
     wait(lambda: place.ledger.get(place.job_id).progress > 0)
-    stopping.set()  # the front goes away; the clip does not
+    stopping.set()  # the web app's container stops; the clip goes on
     wait(lambda: place.ledger.get(place.job_id).render_starts == 0)
-    second = place.courier(backend)
+    second = place.runner(backend)
     assert second.make(place.job_id)
     second.publish(place.job_id)
     job = place.ledger.get(place.job_id)
@@ -411,32 +425,32 @@ def test_a_restarted_courier_asks_for_the_same_clip_and_pays_for_no_other(tmp_pa
 
 
 def test_a_container_that_is_gone_fails_its_job_with_a_reason(tmp_path: Path) -> None:
-    place = Place(tmp_path)
+    place = JobPlace(tmp_path)
 
     class Broken:
-        def make(self, work: Work) -> Any:  # noqa: ARG002
+        def render(self, request: RenderRequest) -> Any:  # noqa: ARG002
             raise SystemError("exit code 137")
 
     backend = FakeBackend(lambda _: Broken())
-    assert not place.courier(backend).make(place.job_id)
+    assert not place.runner(backend).make(place.job_id)
     job = place.ledger.get(place.job_id)
     assert job.error is not None
     assert job.error["code"] == EngineError.code
     assert "137" in job.error["message"]
-    with pytest.raises(LostError):
+    with pytest.raises(CallFailedError):
         backend.poll("fc-unknown")
     backend.close()
     place.database.close()
 
 
-# -- the front -------------------------------------------------------------------------------------
+# -- the web app -----------------------------------------------------------------------------------
 
 
 class Running:
-    """The deployment's own front, on a real socket."""
+    """The deployment's own web app, on a real socket."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
-        self.key = mint.new_key()
+        self.key = api_key.new_key()
         self.folder = folder
         patch.setenv("VIVANT_MODAL", json.dumps(REHEARSAL))
         patch.setenv("VIVANT_DATA_DIR", str(folder / "disk"))
@@ -469,12 +483,12 @@ class Running:
 
 
 @pytest.fixture(scope="module")
-def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def web_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     names = ("vivant", "dbos", "uvicorn.error")
     before = {name: (logging.getLogger(name).handlers[:], logging.getLogger(name).propagate)
               for name in names}  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        running = Running(tmp_path_factory.mktemp("front"), patch)
+        running = Running(tmp_path_factory.mktemp("web_app"), patch)
     try:
         try:
             wait(lambda: running.get("/ready").status_code == 200, seconds=120)
@@ -498,12 +512,12 @@ def create(client: Any, **options: Any) -> Any:
     )
 
 
-def test_the_openai_client_makes_a_clip_on_modal(front: Running) -> None:
-    client = front.openai()
+def test_the_openai_client_makes_a_clip_on_modal(web_app: Running) -> None:
+    client = web_app.openai()
     with sunset_ignored():
         video = create(client, steps=6, step_seconds=0.3)
         assert video.status == "queued"
-        with closing(sqlite3.connect(front.folder / "volume" / "vivant.db")) as kept:
+        with closing(sqlite3.connect(web_app.folder / "volume" / "vivant.db")) as kept:
             known = kept.execute("SELECT id FROM vivant_jobs").fetchall()
         assert (video.id,) in known, "what is accepted outlives the container"
         seen = set()
@@ -517,45 +531,45 @@ def test_the_openai_client_makes_a_clip_on_modal(front: Running) -> None:
         assert clip[4:8] == b"ftyp"
         assert video.cost["device"] == "cpu"
         assert video.cost["final"]
-        assert front.get(f"/v1/videos/{video.id}/content?variant=report").json()["verdict"]
+        assert web_app.get(f"/v1/videos/{video.id}/content?variant=report").json()["verdict"]
         assert client.videos.delete(video.id).deleted
-    assert front.get(f"/v1/videos/{video.id}").status_code == 404
+    assert web_app.get(f"/v1/videos/{video.id}").status_code == 404
 
 
-def test_a_cancel_frees_the_gpu_and_a_waiting_clip_never_takes_one(front: Running) -> None:
-    client = front.openai()
+def test_a_cancel_frees_the_gpu_and_a_waiting_clip_never_takes_one(web_app: Running) -> None:
+    client = web_app.openai()
     with sunset_ignored():
         long = create(client, steps=400, step_seconds=0.1)
         wait(lambda: client.videos.retrieve(long.id).progress > 0)
-        waiting = create(client, die_at_step=0)  # would take the whole courier with it
+        waiting = create(client, die_at_step=0)  # would end the worker's process
         time.sleep(1.0)
-        assert client.videos.retrieve(waiting.id).status == "queued", "no studio has taken it"
-        call = front.folder / "disk" / "service" / "objects" / key(waiting.id, CALL)
+        assert client.videos.retrieve(waiting.id).status == "queued", "no container has started it"
+        call = web_app.folder / "disk" / "service" / "objects" / key(waiting.id, CALL)
         assert call.exists()
         cancelled = httpx.post(
-            f"{front.url}/v1/videos/{waiting.id}/cancel",
-            headers={"Authorization": f"Bearer {front.key}"},
+            f"{web_app.url}/v1/videos/{waiting.id}/cancel",
+            headers={"Authorization": f"Bearer {web_app.key}"},
         ).json()
         assert cancelled["error"]["code"] == "cancelled"
-        wait(lambda: not call.exists())  # the courier has heard of it, and taken the call back
+        wait(lambda: not call.exists())  # the runner has seen it and cancelled the call
         assert client.videos.delete(long.id).deleted
         after = create(client)
         wait(lambda: client.videos.retrieve(after.id).status == "completed", seconds=20)
 
 
-def test_page_models_and_health(front: Running) -> None:
-    assert httpx.get(f"{front.url}/health").json() == {"status": "ok"}
-    assert "<!doctype html>" in httpx.get(front.url).text.lower()
-    assert httpx.get(f"{front.url}/v1/videos").status_code == 401
-    models = {model["id"]: model for model in front.get("/v1/models").json()["data"]}
+def test_page_models_and_health(web_app: Running) -> None:
+    assert httpx.get(f"{web_app.url}/health").json() == {"status": "ok"}
+    assert "<!doctype html>" in httpx.get(web_app.url).text.lower()
+    assert httpx.get(f"{web_app.url}/v1/videos").status_code == 401
+    models = {model["id"]: model for model in web_app.get("/v1/models").json()["data"]}
     assert models["fake"]["available"]
     assert models["fake"]["default"]
 
 
-# -- keeping ---------------------------------------------------------------------------------------
+# -- the backup ------------------------------------------------------------------------------------
 
 
-def test_what_is_kept_comes_back_in_a_new_container(tmp_path: Path) -> None:
+def test_a_saved_database_is_restored_in_a_new_container(tmp_path: Path) -> None:
     disk, kept = tmp_path / "disk" / "v.db", tmp_path / "volume" / "v.db"
     disk.parent.mkdir()
     committed: list[bool] = []
@@ -563,12 +577,12 @@ def test_what_is_kept_comes_back_in_a_new_container(tmp_path: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("CREATE TABLE t (x)")
         connection.commit()
-        keeper = SqliteBackup(disk, kept, lambda: committed.append(True))
-        keeper.start()
+        backup = SqliteBackup(disk, kept, lambda: committed.append(True))
+        backup.start()
         wait(lambda: bool(committed))
         connection.execute("INSERT INTO t VALUES (7)")
         connection.commit()
-    keeper.stop()
+    backup.stop()
     other = tmp_path / "other" / "v.db"
     assert SqliteBackup(other, kept, lambda: None).restore()
     with closing(sqlite3.connect(other)) as connection:
@@ -579,19 +593,19 @@ def test_what_is_kept_comes_back_in_a_new_container(tmp_path: Path) -> None:
 def test_the_key_of_the_secret_opens_and_the_one_before_no_longer(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'keys.db'}")
     database.migrate()
-    old, new = mint.new_key(), mint.new_key()
+    old, new = api_key.new_key(), api_key.new_key()
     for given in (old, old, new):
-        mint.adopt(database, given)
+        api_key.install_key(database, given)
     ring = Keyring(database)
     assert ring.owner(new)
     assert ring.owner(old) is None
-    mint.adopt(database, old)
+    api_key.install_key(database, old)
     again = Keyring(database)
     assert again.owner(old)
     assert again.owner(new) is None
     for wrong in (None, "", "secret"):
         with pytest.raises(OptionError, match="vivant modal key"):
-            mint.adopt(database, wrong)
+            api_key.install_key(database, wrong)
     database.close()
 
 

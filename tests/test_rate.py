@@ -23,14 +23,14 @@ from scipy import stats
 
 from vivant.api.server import listen, url
 from vivant.checks.limits import limits
-from vivant.compare.judge import better_side, margin
+from vivant.compare.plan_file import parse_plan
 from vivant.compare.rating.agreement import FEWEST, verdicts
 from vivant.compare.rating.journal import JOURNAL, Answer, Journal, Judgement
-from vivant.compare.rating.pairs import Pair, Side, read_pairs
+from vivant.compare.rating.pairs import ClipPair, RatedClip, read_pairs
 from vivant.compare.rating.results import summary, write_results
 from vivant.compare.rating.server import Rating, create_app, make_server
+from vivant.compare.recommendation import better_when, margin
 from vivant.compare.runner import compare
-from vivant.compare.variants import parse_plan
 from vivant.errors import InputError
 from vivant.settings import read_settings
 from web_server import launch, overflow, widths
@@ -57,15 +57,15 @@ options = {{ shift = 0.0 }}
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, portrait_bytes: bytes) -> Path:
     """A folder of two pairs, as ``vivant compare`` leaves it."""
-    from vivant.compare.findings import find
-    from vivant.compare.tables import JSON_NAME, as_json
+    from vivant.compare.exports import JSON_NAME, as_json
+    from vivant.compare.findings import evaluate
     from vivant.report import to_json
 
     folder = tmp_path_factory.mktemp("compared")
     done = compare(
         parse_plan(PLAN, "plan"), [("face.png", portrait_bytes)], folder, settings=read_settings()
     )
-    (folder / JSON_NAME).write_text(to_json(as_json(done, find(done), ())), "utf-8")
+    (folder / JSON_NAME).write_text(to_json(as_json(done, evaluate(done), ())), "utf-8")
     return folder
 
 
@@ -77,21 +77,23 @@ def folder(compared: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def made_up(number: int, scores: dict[str, tuple[float, float]], picture: str = "p") -> Pair:
+def made_up(number: int, scores: dict[str, tuple[float, float]], picture: str = "p") -> ClipPair:
     sides = tuple(
-        Side(name, Path(f"{name}{number}.mp4"), {key: value[i] for key, value in scores.items()})
+        RatedClip(
+            name, Path(f"{name}{number}.mp4"), {key: value[i] for key, value in scores.items()}
+        )
         for i, name in enumerate(("first", "second"))
     )
-    return Pair(f"pair{number}", picture, (sides[0], sides[1]))
+    return ClipPair(f"pair{number}", picture, (sides[0], sides[1]))
 
 
-def said(pair: Pair, answer: Answer, a: int = 0) -> tuple[str, Judgement]:
+def said(pair: ClipPair, answer: Answer, a: int = 0) -> tuple[str, Judgement]:
     return pair.id, Judgement(pair=pair.id, answer=answer, a=a, seconds=1, looked=False, at="")
 
 
 def gap(name: str, steps: float) -> tuple[float, float]:
     """Values whose second is better by ``steps`` of the smallest difference that matters."""
-    sign = 1 if better_side(name) == "higher" else -1
+    sign = 1 if better_when(name) == "higher" else -1
     return 1.0, 1.0 + sign * steps * margin(name)
 
 
@@ -166,7 +168,7 @@ def test_a_torn_line_is_left_out_and_the_next_one_is_whole(tmp_path: Path) -> No
 
 
 def test_agreement_is_counted_and_its_interval_is_scipys() -> None:
-    pairs: list[Pair] = []
+    pairs: list[ClipPair] = []
     judgements: dict[str, Judgement] = {}
     for n in range(20):
         pair = made_up(n, {"detail": gap("detail", 3), "noise": gap("noise", -3)}, f"picture{n}")

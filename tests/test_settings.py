@@ -63,3 +63,17 @@ def test_a_file_of_notepad_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     file.write_bytes('currency = "USD"\n'.encode("utf-16"))
     with pytest.raises(OptionError, match="UTF-8"):
         read_settings()
+
+
+@pytest.mark.parametrize("value", ["3.9", "0", "-1", "nan"])
+def test_a_worker_timeout_that_kills_healthy_workers_is_refused(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("VIVANT_WORKER_TIMEOUT", value)
+    with pytest.raises(OptionError, match=f"VIVANT_WORKER_TIMEOUT.*{value} s is below 4 s.*30 is"):
+        read_settings()
+
+
+def test_a_slow_worker_is_not_killed_early() -> None:
+    assert read_settings(worker_timeout=4.0).frozen_seconds == 10.0
+    assert read_settings(worker_timeout=30.0).frozen_seconds == 30.0

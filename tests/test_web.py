@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posixpath
 import re
 from base64 import b64encode
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 from vivant.cli.page import page
 from vivant.errors import OutputError, OutputExistsError
 from vivant.web import PAGE_POLICY, asset, asset_paths, single_file
-from vivant.web.files import MEDIA_TYPES
-from vivant.web.single import link
+from vivant.web.files import CHECK_WORDS_PATH, MEDIA_TYPES
+from vivant.web.single import link, scope
 
 SCRIPTS = [path for path in asset_paths() if path.endswith(".js")]
+
+STRINGS = [path for path in SCRIPTS if path.startswith("assets/js/strings/")]
 
 INJECTORS = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(")
 
@@ -28,9 +31,11 @@ def text(path: str) -> str:
 
 
 def table() -> dict[str, tuple[str, str]]:
-    """``strings.js``, read as the JSON that its lists are."""
-    rows = re.findall(r"^  (\w+): (\[.*\]),$", text("assets/js/strings.js"), re.MULTILINE)
-    return {key: tuple(json.loads(pair)) for key, pair in rows}
+    """The modules of strings, read as the JSON that their lists are."""
+    # a long string is the sum of several
+    source = re.sub(r'" \+\s+"', "", "\n".join(text(path) for path in STRINGS))
+    rows = re.findall(r"^  (\w+): (\[[^\]]*\]),$", source, re.MULTILINE)
+    return {key: tuple(json.loads(re.sub(r",\s*\]$", "]", pair))) for key, pair in rows}
 
 
 def test_every_file_that_a_file_names_is_there() -> None:
@@ -38,8 +43,9 @@ def test_every_file_that_a_file_names_is_there() -> None:
         if path.endswith((".html", ".css", ".js")):
             for name in re.findall(r'(?:src|href)="(assets/[^"]+)"', text(path)):
                 assert asset(name) is not None, f"{path} names {name}"
-            for name in re.findall(r'from "\./([^"]+)"', text(path)):
-                assert asset(f"assets/js/{name}") is not None, f"{path} imports {name}"
+            for name in re.findall(r'from "(\.[^"]+)"', text(path)):
+                found = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
+                assert asset(found) is not None, f"{path} imports {name}"
 
 
 def test_nothing_is_asked_of_anybody_else() -> None:
@@ -65,7 +71,8 @@ def test_media_types_and_etags() -> None:
 
 def test_every_word_is_there_in_both_languages() -> None:
     rows = table()
-    declared = re.findall(r"^  (\w+): ", text("assets/js/strings.js"), re.MULTILINE)
+    source = "\n".join(text(path) for path in STRINGS)
+    declared = re.findall(r"^  (\w+): ", source, re.MULTILINE)
     assert sorted(declared) == sorted(rows), "a line that is not key: [English, Korean]"
     for key, pair in rows.items():
         assert len(pair) == 2, key
@@ -78,7 +85,7 @@ def test_every_word_is_there_in_both_languages() -> None:
 
 def test_every_word_that_is_used_is_in_the_table_and_none_is_spare() -> None:
     rows = table()
-    pages = [text(path) for path in (*SCRIPTS, "index.html") if "strings.js" not in path]
+    pages = [text(path) for path in (*SCRIPTS, "index.html") if path not in STRINGS]
     source = "\n".join(pages)
     asked = set(re.findall(r'\bt\("(\w+)"', source))
     asked |= set(re.findall(r'data-t(?:-label)?="(\w+)"', source))
@@ -111,14 +118,20 @@ def test_single_file_needs_no_other_and_allows_only_itself() -> None:
 
 
 def test_linking_takes_each_module_once_and_after_what_it_needs() -> None:
-    linked = link("main")
+    linked = link("assets/js/main.js")
     for path in SCRIPTS:
-        name = path.rsplit("/", 1)[1].removesuffix(".js")
-        if name != "early":
-            assert linked.count(f"const ${name} = (() => {{") == 1, name
-    assert linked.index("const $dom =") < linked.index("const $frame =")
+        if not path.endswith("before_paint.js"):
+            assert linked.count(f"const {scope(path)} = (() => {{") == 1, path
+    assert linked.index("const $shared_dom =") < linked.index("const $frame_frame =")
     with pytest.raises(ValueError, match="no assets/js/nothing"):
-        link("nothing")
+        link("assets/js/nothing.js")
+
+
+def test_no_line_is_too_long_to_read() -> None:
+    for path in asset_paths():
+        if path.endswith((".html", ".css", ".js")) and path != CHECK_WORDS_PATH:
+            for number, line in enumerate(text(path).splitlines(), 1):
+                assert len(line) <= 120, f"{path}:{number}"
 
 
 def test_the_page_can_be_written_to_a_file(

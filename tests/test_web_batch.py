@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from vivant.picture.sample_picture import sample_picture
-from web_server import launch, serving, widths
+from web_server import launch, open_more_settings, serving, widths
 
 WAIT = 60_000
 
@@ -69,12 +69,13 @@ def test_a_clip_is_tried_again_and_the_story_is_told(
     # no ready comparison is for this server's engine, so that none is offered
     assert page.locator("input[name=aim]").count() == 0
     page.set_input_files("#file", portrait)
+    open_more_settings(page)
     page.fill("#seed", "2")
     page.click("#go")
     tries = page.locator("#done .tries li")
     expect(tries).to_have_count(2, timeout=WAIT)
     expect(tries.nth(0)).to_contain_text("요청한 그대로")
-    expect(tries.nth(1)).to_contain_text("다른 시드")
+    expect(tries.nth(1)).to_contain_text("움직임을 바꿔 다시")
     expect(tries.nth(1)).to_contain_text("이 영상을 골랐습니다")
     expect(page.locator("#done .tries")).to_contain_text("통과했습니다.")
     expect(page.locator("#done .tries")).to_contain_text("$0.00")
@@ -85,6 +86,7 @@ def test_a_clip_is_tried_again_and_the_story_is_told(
     assert told["gate"]["passed"]
     # and it can be left alone
     page.click("#new")
+    open_more_settings(page)
     page.check("input[name=again_if][value=off]")
     page.click("#go")
     page.wait_for_url(re.compile(rf"#(?!{job})video_"))
@@ -107,7 +109,7 @@ def test_a_bad_picture_fails_in_its_row_and_the_rest_goes_on(
     late.write_bytes(portrait.read_bytes()[:3000])  # begins well, and ends too early
     page.set_input_files("#file", [portrait, torn, late])
     expect(page.locator(".plaque .notes")).to_contain_text("And 2 more")
-    page.click("details.more summary")
+    open_more_settings(page)
     page.check("input[name=takes][value='2']")
     page.click("#go")
     page.wait_for_url(re.compile("#batch_"))

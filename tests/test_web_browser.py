@@ -20,7 +20,7 @@ from vivant.picture.sample_picture import sample_picture
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
 from vivant.web import single_file
-from web_server import launch, overflow, percent, serving, widths
+from web_server import launch, open_more_settings, overflow, percent, serving, widths
 
 QUICK = "?size=320x180&num_frames=17&until_pass=false"
 """A clip that takes a second or two."""
@@ -112,6 +112,7 @@ def start(page: Page, picture: Path, *, engine: str = "camera") -> None:
     """Choose a picture and an engine, and press the button."""
     page.set_input_files("#file", picture)
     expect(page.locator("#crop-word")).to_contain_text(re.compile("얼굴|face"))
+    open_more_settings(page)
     page.check(f"input[name=model][value={engine}]")
     page.click("#go")
     expect(page.locator("#run-title")).to_be_visible()
@@ -349,7 +350,7 @@ def test_no_barriers_and_no_sideways_scrolling(
     clean("empty")
     page.set_input_files("#file", portrait)
     expect(page.locator("#crop-word")).to_contain_text(re.compile("얼굴|face"))
-    page.click("details.more summary")
+    open_more_settings(page)
     clean("chosen")
     page.click("#connect")
     clean("connection")
@@ -447,6 +448,7 @@ def test_paste_drop_seed_and_shape(open_page: Open, portrait: Path) -> None:
     assert art["height"] / art["width"] == pytest.approx(16 / 9, rel=0.02)
     inset = page.locator(".inset .window")
     assert float(inset.get_attribute("width") or 0) < 60, "a tall crop of a square picture"
+    open_more_settings(page)
     page.click("#dice")
     seed = page.input_value("#seed")
     page.fill("#seed", "-1")

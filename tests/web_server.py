@@ -89,6 +89,12 @@ def _answers(url: str) -> bool:
         return False
 
 
+def open_more_settings(page: Page) -> None:
+    """Show the settings that are folded away: engine, retries, seed and more."""
+    if page.locator("details.more").get_attribute("open") is None:
+        page.click("details.more summary")
+
+
 def percent(page: Page) -> int:
     """The big number of a run; −1 while there is none."""
     shown: str = page.evaluate(

@@ -1,7 +1,6 @@
 """What a clip costs: seconds × rate of the device × exchange rate.
 
-Knows nothing of how long anything took, and reads no environment: the tables can be laid over by
-:class:`vivant.settings.Settings`.
+The tables hold defaults; :class:`vivant.settings.Settings` can replace single entries.
 """
 
 from __future__ import annotations
@@ -25,19 +24,28 @@ RATES: dict[str, float] = {
     "H200": 0.001261,
     "B200": 0.001736,
 }
-"""US dollars per second: Modal's list prices of mid-2026. ``cpu`` is two physical cores."""
+"""US dollars per second: Modal's list prices of mid-2026 (modal.com/pricing).
+
+``cpu`` is two physical cores.
+"""
+
+CORE_RATE = 0.0000131
+"""US dollars per second of one physical CPU core beside a GPU, from the same price list."""
+
+GIB_RATE = 0.00000222
+"""US dollars per second of one GiB of memory beside a GPU, from the same price list."""
 
 EXCHANGE: dict[str, float] = {"USD": 1.0, "KRW": 1450.0}
-"""Units per US dollar. 1,450 ₩ is the user's; others are set by the user, not guessed by us."""
+"""Units per US dollar. Other currencies need a rate in the settings: none is guessed."""
 
 SYMBOLS: dict[str, str] = {"USD": "$", "KRW": "₩", "EUR": "€", "JPY": "¥", "GBP": "£"}
 
 
 def rate_name(device: str, rates: Mapping[str, float]) -> str | None:
-    """The row of ``rates`` that ``device`` belongs to: ``NVIDIA H200`` → ``H200``.
+    """The key of ``rates`` for a device: ``NVIDIA H200`` → ``H200``; None if there is none.
 
-    The longest row name contained in the device's name wins, so that an ``A100-80`` is never
-    billed as an ``A10``. None where no row fits.
+    The longest key that the device's name contains wins, so that an ``A100-80`` is never billed
+    as an ``A10``.
     """
     folded = device.upper().replace(" ", "").replace("GB", "")
     fitting = [name for name in rates if name.upper().replace(" ", "") in folded]
@@ -58,14 +66,14 @@ def bill(
     rates: Mapping[str, float] | None = None,
     exchange: Mapping[str, float] | None = None,
 ) -> Bill | None:
-    """The bill of ``seconds`` on ``device``; None where the device has no rate.
+    """The bill of ``seconds`` on ``device``; None if the device has no rate.
 
     Args:
-        device: ``cpu``, a GPU's marketing name, or a row of the table.
-        seconds: wall time the device was held.
+        device: ``cpu``, a GPU's marketing name, or a key of the rates.
+        seconds: wall time for which the device was held.
         currency: three letters, any case.
-        rates: laid over :data:`RATES`.
-        exchange: laid over :data:`EXCHANGE`.
+        rates: US dollars per second; replace or extend :data:`RATES`.
+        exchange: units per US dollar; replace or extend :data:`EXCHANGE`.
 
     Raises:
         OptionError: a currency without an exchange rate.
@@ -94,8 +102,44 @@ def bill(
     )
 
 
+def container_rate(gpu_rate: float, *, cores: float, memory_gib: float) -> float:
+    """US dollars per second of a GPU container on Modal, which bills cores and memory extra.
+
+    Args:
+        gpu_rate: US dollars per second of its GPU.
+        cores: physical CPU cores.
+        memory_gib: memory, GiB.
+    """
+    return gpu_rate + cores * CORE_RATE + memory_gib * GIB_RATE
+
+
+def usd_per_clip(
+    clip_seconds: float,
+    rate: float,
+    *,
+    clips: int = 1,
+    start_seconds: float = 0.0,
+    idle_seconds: float = 0.0,
+) -> float:
+    """US dollars per clip, if a container starts, makes ``clips`` in a row and then idles.
+
+    With one clip this is the whole bill of a rare clip: Modal charges the start and the idle time
+    before the container stops like the time of the clip.
+
+    Args:
+        clip_seconds: for which each clip holds the container.
+        rate: US dollars per second of the container, see :func:`container_rate`.
+        clips: how many share the start and the idle time; at least 1.
+        start_seconds: from the container's start until it can make a clip.
+        idle_seconds: from the last clip until the container stops.
+    """
+    if clips < 1:
+        raise ValueError(f"clips is {clips}: at least 1 shares the start")
+    return rate * (clip_seconds + (start_seconds + idle_seconds) / clips)
+
+
 def no_rate(device: str) -> str:
-    """The sentence for a device that cannot be billed."""
+    """The warning for a device that has no rate."""
     return (
         f"cost: not measured, no rate is known for {device!r}; "
         f"""set one, e.g. VIVANT_RATES='{{"{device}": 0.0003}}'"""
@@ -103,7 +147,7 @@ def no_rate(device: str) -> str:
 
 
 def money(amount: float, currency: str) -> str:
-    """``₩25``, ``$0.0175``: as the user's log prints them; small amounts keep two figures."""
+    """An amount for people, e.g. ``₩25`` or ``$0.0175``; small amounts keep two figures."""
     symbol = SYMBOLS.get(currency, f"{currency} ")
     if currency == "USD":
         if 0 < amount < 0.001:

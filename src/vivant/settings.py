@@ -1,8 +1,7 @@
-"""The only reader of the environment and of the configuration file.
+"""Settings from the environment and the configuration file. No other module reads them.
 
-Every field can be set as ``VIVANT_<FIELD>`` or in ``config.toml`` (``vivant doctor`` prints
-where); the environment wins. Knows nothing of requests: what one clip should be is a
-:class:`vivant.types.Request`.
+Every field can be set as ``VIVANT_<FIELD>`` or in ``config.toml`` (``vivant doctor`` prints its
+path); the environment wins. What belongs to one clip is a :class:`vivant.types.Request`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,40 +24,57 @@ from pydantic_settings import (
 
 from vivant.errors import OptionError
 
+SHORTEST_WORKER_TIMEOUT = 4.0
+"""Seconds. A heartbeat is due every second; on a busy machine it can come some seconds late."""
+
+FROZEN_SECONDS = 10.0
+"""A worker process is never killed for a missing heartbeat before this."""
+
 CONFIG_FILE = Path(platformdirs.user_config_dir("vivant", appauthor=False)) / "config.toml"
 
 
 class Settings(BaseSettings):
-    """Limits, places, prices. Constructing it reads the environment.
+    """Limits, places and prices. The constructor reads the environment and the file.
 
     Attributes:
-        rates: US dollars per second by device, laid over :data:`vivant.cost.RATES`.
-        exchange: units per US dollar by currency, laid over :data:`vivant.cost.EXCHANGE`.
-        device: the name to bill by, where the engine's own is not what is paid for.
-        weights_dir: where models are kept; ``data_dir/weights`` where None.
+        max_image_bytes: size of a picture's file.
+        max_image_pixels: width × height of a picture.
+        max_image_side: the longer side of a picture, pixels.
+        max_image_decoded_bytes: memory that a decoded picture may take.
+        max_frames: frames of a clip.
+        cache_dir: folder for what can be made again.
+        data_dir: folder for weights and for the service's database, pictures and clips.
+        currency: of the bills, three letters.
+        rates: US dollars per second by device; replace entries of :data:`vivant.cost.RATES`.
+        exchange: units per US dollar by currency; replace entries of
+            :data:`vivant.cost.EXCHANGE`.
+        device: name to bill by, if it is not the engine's own device that is paid for.
+        target_seconds: the user's target for making a whole clip.
+        target_usd: the user's target for a whole clip: 57 s at the A10 rate, about ₩25.
+        default_engine: engine of requests that name no model.
+        engines: engines that the service offers; ``fake`` is for tests.
+        database_url: database of the service; None: a SQLite file in ``data_dir``.
+        objects_url: where the service keeps pictures and clips; None: a folder in ``data_dir``.
+        objects_options: obstore's configuration of ``s3://``: endpoint, access_key_id, ….
+        queue_limit: most jobs that wait or run at the same time; further ones are refused.
+        jobs_per_key: the same for one API key.
+        requests_per_minute: of one client; only requests that make something count.
+        result_days: days for which finished clips are kept.
+        cors_origins: other origins whose pages may use the API; ``null`` is a file on disk.
+        url_fetch: whether a picture may be given as an https:// URL.
+        lora_allow: adapters that a request to the service may name besides Vivant's own and those
+            pulled already: shell patterns of ``owner/repository``, e.g. ``owner/*``.
+        worker_timeout: seconds without a heartbeat after which other workers take a worker's jobs
+            over; at least :data:`SHORTEST_WORKER_TIMEOUT`.
+        drain_seconds: a worker that is told to stop may go on with its clip for so long.
+        log_format: ``json``, ``text``, or ``auto``: text on a terminal.
+        modal: options of a deployment, see :class:`vivant.modal.options.DeploymentOptions`.
+        api_key: key of a web app on Modal, from its secret. Elsewhere ``vivant keys add`` makes
+            keys.
+        weights_dir: folder of the models; None: ``data_dir/weights``.
         hub_url: the Hugging Face Hub, or a mirror of it.
         hub_token: for repositories whose licence must be accepted.
         offline: never open a connection for weights.
-        target_seconds: the user's target for a whole clip.
-        target_usd: the user's target for a whole clip; 57 s at the A10 rate, about ₩25.
-        default_engine: of requests that name no model.
-        engines: those the service offers; ``fake`` is for tests.
-        database_url: of the service; a SQLite file in ``data_dir`` where not given.
-        objects_url: where the service keeps pictures and clips; a folder in ``data_dir``.
-        objects_options: obstore's configuration of ``s3://``: endpoint, access_key_id, ….
-        queue_limit: jobs that may wait or run; more are refused for a while.
-        jobs_per_key: the same for one API key.
-        requests_per_minute: of one client, for requests that make something.
-        result_days: how long finished clips are kept.
-        cors_origins: pages of other origins that may use the API; ``null`` is a file on disk.
-        lora_allow: adapters a request to the service may name besides Vivant's own and those pulled
-            already: shell patterns of ``owner/repository``, e.g. ``owner/*``.
-        url_fetch: whether a picture may be given as an https:// URL.
-        worker_timeout: seconds without a heartbeat after which a worker counts as dead.
-        drain_seconds: a worker that is told to stop may go on with its clip for so long.
-        log_format: json, text, or auto: text where somebody is looking.
-        modal: how to run on Modal, see :class:`vivant.modal.options.Options`.
-        api_key: of a front on Modal, from its secret; elsewhere `vivant keys add` makes keys.
     """
 
     model_config = SettingsConfigDict(
@@ -90,7 +106,7 @@ class Settings(BaseSettings):
     cors_origins: tuple[str, ...] = ()
     url_fetch: bool = False
     lora_allow: tuple[str, ...] = ()
-    worker_timeout: float = Field(default=30.0, gt=0)
+    worker_timeout: float = 30.0
     drain_seconds: float = Field(default=0.0, ge=0)
     log_format: Literal["auto", "json", "text"] = "auto"
     modal: dict[str, Any] = Field(default_factory=dict)
@@ -100,14 +116,33 @@ class Settings(BaseSettings):
     hub_token: str | None = None
     offline: bool = False
 
+    @field_validator("worker_timeout")
+    @classmethod
+    def _not_too_short(cls, seconds: float) -> float:
+        if not seconds >= SHORTEST_WORKER_TIMEOUT:
+            raise ValueError(
+                f"{seconds:g} s is below {SHORTEST_WORKER_TIMEOUT:g} s, so that a busy machine "
+                "would lose healthy workers: 30 is the default, 10 is enough for a cluster"
+            )
+        return seconds
+
+    @property
+    def frozen_seconds(self) -> float:
+        """Seconds without a heartbeat after which the server kills and restarts its worker.
+
+        Longer than a short :attr:`worker_timeout`: a job that another worker takes over from a
+        slow worker is made once more, but killing a slow worker ends all of its jobs.
+        """
+        return max(self.worker_timeout, FROZEN_SECONDS)
+
     @property
     def weights_path(self) -> Path:
-        """Where models are kept."""
+        """Folder of the models."""
         return self.weights_dir or self.data_dir / "weights"
 
     @property
     def service_dir(self) -> Path:
-        """What the service keeps on this machine."""
+        """Folder of the service on this machine."""
         return self.data_dir / "service"
 
     @classmethod
@@ -119,29 +154,32 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments, then the environment, then the file. No ``.env``: surprises live there."""
+        """Arguments win over the environment, and that over the file; no ``.env`` is read."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, _ConfigFile(settings_cls)
 
 
 def read_settings(**overrides: Any) -> Settings:
-    """Settings from the environment and the file, with ``overrides`` on top.
+    """Settings from the environment and the file; ``overrides`` win over both.
 
     Raises:
-        OptionError: a value that cannot be used, named with where it came from.
+        OptionError: a value that cannot be used; the message names the setting and its source.
     """
     try:
         return Settings(**overrides)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
+        message = first["msg"].removeprefix("Value error, ")
+        if first["type"] != "value_error":  # those of this module name the value themselves
+            message += f", not {first.get('input')!r}"
         raise OptionError(
             f"setting {field} (VIVANT_{field.split('.', 1)[0].upper()} or {CONFIG_FILE}): "
-            f"{first['msg']}, not {first.get('input')!r}",
+            f"{message}",
             param=field,
         ) from None
     except ValueError as error:
-        # broken TOML, or JSON that pydantic-settings could not parse from a variable
+        # broken TOML, or a variable whose JSON pydantic-settings could not parse
         broken = re.search(r'field "(\w+)" from source "EnvSettingsSource"', str(error))
         if broken:
             name = f"VIVANT_{broken[1].upper()}"
@@ -164,14 +202,14 @@ class _ConfigFile(TomlConfigSettingsSource):
 
 @cache
 def default_settings() -> Settings:
-    """The process-wide settings, read once."""
+    """The settings of this process, read once."""
     return read_settings()
 
 
 def keep_compiled(folder: Path) -> None:
-    """Let torch's compiler keep its results in ``folder``, unless the user says where.
+    """Let torch's compiler keep its results in ``folder``, unless the user has set another one.
 
-    It listens to the environment only, and this module is the one that speaks with it.
+    The compiler can only be told by environment variables, so this is done here.
     """
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))
@@ -179,10 +217,10 @@ def keep_compiled(folder: Path) -> None:
 
 
 def use_gpu(index: int) -> None:
-    """Let this process see one GPU only, unless the user says which; before CUDA is loaded.
+    """Let this process see one GPU only, unless the user has chosen; call it before CUDA loads.
 
     Args:
-        index: as ``nvidia-smi`` counts, which is by place on the bus.
+        index: in the order of ``nvidia-smi``, which is by PCI bus id.
     """
     if "CUDA_VISIBLE_DEVICES" not in os.environ:
         os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"

@@ -66,7 +66,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         )
     listener = listen(host, port)
     supervisors = [
-        Supervisor(database, settings.data_dir, timeout=settings.worker_timeout)
+        Supervisor(database, settings.data_dir, timeout=settings.frozen_seconds)
         for _ in range(workers)
     ]
     state = build(settings, database, loopback=loopback)

@@ -14,8 +14,8 @@ from vivant.cli.options import Currency, Quiet
 from vivant.errors import Cancelled, OptionError
 
 if TYPE_CHECKING:
+    from vivant.compare.plan import ComparisonPlan
     from vivant.compare.runner import Step
-    from vivant.compare.variants import Plan
 
 
 def compare(
@@ -64,11 +64,7 @@ def compare(
     run the same command once more.
     """
     from vivant.cli.terminal import CleanConsole
-    from vivant.compare.findings import find
-    from vivant.compare.page import render
-    from vivant.compare.runner import compare as run
-    from vivant.compare.sentences import heading, paragraph, price
-    from vivant.compare.tables import (
+    from vivant.compare.exports import (
         CSV_NAME,
         JSON_NAME,
         PAGE_NAME,
@@ -76,14 +72,18 @@ def compare(
         as_json,
         earlier_looks,
     )
-    from vivant.compare.variants import parse_seeds
+    from vivant.compare.findings import evaluate
+    from vivant.compare.page import render
+    from vivant.compare.plan_file import read_seeds
+    from vivant.compare.runner import compare as run
+    from vivant.compare.sentences import heading, paragraph, price
     from vivant.report import to_json
     from vivant.runs.clip_cache import held, write_whole
     from vivant.settings import default_settings
 
     plan, pictures = _inputs(images or [], variants, preset, demo=demo)
     if seeds is not None:
-        plan = replace(plan, seeds=parse_seeds(seeds))
+        plan = replace(plan, seeds=read_seeds(seeds))
     if frames is not None:
         plan = replace(plan, num_frames=frames)
     out = CleanConsole(quiet=quiet or json, highlight=False)
@@ -106,7 +106,7 @@ def compare(
                 plan, pictures, output, settings=default_settings(), watch=watch, currency=currency
             )
             earlier = earlier_looks(output)
-            findings = find(comparison, earlier)
+            findings = evaluate(comparison, earlier)
             looks = earlier if findings.evidence in earlier else (*earlier, findings.evidence)
             body = to_json(as_json(comparison, findings, looks))
             write_whole(output / PAGE_NAME, render(comparison, findings))
@@ -120,7 +120,7 @@ def compare(
         sys.stdout.write(body)
         return
     for found in findings.recommendations:
-        out.print(f"\n{heading(found, plan)['en']}", style="bold", markup=False)
+        out.print(f"\n{heading(found, plan, findings)['en']}", style="bold", markup=False)
         text = paragraph(found, plan, findings)["en"]
         cost = price(findings, found, plan)["en"]
         out.print(f"  {text} {cost}", markup=False)
@@ -136,13 +136,13 @@ def compare(
 
 def _inputs(
     images: Sequence[Path], variants: Path | None, preset: str | None, *, demo: bool
-) -> tuple[Plan, list[tuple[str, Any]]]:
+) -> tuple[ComparisonPlan, list[tuple[str, Any]]]:
     """What to compare, on which pictures.
 
     Raises:
         OptionError: options that do not go together.
     """
-    from vivant.compare import variants as known
+    from vivant.compare import plan_file
     from vivant.compare.runner import expand, unique_names
 
     if variants is not None and preset is not None:
@@ -163,10 +163,13 @@ def _inputs(
         pictures = unique_names(expand(images))
     if variants is None and preset is None:
         raise OptionError(
-            f"what to compare is missing: --variants FILE, or --preset {'|'.join(known.PRESETS)}",
+            "what to compare is missing: --variants FILE, or --preset "
+            + "|".join(plan_file.PRESETS),
             param="variants",
         )
-    plan = known.preset(preset) if preset is not None else known.read_plan(variants or Path())
+    plan = (
+        plan_file.preset(preset) if preset is not None else plan_file.read_plan(variants or Path())
+    )
     return plan, pictures
 
 

@@ -1,4 +1,4 @@
-"""``vivant modal``: prepares a deployment on Modal, and rehearses it on this machine."""
+"""``vivant modal``: commands for the operator's machine, before and beside ``modal deploy``."""
 
 from __future__ import annotations
 
@@ -14,61 +14,65 @@ app = typer.Typer(
 
 @app.command()
 def key() -> None:
-    """Print a new API key, for the Modal Secret; it is kept nowhere else."""
-    from vivant.modal.first_key import new_key
+    """Print a new API key for the Modal Secret. It is not stored anywhere."""
+    from vivant.modal.api_key import new_key
 
     typer.echo(new_key())
 
 
 @app.command()
 def check() -> None:
-    """Check the options, and say what a second and a waiting container would cost."""
-    from vivant.cost import EXCHANGE, money
-    from vivant.modal.options import Options, besides, gpu_rates
+    """Check the options, and print what clips and waiting containers cost."""
+    from vivant.cost import EXCHANGE, container_rate, money, usd_per_clip
+    from vivant.modal.options import START_SECONDS, DeploymentOptions, gpu_rates
     from vivant.settings import default_settings
 
     settings = default_settings()
-    options = Options.read(settings)
-    won = {**EXCHANGE, **settings.exchange}["KRW"]
+    options = DeploymentOptions.read(settings)
+    won_per_usd = {**EXCHANGE, **settings.exchange}["KRW"]
     typer.echo(f"app {options.app}, secret {options.secret}, state: {options.state}")
-    extra = besides(options)
-    for name, rate in gpu_rates(options, settings.rates).items():
-        whole = rate + extra
-        waiting = whole * options.scaledown_window
+    for name, gpu_rate in gpu_rates(options, settings.rates).items():
+        rate = container_rate(gpu_rate, cores=options.cores, memory_gib=options.memory_gib)
+        idle = options.scaledown_window
         typer.echo(
-            f"{name}: ${rate:.6f} a second, with {options.cores:g} cores and "
-            f"{options.memory_gib} GiB ${whole:.6f}"
+            f"{name}: ${gpu_rate:.6f} a second, with {options.cores:g} cores and "
+            f"{options.memory_gib} GiB ${rate:.6f}"
         )
+        from_zero = usd_per_clip(10, rate, start_seconds=START_SECONDS, idle_seconds=idle)
         for what, usd in (
-            ("a clip of 10 s", 10 * whole),
-            (f"{options.scaledown_window} s of waiting after it", waiting),
+            ("a clip of 10 s", usd_per_clip(10, rate)),
+            (f"{idle} s of waiting after it", idle * rate),
+            (f"one clip alone, with {START_SECONDS:.0f} s of start and the waiting", from_zero),
         ):
-            typer.echo(f"  {what}: {money(usd * won, 'KRW')} (${usd:.4f})")
+            typer.echo(f"  {what}: {money(usd * won_per_usd, 'KRW')} (${usd:.4f})")
 
 
 @app.command()
 def rehearse(
     port: Annotated[int, typer.Option(help="0 picks a free one.", min=0, max=65535)] = 8000,
     data: Annotated[
-        Path, typer.Option("--data", help="Where jobs and clips are kept.", metavar="DIR")
+        Path, typer.Option("--data", help="Folder for jobs and clips.", metavar="DIR")
     ] = Path("vivant-rehearsal"),
 ) -> None:
-    """Run the web app here, with a fake Modal whose containers are threads: needs no account."""
+    """Run the web app on this machine with a fake Modal. No Modal account is needed.
+
+    Render containers are threads of the worker; only the camera engine is offered.
+    """
     import uvicorn
 
     from vivant.api.server import listen, url
-    from vivant.modal.first_key import new_key
-    from vivant.modal.options import Options
+    from vivant.modal.api_key import new_key
+    from vivant.modal.options import DeploymentOptions
     from vivant.modal.web_app import WebApp
     from vivant.settings import read_settings
 
     data = data.expanduser().absolute()
     settings = read_settings(data_dir=data, api_key=new_key())
-    options = Options.read(settings).model_copy(
+    options = DeploymentOptions.read(settings).model_copy(
         update={"backend": "fake", "engines": ("camera",), "state": "single-container"}
     )
     listener = listen("127.0.0.1", port)
-    web_app = WebApp(settings, options, kept=data / "volume")
+    web_app = WebApp(settings, options, volume=data / "volume")
     application = web_app.start()
     try:
         typer.echo(f"Vivant is at {url(listener)} with the key {settings.api_key}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from vivant.compare.rating.agreement import Verdicts
+    from vivant.compare.rating.agreement import RatingResults
 
 
 def rate(
@@ -55,7 +55,7 @@ def rate(
     _tell(write_results(folder, pairs, journal), folder / PAGE_NAME)
 
 
-def _tell(found: Verdicts, page: Path) -> None:
+def _tell(found: RatingResults, page: Path) -> None:
     from vivant.compare.rating.results import summary
 
     for words in summary(found):

@@ -9,8 +9,14 @@ from typing import Any
 import numpy as np
 
 from vivant.checks.limits import limits
-from vivant.compare.comparison import Cell, ClipFile, Comparison, evidence_key
-from vivant.compare.judge import Evidence, Recommendation, better_side, recommend, wait
+from vivant.compare.clips import ClipFile, ComparedClip, Comparison, evidence_key
+from vivant.compare.recommendation import (
+    Recommendation,
+    VariantEvidence,
+    better_when,
+    recommend,
+    undecided,
+)
 from vivant.compare.statistics import Paired, paired
 from vivant.types import Group
 
@@ -30,7 +36,7 @@ class Spending:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class ScoreTable:
     """Every score of one variant against the baseline.
 
     Attributes:
@@ -54,7 +60,7 @@ class Findings:
 
     look: int
     evidence: str
-    tables: tuple[Table, ...]
+    tables: tuple[ScoreTable, ...]
     spending: Mapping[str, Spending]
     seconds: Mapping[str, float]
     amounts: Mapping[str, float]
@@ -63,7 +69,9 @@ class Findings:
     planned: int = 0
 
 
-def find(comparison: Comparison, earlier: Sequence[str] = (), *, final: bool = True) -> Findings:
+def evaluate(
+    comparison: Comparison, earlier: Sequence[str] = (), *, final: bool = True
+) -> Findings:
     """Compare every variant with the baseline.
 
     Args:
@@ -83,7 +91,7 @@ def find(comparison: Comparison, earlier: Sequence[str] = (), *, final: bool = T
         table = _table(variant.name, pairs)
         tables.append(table)
         evidence.append(
-            Evidence(
+            VariantEvidence(
                 variant=variant.name,
                 scores={
                     name: (table.scores[name][0], table.scores[name][2])
@@ -116,18 +124,18 @@ def find(comparison: Comparison, earlier: Sequence[str] = (), *, final: bool = T
         spending={v.name: _spending(comparison, v.name) for v in plan.variants},
         seconds=seconds,
         amounts=amounts,
-        recommendations=recommend(evidence, look) if final else wait(evidence),
+        recommendations=recommend(evidence, look) if final else undecided(evidence),
         pictures=len({cell.picture for cell in comparison.cells.values()}),
         planned=len(comparison.pictures) * len(plan.seeds),
     )
 
 
-def scores_of(cell: Cell) -> dict[str, dict[str, Any]]:
+def scores_of(cell: ComparedClip) -> dict[str, dict[str, Any]]:
     """Scores of a clip's report by name."""
     return {score["name"]: score for score in cell.report["scores"]}
 
 
-def _table(variant: str, pairs: Sequence[tuple[Cell, Cell]]) -> Table:
+def _table(variant: str, pairs: Sequence[tuple[ComparedClip, ComparedClip]]) -> ScoreTable:
     values: dict[str, list[tuple[str, float, float]]] = {}
     about: dict[str, tuple[Group, str]] = {}
     for before, after in pairs:
@@ -142,11 +150,11 @@ def _table(variant: str, pairs: Sequence[tuple[Cell, Cell]]) -> Table:
     scores: dict[str, tuple[Group, str, Paired]] = {}
     pictures: dict[str, tuple[int, int]] = {}
     for name, rows in values.items():
-        pair = paired([a for _, a, _ in rows], [b for _, _, b in rows], better_side(name))
+        pair = paired([a for _, a, _ in rows], [b for _, _, b in rows], better_when(name))
         if pair is not None:
             scores[name] = (*about[name], pair)
             pictures[name] = _by_picture(rows, higher=pair.better == "higher")
-    return Table(variant=variant, scores=scores, pictures=pictures)
+    return ScoreTable(variant=variant, scores=scores, pictures=pictures)
 
 
 def _by_picture(rows: Sequence[tuple[str, float, float]], *, higher: bool) -> tuple[int, int]:
@@ -178,7 +186,7 @@ def currency(comparison: Comparison) -> tuple[str, float]:
     return "USD", 1.0
 
 
-def _fails(cell: Cell) -> bool:
+def _fails(cell: ComparedClip) -> bool:
     return any(
         score["group"] == "fidelity" and score["verdict"] == "fail"
         for score in cell.report["scores"]

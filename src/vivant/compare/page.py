@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 import jinja2
 
 from vivant.checks.checklist import group_title, title, unit_word, verdict_word
-from vivant.compare.comparison import Cell, Comparison, LocalClip
+from vivant.compare.clips import ComparedClip, Comparison, LocalClip
 from vivant.compare.findings import Findings
-from vivant.compare.judge import ALPHA, MATTERS, Judged
+from vivant.compare.recommendation import ALPHA, MATTERS, JudgedScore
 from vivant.compare.sentences import heading, paragraph, price
 from vivant.cost import money
 from vivant.types import Group
@@ -24,7 +24,7 @@ _MARKS: Final = {"pass": "✓", "warn": "!", "fail": "✕", "not_measured": "–
 _GROUPS: Final[tuple[Group, ...]] = ("fidelity", "quality", "ai_feel", "delivery")
 
 
-Home = Literal["folder", "service", "gone"]
+ClipsLocation = Literal["folder", "service", "gone"]
 """Where the clips are: beside the page, at a service, or nowhere any more."""
 
 
@@ -32,8 +32,8 @@ def render(
     comparison: Comparison,
     findings: Findings,
     *,
-    home: Home = "folder",
-    embed: Callable[[Cell], str] | None = None,
+    home: ClipsLocation = "folder",
+    embed: Callable[[ComparedClip], str] | None = None,
 ) -> str:
     """The page as text.
 
@@ -46,7 +46,7 @@ def render(
     plan = comparison.plan
     cells = [cell for cell in comparison.cells.values() if cell.clip.there]
     embedded = home != "gone" and sum(cell.clip.size for cell in cells) <= EMBED_LIMIT
-    judged: Mapping[str, Mapping[str, Judged]] = {
+    judged: Mapping[str, Mapping[str, JudgedScore]] = {
         r.variant: {score.name: score for score in r.judged} for r in findings.recommendations
     }
     return _template().render(
@@ -56,7 +56,7 @@ def render(
         advice=[
             {
                 "found": r,
-                "heading": heading(r, plan),
+                "heading": heading(r, plan, findings),
                 "text": paragraph(r, plan, findings),
                 "price": price(findings, r, plan),
             }
@@ -117,13 +117,13 @@ def _data(comparison: Comparison, *, embedded: bool) -> dict[str, Any]:
     }
 
 
-def _player(cell: Cell, *, embedded: bool) -> dict[str, Any]:
+def _player(cell: ComparedClip, *, embedded: bool) -> dict[str, Any]:
     where = {} if embedded else {"src": cell.clip.link}
     told = {"key": cell.key, "verdict": cell.report["verdict"], "there": cell.clip.there}
     return {**told, **where}
 
 
-def _base64(cell: Cell) -> str:
+def _base64(cell: ComparedClip) -> str:
     assert isinstance(cell.clip, LocalClip)  # noqa: S101 - others are given with `embed`
     return base64.b64encode(cell.clip.path.read_bytes()).decode("ascii")
 

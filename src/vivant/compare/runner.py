@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from vivant.checks import keep_workers
-from vivant.compare.comparison import (
+from vivant.compare.clips import (
     CLIPS,
-    Cell,
+    ComparedClip,
     Comparison,
     Failure,
+    InputPicture,
     LocalClip,
-    Picture,
-    in_order,
+    clip_order,
 )
-from vivant.compare.variants import Plan, Variant
+from vivant.compare.plan import ComparisonPlan, Variant
 from vivant.engines import load_engine
 from vivant.errors import EngineError, ImageError, InputError
 from vivant.pipeline import check_request, library_versions, run
@@ -70,9 +70,9 @@ def expand(paths: Sequence[Path]) -> list[Path]:
 
 def load_pictures(
     images: Sequence[tuple[str, Path | bytes]],
-) -> tuple[tuple[Picture, ...], list[Failure]]:
+) -> tuple[tuple[InputPicture, ...], list[Failure]]:
     """Fingerprint every input; what cannot be read, or is there twice, is a failure of its own."""
-    pictures: list[Picture] = []
+    pictures: list[InputPicture] = []
     failures: list[Failure] = []
     known: dict[str, str] = {}
     for name, image in images:
@@ -86,7 +86,7 @@ def load_pictures(
             failures.append(Failure(name, "", None, f"is the same picture as {known[sha]}"))
             continue
         known[sha] = name
-        pictures.append(Picture(name, sha, image))
+        pictures.append(InputPicture(name, sha, image))
     return tuple(pictures), failures
 
 
@@ -101,7 +101,7 @@ def unique_names(paths: Sequence[Path]) -> list[tuple[str, Path | bytes]]:
 
 @keep_workers()
 def compare(
-    plan: Plan,
+    plan: ComparisonPlan,
     images: Sequence[tuple[str, Path | bytes]],
     folder: Path,
     *,
@@ -127,7 +127,7 @@ def compare(
     maker = _Maker(settings, observe, currency)
     versions = {"vivant": __version__, **library_versions()}
     lost: set[str] = set()
-    order = in_order(plan, pictures)
+    order = clip_order(plan, pictures)
     for done, (variant, picture, seed) in enumerate(order, start=1):
         request = plan.request(variant, picture.image, seed)
         key = request_key(request, picture.sha256, versions)
@@ -149,7 +149,7 @@ def compare(
                 reason = error.message
                 comparison.failures.append(Failure(picture.name, variant.name, seed, reason))
         if report is not None:
-            comparison.cells[variant.name, picture.name, seed] = Cell(
+            comparison.cells[variant.name, picture.name, seed] = ComparedClip(
                 variant.name, picture.name, seed, key, LocalClip(clip), report
             )
         watch(Step(done, len(order), variant.name, picture.name, seed, reused, reason))

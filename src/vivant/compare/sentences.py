@@ -1,6 +1,6 @@
-"""The recommendation in plain words, in English and Korean. Knows nothing of how it was found.
+"""The recommendation in plain words, in English and Korean.
 
-All words stand in one table, language beside language, so that none is ever missing.
+All words are in one table, so that none is missing in one of the languages.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Literal
 
 from vivant.checks.checklist import title
 from vivant.compare.findings import Findings
-from vivant.compare.judge import Judged, Recommendation
+from vivant.compare.plan import ComparisonPlan
+from vivant.compare.recommendation import JudgedScore, Recommendation
 from vivant.compare.statistics import MOST_PAIRS
-from vivant.compare.variants import Plan
 from vivant.cost import money
 
 Language = Literal["en", "ko"]
@@ -29,8 +29,22 @@ CLOSE = 0.05
 HEADINGS: Mapping[str, Words] = {
     "use": {"en": "Use {b}", "ko": "{b} 사용을 권합니다"},
     "keep": {"en": "Keep {a}", "ko": "{a} 유지를 권합니다"},
-    "choose": {"en": "{b}: a trade-off, your choice", "ko": "{b}: 장단점이 있어 선택이 필요합니다"},
-    "same": {"en": "{b}: no difference that matters", "ko": "{b}: 의미 있는 차이가 없습니다"},
+    "choose": {
+        "en": "{b}: a trade-off, your choice",
+        "ko": "{b}: 장단점이 있어 직접 골라야 합니다",
+    },
+    "same": {
+        "en": "{b}: no difference that matters",
+        "ko": "{b}: 기준 설정과 차이가 없습니다",
+    },
+    "same_cheaper": {
+        "en": "{b}: no difference that matters, use the cheaper {use}",
+        "ko": "두 방식은 차이가 없습니다. 더 저렴한 {use} 방식을 쓰세요",
+    },
+    "same_faster": {
+        "en": "{b}: no difference that matters, use the faster {use}",
+        "ko": "두 방식은 차이가 없습니다. 더 빠른 {use} 방식을 쓰세요",
+    },
     "more": {
         "en": "{b}: not enough evidence, run {more} more pairs",
         "ko": "{b}: 근거가 부족합니다. {more}쌍을 더 만들어 보세요",
@@ -49,8 +63,8 @@ HEADINGS: Mapping[str, Words] = {
 
 SENTENCES: Mapping[str, Words] = {
     "wait": {
-        "en": "{pairs} of {planned} pairs are there. It is decided once all are, and only once: "
-        "whoever judges at every look finds differences where there are none.",
+        "en": "{pairs} of {planned} pairs are made. The decision is made once, when all are: "
+        "deciding at every look would find differences where there are none.",
         "ko": "{planned}쌍 중 {pairs}쌍이 준비되었습니다. 판단은 모두 끝난 뒤 한 번만 합니다. "
         "볼 때마다 판단하면 없는 차이도 있는 것처럼 보이기 때문입니다.",
     },
@@ -59,7 +73,7 @@ SENTENCES: Mapping[str, Words] = {
         "ko": "판단 기준이 되는 점수를 잴 수 있는 영상 쌍이 없습니다.",
     },
     "identical": {
-        "en": "All {pairs} pairs are the same file byte for byte: the option that differs has no "
+        "en": "In all {pairs} pairs the two files are identical: the setting that differs has no "
         "effect here, so there is nothing to decide.",
         "ko": "{pairs}쌍 모두 파일이 완전히 같습니다. 바꾼 설정이 여기서는 효과가 없으므로 "
         "결정할 것이 없습니다.",
@@ -69,7 +83,7 @@ SENTENCES: Mapping[str, Words] = {
     "same": {"en": "The same: {list}.", "ko": "차이 없음: {list}."},
     "unclear": {"en": "Unclear: {list}.", "ko": "불확실: {list}."},
     "use": {
-        "en": "Nothing that decides is worse: use it if its time and cost suit you.",
+        "en": "No deciding score is worse: use it if its time and cost suit you.",
         "ko": "판단 기준 중 나빠진 것은 없습니다. 시간과 비용이 괜찮다면 사용하세요.",
     },
     "keep_fidelity": {
@@ -77,22 +91,22 @@ SENTENCES: Mapping[str, Words] = {
         "ko": "인물 일치도가 우선이므로 기준 설정을 유지합니다.",
     },
     "keep": {
-        "en": "Nothing speaks for it, so the baseline stays.",
+        "en": "There is no reason to change, so the baseline stays.",
         "ko": "바꿀 이유가 없으므로 기준 설정을 유지합니다.",
     },
     "choose_fails": {
         "en": "But {after} of its clips fail a fidelity check, against {before} of the "
         "baseline's: look at those first.",
-        "ko": "다만 인물 일치도 검사에 실패한 영상이 {after}개로, 기준 설정의 {before}개보다 "
-        "많습니다. 먼저 그 영상을 확인하세요.",
+        "ko": "다만 인물 일치도 검사를 통과하지 못한 영상이 {after}개로, 기준 설정의 "
+        "{before}개보다 많습니다. 먼저 그 영상을 확인하세요.",
     },
     "choose": {
         "en": "Look at the clips side by side and decide what matters more to you.",
         "ko": "영상을 나란히 보고 무엇이 더 중요한지 정하세요.",
     },
     "take_either": {
-        "en": "Nothing is lost with the cheaper one.",
-        "ko": "더 싼 쪽을 써도 잃는 것이 없습니다.",
+        "en": "The cheaper one is as good.",
+        "ko": "더 저렴한 쪽을 써도 품질은 같습니다.",
     },
     "blocked": {
         "en": "It is not yet shown to be as faithful to the person.",
@@ -103,13 +117,14 @@ SENTENCES: Mapping[str, Words] = {
         "ko": "구분하려면 수백 쌍이 필요합니다. 차이가 있더라도 작습니다.",
     },
     "run_more": {
-        "en": "About {more} more pairs would settle the nearest of them: add pictures, or seeds.",
-        "ko": "약 {more}쌍을 더하면 가장 가까운 항목이 판가름 납니다. 사진이나 시드를 늘리세요.",
+        "en": "About {more} more pairs would decide the nearest of them: add pictures, or seeds.",
+        "ko": "약 {more}쌍을 더 만들면 가장 가까운 항목을 판단할 수 있습니다. "
+        "사진이나 시드를 늘리세요.",
     },
     "early": {
         "en": "So few pairs prove nothing, whatever they show: run at least {more} more, with "
         "other pictures or seeds.",
-        "ko": "쌍이 적어 무엇이 나와도 근거가 되지 않습니다. 다른 사진이나 시드로 적어도 "
+        "ko": "쌍이 너무 적어 어떤 결과도 근거가 되지 않습니다. 다른 사진이나 시드로 적어도 "
         "{more}쌍을 더 만드세요.",
     },
     "scope_pair": {
@@ -135,28 +150,41 @@ SENTENCES: Mapping[str, Words] = {
     },
     "per_clip": {"en": "Per clip {seconds} s", "ko": "영상 하나당 {seconds}초"},
     "medians": {"en": "{text} (medians).", "ko": "{text} (중앙값)."},
-    "take": {"en": "{text} (medians): take {name}.", "ko": "{text} (중앙값). {name} 쪽이 쌉니다."},
+    "take": {
+        "en": "{text} (medians): take {name}.",
+        "ko": "{text} (중앙값). {name} 쪽이 더 저렴합니다.",
+    },
 }
 
 
-def heading(found: Recommendation, plan: Plan) -> Words:
+def heading(found: Recommendation, plan: ComparisonPlan, findings: Findings) -> Words:
     """The advice in a few words."""
-    many = found.advice == "more" and not found.early and found.more >= MOST_PAIRS // 2
+    key: str = found.advice
+    use = ""
+    if key == "more" and not found.early and found.more >= MOST_PAIRS // 2:
+        key = "hundreds"
+    # "two ways" would be unclear between three
+    if key == "same" and len(plan.variants) == 2 and found.variant in findings.seconds:
+        use = _cheaper(findings, found.variant, plan.baseline.name)
+        if use:
+            priced = _priced(findings, found.variant, plan.baseline.name)
+            key = "same_cheaper" if priced else "same_faster"
     return _say(
-        HEADINGS["hundreds" if many else found.advice],
+        HEADINGS[key],
         a=plan.called(plan.baseline.name),
         b=plan.called(found.variant),
+        use=plan.called(use) if use else "",
         more=found.more,
     )
 
 
-def paragraph(found: Recommendation, plan: Plan, findings: Findings) -> Words:
+def paragraph(found: Recommendation, plan: ComparisonPlan, findings: Findings) -> Words:
     """Why, in one paragraph. Times and prices are said elsewhere: see :func:`price`."""
     said = _sentences(found, plan, findings)
     return {language: " ".join(words[language] for words in said) for language in LANGUAGES}
 
 
-def price(findings: Findings, found: Recommendation, plan: Plan) -> Words:
+def price(findings: Findings, found: Recommendation, plan: ComparisonPlan) -> Words:
     """What the variant takes more or less per clip than the baseline.
 
     Where nothing else tells them apart, it names the cheaper one.
@@ -179,18 +207,23 @@ def price(findings: Findings, found: Recommendation, plan: Plan) -> Words:
     return _say(SENTENCES["take"], text=told, name=plan.called(cheaper))
 
 
+def _priced(findings: Findings, variant: str, baseline: str) -> bool:
+    """Whether both have a price; otherwise only their times can be compared."""
+    return variant in findings.amounts and bool(findings.spending[baseline].amount)
+
+
 def _cheaper(findings: Findings, variant: str, baseline: str) -> str:
     """By money, else by time; empty where they are within :data:`CLOSE` of each other."""
     spent = findings.spending[baseline]
     difference, whole = findings.seconds[variant], spent.seconds
-    if variant in findings.amounts and spent.amount:
+    if _priced(findings, variant, baseline) and spent.amount:
         difference, whole = findings.amounts[variant], spent.amount
     if abs(difference) <= CLOSE * whole:
         return ""
     return variant if difference < 0 else baseline
 
 
-def _sentences(found: Recommendation, plan: Plan, findings: Findings) -> list[Words]:
+def _sentences(found: Recommendation, plan: ComparisonPlan, findings: Findings) -> list[Words]:
     if found.advice in ("nothing", "identical", "wait"):
         return [_say(SENTENCES[found.advice], pairs=found.pairs, planned=findings.planned)]
     said: list[Words] = []
@@ -229,7 +262,7 @@ def _conclusion(found: Recommendation) -> list[str]:
     return ["use"]
 
 
-def _counted(scores: Sequence[Judged]) -> list[Words]:
+def _counted(scores: Sequence[JudgedScore]) -> list[Words]:
     """Each score with in how many pairs it is so."""
     return [
         {
@@ -245,7 +278,7 @@ def _counted(scores: Sequence[Judged]) -> list[Words]:
     ]
 
 
-def _named(scores: Sequence[Judged]) -> list[Words]:
+def _named(scores: Sequence[JudgedScore]) -> list[Words]:
     return [{language: title(score.name)[language] for language in LANGUAGES} for score in scores]
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 from scipy import stats
 
-Side = Literal["higher", "lower"]
+BetterWhen = Literal["higher", "lower"]
 """Which way a score gets better."""
 
 CONFIDENCE = 0.95
@@ -45,7 +45,7 @@ class Paired:
         p: two-sided sign test, uncorrected.
     """
 
-    better: Side
+    better: BetterWhen
     pairs: int
     baseline: float
     variant: float
@@ -76,7 +76,9 @@ class Paired:
         return -self.high, -self.low
 
 
-def paired(baseline: Sequence[float], variant: Sequence[float], better: Side) -> Paired | None:
+def paired(
+    baseline: Sequence[float], variant: Sequence[float], better: BetterWhen
+) -> Paired | None:
     """Compare two lists of values, pair by pair; None where there is no pair.
 
     Args:

@@ -1,20 +1,20 @@
-"""Vivant on Modal: a light front that spawns clips, and GPU containers that render them.
+"""Vivant on Modal: a web app on a fraction of a CPU, and GPU containers that render the clips.
 
 ::
 
-    options.py   what the operator chooses, checked before anything is deployed
-    gpus.py      GPUs that Modal lends, and the row of the price list each is billed by
-    work.py      what travels to a GPU container and back, and which one it goes to
-    backend.py   what is asked of Modal: spawn, poll, cancel, leave notes
-    cloud.py     the same by Modal's own client
-    fake.py      the same in this process: for tests, and for rehearsing without an account
-    studio.py    inside a GPU container: one engine, one clip at a time
-    courier.py   beside the front: a worker whose renders happen in a studio
-    front.py     the API and the page, with its courier
-    keeper.py    saves the front's SQLite file where there is no Postgres
-    filling.py   weights into the Volume
-    mint.py      the one API key that comes from a secret
+    options.py        what the operator chooses, checked before anything is deployed
+    gpus.py           Modal's GPU names, and the row of the price list each is billed by
+    messages.py       what is sent to a render container and what comes back, as plain data
+    backend.py        the calls that Vivant makes to Modal, as a protocol
+    client.py         the protocol implemented with Modal's client
+    fake.py           the protocol implemented in this process, for tests and rehearsals
+    container.py      ModalContainer: runs in a render container, one engine, one clip at a time
+    runner.py         ModalRunner: the service's worker, whose renders run in render containers
+    web_app.py        WebApp: the page and the API, with a ModalRunner process beside it
+    sqlite_backup.py  SqliteBackup: copies the web app's SQLite file to a Volume
+    fill_volume.py    downloads weights into the Volume
+    api_key.py        the API key that a Modal Secret holds
 
-``deploy/modal_app.py`` puts them together. Nothing here but ``cloud.py`` imports Modal's client,
-and nothing but ``studio.py`` loads an engine.
+``deploy/modal_app.py`` puts them together. Only ``client.py`` imports Modal's client, and only
+``container.py`` loads an engine.
 """

@@ -1,83 +1,100 @@
-"""What is asked of Modal, as a seam: :mod:`cloud` asks Modal, :mod:`fake` answers by itself."""
+"""The calls that Vivant makes to Modal, as protocols.
+
+:mod:`vivant.modal.client` implements them with Modal's client, :mod:`vivant.modal.fake` in this
+process.
+"""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
-from vivant.modal.work import Made, Work
+from vivant.modal.messages import RenderRequest, RenderResult
 
 
-class UnreachableError(Exception):
-    """Modal does not answer at the moment."""
+class ModalUnreachableError(Exception):
+    """Modal does not answer at the moment. Trying again makes sense."""
 
 
-class LostError(Exception):
-    """Nothing will come of it: refused, forgotten, or its container died too often."""
+class CallFailedError(Exception):
+    """The call has no result and will have none.
+
+    Modal refused it, does not know it, or its container died more often than it is retried.
+    """
 
 
-class Board(Protocol):
-    """Notes by name that all containers see. Each is small, and only the newest counts."""
+class SharedDict(Protocol):
+    """Small values by key that all containers see. The last write counts."""
 
-    def get(self, name: str) -> Any:
-        """The note, or None.
+    def get(self, key: str) -> Any:
+        """The value, or None.
 
         Raises:
-            UnreachableError: the board cannot be seen.
+            ModalUnreachableError: Modal does not answer.
+            CallFailedError: Modal refuses.
         """
         ...
 
-    def put(self, name: str, note: Any) -> None:
-        """Write it.
+    def put(self, key: str, value: Any) -> None:
+        """Write a value.
 
         Raises:
-            UnreachableError: the board cannot be seen.
+            ModalUnreachableError: Modal does not answer.
+            CallFailedError: Modal refuses.
         """
         ...
 
-    def remove(self, *names: str) -> None:
-        """Take notes away; those that are not there are no error.
+    def remove(self, *keys: str) -> None:
+        """Remove values; a key that is not there is no error.
 
         Raises:
-            UnreachableError: the board cannot be seen.
+            ModalUnreachableError: Modal does not answer.
+            CallFailedError: Modal refuses.
         """
         ...
 
 
 class Backend(Protocol):
-    """Calls of studios."""
+    """Calls of render containers."""
 
     @property
-    def board(self) -> Board:
-        """Where studios tell how far they are, and are told to stop."""
+    def shared(self) -> SharedDict:
+        """Where containers write their progress and read whether to stop."""
         ...
 
-    def spawn(self, studio: str, work: Work) -> str:
-        """Ask a studio for a clip; the call's id, under which any front can ask for it later.
+    def spawn(self, kind: str, request: RenderRequest) -> str:
+        """Start a render without waiting for it.
+
+        Args:
+            kind: one of :data:`vivant.modal.messages.CONTAINER_KINDS`.
+            request: the clip.
+
+        Returns:
+            The call's id. Any process can ask for the result with it.
 
         Raises:
-            UnreachableError: Modal does not answer.
-            LostError: it refuses.
+            ModalUnreachableError: Modal does not answer.
+            CallFailedError: Modal refuses.
         """
         ...
 
-    def poll(self, call: str) -> Made | None:
-        """What came of it; None while it is waiting or under way.
+    def poll(self, call: str) -> RenderResult | None:
+        """The call's result; None while it waits or runs.
 
         Raises:
-            UnreachableError: Modal does not answer.
-            LostError: nothing will come of it.
+            ModalUnreachableError: Modal does not answer.
+            CallFailedError: there will be no result.
         """
         ...
 
     def cancel(self, call: str) -> None:
-        """Take a call back that no studio has begun.
+        """Cancel a call that no container has started.
 
         Raises:
-            UnreachableError: Modal does not answer.
+            ModalUnreachableError: Modal does not answer.
         """
         ...
 
 
-def stop_note(job_id: str) -> str:
-    """Name of the note that tells a studio to stop."""
+def stop_key(job_id: str) -> str:
+    """Key in the shared dict that tells the container to stop this job."""
     return f"{job_id}/stop"

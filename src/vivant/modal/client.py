@@ -1,4 +1,4 @@
-"""Studios and their board on Modal, by Modal's own client. Nothing else imports it here."""
+"""Implements :mod:`vivant.modal.backend` with Modal's client."""
 
 from __future__ import annotations
 
@@ -9,93 +9,93 @@ from typing import Any
 
 import modal
 
-from vivant.modal.backend import LostError, UnreachableError
-from vivant.modal.work import Made, Work
+from vivant.modal.backend import CallFailedError, ModalUnreachableError
+from vivant.modal.messages import RenderRequest, RenderResult
 
-CLASSES = {"distilled": "Distilled", "lora": "Lora", "camera": "Camera"}
-"""Kind of studio → its class in ``deploy/modal_app.py``."""
-
-
-def board_name(app: str) -> str:
-    """Of the app's Dict."""
-    return f"{app}-board"
+MODAL_CLASSES = {"distilled": "Distilled", "lora": "Lora", "camera": "Camera"}
+"""Kind of container → its class in ``deploy/modal_app.py``."""
 
 
-class ModalBoard:
-    """A Modal Dict; entries that nobody touches for seven days go away by themselves."""
+def dict_name(app: str) -> str:
+    """Name of the app's Modal Dict."""
+    return f"{app}-progress"
+
+
+class ModalDict:
+    """A Modal Dict. Modal deletes entries that nobody has used for seven days."""
 
     def __init__(self, app: str) -> None:
-        self._notes = modal.Dict.from_name(board_name(app), create_if_missing=True)
+        self._entries = modal.Dict.from_name(dict_name(app), create_if_missing=True)
 
-    def get(self, name: str) -> Any:
-        """See :class:`vivant.modal.backend.Board`."""
-        with answering():
-            return self._notes.get(name)
+    def get(self, key: str) -> Any:
+        """See :class:`vivant.modal.backend.SharedDict`."""
+        with translated_errors():
+            return self._entries.get(key)
 
-    def put(self, name: str, note: Any) -> None:
-        """See the protocol."""
-        with answering():
-            self._notes.put(name, note)
+    def put(self, key: str, value: Any) -> None:
+        """See :class:`vivant.modal.backend.SharedDict`."""
+        with translated_errors():
+            self._entries.put(key, value)
 
-    def remove(self, *names: str) -> None:
-        """See the protocol."""
-        with answering():
-            for name in names:
-                self._notes.pop(name, None)
+    def remove(self, *keys: str) -> None:
+        """See :class:`vivant.modal.backend.SharedDict`."""
+        with translated_errors():
+            for key in keys:
+                self._entries.pop(key, None)
 
 
 class ModalBackend:
-    """See the module.
+    """Calls the classes of a deployed app.
 
     Args:
-        app: name of the deployed app.
+        app: name of the app.
     """
 
     def __init__(self, app: str) -> None:
         self._app = app
-        self.board = ModalBoard(app)
+        self.shared = ModalDict(app)
 
-    def spawn(self, studio: str, work: Work) -> str:
+    def spawn(self, kind: str, request: RenderRequest) -> str:
         """See :class:`vivant.modal.backend.Backend`."""
-        with answering():
-            call = _studio(self._app, CLASSES[studio])().make.spawn(work)
+        with translated_errors():
+            call = _modal_class(self._app, MODAL_CLASSES[kind])().render.spawn(request)
             return str(call.object_id)
 
-    def poll(self, call: str) -> Made | None:
-        """See the protocol."""
+    def poll(self, call: str) -> RenderResult | None:
+        """See :class:`vivant.modal.backend.Backend`."""
         try:
-            with answering():
-                made: Made = modal.FunctionCall.from_id(call).get(timeout=0)
-                return made
-        except TimeoutError:  # the built-in one: not finished
+            with translated_errors():
+                result: RenderResult = modal.FunctionCall.from_id(call).get(timeout=0)
+                return result
+        except TimeoutError:  # the built-in one: the call has not finished
             return None
-        except (LostError, UnreachableError):
+        except (CallFailedError, ModalUnreachableError):
             raise
-        except Exception as error:  # what ended the container comes through as it was
-            raise LostError(f"{type(error).__name__}: {_first_line(error)}") from error
+        except Exception as error:  # Modal re-raises the exception that ended the container
+            raise CallFailedError(f"{type(error).__name__}: {_first_line(error)}") from error
 
     def cancel(self, call: str) -> None:
-        """See the protocol."""
-        with answering():
+        """See :class:`vivant.modal.backend.Backend`."""
+        with translated_errors():
             modal.FunctionCall.from_id(call).cancel()
 
 
 @cache
-def _studio(app: str, name: str) -> Any:
+def _modal_class(app: str, name: str) -> Any:
     return modal.Cls.from_name(app, name)
 
 
 @contextmanager
-def answering() -> Iterator[None]:
-    """Troubles of the line become :class:`UnreachableError`, refusals :class:`LostError`."""
+def translated_errors() -> Iterator[None]:
+    """Connection errors become ModalUnreachableError, Modal's refusals CallFailedError."""
     try:
         yield
     except TimeoutError:
         raise
     except (modal.exception.ConnectionError, modal.exception.ServiceError, OSError) as error:
-        raise UnreachableError(_first_line(error)) from error
+        raise ModalUnreachableError(_first_line(error)) from error
     except modal.exception.Error as error:
-        raise LostError(_first_line(error)) from error
+        raise CallFailedError(_first_line(error)) from error
 
 
 def _first_line(error: Exception) -> str:

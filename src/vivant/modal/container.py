@@ -1,9 +1,9 @@
-"""Inside a GPU container: one engine, loaded once, and one clip at a time.
+"""Runs in a render container: one engine, loaded once, and one clip at a time.
 
-A clip is made by the worker's own code (:class:`vivant.service.stages.Bench`) on a private
-ledger and object store in the container's scratch space; a thread
-writes progress to the board and reads from it whether to stop. So the container needs no
-database, no bucket and no secret, and does not import Modal's client.
+A clip is made by the code of the service's own worker (:class:`vivant.service.stages.Bench`), on
+a private ledger and object store on the container's disk. A thread writes the progress to the
+shared dict and reads from it whether to stop. So the container needs no database, no bucket and
+no secret. It does not import Modal's client.
 """
 
 from __future__ import annotations
@@ -17,15 +17,20 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from vivant.checks import keep_workers
 from vivant.errors import MissingPartError, VivantError
-from vivant.modal.backend import Board, LostError, UnreachableError, stop_note
+from vivant.modal.backend import (
+    CallFailedError,
+    ModalUnreachableError,
+    SharedDict,
+    stop_key,
+)
 from vivant.modal.gpus import billed_as
-from vivant.modal.work import Made, Trouble, Work
+from vivant.modal.messages import RenderError, RenderRequest, RenderResult
 from vivant.service import logs
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
@@ -45,181 +50,190 @@ from vivant.types import (
     ignore_progress,
 )
 
-TELL_SECONDS = 0.4
-"""Between two notes about a clip, and two looks for one that says stop."""
+REPORT_SECONDS = 0.4
+"""Between two writes of a clip's progress, and two looks whether to stop."""
 
-PULL = "modal run deploy/modal_app.py::fill"
-"""How weights come into the Volume."""
+FILL_COMMAND = "modal run deploy/modal_app.py::fill"
+"""Downloads the weights into the Volume."""
 
-log = logging.getLogger("vivant.studio")
+log = logging.getLogger("vivant.modal.container")
 
 
 class ModalContainer:
-    """See the module.
+    """Renders clips for the web app.
 
     Args:
-        kind: one of :data:`vivant.modal.work.STUDIOS`.
+        kind: one of :data:`vivant.modal.messages.CONTAINER_KINDS`.
         settings: limits and prices; its ``weights_dir`` and ``cache_dir`` are Volumes.
-        board: where to tell.
+        shared: where progress is written.
         load_engine: name and settings → engine.
         load_upscaler: name → upscaler.
-        asked: GPU types that the container was asked for with; empty for none.
-        gpu: the GPU that is there, as its driver names it; asked once a container is up.
+        asked: the GPU types of the deployment's options; empty for a CPU container.
+        gpu: returns the GPU's name as its driver gives it; called for every clip.
     """
 
     def __init__(
         self,
         kind: str,
         settings: Settings,
-        board: Board,
+        shared: SharedDict,
         *,
         load_engine: Callable[[str, Settings], Engine],
         load_upscaler: Callable[[str], Upscaler],
         asked: Sequence[str] = (),
         gpu: Callable[[], str | None] = lambda: None,
     ) -> None:
-        self.kind, self._settings, self._board = kind, settings, board
+        self.kind, self._settings, self._shared = kind, settings, shared
         self._load_upscaler = load_upscaler
         self._asked, self._gpu = asked, gpu
         self._engines = cache(lambda name: load_engine(name, settings))
         self._database: Database | None = None
-        self._kept = ExitStack()
+        self._check_workers = ExitStack()
 
     @property
     def engine_name(self) -> str:
-        """What this kind keeps loaded."""
+        """The engine that this kind of container keeps loaded."""
         return "camera" if self.kind == "camera" else "ltx2"
 
-    def imports(self) -> None:
-        """Bring the libraries in, without looking for a GPU: what a memory snapshot keeps."""
+    def import_libraries(self) -> None:
+        """Import what rendering needs, without touching a GPU: Modal's memory snapshot keeps it."""
         logs.configure("json")
         if self.kind != "camera":
             import vivant.engines.ltx2.engine  # noqa: F401
 
-    def load(self) -> None:
-        """Bring the model in, so that the first clip does not wait for it.
+    def load_model(self) -> None:
+        """Load the model, so that the first clip does not wait for it.
 
-        Weights that are not there are no reason to fail yet: the clip that needs them says so.
+        Missing weights are only logged: the clip that needs them fails with a clear message.
         """
         recipe = {"recipe": "dev-lora"} if self.kind == "lora" else {}
         request = Request(image=b"", engine=self.engine_name, options=recipe)
-        self._own()
-        self._kept.enter_context(keep_workers())  # as long as there is a studio
+        self._private_database()
+        self._check_workers.enter_context(keep_workers())  # never left: they live as long as this
         started = time.perf_counter()
         try:
-            clip = self._engines(self.engine_name).generate(_blank(), request, ignore_progress)
+            clip = self._engines(self.engine_name).generate(
+                _blank_portrait(), request, ignore_progress
+            )
         except VivantError as error:
-            log.warning("not loaded: %s", error.message)
+            log.warning("the model is not loaded: %s", error.message)
             return
-        # An engine loads when a clip is asked for, and works when its frames are.
+        # generate() has loaded the model; the clip itself is only made when its chunks are read
         close = getattr(clip.chunks, "close", None)
         if close is not None:
             close()
-        log.info("loaded", extra={"seconds": round(time.perf_counter() - started, 2)})
+        log.info("model loaded", extra={"seconds": round(time.perf_counter() - started, 2)})
 
-    def make(self, work: Work) -> Made:
-        """One clip. Whatever goes wrong comes back as data: the front may be of another version."""
+    def render(self, request: RenderRequest) -> RenderResult:
+        """Render one clip. Every error is returned as data, never raised."""
         started = time.monotonic()
         gpu = self._gpu()
         scratch = Path(tempfile.mkdtemp(prefix="vivant-"))
         found: dict[str, Any]
         try:
-            found = self._make(work, gpu, scratch)
+            found = self._render(request, gpu, scratch)
         except Exception as error:
-            log.exception("the studio failed")
+            log.exception("rendering failed")
             found = {"error": explain(error)}
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-            _try(lambda: self._board.remove(work["job_id"], stop_note(work["job_id"])))
-        made: Made = {**found, "gpu": gpu, "studio_seconds": time.monotonic() - started}  # type: ignore[typeddict-item]
-        return made
+            self._remove_progress(request["job_id"])
+        seconds = time.monotonic() - started
+        return cast("RenderResult", {**found, "gpu": gpu, "container_seconds": seconds})
 
-    def _make(self, work: Work, gpu: str | None, scratch: Path) -> dict[str, Any]:
-        job_id = work["job_id"]
-        database = self._own()
+    def _render(self, message: RenderRequest, gpu: str | None, scratch: Path) -> dict[str, Any]:
+        job_id = message["job_id"]
+        database = self._private_database()
         ledger, objects = Ledger(database), Objects.open(scratch / "objects")
-        objects.put(key(job_id, SOURCE), work["source"])
+        objects.put(key(job_id, SOURCE), message["source"])
         order = Order(
-            request=request_from_json(work["request"]),
-            picture=work["picture"],
-            currency=work["request"]["currency"],
-            budget=work["request"].get("budget"),
+            request=request_from_json(message["request"]),
+            picture=message["picture"],
+            currency=message["request"]["currency"],
+            budget=message["request"].get("budget"),
         )
-        door = Admission(database, Limits())
-        if ledger.existing([job_id]):  # begun here before
+        admission = Admission(database, Limits())
+        if ledger.existing([job_id]):  # Modal calls again after this container's process died
             ledger.delete(job_id, None)
-            door.forget(job_id)
-        door.accept(job_id, order, "")
+            admission.forget(job_id)
+        admission.accept(job_id, order, "")
         bench = Bench(
             ledger,
             objects,
-            self._billed(gpu),
+            self._settings_for(gpu),
             scratch / "bench",
             engines=self._engines,
             upscalers=self._load_upscaler,
             stopping=threading.Event(),
         )
         done = threading.Event()
-        teller = threading.Thread(target=self._tell, args=(ledger, job_id, done), daemon=True)
-        teller.start()
+        reporter = threading.Thread(
+            target=self._report_progress, args=(ledger, job_id, done), daemon=True
+        )
+        reporter.start()
         try:
             bench.prepare(job_id)
             bench.make(job_id)
         finally:
             done.set()
-            teller.join()
+            reporter.join()
             job = ledger.get(job_id)
             ledger.delete(job_id, None)
-            door.forget(job_id)
+            admission.forget(job_id)
         if job.error is not None:
-            return {"error": self._told(dict(job.error))}
-        assert job.result is not None  # noqa: S101 - a job that has not failed was made
+            return {"error": _client_error(dict(job.error))}
+        assert job.result is not None  # noqa: S101 - a job without an error has a result
         files = {
             name: objects.get(attempt_key(job_id, job.result["attempt"], name))
             for name in job.result["sizes"]
         }
         return {"result": dict(job.result), "files": files}
 
-    def _tell(self, ledger: Ledger, job_id: str, done: threading.Event) -> None:
-        """Copy the job's newest state to the board, and a stop from there to the job."""
+    def _report_progress(self, ledger: Ledger, job_id: str, done: threading.Event) -> None:
+        """Copy the job's newest state to the shared dict, and cancel the job if told to stop."""
         seq = 0
-        while not done.wait(TELL_SECONDS if seq else 0.01):
+        while not done.wait(REPORT_SECONDS if seq else 0.01):
             job = ledger.get(job_id)
             try:
-                if self._board.get(stop_note(job_id)):
+                if self._shared.get(stop_key(job_id)):
                     ledger.cancel(job_id, None, keep_seconds=0)
                     return
                 if job.seq != seq:
-                    self._board.put(job_id, dict(job.snapshot))
+                    self._shared.put(job_id, dict(job.snapshot))
                     seq = job.seq
-            except (LostError, UnreachableError) as error:
-                log.warning("the front is not told: %s", error)
+            except (CallFailedError, ModalUnreachableError) as error:
+                log.warning("progress is not written: %s", error)
 
-    def _own(self) -> Database:
-        """The container's private ledger, made when it is first needed."""
+    def _remove_progress(self, job_id: str) -> None:
+        try:
+            self._shared.remove(job_id, stop_key(job_id))
+        except (CallFailedError, ModalUnreachableError) as error:
+            log.warning("progress is not removed: %s", error)
+
+    def _private_database(self) -> Database:
+        """The container's own database, made at the first call."""
         if self._database is None:
-            file = Path(tempfile.mkdtemp(prefix="vivant-")) / "studio.db"
+            file = Path(tempfile.mkdtemp(prefix="vivant-")) / "container.db"
             self._database = Database(f"sqlite:///{file}", pool_size=2, durable=False)
             self._database.migrate()
         return self._database
 
-    def _billed(self, gpu: str | None) -> Settings:
-        """Settings under which the clip is billed as the GPU that is there."""
+    def _settings_for(self, gpu: str | None) -> Settings:
+        """Settings that bill the clip as the GPU that is there."""
         if gpu is None or not self._asked:
             return self._settings
         return self._settings.model_copy(update={"device": billed_as(self._asked, gpu)})
 
-    def _told(self, error: dict[str, Any]) -> Trouble:
-        told: Trouble = {
-            "code": error["code"], "message": error["message"], "param": error["param"]
-        }  # fmt: skip
-        if error["code"] == MissingPartError.code:
-            told["message"] += f" (on Modal: `{PULL}`)"
-        return told
+
+def _client_error(error: dict[str, Any]) -> RenderError:
+    message = error["message"]
+    if error["code"] == MissingPartError.code:
+        message += f" (on Modal: `{FILL_COMMAND}`)"
+    return {"code": error["code"], "message": message, "param": error["param"]}
 
 
-def _blank() -> Portrait:
-    """A grey picture, for loading."""
+def _blank_portrait() -> Portrait:
+    """A grey picture, to load a model with."""
     pixels = np.full((1080, 1920, 3), 128, np.uint8)
     return Portrait(
         pixels=pixels,
@@ -227,10 +241,3 @@ def _blank() -> Portrait:
         faces=(),
         source=Source("blank", "PNG", 1920, 1080, 0, ""),
     )
-
-
-def _try(work: Callable[[], None]) -> None:
-    try:
-        work()
-    except (LostError, UnreachableError) as error:
-        log.warning("notes stay on the board: %s", error)

@@ -1,4 +1,4 @@
-"""GPUs that Modal lends, and what they are billed as. Knows nothing of prices."""
+"""Modal's GPU names, and the row of the price list that each is billed by."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from vivant.cost import RATES, rate_name
 from vivant.errors import OptionError
 
 LTX2_GIB = 24
-"""Least GPU memory of the ltx2 engine (docs/ltx2.md)."""
+"""Least GPU memory of the ltx2 engine, GiB (docs/ltx2.md)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One of Modal's names.
+    """What one of Modal's names stands for.
 
     Attributes:
-        gib: memory, GiB, as marketed.
-        row: of :data:`vivant.cost.RATES`.
+        gib: GPU memory in GiB, as marketed.
+        row: key of :data:`vivant.cost.RATES`.
     """
 
     gib: int
@@ -47,15 +47,15 @@ UPGRADES: dict[str, tuple[str, ...]] = {
     "H100": ("H200",),
     "B200+": ("B300",),
 }
-"""What Modal may give instead of what was asked for, at the price of what was asked for; ``H100!``
-and ``A100-40GB`` are taken at their word (modal.com/docs/guide/gpu)."""
+"""Larger GPUs that Modal may give at the price of the one asked for. For ``H100!`` and
+``A100-40GB`` it gives exactly those (modal.com/docs/guide/gpu, read in November 2026)."""
 
 
-def check(name: str) -> str:
-    """The name as Modal spells it.
+def check_gpu(name: str) -> str:
+    """The name in Modal's spelling.
 
     Raises:
-        OptionError: Modal has no such GPU, more than one is asked for, or LTX-2 does not fit.
+        OptionError: Modal has no such GPU, several are asked for, or it is too small for LTX-2.
     """
     base, _, count = name.strip().partition(":")
     found = next((known for known in GPUS if known.upper() == base.upper()), None)
@@ -81,15 +81,15 @@ def check(name: str) -> str:
 
 
 def billed_as(asked: Sequence[str], actual: str) -> str:
-    """The row of the price list for the GPU that was really there.
+    """The row of the price list by which Modal charges the GPU that was given.
 
     Args:
-        asked: Modal's names, in order of preference; empty where none was asked for.
-        actual: as the driver says, e.g. ``NVIDIA H100 80GB HBM3``.
+        asked: Modal's names from the options, in order of preference.
+        actual: the name that the driver gives, e.g. ``NVIDIA H100 80GB HBM3``.
 
     Returns:
-        A row of :data:`vivant.cost.RATES`, or ``actual`` where there is none for it: a bill that
-        is not known is better than a wrong one.
+        A key of :data:`vivant.cost.RATES`; ``actual`` if there is none for it, so that the clip
+        has no bill rather than a wrong one.
     """
     row = rate_name(actual, {**RATES, "B300": 0.0}) or actual
     if any(GPUS[name].row == row for name in asked):

@@ -1,7 +1,7 @@
-"""What the operator of a deployment on Modal chooses, checked before anything is deployed.
+"""The options of a deployment on Modal, checked before anything is deployed.
 
-Given as ``[modal]`` in ``config.toml`` or as JSON in ``VIVANT_MODAL``. Knows nothing of Modal's
-client. Secrets are not among them: they live in a Modal Secret, which is named here.
+They are given as ``[modal]`` in ``config.toml`` or as JSON in ``VIVANT_MODAL``. Secrets are not
+among them: they belong into the Modal Secret that ``secret`` names.
 """
 
 from __future__ import annotations
@@ -10,20 +10,25 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from vivant.cost import RATES
 from vivant.errors import OptionError
 from vivant.modal import gpus
 from vivant.settings import Settings
 
-CPU_RATE = 0.0000131
-"""US dollars per physical core and second: Modal's list price of mid-2026."""
+START_SECONDS = 60.0
+"""From a stopped GPU container to its first clip: whole process on an H200 with cold files, without
+Modal's own scheduling (docs/benchmarks.md, "start to first clip")."""
 
-MEMORY_RATE = 0.00000222
-"""US dollars per GiB and second: Modal's list price of mid-2026."""
-
-CARRIED = (
+FORWARDED_SETTINGS = (
     "cors_origins",
     "currency",
     "exchange",
@@ -39,32 +44,41 @@ CARRIED = (
     "target_usd",
     "url_fetch",
 )
-"""Settings of the deploying machine that go along. None of them is a secret."""
+"""Settings of the deploying machine that the containers get too. None of them is a secret."""
 
 
-class Options(BaseModel):
-    """One deployment.
+FORMER_NAMES = {
+    "front_containers": "web_containers",
+    "front_always_on": "web_always_on",
+    "front_window": "web_window",
+    "front_requests": "web_requests",
+}
+"""Options that had another name before; both are read."""
+
+
+class DeploymentOptions(BaseModel):
+    """The options of one deployment.
 
     Attributes:
         app: name of the Modal app, and prefix of its Volumes and its Dict.
         secret: name of the Modal Secret with ``VIVANT_API_KEY`` and, for Postgres,
             ``VIVANT_DATABASE_URL``, ``VIVANT_OBJECTS_URL`` and ``VIVANT_OBJECTS_OPTIONS``.
-        state: where jobs and clips are kept. ``single-container``: SQLite and a Volume, and never
-            more than one front. ``postgres``: the database and the bucket of the secret.
-        engines: those offered; the first one is the default.
+        state: where jobs and clips are kept. ``single-container``: SQLite and a Volume, with
+            one web container. ``postgres``: the database and the bucket of the secret.
+        engines: those that clients can choose; the first one is the default.
         gpu: GPU types in order of preference.
         cores: physical CPU cores of a GPU container; encoding and checking run on them.
-        memory_gib: of a GPU container; the 24 GB tier keeps the model in it.
-        max_containers: GPU containers side by side, for each of the two models.
-        min_containers: GPU containers of the distilled model kept waiting, and paid for, always.
-        scaledown_window: seconds a GPU container waits for the next clip, and is paid for.
-        timeout: seconds after which a clip is given up.
-        retries: how often a clip is begun again whose container died.
+        memory_gib: host memory of a GPU container, GiB. With a 24 GB GPU the model is kept in it.
+        max_containers: GPU containers at the same time, for each of the two models.
+        min_containers: GPU containers of the distilled model that always run and are paid for.
+        scaledown_window: seconds that an idle GPU container waits for the next clip, paid for.
+        timeout: seconds after which Modal ends a clip.
+        retries: how often a clip is rendered again after its container died.
         gpu_snapshot: keep the GPU's memory in the snapshot too; Modal calls it experimental.
-        front_containers: fronts side by side, with Postgres.
-        front_always_on: keep one front waiting; where False, one that nobody asks goes away.
-        front_window: seconds a front stays after the last request.
-        front_requests: requests a front answers at once.
+        web_containers: web containers at the same time, with Postgres.
+        web_always_on: always keep one web container. Otherwise Modal stops it when it is idle.
+        web_window: seconds that a web container stays after the last request.
+        web_requests: requests that a web container answers at the same time.
         backend: ``modal``, or ``fake`` for a rehearsal.
     """
 
@@ -85,39 +99,48 @@ class Options(BaseModel):
     timeout: int = Field(default=900, ge=60, le=86_400)
     retries: int = Field(default=2, ge=0, le=10)
     gpu_snapshot: bool = False
-    front_containers: int = Field(default=4, ge=1, le=100)
-    front_always_on: bool = False
-    front_window: int = Field(default=300, ge=60, le=3600)
-    front_requests: int = Field(default=100, ge=1, le=1000)
+    web_containers: int = Field(default=4, ge=1, le=100)
+    web_always_on: bool = False
+    web_window: int = Field(default=300, ge=60, le=3600)
+    web_requests: int = Field(default=100, ge=1, le=1000)
     backend: Literal["modal", "fake"] = "modal"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_former_names(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {
+            FORMER_NAMES.get(name, name): value
+            for name, value in given.items()
+            if FORMER_NAMES.get(name) not in given  # the new name wins
+        }
 
     @field_validator("gpu", mode="before")
     @classmethod
-    def _one_or_more(cls, value: Any) -> Any:
+    def _list_of_gpus(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
     @field_validator("gpu")
     @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(gpus.check(name) for name in value)
+    def _known_gpus(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(gpus.check_gpu(name) for name in value)
 
     @classmethod
     def read(cls, settings: Settings) -> Self:
-        """The options in the settings.
+        """The options that the settings hold under ``modal``.
 
         Raises:
-            OptionError: one that cannot be used, with the limit and the remedy.
+            OptionError: an option or a rate that cannot be used, with the limit and the remedy.
         """
         try:
             options = cls(**settings.modal)
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
-            told = first["msg"]
+            message = first["msg"]
             if first["type"] == "extra_forbidden":
-                told = f"there is no such option: it has {', '.join(cls.model_fields)}"
+                message = f"there is no such option: choose from {', '.join(cls.model_fields)}"
             raise OptionError(
-                f"modal.{field} {first.get('input')!r}: {told}", param=f"modal.{field}"
+                f"modal.{field} {first.get('input')!r}: {message}", param=f"modal.{field}"
             ) from None
         except TypeError as error:
             raise OptionError(f"the modal options cannot be read: {error}", param="modal") from None
@@ -136,17 +159,17 @@ class Options(BaseModel):
         return options
 
     @property
-    def fronts(self) -> int:
-        """Fronts side by side: SQLite allows one."""
-        return self.front_containers if self.state == "postgres" else 1
+    def max_web_containers(self) -> int:
+        """Web containers at the same time: with SQLite there can only be one."""
+        return self.web_containers if self.state == "postgres" else 1
 
 
-def carried(settings: Settings, options: Options) -> dict[str, str]:
-    """Environment of the containers: the options, and settings that differ from the defaults."""
+def container_environment(settings: Settings, options: DeploymentOptions) -> dict[str, str]:
+    """Environment variables of the containers: the options, and settings that are not default."""
     fields = Settings.model_fields
     given: dict[str, Any] = {
         name: getattr(settings, name)
-        for name in CARRIED
+        for name in FORWARDED_SETTINGS
         if getattr(settings, name) != fields[name].get_default(call_default_factory=True)
     }
     given |= {"modal": options.model_dump(mode="json"), "log_format": "json"}
@@ -156,24 +179,19 @@ def carried(settings: Settings, options: Options) -> dict[str, str]:
     }
 
 
-def offering(settings: Settings, options: Options) -> Settings:
-    """The settings, with the deployment's engines."""
+def with_engines(settings: Settings, options: DeploymentOptions) -> Settings:
+    """The settings, with the engines of the deployment's options."""
     return settings.model_copy(
         update={"engines": options.engines, "default_engine": options.engines[0]}
     )
 
 
-def gpu_rates(options: Options, rates: Mapping[str, float]) -> dict[str, float]:
+def gpu_rates(options: DeploymentOptions, rates: Mapping[str, float]) -> dict[str, float]:
     """US dollars per second of each GPU that may be used, by Modal's name.
 
     Args:
-        options: with the GPUs.
-        rates: laid over :data:`vivant.cost.RATES`.
+        options: names the GPUs.
+        rates: replace entries of :data:`vivant.cost.RATES`.
     """
     table = {**RATES, **rates}
     return {name: table[gpus.GPUS[name].row] for name in options.gpu}
-
-
-def besides(options: Options) -> float:
-    """US dollars per second of a GPU container's CPU cores and memory, which Modal bills extra."""
-    return options.cores * CPU_RATE + options.memory_gib * MEMORY_RATE

@@ -1,11 +1,11 @@
-"""Beside the front: a worker whose renders happen in a studio on Modal.
+"""The worker beside the web app: renders run in Modal's containers, everything else here.
 
-It is the worker of every Vivant service, with the same queues, heartbeats and recovery. Pictures
-are read and clips are published here; a render is *spawned*, and its call's id kept beside the
-picture, so that whoever goes on after a restart asks for the same clip and does not pay for
-another. Knows nothing of HTTP.
+It is the service's own worker with the same queues, heartbeats and recovery. It reads pictures
+and publishes clips. A render is *spawned* on Modal, and the call's id is stored beside the
+picture. Whoever goes on with the job after a restart asks for the same call, so no clip is
+rendered and paid for twice.
 
-Run by the front as ``python -m vivant.modal.runner --options JSON --data DIR``.
+The web app starts it as ``python -m vivant.modal.runner --options JSON --data DIR``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vivant.errors import Cancelled, EngineError, JobNotFoundError, MachineError, VivantError
-from vivant.modal.backend import Backend, Board, LostError, UnreachableError, stop_note
+from vivant.modal.backend import (
+    Backend,
+    CallFailedError,
+    ModalUnreachableError,
+    SharedDict,
+    stop_key,
+)
 from vivant.modal.gpus import GPUS
-from vivant.modal.options import Options, offering
-from vivant.modal.work import Made, Work, studio_for
+from vivant.modal.messages import RenderRequest, RenderResult, container_kind
+from vivant.modal.options import DeploymentOptions, with_engines
 from vivant.picture.faces import lend_reader
 from vivant.service.job import SOURCE, Job, attempt_key, key
 from vivant.service.ledger import Lease
@@ -34,25 +40,27 @@ from vivant.settings import Settings, read_settings
 T = TypeVar("T")
 
 CALL = "call"
-"""Object with the id of a job's call."""
+"""Name of the object that holds the id of a job's call."""
 
 POLL_SECONDS = 0.4
+"""Between two polls of a call."""
+
 PREPARED_SECONDS = 0.1
-"""Between two looks whether the picture was read."""
+"""Between two looks whether the job's picture has been read."""
 
-PATIENCE = 300.0
-"""Seconds for which Modal may not answer before a job is given up."""
+PATIENCE_SECONDS = 300.0
+"""How long Modal may be unreachable before a job fails."""
 
-log = logging.getLogger("vivant.courier")
+log = logging.getLogger("vivant.modal.runner")
 
 
 class ModalRunner(Bench):
-    """A bench whose clips are made elsewhere.
+    """A bench whose clips are rendered on Modal.
 
     Args:
-        backend: Modal.
-        *arguments: of :class:`Bench`.
-        **more: the same.
+        backend: Modal, or the fake.
+        *arguments: passed to :class:`vivant.service.stages.Bench`.
+        **more: passed to it too.
     """
 
     passing = (*Bench.passing, CALL)
@@ -62,18 +70,21 @@ class ModalRunner(Bench):
         self._backend = backend
 
     def warm_up(self, engine: str) -> None:
-        """Load the face reader; there is no engine here."""
+        """Load the face reader. No engine runs in this process."""
         del engine
         with lend_reader():
             return
 
     def _make(self, job_id: str) -> bool:
-        """As the bench does, once a studio has taken the clip: until then the job is queued."""
+        """Wait until a container has started the clip, then go on as the bench does.
+
+        Until then the job stays ``queued``.
+        """
         if self._made(job_id):
             return True
         try:
-            job = self._prepared(job_id)
-            if job is None or not self._taken(job_id, self._call(job)):
+            job = self._wait_until_prepared(job_id)
+            if job is None or not self._wait_until_started(job_id, self._call(job)):
                 self._tidy(job_id)
                 return False
         except ShuttingDownError:
@@ -86,34 +97,35 @@ class ModalRunner(Bench):
         return super()._make(job_id)
 
     def _render(self, lease: Lease) -> bool:
-        """Relay what the studio tells until the clip is there, and store it."""
+        """Copy the container's progress to the ledger until the clip is there, then store it."""
         job_id = lease.job.id
         call = self._call(lease.job)
-        percent, seq, anew = 0, -1, False
-        while (made := self._patiently(lambda: self._backend.poll(call))) is None:
-            note = self._patiently(lambda: self._backend.board.get(job_id)) or {}
-            if note.get("seq", -1) != seq and note.get("event") == "progress":
-                anew = anew or note["seq"] < seq  # in another container: the bar waits for it
-                seq = note["seq"]
-                percent = max(percent if anew else 0, int(note["progress"]))
-                wanted = self._ledger.report(lease, percent, note)
+        percent, seq, restarted = 0, -1, False
+        while (result := self._retry(lambda: self._backend.poll(call))) is None:
+            event = self._retry(lambda: self._backend.shared.get(job_id)) or {}
+            if event.get("seq", -1) != seq and event.get("event") == "progress":
+                # a smaller number comes from another container: keep the bar until it catches up
+                restarted = restarted or event["seq"] < seq
+                seq = event["seq"]
+                percent = max(percent if restarted else 0, int(event["progress"]))
+                wanted = self._ledger.report(lease, percent, event)
             else:
                 wanted = self._ledger.alive(lease)
             if not wanted:
                 self._stop(job_id, call)
                 raise Cancelled
-            self._nap()
-        return self._take_in(lease, made)
+            self._sleep()
+        return self._store_result(lease, result)
 
-    def _take_in(self, lease: Lease, made: Made) -> bool:
-        if "error" in made:
-            trouble = made["error"]
+    def _store_result(self, lease: Lease, result: RenderResult) -> bool:
+        if "error" in result:
+            error = result["error"]
             self._objects.delete(key(lease.job.id, CALL))
-            if trouble["code"] == "cancelled":
+            if error["code"] == "cancelled":
                 raise Cancelled
-            raise EngineError(trouble["message"], code=trouble["code"], param=trouble["param"])
+            raise EngineError(error["message"], code=error["code"], param=error["param"])
         with self._folder() as folder:
-            for name, content in made["files"].items():
+            for name, content in result["files"].items():
                 path = folder / name
                 path.write_bytes(content)
                 self._store(
@@ -121,150 +133,153 @@ class ModalRunner(Bench):
                     path,
                     lambda: self._ledger.alive(lease),
                 )
-        result = {**made["result"], "attempt": lease.token}
-        log.info("clip came back", extra={"seconds": round(made["studio_seconds"], 2)})
-        kept = self._ledger.database.patiently(lambda: self._ledger.rendered(lease, result))
+        rendered = {**result["result"], "attempt": lease.token}
+        log.info("clip received", extra={"seconds": round(result["container_seconds"], 2)})
+        kept = self._ledger.database.patiently(lambda: self._ledger.rendered(lease, rendered))
         self._objects.delete(key(lease.job.id, CALL))
         return kept
 
     def _call(self, job: Job) -> str:
-        """The id of the job's call, made where there is none yet."""
-        place = key(job.id, CALL)
-        if self._objects.head(place) is not None:
-            return self._objects.get(place).decode()
-        work: Work = {
+        """The id of the job's call. The render is spawned if it was not yet."""
+        name = key(job.id, CALL)
+        if self._objects.head(name) is not None:
+            return self._objects.get(name).decode()
+        request: RenderRequest = {
             "job_id": job.id,
             "request": dict(job.request),
             "picture": dict(job.picture),
             "source": self._objects.get(key(job.id, SOURCE)),
         }
-        studio = studio_for(job.request)
-        self._patiently(lambda: self._backend.board.remove(job.id, stop_note(job.id)))
-        call = self._patiently(lambda: self._backend.spawn(studio, work))
-        self._objects.put(place, call.encode())
-        log.info("spawned", extra={"job": job.id, "stage": studio})
+        kind = container_kind(job.request)
+        self._retry(lambda: self._backend.shared.remove(job.id, stop_key(job.id)))
+        call = self._retry(lambda: self._backend.spawn(kind, request))
+        self._objects.put(name, call.encode())
+        log.info("render spawned", extra={"job": job.id, "stage": kind})
         return call
 
-    def _prepared(self, job_id: str) -> Job | None:
-        """The job once its picture was read, None where it ended: a bad picture costs no GPU."""
-        while (job := self._wanted(job_id)) is not None and job.prepared is None:
-            self._nap(PREPARED_SECONDS)
+    def _wait_until_prepared(self, job_id: str) -> Job | None:
+        """The job once its picture was read; None if it ended: a bad picture costs no GPU."""
+        while (job := self._active_job(job_id)) is not None and job.prepared is None:
+            self._sleep(PREPARED_SECONDS)
         return job
 
-    def _wanted(self, job_id: str) -> Job | None:
-        """The job, unless it is over or deleted."""
+    def _active_job(self, job_id: str) -> Job | None:
+        """The job, or None if it has ended or was deleted."""
         try:
             job = self._ledger.get(job_id)
         except JobNotFoundError:
             return None
         return job if job.active else None
 
-    def _taken(self, job_id: str, call: str) -> bool:
-        """Wait until a studio is at it; False where nobody wants the clip any more."""
-        while self._patiently(lambda: self._backend.poll(call)) is None:
-            if self._patiently(lambda: self._backend.board.get(job_id)) is not None:
+    def _wait_until_started(self, job_id: str, call: str) -> bool:
+        """Wait for a container to start the clip; False if the job was cancelled before."""
+        while self._retry(lambda: self._backend.poll(call)) is None:
+            if self._retry(lambda: self._backend.shared.get(job_id)) is not None:
                 return True
-            if self._wanted(job_id) is None:
+            if self._active_job(job_id) is None:
                 self._stop(job_id, call)
                 return False
-            self._nap()
+            self._sleep()
         return True
 
     def _stop(self, job_id: str, call: str) -> None:
-        """Tell the studio to stop at its next step, or Modal that none need begin."""
-        board = self._backend.board
-        begun = self._patiently(lambda: board.get(job_id)) is not None
-        self._patiently(lambda: board.put(stop_note(job_id), True))
-        if not begun:
-            self._patiently(lambda: self._backend.cancel(call))
+        """Stop the render at its next step, or cancel the call if no container has started it."""
+        shared = self._backend.shared
+        started = self._retry(lambda: shared.get(job_id)) is not None
+        self._retry(lambda: shared.put(stop_key(job_id), True))
+        if not started:
+            self._retry(lambda: self._backend.cancel(call))
 
-    def _nap(self, seconds: float = POLL_SECONDS) -> None:
+    def _sleep(self, seconds: float = POLL_SECONDS) -> None:
         if self._stopping.wait(seconds):
             raise ShuttingDownError
 
-    def _patiently(self, ask: Callable[[], T]) -> T:
-        until = time.monotonic() + PATIENCE
+    def _retry(self, ask: Callable[[], T]) -> T:
+        """The answer; asked again while Modal is unreachable, for :data:`PATIENCE_SECONDS`."""
+        until = time.monotonic() + PATIENCE_SECONDS
         while True:
             try:
                 return ask()
-            except LostError as error:
+            except CallFailedError as error:
                 raise EngineError(
                     f"Modal does not make this clip ({error}): send it again"
                 ) from error
-            except UnreachableError as error:
+            except ModalUnreachableError as error:
                 if time.monotonic() > until:
                     raise MachineError(
-                        f"Modal has not answered for {PATIENCE:.0f} s ({error}): try again later"
+                        f"Modal has not answered for {PATIENCE_SECONDS:.0f} s ({error}): "
+                        "try again later"
                     ) from error
                 log.warning("Modal does not answer: %s", error)
-                self._nap()
+                self._sleep()
 
 
-def board_for(options: Options) -> Board:
-    """Modal's, or one that only this process sees."""
+def open_shared_dict(options: DeploymentOptions) -> SharedDict:
+    """The app's Modal Dict, or with the fake backend a dict of this process."""
     if options.backend == "modal":
-        from vivant.modal.client import ModalBoard
+        from vivant.modal.client import ModalDict
 
-        return ModalBoard(options.app)
-    from vivant.modal.fake import FakeBoard
+        return ModalDict(options.app)
+    from vivant.modal.fake import FakeDict
 
-    return FakeBoard()
+    return FakeDict()
 
 
-def backend_for(settings: Settings, options: Options) -> Backend:
-    """Modal, or the fake with studios in this process."""
+def open_backend(settings: Settings, options: DeploymentOptions) -> Backend:
+    """Modal, or the fake with render containers in this process."""
     if options.backend == "modal":
         from vivant.modal.client import ModalBackend
 
         return ModalBackend(options.app)
     from vivant.engines import load_engine
     from vivant.modal.container import ModalContainer
-    from vivant.modal.fake import FakeBackend, FakeBoard
+    from vivant.modal.fake import FakeBackend, FakeDict
     from vivant.upscalers import load_upscaler
 
-    board = FakeBoard()
+    shared = FakeDict()
 
-    def studio(kind: str) -> ModalContainer:
+    def start_container(kind: str) -> ModalContainer:
         return ModalContainer(
-            kind, settings, board, load_engine=load_engine, load_upscaler=load_upscaler
+            kind, settings, shared, load_engine=load_engine, load_upscaler=load_upscaler
         )
 
-    return FakeBackend(studio, board, containers=options.max_containers)
+    return FakeBackend(start_container, shared, containers=options.max_containers)
 
 
-def run(settings: Settings, options: Options) -> None:
+def run(settings: Settings, options: DeploymentOptions) -> None:
     """Work until standard input closes; does not return."""
     from vivant.service import logs
     from vivant.service.worker import Worker
 
     logs.configure(settings.log_format)
-    settings = offering(settings, options)
-    backend = backend_for(settings, options)
+    settings = with_engines(settings, options)
+    backend = open_backend(settings, options)
 
-    def bench(*arguments: Any, **more: Any) -> ModalRunner:
+    def make_bench(*arguments: Any, **more: Any) -> ModalRunner:
         return ModalRunner(backend, *arguments, **more)
 
-    def none_here(name: str, *_: Any) -> Any:
-        raise MachineError(f"{name} is not loaded beside the front")
+    def not_loaded(name: str, *_: Any) -> Any:
+        raise MachineError(f"{name} is not loaded beside the web app")
 
     Worker(
         settings,
-        load_engine=none_here,
-        load_upscaler=none_here,
-        make_bench=bench,
+        load_engine=not_loaded,
+        load_upscaler=not_loaded,
+        make_bench=make_bench,
         why_not=lambda name: "" if name in options.engines else "not offered",
         gpu=lambda: GPUS[options.gpu[0]].row,
-        renders_at_once=2 * options.max_containers + 1,  # two models; one more is on its way
+        # all containers of both models busy, and one more job waiting to start
+        renders_at_once=2 * options.max_containers + 1,
     ).run(parent=sys.stdin)
 
 
 def main() -> None:
-    """Options as the front has them; all else from the environment, as the front has it too."""
+    """Read the options that the web app passes; other settings come from the environment."""
     parser = argparse.ArgumentParser(prog="vivant.modal.runner")
-    parser.add_argument("--options", required=True, type=Options.model_validate_json)
+    parser.add_argument("--options", required=True, type=DeploymentOptions.model_validate_json)
     parser.add_argument("--data", required=True, type=Path)
-    given = parser.parse_args()
-    run(read_settings(data_dir=given.data), given.options)
+    arguments = parser.parse_args()
+    run(read_settings(data_dir=arguments.data), arguments.options)
 
 
 if __name__ == "__main__":

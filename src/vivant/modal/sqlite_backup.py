@@ -1,9 +1,9 @@
-"""Saves a SQLite file elsewhere while it is in use, and brings it back.
+"""Copies a SQLite file to another folder while it is in use, and restores it from there.
 
-A Volume of Modal takes whole files well and a database in use badly: so the front works on the
-container's own disk and copies: at once when :meth:`SqliteBackup.save` is called, and else within
-seconds. What was written since is lost when the container is killed. Knows nothing of what is in
-the database.
+A Modal Volume stores whole files well, but a SQLite file that is in use badly. So the web app
+keeps its database on the container's own disk and copies it to the Volume: at once when
+:meth:`SqliteBackup.save` is called, otherwise every 2 s if something was written. If the
+container is killed, what was written after the last copy is lost.
 """
 
 from __future__ import annotations
@@ -17,36 +17,40 @@ from contextlib import closing
 from pathlib import Path
 
 SAVE_SECONDS = 2.0
-"""What a kill can take back, at most, plus the time of one copy."""
+"""Time between two looks for changes: a kill loses at most this and the time of one copy."""
 
-log = logging.getLogger("vivant.keeper")
+log = logging.getLogger("vivant.modal.sqlite_backup")
 
 
 class SqliteBackup:
-    """See the module.
+    """Keeps ``copy`` up to date with ``database``.
 
     Args:
         database: the file in use.
-        kept: where its copy goes.
-        commit: makes what was copied last, e.g. ``Volume.commit``.
+        copy: where its copy is written.
+        commit: makes the copy permanent, e.g. ``Volume.commit``.
     """
 
-    def __init__(self, database: Path, kept: Path, commit: Callable[[], None]) -> None:
-        self._database, self._kept, self._commit = database, kept, commit
+    def __init__(self, database: Path, copy: Path, commit: Callable[[], None]) -> None:
+        self._database, self._copy, self._commit = database, copy, commit
         self._stopping, self._saving = threading.Event(), threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="vivant-keeper", daemon=True)
-        self._version = -1
+        self._thread = threading.Thread(target=self._run, name="vivant-sqlite-backup", daemon=True)
+        self._saved_version = -1
 
     def restore(self) -> bool:
-        """Bring the copy back; whether there was one."""
-        if self._database.exists() or not self._kept.exists():
+        """Restore the database from the copy, if there is no database yet.
+
+        Returns:
+            Whether it was restored.
+        """
+        if self._database.exists() or not self._copy.exists():
             return False
         self._database.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(self._kept, self._database)
+        shutil.copyfile(self._copy, self._database)
         return True
 
     def start(self) -> None:
-        """Save now and whenever something was written, until :meth:`stop`."""
+        """Save now, then after every change until :meth:`stop`."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -56,29 +60,30 @@ class SqliteBackup:
             self._thread.join()
 
     def save(self) -> None:
-        """A consistent copy, whole or not at all, and not before it is one."""
-        self._kept.parent.mkdir(parents=True, exist_ok=True)
-        half = self._kept.with_suffix(".half")
+        """Write a consistent copy; the old copy stays until the new one is complete."""
+        self._copy.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self._copy.with_suffix(".half")
         with self._saving:
             with (
                 closing(sqlite3.connect(self._database)) as source,
-                closing(sqlite3.connect(half)) as target,
+                closing(sqlite3.connect(unfinished)) as target,
             ):
                 source.backup(target)
-            half.replace(self._kept)
+            unfinished.replace(self._copy)
             self._commit()
 
     def _run(self) -> None:
-        with closing(sqlite3.connect(self._database)) as looker:
+        with closing(sqlite3.connect(self._database)) as connection:
             stopping = False
             while True:
                 try:
-                    version = looker.execute("PRAGMA data_version").fetchone()[0]
-                    if version != self._version:
+                    # changes whenever another connection has committed something
+                    version = connection.execute("PRAGMA data_version").fetchone()[0]
+                    if version != self._saved_version:
                         self.save()
-                        self._version = version
+                        self._saved_version = version
                 except (OSError, sqlite3.Error) as error:
-                    log.warning("not saved yet: %s", error)
+                    log.warning("the database is not saved yet: %s", error)
                 if stopping:
                     return
                 stopping = self._stopping.wait(SAVE_SECONDS)

@@ -1,7 +1,4 @@
-"""The API and the page on Modal, with their courier. Loads no torch.
-
-Knows nothing of Modal's client.
-"""
+"""The page and the API on Modal, with a ModalRunner process beside them. Loads no torch."""
 
 from __future__ import annotations
 
@@ -15,8 +12,8 @@ from vivant.api.app import create_app
 from vivant.api.server import give_memory_back
 from vivant.api.state import build
 from vivant.errors import OptionError
-from vivant.modal import first_key as mint
-from vivant.modal.options import Options, offering
+from vivant.modal.api_key import install_key
+from vivant.modal.options import DeploymentOptions, with_engines
 from vivant.modal.sqlite_backup import SqliteBackup
 from vivant.service import logs
 from vivant.service.admission import Admission, Limits
@@ -27,19 +24,19 @@ from vivant.service.supervise import Supervisor
 from vivant.settings import Settings
 
 
-class Kept(Admission):
-    """Accepts a job once it is saved where it outlives the container, its picture too."""
+class BackedUpAdmission(Admission):
+    """Accepts jobs, and copies the database to the Volume before the client is answered."""
 
-    def __init__(self, database: Database, limits: Limits, keeper: SqliteBackup) -> None:
+    def __init__(self, database: Database, limits: Limits, backup: SqliteBackup) -> None:
         super().__init__(database, limits)
-        self._keeper = keeper
+        self._backup = backup
 
     def accept(
         self, job_id: str, order: Order, owner: str, *, idempotency_key: str | None = None
     ) -> tuple[Job, bool]:
         """See :meth:`vivant.service.admission.Admission.accept`."""
         accepted = super().accept(job_id, order, owner, idempotency_key=idempotency_key)
-        self._keeper.save()
+        self._backup.save()
         return accepted
 
     def accept_all(
@@ -51,68 +48,71 @@ class Kept(Admission):
     ) -> bool:
         """See :meth:`vivant.service.admission.Admission.accept_all`."""
         accepted = super().accept_all(orders, owner, before=before)
-        self._keeper.save()
+        self._backup.save()
         return accepted
 
 
 class WebApp:
-    """See the module.
+    """One container of the web app.
 
     Args:
         settings: of the service.
         options: of the deployment.
-        kept: folder that outlives the container, for the single-container mode.
-        commit: makes what was written there last.
+        volume: folder that outlives the container; used with ``state = "single-container"``.
+        commit: makes what was written there permanent, e.g. ``Volume.commit``.
+
+    Raises:
+        OptionError: settings and options do not fit together, or there is no usable API key.
     """
 
     def __init__(
         self,
         settings: Settings,
-        options: Options,
+        options: DeploymentOptions,
         *,
-        kept: Path | None = None,
+        volume: Path | None = None,
         commit: Callable[[], None] = lambda: None,
     ) -> None:
-        check_places(settings, options)
-        settings = offering(settings, options)
+        check_state(settings, options)
+        settings = with_engines(settings, options)
         logs.configure(settings.log_format)
         give_memory_back()
         database = open_database(settings)
-        self._keeper: SqliteBackup | None = None
-        if options.state == "single-container" and kept is not None:
+        self._backup: SqliteBackup | None = None
+        if options.state == "single-container" and volume is not None:
             file = Path(database_url(settings).removeprefix("sqlite:///"))
-            self._keeper = SqliteBackup(file, kept / "vivant.db", commit)
-            self._keeper.restore()
+            self._backup = SqliteBackup(file, volume / "vivant.db", commit)
+            self._backup.restore()
         database.migrate()
-        mint.adopt(database, settings.api_key)
-        courier = ("vivant.modal.runner", "--options", options.model_dump_json())
+        install_key(database, settings.api_key)
+        runner = ("vivant.modal.runner", "--options", options.model_dump_json())
         self._supervisor = Supervisor(
-            database, settings.data_dir, timeout=settings.worker_timeout, module=courier
+            database, settings.data_dir, timeout=settings.frozen_seconds, module=runner
         )
         self._state = build(settings, database, loopback=False)
-        if self._keeper is not None:
+        if self._backup is not None:
             limits = Limits(queue=settings.queue_limit, per_owner=settings.jobs_per_key)
-            self._state.admission = Kept(database, limits, self._keeper)
+            self._state.admission = BackedUpAdmission(database, limits, self._backup)
 
     def start(self) -> FastAPI:
-        """Start the courier; the application."""
+        """Start the runner's process and the backup; returns the application."""
         self._supervisor.start()
-        if self._keeper is not None:
-            self._keeper.start()
+        if self._backup is not None:
+            self._backup.start()
         return create_app(self._state)
 
     def stop(self) -> None:
-        """Let the courier hand its jobs on, and save."""
+        """Stop the runner, which gives its jobs back to the queue, and save the database."""
         self._supervisor.stop()
-        if self._keeper is not None:
-            self._keeper.stop()
+        if self._backup is not None:
+            self._backup.stop()
 
 
-def check_places(settings: Settings, options: Options) -> None:
-    """See that state is kept where the options say.
+def check_state(settings: Settings, options: DeploymentOptions) -> None:
+    """Check that the database and the object store are those that ``modal.state`` names.
 
     Raises:
-        OptionError: it is not.
+        OptionError: they are not.
     """
     if options.state == "single-container":
         if settings.database_url:
@@ -130,6 +130,6 @@ def check_places(settings: Settings, options: Options) -> None:
     if not (settings.objects_url or "").startswith("s3://"):
         raise OptionError(
             "modal.state is postgres, and the secret has no VIVANT_OBJECTS_URL of a bucket "
-            "(s3://bucket/prefix): fronts do not see each other's disks",
+            "(s3://bucket/prefix): containers do not see each other's disks",
             param="modal.state",
         )

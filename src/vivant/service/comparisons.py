@@ -245,7 +245,7 @@ class Comparisons:
         """Keep what its clips showed, once no more are on their way; the first to do so wins."""
         if kept.sealed is not None or not gathered.over:
             return kept
-        from vivant.compare.comparison import evidence_key  # brings OpenCV
+        from vivant.compare.clips import evidence_key  # brings OpenCV
 
         sealed = {"clips": list(gathered.clips), "failures": list(gathered.failures)}
         evidence = evidence_key((clip["key"] for clip in gathered.clips), kept.plan["judged"])

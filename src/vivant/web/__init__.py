@@ -1,7 +1,6 @@
-"""The page: its files, to be served, and the same page as a single file to keep.
+"""The web page: its files, and the same page as a single HTML file.
 
-Knows nothing of HTTP or of jobs: the API serves what :func:`asset` returns, and the page speaks to
-it through the routes of ``docs/api.md``.
+The API serves what :func:`asset` returns. The page calls the HTTP API of ``docs/api.md``.
 """
 
 from vivant.web.files import PAGE_POLICY, Asset, asset, asset_paths, sample_asset

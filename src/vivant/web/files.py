@@ -1,7 +1,7 @@
-"""The page's files as they are served: no build step, no request to anywhere else.
+"""The files of the web page, as they are served. There is no build step.
 
-Knows nothing of HTTP beyond media types. One file is made: the checklist and the sentences of the
-checks, from their own tables, so that the page and the reports cannot say different things.
+One file is generated: a JavaScript module with the questions and sentences of the checks. It is
+made from the same tables as the report, so that page and report use the same words.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PAGE_POLICY = (
     "media-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-"""``Content-Security-Policy`` of the served page: nothing inline, nothing from elsewhere."""
+"""``Content-Security-Policy`` of the served page: no inline code, no other origin."""
 
 MEDIA_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -30,8 +30,8 @@ MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 
-WORDS_PATH = "assets/js/words.js"
-"""The file that is made."""
+CHECK_WORDS_PATH = "assets/js/result/check_words.js"
+"""The generated module: ``CHECKLIST`` and ``SENTENCES`` of the checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,23 +51,23 @@ class Asset:
 def asset(path: str) -> Asset | None:
     """The file at ``path`` below the page's root, e.g. ``index.html`` or ``assets/js/main.js``.
 
-    None where there is no such file. Only the page's own files are ever found, so a path that
-    tries to climb out finds nothing.
+    None where there is no such file. Paths are looked up in a table of the page's own files, so
+    ``..`` cannot reach another file.
     """
     return _assets().get(path)
 
 
 def asset_paths() -> tuple[str, ...]:
-    """Every path that :func:`asset` knows, sorted."""
+    """Every path for which :func:`asset` returns a file, sorted."""
     return tuple(sorted(_assets()))
 
 
 @cache
 def _assets() -> dict[str, Asset]:
-    bodies = {WORDS_PATH: _words()}
+    bodies = {CHECK_WORDS_PATH: _check_words()}
     root = files("vivant.web")
     bodies["index.html"] = root.joinpath("index.html").read_bytes()
-    _gather(root.joinpath("assets"), "assets", bodies)
+    _read_folder(root.joinpath("assets"), "assets", bodies)
     return {
         path: Asset(body, MEDIA_TYPES[path[path.rindex(".") :]], _etag(body))
         for path, body in bodies.items()
@@ -88,19 +88,19 @@ def _etag(body: bytes) -> str:
     return f'"{hashlib.sha256(body).hexdigest()[:32]}"'
 
 
-def _gather(folder: Traversable, prefix: str, into: dict[str, bytes]) -> None:
+def _read_folder(folder: Traversable, prefix: str, into: dict[str, bytes]) -> None:
     for entry in folder.iterdir():
         path = f"{prefix}/{entry.name}"
         if entry.is_dir():
-            _gather(entry, path, into)
+            _read_folder(entry, path, into)
         else:
             into[path] = entry.read_bytes()
 
 
-def _words() -> bytes:
-    # read as files: importing the checks would load OpenCV for a few sentences
+def _check_words() -> bytes:
+    # read as files, because importing vivant.checks would load OpenCV
     checks = files("vivant").joinpath("checks")
-    lines = ["// Made from vivant/checks/checklist.json and sentences.json."]
+    lines = ["// Generated from vivant/checks/checklist.json and sentences.json."]
     for constant, name in (("CHECKLIST", "checklist"), ("SENTENCES", "sentences")):
         table = json.loads(checks.joinpath(f"{name}.json").read_text("utf-8"))
         lines.append(f"export const {constant} = {json.dumps(table, ensure_ascii=False)};")

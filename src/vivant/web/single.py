@@ -1,9 +1,9 @@
-"""The whole page as one HTML file that works when opened from a disk.
+"""The whole page as one HTML file that also works when it is opened from a disk.
 
-Browsers do not load modules from ``file://``, so styles and modules are put inside, and a policy
-with their hashes takes the place of the server's header. This is a linker for the page's own
-modules, not for JavaScript at large: named imports from ``./…js`` and exported functions, classes
-and constants are all it knows, and anything else is refused.
+Browsers load no modules from ``file://``. So all styles and modules are put into the page, and a
+``Content-Security-Policy`` with their hashes replaces the server's header. :func:`link` handles
+only what the page's modules use: named imports from relative paths, and exported functions,
+classes and constants. It refuses anything else.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
+import posixpath
 import re
 
 from vivant.web.files import asset
 
-_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.{1,2}/[\w./-]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|const|class) (\w+))", re.MULTILINE)
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">\n?')
-_SCRIPT = re.compile(r'<script (?:type="module" )?src="assets/js/([\w-]+)\.js"></script>\n?')
+_SCRIPT = re.compile(r'<script (?:type="module" )?src="([\w./-]+\.js)"></script>\n?')
+
+JS_ROOT = "assets/js"
+"""Folder of the modules."""
 
 ENDPOINT_MARK = "<!-- vivant:endpoint -->"
 
@@ -27,13 +31,13 @@ def single_file(endpoint: str | None = None) -> str:
     """The page with everything inside.
 
     Args:
-        endpoint: URL of the server to speak to, as a first suggestion; the page has a field for
-            it and remembers what was entered there.
+        endpoint: URL of the server to suggest; the page has a field for it and remembers what
+            the user enters there.
     """
     page = _text("index.html")
     styles = "".join(_text(path) for path in _STYLE.findall(page))
-    early, entry = _SCRIPT.findall(page)
-    first, script = _text(f"assets/js/{early}.js"), link(entry)
+    before_paint, entry = _SCRIPT.findall(page)
+    first, script = _text(before_paint), link(entry)
     icon = base64.b64encode(_text("assets/icon.svg").encode()).decode()
     policy = (
         f"default-src 'none'; script-src {_hash(first)} {_hash(script)}; "
@@ -47,45 +51,57 @@ def single_file(endpoint: str | None = None) -> str:
     page = page.replace('href="assets/icon.svg"', f'href="data:image/svg+xml;base64,{icon}"')
     page = page.replace(ENDPOINT_MARK, head)
     page = page.replace("</head>", f"<style>{styles}</style>\n<script>{first}</script>\n</head>")
-    # last in the body, because an inline script runs where it stands
+    # at the end of the body, because an inline module needs the elements above it
     return page.replace("</body>", f'<script type="module">{script}</script>\n</body>')
 
 
 def link(entry: str) -> str:
-    """Module ``entry`` and all it imports as one script, each in a scope of its own.
+    """The module at path ``entry`` and all that it imports as one script.
+
+    Each module gets a scope of its own and stands after the modules that it imports.
 
     Raises:
-        ValueError: a module uses what this linker does not know.
+        ValueError: a module is missing, imports itself in a circle, or uses a syntax that this
+            linker does not handle.
     """
-    done: dict[str, str] = {}
-    _link(entry, done, ())
-    return "\n".join(done.values())
+    linked: dict[str, str] = {}
+    _link(entry, linked, ())
+    return "\n".join(linked.values())
 
 
-def _link(name: str, done: dict[str, str], above: tuple[str, ...]) -> None:
-    if name in done:
+def _link(path: str, linked: dict[str, str], above: tuple[str, ...]) -> None:
+    if path in linked:
         return
-    if name in above:
-        raise ValueError(f"modules import each other: {' > '.join((*above, name))}")
-    source = _text(f"assets/js/{name}.js")
-    for _, other in _IMPORT.findall(source):
-        _link(other, done, (*above, name))
+    if path in above:
+        raise ValueError(f"modules import each other: {' > '.join((*above, path))}")
+    source = _text(path)
+
+    def imported(target: str) -> str:
+        return posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+
+    for _, target in _IMPORT.findall(source):
+        _link(imported(target), linked, (*above, path))
     body = _IMPORT.sub(
-        lambda found: f"const {{{found[1].replace(' as ', ': ')}}} = {_scope(found[2])};\n", source
+        lambda found: (
+            f"const {{{found[1].replace(' as ', ': ')}}} = {scope(imported(found[2]))};\n"
+        ),
+        source,
     )
     exported = _EXPORT.findall(body)
     body = _EXPORT.sub("", body)
     for mark in ("</script", "import ", "export ", "import("):
         pattern = ("^" if mark.endswith(" ") else "") + re.escape(mark)
         if re.search(pattern, body, re.MULTILINE):
-            raise ValueError(f"{name}.js has {mark!r} where one file cannot")
-    done[name] = (
-        f"const {_scope(name)} = (() => {{\n{body}\nreturn {{ {', '.join(exported)} }};\n}})();"
+            raise ValueError(f"{path} has {mark!r}, which cannot stand in a single file")
+    linked[path] = (
+        f"const {scope(path)} = (() => {{\n{body}\nreturn {{ {', '.join(exported)} }};\n}})();"
     )
 
 
-def _scope(module: str) -> str:
-    return f"${module.replace('-', '_')}"
+def scope(path: str) -> str:
+    """The constant that holds what a module exports: ``$form_fields`` for ``…/form/fields.js``."""
+    name = path.removeprefix(f"{JS_ROOT}/").removesuffix(".js")
+    return f"${re.sub(r'[/-]', '_', name)}"
 
 
 def _text(path: str) -> str:

@@ -20,15 +20,15 @@ from vivant.service.keys import access_token
 
 def presets_json(shared: State, workers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Ready comparisons that the engines of this service can run; whether a worker can now."""
-    from vivant.compare import variants
+    from vivant.compare import plan_file
 
     def reason(engine: str) -> str:
         reasons = [facts["engines"].get(engine, "unknown to the worker") for facts in workers]
         return "" if "" in reasons else next(iter(reasons), "no worker is running")
 
     found = []
-    for name in variants.PRESETS:
-        plan = variants.preset(name)
+    for name in plan_file.PRESETS:
+        plan = plan_file.preset(name)
         engines = list(dict.fromkeys(variant.engine for variant in plan.variants))
         if not set(engines) <= set(shared.settings.engines):
             continue
@@ -87,7 +87,7 @@ def gather_for_list(shared: State, kept: Kept) -> Gathered:
 
 
 def findings_input(shared: State, kept: Kept, gathered: Gathered) -> dict[str, Any]:
-    """What :mod:`vivant.compare.served` takes."""
+    """What :mod:`vivant.compare.from_json` takes."""
     clips = []
     for clip in gathered.clips:
         job = gathered.jobs.get(clip["job"])

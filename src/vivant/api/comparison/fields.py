@@ -27,7 +27,7 @@ class PlannedComparison:
     """A comparison without its pictures.
 
     Attributes:
-        plan: a :class:`vivant.compare.variants.Plan`.
+        plan: a :class:`vivant.compare.plan.ComparisonPlan`.
         requests: variant → the request for its clips, whose seed is not set.
     """
 
@@ -57,12 +57,12 @@ def read_plan(values: Mapping[str, Any], settings: Settings) -> PlannedCompariso
 
 
 def _read(values: Mapping[str, Any], settings: Settings) -> PlannedComparison:
-    from vivant.compare import variants  # brings OpenCV
+    from vivant.compare import plan_file  # brings OpenCV
 
     fields = ComparisonFields.read(values)
-    plan = _plan(fields, variants)
+    plan = _plan(fields, plan_file)
     if fields.seeds is not None:
-        plan = replace(plan, seeds=variants.parse_seeds(_decoded(fields.seeds)))
+        plan = replace(plan, seeds=plan_file.read_seeds(_decoded(fields.seeds)))
     clip = VideoFields.read(
         {
             "num_frames": plan.num_frames if fields.num_frames is None else fields.num_frames,
@@ -75,7 +75,7 @@ def _read(values: Mapping[str, Any], settings: Settings) -> PlannedComparison:
     return PlannedComparison(plan, requests, fields.currency, fields.priority)
 
 
-def _plan(fields: ComparisonFields, variants: Any) -> Any:
+def _plan(fields: ComparisonFields, plan_file: Any) -> Any:
     """The preset, or what ``variants`` says: TOML or JSON as text, or a JSON object."""
     inline = _decoded(fields.variants)
     if (fields.preset is None) == (inline is None):
@@ -85,11 +85,11 @@ def _plan(fields: ComparisonFields, variants: Any) -> Any:
             param="preset",
         )
     if fields.preset is not None:
-        return variants.preset(fields.preset)
+        return plan_file.preset(fields.preset)
     if isinstance(inline, str):
-        plan = variants.parse_plan(inline, "variants")
+        plan = plan_file.parse_plan(inline, "variants")
     elif isinstance(inline, Mapping):
-        plan = variants.build_plan(inline, "variants")
+        plan = plan_file.build_plan(inline, "variants")
     else:
         raise OptionError(
             'variants is neither TOML nor an object {"compare": {…}, "variant": [{…}, {…}]}',

@@ -148,13 +148,13 @@ def _orders(
     pictures: list[dict[str, Any]],
 ) -> tuple[list[tuple[str, Order]], list[dict[str, Any]]]:
     """One job for every variant, picture and seed, and what each of them is."""
-    from vivant.compare.comparison import Picture, in_order
+    from vivant.compare.clips import InputPicture, clip_order
 
     sizes = {p["name"]: u.size for u, p in zip(uploads, pictures, strict=True)}
     orders: list[tuple[str, Order]] = []
     cells: list[dict[str, Any]] = []
-    listed = [Picture(p["name"], p["sha256"], b"") for p in pictures]
-    for variant, picture, seed in in_order(planned.plan, listed):
+    listed = [InputPicture(p["name"], p["sha256"], b"") for p in pictures]
+    for variant, picture, seed in clip_order(planned.plan, listed):
         job_id = new_id()
         order = Order(
             request=replace(planned.requests[variant.name], seed=seed),

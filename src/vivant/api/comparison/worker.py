@@ -34,7 +34,7 @@ class ComparisonWorker:
         self._idle: asyncio.TimerHandle | None = None
 
     async def findings(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """See :func:`vivant.compare.served.findings_json`.
+        """See :func:`vivant.compare.from_json.findings_json`.
 
         Raises:
             BusyError: too many ask, or it takes too long.
@@ -50,7 +50,7 @@ class ComparisonWorker:
         return answer
 
     async def page(self, given: Mapping[str, Any], mark: str, home: str) -> str:
-        """See :func:`vivant.compare.served.page`.
+        """See :func:`vivant.compare.from_json.page`.
 
         Raises:
             BusyError: too many ask, or it takes too long.
@@ -85,13 +85,13 @@ def _busy() -> BusyError:
 
 def _findings(*arguments: Any) -> Any:
     """In the process."""
-    from vivant.compare.served import findings_json
+    from vivant.compare.from_json import findings_json
 
     return findings_json(*arguments)
 
 
 def _page(*arguments: Any) -> str:
     """In the process."""
-    from vivant.compare.served import page
+    from vivant.compare.from_json import page
 
     return page(*arguments)

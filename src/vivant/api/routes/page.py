@@ -1,4 +1,4 @@
-"""The page at ``/`` with its files, the same as one file, and a list of routes at ``/docs``."""
+"""The page at ``/``, its files, the page as one file, and the list of routes at ``/docs``."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ async def index(request: Request) -> Response:
 
 @router.get("/assets/{path:path}")
 async def assets(request: Request, path: str) -> Response:
-    """Its modules, styles and pictures."""
+    """Modules, styles and pictures of the page."""
     return file(request, asset(f"assets/{path}"))
 
 
 @router.get("/sample.png")
 async def sample_picture(request: Request) -> Response:
-    """A picture for those who have none at hand."""
+    """The sample picture."""
     return file(request, sample_asset())
 
 
 @router.get("/vivant.html")
 async def single(request: Request) -> Response:
-    """The page as one file, to keep and to open from a disk, with this server's address in it."""
+    """The page as one HTML file to download; it suggests this server's address."""
     return HTMLResponse(
         single_file(str(request.base_url).rstrip("/")),
         headers={"Content-Disposition": 'attachment; filename="vivant.html"'},
@@ -66,7 +66,7 @@ def file(request: Request, found: Asset | None) -> Response:
 
 @router.get("/docs")
 async def docs(request: Request) -> Response:
-    """The routes, from the schema."""
+    """The list of routes, made from the OpenAPI schema."""
     schema = request.app.openapi()
     rows = [
         f"<dt><code>{method.upper()} {escape(path)}</code> — {escape(operation['summary'])}</dt>"

@@ -1,9 +1,9 @@
 """Judgements held against scores: which check sees what the person sees, and which does not.
 
-A check *sees* a difference where its two values lie at least 5 % of its limit apart, the smallest
-difference that matters to :mod:`vivant.compare.judge`. Agreement is counted where both the person
-and the check prefer one side; its interval is the exact one (Clopper and Pearson, Biometrika 26,
-1934). Knows nothing of pages or files.
+A check *sees* a difference if its two values lie at least 5 % of its limit apart, the smallest
+difference that matters to :mod:`vivant.compare.recommendation`. A pair counts as agreement or
+disagreement only if both the person and the check prefer a side. The interval of the share is the
+exact one (Clopper and Pearson, Biometrika 26, 1934).
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Literal
 from scipy import stats
 
 from vivant.checks.limits import limits
-from vivant.compare.judge import ALPHA, better_side, margin
 from vivant.compare.rating.journal import Judgement
-from vivant.compare.rating.pairs import Pair
+from vivant.compare.rating.pairs import ClipPair
+from vivant.compare.recommendation import ALPHA, better_when, margin
 from vivant.compare.statistics import CONFIDENCE, holm, sign_test
 
 FEWEST = 6
 """Pairs below which no check is said to disagree: six is what 95 % can ever rest on."""
 
-Finding = Literal["agrees", "disagrees", "unclear", "few"]
+AgreementFinding = Literal["agrees", "disagrees", "unclear", "few"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ class Agreement:
     low: float | None
     high: float | None
     p: float
-    finding: Finding
+    finding: AgreementFinding
 
     @property
     def decided(self) -> int:
@@ -71,7 +71,7 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdicts:
+class RatingResults:
     """Everything the results say.
 
     Attributes:
@@ -96,7 +96,7 @@ class Verdicts:
     worst: str | None
 
 
-def verdicts(pairs: Sequence[Pair], judgements: Mapping[str, Judgement]) -> Verdicts:
+def verdicts(pairs: Sequence[ClipPair], judgements: Mapping[str, Judgement]) -> RatingResults:
     """Set the judgements against the scores."""
     said = [(pair, judgements[pair.id]) for pair in pairs if pair.id in judgements]
     counted = [(name, _count(name, said)) for name in limits()]
@@ -108,7 +108,7 @@ def verdicts(pairs: Sequence[Pair], judgements: Mapping[str, Judgement]) -> Verd
     )
     worst = agreements[0] if agreements else None
     decided = [j for _, j in said if j.answer != "tie"]
-    return Verdicts(
+    return RatingResults(
         judged=len(said),
         pairs=len(pairs),
         looked=sum(j.looked for _, j in said),
@@ -124,10 +124,10 @@ def verdicts(pairs: Sequence[Pair], judgements: Mapping[str, Judgement]) -> Verd
     )
 
 
-def _count(name: str, said: Sequence[tuple[Pair, Judgement]]) -> tuple[int, int, int, int]:
+def _count(name: str, said: Sequence[tuple[ClipPair, Judgement]]) -> tuple[int, int, int, int]:
     """Agreed, disagreed, unseen, extra."""
     agreed = disagreed = unseen = extra = 0
-    sign = 1 if better_side(name) == "higher" else -1
+    sign = 1 if better_when(name) == "higher" else -1
     for pair, judgement in said:
         first, second = (side.scores.get(name) for side in pair.sides)
         if first is None or second is None:
@@ -153,7 +153,7 @@ def _agreement(name: str, count: tuple[int, int, int, int], p: float) -> Agreeme
         share = agreed / total
         interval = stats.binomtest(agreed, total).proportion_ci(CONFIDENCE, "exact")
         low, high = float(interval.low), float(interval.high)
-    finding: Finding = "unclear"
+    finding: AgreementFinding = "unclear"
     if total < FEWEST:
         finding = "few"
     elif p <= ALPHA:
@@ -164,7 +164,7 @@ def _agreement(name: str, count: tuple[int, int, int, int], p: float) -> Agreeme
     )  # fmt: skip
 
 
-def _preferences(said: Sequence[tuple[Pair, Judgement]]) -> tuple[Preference, ...]:
+def _preferences(said: Sequence[tuple[ClipPair, Judgement]]) -> tuple[Preference, ...]:
     groups: dict[tuple[str, str], list[str]] = {}
     for pair, judgement in said:
         names = (pair.sides[0].name, pair.sides[1].name)

@@ -21,7 +21,7 @@ COMPARE, BATCH = "compare.json", "batch.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class RatedClip:
     """One clip: what it is called in the results, its file, and its scores by name."""
 
     name: str
@@ -30,7 +30,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ClipPair:
     """Two clips of one picture.
 
     Attributes:
@@ -41,7 +41,7 @@ class Pair:
 
     id: str
     picture: str
-    sides: tuple[Side, Side]
+    sides: tuple[RatedClip, RatedClip]
 
     def shown(self, seed: str) -> tuple[int, int]:
         """Which of :attr:`sides` stands at A and which at B."""
@@ -49,7 +49,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Pairs:
+class ClipPairs:
     """All pairs of a folder.
 
     Attributes:
@@ -58,14 +58,14 @@ class Pairs:
     """
 
     title: str
-    all: tuple[Pair, ...]
+    all: tuple[ClipPair, ...]
 
-    def shuffled(self, seed: str) -> list[Pair]:
+    def shuffled(self, seed: str) -> list[ClipPair]:
         """In the order of the blind test."""
         return sorted(self.all, key=lambda pair: _draw(seed, pair.id, "order"))
 
 
-def read_pairs(folder: Path) -> Pairs:
+def read_pairs(folder: Path) -> ClipPairs:
     """The pairs of ``folder``.
 
     Raises:
@@ -90,7 +90,7 @@ def read_pairs(folder: Path) -> Pairs:
     return found
 
 
-def _of_comparison(folder: Path) -> Pairs:
+def _of_comparison(folder: Path) -> ClipPairs:
     """Baseline against every variant, per picture and seed."""
     body = _json(folder / COMPARE)
     try:
@@ -102,35 +102,35 @@ def _of_comparison(folder: Path) -> Pairs:
             if variant == names[0] or before is None:
                 continue
             sides = tuple(
-                Side(c["variant"], folder / c["clip"], _numbers(c["scores"]))
+                RatedClip(c["variant"], folder / c["clip"], _numbers(c["scores"]))
                 for c in (before, after)
             )
             if all(finished(side.clip) for side in sides):
                 pairs.append(_pair(picture, (sides[0], sides[1])))
-        return Pairs(str(body["title"]), tuple(pairs))
+        return ClipPairs(str(body["title"]), tuple(pairs))
     except (KeyError, TypeError, IndexError):
         raise InputError(
             f"{folder / COMPARE} is not what `vivant compare` writes: run it again", param="folder"
         ) from None
 
 
-def _of_batch(folder: Path) -> Pairs:
+def _of_batch(folder: Path) -> ClipPairs:
     """Every two rows of the same picture, by what the picture is and not by its name."""
     body = _json(folder / BATCH)
-    groups: dict[str, list[tuple[str, Side]]] = {}
+    groups: dict[str, list[tuple[str, RatedClip]]] = {}
     try:
         for row in body["rows"]:
             clip = folder / str(row["clip"])
             report = finished(clip) if row["clip"] else None
             if report is not None:
                 scores = {score["name"]: score["value"] for score in report["scores"]}
-                side = Side(clip.stem, clip, _numbers(scores))
+                side = RatedClip(clip.stem, clip, _numbers(scores))
                 groups.setdefault(report["source"]["sha256"], []).append((row["picture"], side))
     except (KeyError, TypeError):
         raise InputError(
             f"{folder / BATCH} is not what `vivant batch` writes: run it again", param="folder"
         ) from None
-    return Pairs(
+    return ClipPairs(
         folder.resolve().name,
         tuple(
             _pair(first[0], (first[1], second[1]))
@@ -140,9 +140,9 @@ def _of_batch(folder: Path) -> Pairs:
     )
 
 
-def _pair(picture: str, sides: tuple[Side, Side]) -> Pair:
+def _pair(picture: str, sides: tuple[RatedClip, RatedClip]) -> ClipPair:
     text = "\n".join([picture, *(f"{side.name} {side.clip.name}" for side in sides)])
-    return Pair(hashlib.sha256(text.encode()).hexdigest()[:16], picture, sides)
+    return ClipPair(hashlib.sha256(text.encode()).hexdigest()[:16], picture, sides)
 
 
 def _numbers(scores: Mapping[str, Any]) -> dict[str, float]:

@@ -12,9 +12,9 @@ from typing import Any
 import jinja2
 
 from vivant.checks.checklist import title
-from vivant.compare.rating.agreement import FEWEST, Agreement, Verdicts, verdicts
+from vivant.compare.rating.agreement import FEWEST, Agreement, RatingResults, verdicts
 from vivant.compare.rating.journal import JOURNAL, Journal
-from vivant.compare.rating.pairs import Pairs
+from vivant.compare.rating.pairs import ClipPairs
 from vivant.compare.statistics import sign_test
 from vivant.report import plain, to_json
 from vivant.runs.clip_cache import write_whole
@@ -77,7 +77,7 @@ HABIT = 0.01
 """p below which always choosing the same place is mentioned."""
 
 
-def write_results(folder: Path, pairs: Pairs, journal: Journal) -> Verdicts:
+def write_results(folder: Path, pairs: ClipPairs, journal: Journal) -> RatingResults:
     """Write both files; the old ones or the new ones, never half of them.
 
     Raises:
@@ -89,7 +89,7 @@ def write_results(folder: Path, pairs: Pairs, journal: Journal) -> Verdicts:
     return found
 
 
-def as_json(pairs: Pairs, journal: Journal, found: Verdicts) -> dict[str, Any]:
+def as_json(pairs: ClipPairs, journal: Journal, found: RatingResults) -> dict[str, Any]:
     """Everything, as plain values."""
     judgements = journal.judgements
     return {
@@ -111,7 +111,7 @@ def as_json(pairs: Pairs, journal: Journal, found: Verdicts) -> dict[str, Any]:
     }
 
 
-def summary(found: Verdicts) -> list[Words]:
+def summary(found: RatingResults) -> list[Words]:
     """The findings in plain words, the most important first."""
     if not found.judged:
         return [SUMMARY["none"]]
@@ -126,7 +126,7 @@ def summary(found: Verdicts) -> list[Words]:
     return said
 
 
-def _worst(found: Verdicts) -> Words:
+def _worst(found: RatingResults) -> Words:
     solid = [a for a in found.agreements if a.finding != "few"]
     if not solid:
         decided = sum(p.wins + p.losses for p in found.preferences)
@@ -153,11 +153,11 @@ def _habit(at_a: float, decided: int) -> float:
     return sign_test(chosen, decided - chosen)
 
 
-def page(pairs: Pairs, found: Verdicts) -> tuple[str, str]:
+def page(pairs: ClipPairs, found: RatingResults) -> tuple[str, str]:
     """The page, and the ``Content-Security-Policy`` that lets only its own style and script run."""
     style = "".join(_asset(f"assets/css/{name}.css") for name in ("theme", "page"))
     style += _own("result.css")
-    script = _asset("assets/js/early.js") + _own("result.js")
+    script = _asset("assets/js/shared/before_paint.js") + _own("result.js")
     policy = (
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"

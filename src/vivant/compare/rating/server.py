@@ -25,7 +25,7 @@ from vivant.api.errors import response as refusal
 from vivant.api.guard import Guard
 from vivant.api.server import listen, url
 from vivant.compare.rating.journal import Answer, Journal
-from vivant.compare.rating.pairs import Pair, Pairs
+from vivant.compare.rating.pairs import ClipPair, ClipPairs
 from vivant.compare.rating.results import page, write_results
 from vivant.errors import OutputError
 from vivant.settings import Settings
@@ -42,10 +42,10 @@ OWN = {"": "index.html", "rate/rate.js": "rate.js", "rate/rate.css": "rate.css"}
 class Rating:
     """One folder being rated."""
 
-    def __init__(self, folder: Path, pairs: Pairs, journal: Journal) -> None:
+    def __init__(self, folder: Path, pairs: ClipPairs, journal: Journal) -> None:
         self._folder, self._pairs, self._journal = folder, pairs, journal
         self._order = pairs.shuffled(journal.seed)
-        self._known: Mapping[str, Pair] = {pair.id: pair for pair in self._order}
+        self._known: Mapping[str, ClipPair] = {pair.id: pair for pair in self._order}
         self._lock = threading.Lock()
 
     def listed(self) -> dict[str, Any]:

@@ -1,18 +1,18 @@
-// The blind test: two clips without names, one answer, the next pair.
-import { byId } from "/assets/js/dom.js";
-import { remember } from "/assets/js/memory.js";
+// The blind test: it shows two clips without their names, takes one answer, and shows the next pair.
+import { byId } from "/assets/js/shared/dom.js";
+import { save } from "/assets/js/shared/storage.js";
 
 const STRINGS = {
-  motto: ["Blind test: judge without knowing", "블라인드 테스트: 모르고 고르기"],
+  motto: ["Blind test: choose without names", "블라인드 테스트: 이름 가리고 고르기"],
   question: ["Which clip would you rather publish?", "어느 영상을 올리고 싶으세요?"],
   language: ["한국어", "English"],
   theme: ["Light or dark", "밝게 / 어둡게"],
-  progress: ["Pairs judged", "판단한 쌍"],
+  progress: ["Pairs judged", "고른 쌍"],
   count: ["{done} of {total} pairs", "{total}쌍 중 {done}쌍"],
   clips: ["Two clips", "두 영상"],
   clip_a: ["Clip A", "영상 A"],
   clip_b: ["Clip B", "영상 B"],
-  loading: ["The clips are being fetched…", "영상을 불러오는 중입니다…"],
+  loading: ["Loading the clips…", "영상을 불러오는 중입니다…"],
   a_better: ["A is better", "A가 더 좋음"],
   b_better: ["B is better", "B가 더 좋음"],
   tie: ["No difference", "차이 없음"],
@@ -20,13 +20,19 @@ const STRINGS = {
   pause: ["Pause", "정지"],
   play: ["Play", "재생"],
   results: ["See the results", "결과 보기"],
-  keys: ["Keys: ← A, → B, ↓ no difference, Space pauses, Backspace goes back.", "단축키: ← A, → B, ↓ 차이 없음, 스페이스 정지, 백스페이스 이전."],
+  keys: [
+    "Keys: ← A, → B, ↓ no difference, Space pauses, Backspace goes back.",
+    "단축키: ← A, → B, ↓ 차이 없음, 스페이스 정지, 백스페이스 이전.",
+  ],
   honest: [
     "Names and scores are hidden until you look at the results. Every answer is kept at once: stop whenever you like.",
     "결과를 보기 전까지 이름과 점수는 보이지 않습니다. 답은 바로 저장되니 언제든 멈춰도 됩니다.",
   ],
-  done: ["All pairs are judged. Thank you.", "모든 쌍을 판단했습니다. 고맙습니다."],
-  lost: ["The answer could not be kept: {why}. Is `vivant rate` still running?", "답을 저장하지 못했습니다: {why}. vivant rate가 실행 중인지 확인하세요."],
+  done: ["All pairs are judged. Thank you.", "모든 쌍을 골랐습니다. 고맙습니다."],
+  lost: [
+    "The answer could not be saved: {why}. Is `vivant rate` still running?",
+    "답을 저장하지 못했습니다: {why}. vivant rate가 실행 중인지 확인하세요.",
+  ],
   broken: ["These clips cannot be played: {why}.", "이 영상은 재생할 수 없습니다: {why}."],
 };
 
@@ -40,30 +46,32 @@ let began = 0;
 let busy = true;
 let playing = true;
 let turn = 0;
-let trouble = null;
-const urls = new Map(); // pair id → [promise of two object URLs]
+let problem = null;
+// Pair id → promise of two object URLs.
+const urls = new Map();
 
 const word = (key, values = {}) =>
   STRINGS[key][root.lang === "ko" ? 1 : 0].replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
 
 function translate() {
   for (const element of document.querySelectorAll("[data-t]")) element.textContent = word(element.dataset.t);
-  for (const element of document.querySelectorAll("[data-t-label]")) element.setAttribute("aria-label", word(element.dataset.tLabel));
+  for (const element of document.querySelectorAll("[data-t-label]"))
+    element.setAttribute("aria-label", word(element.dataset.tLabel));
   byId("language").textContent = word("language");
   document.title = `${word("motto")} – Vivant`;
   count();
-  complain(trouble);
+  showProblem(problem);
 }
 
-const judged = () => pairs.filter((pair) => pair.judged).length;
+const judgedCount = () => pairs.filter((pair) => pair.judged).length;
 
 function count() {
-  byId("count").textContent = word("count", { done: judged(), total: pairs.length });
-  byId("bar").value = pairs.length ? judged() / pairs.length : 0;
+  byId("count").textContent = word("count", { done: judgedCount(), total: pairs.length });
+  byId("bar").value = pairs.length ? judgedCount() / pairs.length : 0;
 }
 
-function complain(found) {
-  trouble = found;
+function showProblem(found) {
+  problem = found;
   byId("banner").hidden = !found;
   byId("trouble").textContent = found ? word(found.key, { why: found.why }) : "";
 }
@@ -74,7 +82,7 @@ async function fetched(url) {
   return URL.createObjectURL(await response.blob());
 }
 
-// Both clips as a whole: then they can start together and loop without a stall.
+// Both clips are loaded completely, so that they start together and loop without a pause.
 function load(pair) {
   if (pair && !urls.has(pair.id)) {
     const both = Promise.all(["a", "b"].map((side) => fetched(`/clips/${pair.id}/${side}`)));
@@ -88,7 +96,10 @@ function forget(keep) {
   for (const [id, both] of urls) {
     if (keep.includes(id)) continue;
     urls.delete(id);
-    both.then((found) => found.forEach((url) => URL.revokeObjectURL(url)), () => {});
+    both.then(
+      (found) => found.forEach((url) => URL.revokeObjectURL(url)),
+      () => {},
+    );
   }
 }
 
@@ -121,13 +132,13 @@ async function show(index) {
     clips.b.src = b;
     await loaded;
   } catch (error) {
-    if (mine === turn) complain({ key: "broken", why: error.message });
+    if (mine === turn) showProblem({ key: "broken", why: error.message });
     return;
   }
   if (mine !== turn) return;
   byId("loading").hidden = true;
   stage.hidden = answers.hidden = false;
-  complain(null);
+  showProblem(null);
   run(true);
   began = performance.now();
   busy = false;
@@ -144,7 +155,7 @@ function run(on) {
   }
 }
 
-// One clock: B follows A, and both begin again together.
+// B follows A, and both start again together.
 for (const video of Object.values(clips)) {
   video.addEventListener("ended", () => {
     if (!clips.a.ended || !clips.b.ended) return;
@@ -155,7 +166,15 @@ for (const video of Object.values(clips)) {
 
 function follow() {
   const { a, b } = clips;
-  if (playing && a.readyState > 2 && b.readyState > 2 && !a.ended && !b.ended && !b.seeking && Math.abs(a.currentTime - b.currentTime) > 0.06) {
+  if (
+    playing &&
+    a.readyState > 2 &&
+    b.readyState > 2 &&
+    !a.ended &&
+    !b.ended &&
+    !b.seeking &&
+    Math.abs(a.currentTime - b.currentTime) > 0.06
+  ) {
     b.currentTime = a.currentTime;
   }
   requestAnimationFrame(follow);
@@ -174,7 +193,7 @@ async function judge(answer) {
     const body = await response.json();
     if (!response.ok) throw new Error(body.error.message);
   } catch (error) {
-    complain({ key: "lost", why: error.message });
+    showProblem({ key: "lost", why: error.message });
     busy = false;
     return;
   }
@@ -189,13 +208,13 @@ byId("back").onclick = () => show(at - 1);
 byId("play").onclick = () => run(!playing);
 byId("language").onclick = () => {
   root.lang = root.lang === "ko" ? "en" : "ko";
-  remember("language", root.lang);
+  save("language", root.lang);
   translate();
 };
 byId("theme").onclick = () => {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   root.dataset.theme = dark ? "light" : "dark";
-  remember("theme", root.dataset.theme);
+  save("theme", root.dataset.theme);
 };
 
 const KEYS = { ArrowLeft: "a", ArrowRight: "b", ArrowDown: "tie" };
@@ -212,7 +231,7 @@ translate();
 try {
   pairs = (await (await fetch("/pairs")).json()).pairs;
 } catch (error) {
-  complain({ key: "lost", why: error.message });
+  showProblem({ key: "lost", why: error.message });
 }
 follow();
 const first = pairs.findIndex((pair) => !pair.judged);

@@ -1,209 +1,210 @@
-// Puts the parts together and decides which of them is shown: a new clip, one being made, or a finished one.
-import { byId } from "./dom.js";
-import { onLanguage, t, translate } from "./i18n.js";
-import { addressed, go, strayed } from "./address.js";
-import { ApiError } from "./api.js";
-import { showBanner, translateBanner } from "./banner.js";
-import { createBatching, isBatch } from "./batching.js";
-import { createComparing, isComparison } from "./comparing.js";
-import { createCompose } from "./compose.js";
-import { createConnection, offered } from "./connection.js";
-import { askSure } from "./dialogs.js";
-import { forgetReport, showFinished } from "./finished.js";
-import { createForetell } from "./foretell.js";
-import { createForm } from "./form.js";
-import { createFrame } from "./frame.js";
-import { isOver } from "./gallery.js";
-import { createMaking } from "./making.js";
-import { say } from "./panels.js";
-import { createRun } from "./run.js";
-import { createSending } from "./sending.js";
-import { randomSeed } from "./seed.js";
-import { session } from "./session.js";
-import { createShelf } from "./shelf.js";
-import { sources } from "./stills.js";
-import { explain } from "./trouble.js";
-import { dressTools, startTools } from "./tools.js";
+// Connects the parts of the page and decides what is open: a new clip, a job, a batch or a comparison.
+import { byId } from "./shared/dom.js";
+import { onLanguage, t, translate } from "./shared/i18n.js";
+import { addressedId, clearAddress, go } from "./shared/address.js";
+import { showBanner, translateBanner } from "./shared/banner.js";
+import { confirmDialog } from "./shared/confirm_dialog.js";
+import { showHeader, startHeader } from "./shared/header.js";
+import { isOver } from "./shared/job_state.js";
+import { announce } from "./shared/panels.js";
+import { session } from "./shared/session.js";
+import { createBatch, isBatch } from "./batch/batch.js";
+import { createComparison, isComparison } from "./compare/comparison.js";
+import { createEstimator } from "./form/estimate.js";
+import { createForm } from "./form/form.js";
+import { createNewClip } from "./form/new_clip.js";
+import { randomSeed } from "./form/seed.js";
+import { createFrame } from "./frame/frame.js";
+import { sentPictures } from "./frame/job_picture.js";
+import { createGalleryStore } from "./gallery/gallery_store.js";
+import { createProgressCard } from "./job/progress_card.js";
+import { createRunningJob } from "./job/running_job.js";
+import { createSubmission } from "./job/submit.js";
+import { forgetReport, showFinished } from "./result/finished_job.js";
+import { availablePresets, createConnection } from "./server/connection.js";
+import { errorLine } from "./server/error_text.js";
 
-const LOOK_MS = 2000; // between questions about what no event tells
+const REFRESH_MS = 2000;
+// Settings that change the estimate.
+const ESTIMATED = ["aspect", "seconds", "model", "recipe", "aim", "preset", "repeats"];
 
 const frame = createFrame(byId("frame"), byId("art"), byId("under"));
-const form = createForm(byId("form"), { onChange: changed, onSubmit: submit });
-const run = createRun(byId("run"), { onCancel: () => (session.sending ? sending : making).cancel(), onNew: () => go("") });
-const shelf = createShelf({ onDelete: remove });
-const compose = createCompose(frame, form, { onTake: taken });
-const foretell = createForetell(form, () => compose.count());
-const batching = createBatching(frame, shelf);
-const comparing = createComparing(frame, shelf, { onRefused: notCompared });
-const connection = createConnection({ onChanged: shelf.clear, onReady: ready });
-const making = createMaking(frame, run, shelf, { onEnded: ended, onServer: connection.connect });
-const sending = createSending(frame, run, form, shelf, { onRefused: refused });
+const form = createForm(byId("form"), { onChange: settingChanged, onSubmit: submitForm });
+const card = createProgressCard(byId("run"), { onCancel: cancelOpenJob, onNew: () => go("") });
+const gallery = createGalleryStore({ onDelete: removeJob });
+const newClip = createNewClip(frame, form, { onTake: pictureTaken });
+const estimate = createEstimator(form, () => newClip.count());
+const batch = createBatch(frame, gallery);
+const comparison = createComparison(frame, gallery, { onRefused: refused });
+const connection = createConnection({ onChanged: gallery.clear, onReady: connected });
+const runningJob = createRunningJob(frame, card, gallery, { onEnded: jobEnded, onServerBack: connection.connect });
+const submission = createSubmission(frame, card, gallery, { onRefused: refused });
 
-async function ready(arriving) {
+async function connected(returning) {
   form.render();
-  compose.show();
-  await Promise.all([shelf.refresh(), comparing.list()]);
-  foretell();
-  // The open job is in the address; it is found again once there is a server to ask.
-  if (arriving && location.hash.length > 1 && !making.following() && !session.sending) await route();
-  if (compose.waits()) compose.crop();
+  newClip.show();
+  await Promise.all([gallery.refresh(), comparison.refreshPast()]);
+  estimate();
+  // The open job is in the address. It can be loaded only now.
+  if (returning && location.hash.length > 1 && !runningJob.following() && !session.upload) await openAddress();
+  if (newClip.needsCrop()) newClip.findCrop();
 }
 
-function changed(name) {
-  if (name === "aspect") compose.crop();
-  if (["aspect", "seconds", "model", "recipe", "aim", "preset", "repeats"].includes(name)) foretell();
+function settingChanged(name) {
+  if (name === "aspect") newClip.findCrop();
+  if (ESTIMATED.includes(name)) estimate();
 }
 
-function submit() {
-  if (session.sending) return;
-  const chosen = compose.chosen();
+function submitForm() {
+  if (session.upload) return;
+  form.fail("");
+  const chosen = newClip.chosen();
+  if (!chosen) {
+    form.fail(t("picture_first"), "picture");
+    return;
+  }
+  const { picture, framing, others } = chosen;
   const seeds = form.seeds();
-  if (chosen && form.compares()) {
-    comparing.send(form.comparison(), chosen);
-    return;
-  }
-  if (chosen && (chosen.others.length || seeds.length > 1)) {
-    batching.send([chosen.picture.file, ...chosen.others], seeds, form.fields());
-    return;
-  }
-  if (chosen) {
-    sending.send(form.fields(), chosen.picture, chosen.framing);
-    return;
-  }
-  form.fail(t("picture_first"));
-  byId("choose")?.focus();
+  if (form.compares()) comparison.send(form.comparison(), chosen);
+  else if (others.length || seeds.length > 1) batch.send([picture.file, ...others], seeds, form.fields());
+  else submission.submit(form.fields(), picture, framing);
 }
 
-// Another number of pictures is another estimate of a comparison.
-function taken() {
+function cancelOpenJob() {
+  if (session.upload) submission.cancel();
+  else runningJob.cancel();
+}
+
+// The number of pictures changes the estimate of a comparison.
+function pictureTaken() {
   if (session.openId) go("");
-  if (form.compares()) foretell();
-}
-
-function notCompared(error) {
-  refused(error);
-  if (error.name === "AbortError") return;
-  const { text, detail } = explain(error, session.config);
-  form.fail(detail && detail !== text ? `${text} (${detail})` : text);
-  byId("go")?.focus();
+  if (form.compares()) estimate();
 }
 
 function refused(error) {
-  compose.show();
+  newClip.show();
   if (error.status === 401) connection.ask(true);
+  else if (error.name !== "AbortError") form.fail(errorLine(error, session.config));
 }
 
-function show(job, options) {
-  if (!isOver(job)) return making.show(job, options);
-  const acts = {
-    onAgain: () => sending.again(job, randomSeed()),
-    onRetry: () => sending.again(job, job.seed),
+function showJob(job, options) {
+  if (!isOver(job)) return runningJob.show(job, options);
+  const actions = {
+    onAgain: () => submission.again(job, randomSeed()),
+    onRetry: () => submission.again(job, job.seed),
     onNew: () => go(""),
-    onDelete: () => remove(job),
+    onDelete: () => removeJob(job),
   };
-  return showFinished(frame, job, acts, options);
+  return showFinished(frame, job, actions, options);
 }
 
-async function ended(job, attended) {
-  const cancelled = job.error?.code === "cancelled";
-  say(job.status === "completed" ? t("say_done", { verdict: t(`finished_${job.verdict ?? "not_measured"}`) }) : t(cancelled ? "say_cancelled" : "say_failed"));
-  shelf.paint();
-  await show(job, { focus: attended });
-  foretell();
+async function jobEnded(job, focused) {
+  const done = t("say_done", { verdict: t(`finished_${job.verdict ?? "not_measured"}`) });
+  const stopped = t(job.error?.code === "cancelled" ? "say_cancelled" : "say_failed");
+  announce(job.status === "completed" ? done : stopped);
+  gallery.render();
+  await showJob(job, { focus: focused });
+  estimate();
 }
 
-async function remove(job) {
-  const sure = await askSure(t("delete_title"), isOver(job) ? t("delete_text") : t("delete_running"), t("delete"));
-  if (!sure) return;
+async function removeJob(job) {
+  const text = isOver(job) ? t("delete_text") : t("delete_running");
+  if (!(await confirmDialog(t("delete_title"), text, t("delete")))) return;
   try {
     await session.api.remove(job.id);
   } catch (error) {
     if (error.status !== 404) return showBanner(error);
   }
-  sources.delete(job.id);
+  sentPictures.delete(job.id);
   forgetReport(job.id);
-  say(t("deleted"));
+  announce(t("deleted"));
   if (session.openId === job.id) go("");
-  shelf.drop(job.id);
+  gallery.remove(job.id);
   (byId("gallery").querySelector(".open") ?? byId("main")).focus();
 }
 
-async function route() {
-  const id = addressed();
-  if (id === "main" || session.sending) return;
-  making.unfollow();
-  batching.close();
-  comparing.close();
+// Opens what the address names.
+async function openAddress() {
+  const id = addressedId();
+  if (id === "main" || session.upload) return;
+  runningJob.unfollow();
+  batch.close();
+  comparison.close();
   session.openId = id || null;
-  shelf.paint();
-  if (!id) return compose.show();
+  gallery.render();
+  if (!id) return newClip.show();
   if (!session.online) return;
-  if (isBatch(id)) return batching.open(id);
-  if (isComparison(id)) return comparing.open(id);
-  let job = shelf.find(id);
+  if (isBatch(id)) return batch.open(id);
+  if (isComparison(id)) return comparison.open(id);
+  await openJob(id);
+}
+
+async function openJob(id) {
+  let job = gallery.find(id);
   try {
-    if (!job) job = shelf.keep(await session.api.get(id));
+    if (!job) job = gallery.put(await session.api.get(id));
   } catch (error) {
     if (session.openId !== id) return;
     session.openId = null;
-    strayed();
-    compose.show();
+    clearAddress();
+    newClip.show();
     return showBanner(error);
   }
   if (session.openId !== id) return;
-  show(job, { anew: true });
+  showJob(job, { reopen: true });
   if (scrollY > byId("main").offsetTop) scrollTo({ top: 0 });
   byId(isOver(job) ? "done-title" : "run-title")?.focus({ preventScroll: true });
-  if (!isOver(job)) making.follow(id);
+  if (!isOver(job)) runningJob.follow(id);
 }
 
-async function look() {
+async function refresh() {
   if (!session.online || document.hidden) return;
   try {
-    // A worker may come up after the page: until an engine can be used, the engines are asked for again.
-    if (!session.models.some((model) => model.available)) {
-      const models = await session.api.models();
-      if (models.some((model) => model.available)) {
-        session.models = models;
-        session.presets = await offered(session.api);
-        form.render();
-        foretell();
-      }
-    }
-    // Other jobs that run are asked after together, so that no browser limit on open lines is met.
-    if (shelf.othersRun()) await shelf.refresh();
-  } catch (error) {
-    if (error instanceof ApiError && error.code === "network") showBanner(error, connection.connect);
+    if (!session.models.some((model) => model.available)) await refreshModels();
+    // One request for all other running jobs: a browser limits the open event streams.
+    if (gallery.othersRun()) await gallery.refresh();
+  } catch {
+    // the connection has noticed it
   }
 }
 
+// A worker may start after the page was opened.
+async function refreshModels() {
+  const models = await session.api.models();
+  if (!models.some((model) => model.available)) return;
+  session.models = models;
+  session.presets = await availablePresets(session.api);
+  form.render();
+  estimate();
+}
+
 onLanguage(() => {
-  dressTools();
-  compose.translate();
+  showHeader();
+  newClip.translate();
   connection.show();
   form.render();
-  run.render();
+  card.render();
   translateBanner();
-  shelf.paint();
-  const job = session.openId && shelf.find(session.openId);
-  if (job) show(job, { anew: true });
-  else compose.show();
-  batching.render();
-  comparing.render();
+  gallery.render();
+  const job = session.openId && gallery.find(session.openId);
+  if (job) showJob(job, { reopen: true });
+  else newClip.show();
+  batch.render();
+  comparison.render();
 });
 
-window.addEventListener("hashchange", route);
+window.addEventListener("hashchange", openAddress);
 byId("home").addEventListener("click", (event) => {
   event.preventDefault();
-  if (!session.sending) go("");
+  if (!session.upload) go("");
 });
-setInterval(look, LOOK_MS);
-setInterval(run.tick, 1000);
+setInterval(refresh, REFRESH_MS);
+setInterval(card.tick, 1000);
 
 translate(document);
-startTools();
-compose.translate();
+startHeader();
+newClip.translate();
 connection.show();
 form.render();
-compose.show();
+newClip.show();
 connection.connect();

@@ -1,0 +1,130 @@
+// The settings of the next clip: the user's choice, else the server's default. The browser remembers them.
+import { addressFields, addressRatio } from "../shared/address_fields.js";
+import { session } from "../shared/session.js";
+import { loadJson, save } from "../shared/storage.js";
+
+export const MOVES = ["auto", "push_in", "drift", "orbit"];
+// Clips of each picture, with consecutive seeds.
+export const TAKES = ["1", "2", "3", "5"];
+// Seconds within which a clip is tried again until no check fails.
+export const RETRIES = ["off", "300", "900"];
+// Seeds of each picture in a comparison.
+export const REPEATS = ["3", "5", "10", "20"];
+const NAMES = [
+  "aim",
+  "preset",
+  "repeats",
+  "prompt",
+  "negative",
+  "model",
+  "recipe",
+  "seconds",
+  "aspect",
+  "seed",
+  "quality",
+  "move",
+  "again_if",
+  "takes",
+];
+// Texts with a default of the server. The default is not saved as a choice, because the server may change it.
+const TEXTS = { prompt: "prompt", negative: "negative_prompt" };
+
+const draft = Object.fromEntries(NAMES.map((name) => [name, null]));
+const saved = loadJson("draft") ?? {};
+for (const name of NAMES) if (saved[name] !== undefined) draft[name] = saved[name];
+
+export function choose(name, value) {
+  draft[name] = value === session.config.defaults[TEXTS[name]] ? null : value;
+  save("draft", JSON.stringify(draft));
+}
+
+export function chosen() {
+  const { config, models } = session;
+  const { defaults } = config;
+  const usable = (id) => models.find((model) => model.id === id && model.available);
+  const model =
+    usable(draft.model) ??
+    models.find((one) => one.id === config.default_model) ??
+    models.find((one) => one.available) ??
+    models[0] ??
+    null;
+  return {
+    prompt: draft.prompt ?? defaults.prompt,
+    negative: draft.negative ?? defaults.negative_prompt,
+    model,
+    recipe: model?.recipes?.includes(draft.recipe) ? draft.recipe : "",
+    seconds: Number(draft.seconds ?? defaults.seconds),
+    aspect: config.aspects[draft.aspect] ? draft.aspect : defaults.aspect,
+    seed: draft.seed ?? defaults.seed,
+    quality: config.qualities.includes(draft.quality) ? draft.quality : defaults.quality,
+    move: MOVES.includes(draft.move) ? draft.move : "auto",
+    takes: TAKES.includes(draft.takes) ? draft.takes : TAKES[0],
+    again_if: RETRIES.includes(draft.again_if) ? draft.again_if : RETRIES[1],
+  };
+}
+
+// The chosen comparison; null if a clip is wanted or the server has nothing to compare.
+export function chosenComparison() {
+  const preset = session.presets.find((one) => one.id === draft.preset) ?? session.presets[0];
+  if (draft.aim !== "compare" || !preset) return null;
+  const own = String(preset.seeds);
+  const usual = REPEATS.includes(own) ? own : REPEATS[1];
+  return { preset, repeats: REPEATS.includes(draft.repeats) ? draft.repeats : usual, aspect: chosen().aspect };
+}
+
+// The comparison as fields of the API. The preset's size is turned to the chosen shape.
+export function comparisonRequest() {
+  const { preset, repeats, aspect } = chosenComparison();
+  const [width, height] = preset.size.split("x").map(Number);
+  const short = Math.min(width, height);
+  const [across, down] = aspect.split(":").map(Number);
+  const size = across === down ? `${short}x${short}` : across > down ? preset.size : `${height}x${width}`;
+  const { num_frames, currency, priority, size: wanted } = addressFields();
+  const more = Object.entries({ num_frames, currency, priority }).filter(([, value]) => value);
+  return { preset: preset.id, seeds: repeats, size: wanted ?? size, ...Object.fromEntries(more) };
+}
+
+export function ratio() {
+  if (addressRatio()) return addressRatio();
+  const [width, height] = session.config.aspects[chosen().aspect];
+  return width / height;
+}
+
+export function shape() {
+  return addressFields().size ? { size: addressFields().size } : { aspect: chosen().aspect };
+}
+
+export function seeds() {
+  const now = chosen();
+  return Array.from({ length: Number(now.takes) }, (_, index) => Number(now.seed) + index);
+}
+
+// Seconds for all attempts together: at least what two clips take. expected: seconds of one clip, or null.
+export function budgetSeconds(expected) {
+  return Math.max(Number(chosen().again_if), Math.ceil(2 * (expected ?? 0)));
+}
+
+// The settings as fields of the API. Fields in the page's address come last.
+export function clipRequest(expected = null) {
+  const now = chosen();
+  const fields = {
+    prompt: now.prompt,
+    negative_prompt: now.negative,
+    seconds: String(now.seconds),
+    aspect: now.aspect,
+    seed: String(now.seed),
+    quality: now.quality,
+  };
+  if (now.model) fields.model = now.model.id;
+  if (now.recipe) fields.recipe = now.recipe;
+  if (now.model?.id === "camera" && now.move !== "auto") fields["options[move]"] = now.move;
+  if (now.again_if !== "off") {
+    fields.until_pass = "true";
+    fields.budget = `${budgetSeconds(expected)}s`;
+  }
+  const wanted = addressFields();
+  if (wanted.until_pass === "false") delete fields.budget;
+  if (wanted.size) delete fields.aspect;
+  if (wanted.num_frames) delete fields.seconds;
+  return { ...fields, ...wanted };
+}

@@ -1,0 +1,42 @@
+// Asks the server for the time and cost of the clip, or of the comparison, after the settings have changed.
+import { session } from "../shared/session.js";
+
+const SETTLE_MS = 150;
+
+// pictureCount(): pictures to compare. Returns a function to call after a change.
+export function createEstimator(form, pictureCount) {
+  let running = null;
+  let timer = null;
+
+  async function estimate() {
+    if (!session.online) return;
+    running?.abort();
+    running = new AbortController();
+    const { signal } = running;
+    try {
+      form.showEstimate(await (form.compares() ? ofComparison(signal) : ofClip(signal)));
+    } catch (error) {
+      if (error.name !== "AbortError") form.showEstimate(null);
+    }
+  }
+
+  function ofClip(signal) {
+    const { model, seconds, recipe } = form.chosen();
+    const query = { seconds, ...form.shape() };
+    if (model) query.model = model.id;
+    if (recipe) query.recipe = recipe;
+    return session.api.estimate(query, signal);
+  }
+
+  function ofComparison(signal) {
+    const { num_frames, ...fields } = form.comparison();
+    const query = { ...fields, seeds: Number(fields.seeds), pictures: Math.max(1, pictureCount()) };
+    if (num_frames) query.num_frames = Number(num_frames);
+    return session.api.estimateComparison(query, signal);
+  }
+
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(estimate, SETTLE_MS);
+  };
+}

@@ -1,0 +1,67 @@
+// A finished job: the clip with its player, the result card, and the checklist once the report is loaded.
+import { byId, h } from "../shared/dom.js";
+import { language, t } from "../shared/i18n.js";
+import { checklist } from "./checklist.js";
+import { resultCard } from "./result_card.js";
+import { showPanel } from "../shared/panels.js";
+import { createPlayer } from "./player.js";
+import { session } from "../shared/session.js";
+import { jobPicture } from "../frame/job_picture.js";
+
+// Job id → its report, until the page is closed.
+const reports = new Map();
+
+export function forgetReport(id) {
+  reports.delete(id);
+}
+
+// actions: what the buttons of the card do.
+export async function showFinished(frame, job, actions, { focus = false } = {}) {
+  const links = linksOf(job);
+  const done = job.status === "completed";
+  showPanel("done", done ? "title_done" : "title_failed");
+  const fillCard = (report) =>
+    byId("done").replaceChildren(...resultCard(job, report, links, session.config, actions).filter(Boolean));
+  fillCard(reports.get(job.id) ?? null);
+  frame.showProgress(done ? 1 : 0);
+  document.title = done ? "✓ · Vivant" : "Vivant";
+  if (!done) {
+    frame.show(job.error?.code === "cancelled" ? "cancelled" : "failed", job.width / job.height, [jobPicture(job)]);
+    if (focus) byId("done-title").focus({ preventScroll: true });
+    return;
+  }
+  frame.show("done", job.width / job.height, []);
+  const player = createPlayer(job, links, frame.root);
+  frame.showPlayer(player);
+  if (focus) byId("done-title").focus({ preventScroll: true });
+  try {
+    if (!reports.has(job.id)) reports.set(job.id, await session.api.report(job.id));
+  } catch {
+    if (frame.shows(player))
+      showProof([h("h2", { id: "proof-name", text: t("proof") }), h("p", { text: t("report_missing") })]);
+    return;
+  }
+  if (!frame.shows(player)) return;
+  const report = reports.get(job.id);
+  const focused = document.activeElement?.id;
+  fillCard(report);
+  if (focused) byId(focused)?.focus({ preventScroll: true });
+  showProof(checklist(report, job, links, player));
+}
+
+function showProof(parts) {
+  byId("proof").replaceChildren(...parts);
+  byId("proof").hidden = false;
+}
+
+function linksOf(job) {
+  const made = (variant) => (job.variants?.includes(variant) ? session.api.link(job, variant) : null);
+  return {
+    video: session.api.link(job, "video"),
+    reference: session.api.link(job, "reference"),
+    thumbnail: made("thumbnail"),
+    contact_sheet: made("contact_sheet"),
+    report_html: made("report_html") && `${made("report_html")}#${language()}`,
+    download: (variant) => session.api.link(job, variant, true),
+  };
+}

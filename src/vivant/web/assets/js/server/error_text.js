@@ -1,0 +1,38 @@
+// Error messages in plain words, with what to do, in the page's language.
+import { known, language, t } from "../shared/i18n.js";
+import { bytes, duration } from "../shared/format.js";
+
+// In English, the server's own sentence says more than these.
+const GENERAL = new Set(["error_other", "error_invalid_image", "error_invalid_option"]);
+
+// error: an ApiError, or the {code, message} of a job. Returns { text, detail, about }: detail is the server's English
+// sentence, about is "picture" if the picture is the cause.
+export function errorText(error, config) {
+  const { code = "", status = 0, message = "", retryAfter = null } = error ?? {};
+  const values = { wait: duration(retryAfter ?? 10), limit: bytes(config?.limits?.max_image_bytes ?? 50e6) };
+  let key = "error_other";
+  if (code === "network") key = "error_network";
+  else if (known(`error_${code}`)) key = `error_${code}`;
+  else if (code.startsWith("image_") || code === "invalid_image") key = "error_invalid_image";
+  else if (status === 413) key = "error_too_large";
+  else if (status === 429) key = "error_rate_limited";
+  else if (status === 401 || status === 403) key = "error_invalid_key";
+  else if (status === 404) key = "error_not_found";
+  else if (status >= 500) key = "error_internal";
+  const about = key === "error_invalid_image" ? "picture" : "";
+  const text = t(key, values);
+  // The server's own sentence names value, limit and remedy.
+  const detail = message && code !== "network" && code !== "cancelled" ? message : "";
+  if (detail && language() === "en" && GENERAL.has(key)) return { text: sentence(detail), detail: "", about };
+  return { text, detail: detail === text ? "" : detail, about };
+}
+
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
+}
+
+// For a line of its own: the text, with the server's sentence in brackets.
+export function errorLine(error, config) {
+  const { text, detail } = errorText(error, config);
+  return detail ? `${text} (${detail})` : text;
+}

@@ -1,0 +1,38 @@
+// Words for the page around the parts, its gallery, and measures: [English, Korean]. {name} is filled in.
+export const PAGE_STRINGS = {
+  seconds: ["{n} s", "{n}초"],
+  minutes: ["{m} min {s} s", "{m}분 {s}초"],
+  whole_minutes: ["{n} min", "{n}분"],
+  hours: ["{h} h {m} min", "{h}시간 {m}분"],
+  unit_s: ["s", "초"],
+  unit_levels: ["levels", "단계"],
+  unit_frames: ["frames", "프레임"],
+
+  skip: ["Skip to the picture", "사진으로 바로 가기"],
+  motto: ["A still picture, alive.", "사진 한 장이 살아 움직입니다."],
+  wall: ["Picture and clip", "사진과 영상"],
+  foot: ["Pictures go only to the server this page is connected to.", "사진은 이 페이지가 연결된 서버로만 전송됩니다."],
+  save_page: ["Save this page as one file", "이 페이지를 파일 하나로 저장"],
+  language_other: ["한국어", "English"],
+  theme_auto: ["Theme: system", "화면: 시스템 설정"],
+  theme_light: ["Theme: light", "화면: 밝게"],
+  theme_dark: ["Theme: dark", "화면: 어둡게"],
+  title_new: ["New clip", "새 영상"],
+  title_run: ["Making a clip", "영상을 만드는 중"],
+  title_done: ["Finished clip", "완성된 영상"],
+  title_failed: ["Clip not made", "만들지 못한 영상"],
+  card_new: ["Settings", "설정"],
+  card_run: ["Progress", "진행 상황"],
+  card_done: ["Result", "결과"],
+  title_comparison: ["Compare settings", "설정 비교"],
+  card_comparison: ["Comparison", "설정 비교"],
+
+  gallery: ["Your clips", "지난 작품"],
+  gallery_empty: [
+    "Nothing here yet. Your clips appear here.",
+    "아직 만든 영상이 없습니다. 만든 영상이 여기에 모입니다.",
+  ],
+  gallery_offline: ["Your clips appear here once the server answers.", "서버에 연결되면 지난 작품이 나타납니다."],
+  gallery_running: ["{n} being made or waiting", "만드는 중이거나 기다리는 영상 {n}개"],
+  more: ["Show more", "더 보기"],
+};
