@@ -200,7 +200,7 @@ def file_times(
 
     As a service makes its next clip: engine, face reader and workers are there.
     """
-    from vivant.pipeline import run
+    from vivant.pipeline import ClipJob
     from vivant.upscalers import load_upscaler
 
     rows: dict[str, list[float]] = {"total": [], "first_step": [], "after_denoise": [], "image": []}
@@ -212,15 +212,9 @@ def file_times(
         if rep == 1:
             bench.reset_peak()
         start = time.perf_counter()
-        result = run(
-            request,
-            folder / "clip.mp4",
-            engine=Cadence(engine, frames),
-            upscaler=load_upscaler("auto"),
-            settings=settings,
-            observe=clock,
-            force=True,
-        )
+        upscaler = load_upscaler("auto")
+        job = ClipJob(request, Cadence(engine, frames), upscaler, settings, clock)
+        result = job.run(folder / "clip.mp4", force=True)
         end = time.perf_counter()
         if not rep:
             continue

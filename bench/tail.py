@@ -28,7 +28,7 @@ from vivant.engines import load_engine
 from vivant.picture.faces import lend_reader
 from vivant.picture.intake import load_portrait
 from vivant.picture.sample_picture import sample_picture
-from vivant.pipeline import image_limits, read_picture, run
+from vivant.pipeline import ClipJob, image_limits
 from vivant.settings import Settings
 from vivant.types import (
     Clip,
@@ -95,15 +95,8 @@ class Peak:
 def verified(request: Request, engine: Engine, folder: Path, settings: Settings) -> float:
     """Picture → clip and report; seconds from the start, or from the first frame."""
     began = time.perf_counter()
-    run(
-        request,
-        folder / "clip.mp4",
-        engine=engine,
-        upscaler=load_upscaler("auto"),
-        settings=settings,
-        observe=ignore_progress,
-        force=True,
-    )
+    job = ClipJob(request, engine, load_upscaler("auto"), settings)
+    job.run(folder / "clip.mp4", force=True)
     return time.perf_counter() - (engine.started if isinstance(engine, AtOnce) else began)
 
 
@@ -111,7 +104,7 @@ def unverified(request: Request, engine: Engine, folder: Path, settings: Setting
     """Picture → clip, nothing looked at."""
     began = time.perf_counter()
     with lend_reader() as reader:  # the same for both: it is kept from clip to clip
-        portrait = read_picture(request, settings, reader)
+        portrait = ClipJob(request, engine, load_upscaler("auto"), settings).read_picture(reader)
     clip = engine.generate(portrait, request, ignore_progress)
     with VideoWriter(
         folder / "plain.mp4",

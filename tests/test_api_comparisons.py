@@ -21,6 +21,7 @@ from vivant.compare.exports import as_json
 from vivant.compare.findings import evaluate
 from vivant.compare.plan_file import build_plan, restore_plan
 from vivant.compare.runner import compare
+from vivant.runs.run import Runner
 from vivant.service.comparisons import Comparisons
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
@@ -152,7 +153,7 @@ def test_the_findings_are_those_of_the_command_line(
     # and the command's own clips of the same plan have the same scores, to the last digit
     made = compare(
         build_plan(TWO, "two"), [("0.png", portrait_bytes), ("1.png", picture())], tmp_path / "cli",
-        settings=read_settings(),
+        Runner(read_settings()),
     )  # fmt: skip
     own = as_json(made, evaluate(made), ())
     assert own["scores"] == done["findings"]["scores"]

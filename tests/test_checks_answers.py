@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from checks_clips import FACTS, SHORT, examine, material, portrait, reader, with_facts
 from test_media import write
-from vivant.checks import Expectation, Performance, verify_file
+from vivant.checks import Expectation, Performance
 from vivant.checks.checklist import answers, title
 from vivant.checks.limits import Limit, limits
 from vivant.checks.metric import MAX_SERIES, against_picture, thinned
@@ -26,6 +26,7 @@ from vivant.checks.oscillation import Oscillation
 from vivant.checks.report import page, write_html
 from vivant.checks.report.plot import HEIGHT, WIDTH, plot
 from vivant.checks.sentences import reason, sentences, translated
+from vivant.checks.verify import verify_file
 from vivant.errors import Cancelled, ClipError, OutputError
 from vivant.types import ClipFacts, Progress, Verification
 from vivant.video.prefetch import prefetch

@@ -28,6 +28,7 @@ from vivant.compare.runner import compare
 from vivant.compare.sentences import price
 from vivant.engines.camera.options import CameraOptions
 from vivant.errors import InputError, OptionError
+from vivant.runs.run import Runner
 from vivant.settings import read_settings
 from vivant.types import Clip, ignore_progress
 from vivant.upscalers import load_upscaler
@@ -267,7 +268,7 @@ def test_a_failing_engine_leaves_a_gap_and_the_rest_goes_on(
     tmp_path: Path, portrait_bytes: bytes
 ) -> None:
     plan = parse_plan(PLAN.replace("shift = 0.0", "fail_at_frame = 3"), "plan")
-    done = compare(plan, [("p", portrait_bytes)], tmp_path, settings=read_settings())
+    done = compare(plan, [("p", portrait_bytes)], tmp_path, Runner(read_settings()))
     assert [f.variant for f in done.failures] == ["still", "still"]
     assert "frame 3" in done.failures[0].reason
     findings = evaluate(done)
@@ -278,10 +279,10 @@ def test_a_failing_engine_leaves_a_gap_and_the_rest_goes_on(
 def test_the_same_picture_twice_is_one_picture(tmp_path: Path, portrait_bytes: bytes) -> None:
     plan = parse_plan(PLAN, "plan")
     with pytest.raises(InputError, match="no clip could be made"):
-        compare(plan, [], tmp_path, settings=read_settings())
+        compare(plan, [], tmp_path, Runner(read_settings()))
     one_seed = replace(plan, seeds=(0,))
     done = compare(
-        one_seed, [("a", portrait_bytes), ("b", portrait_bytes)], tmp_path, settings=read_settings()
+        one_seed, [("a", portrait_bytes), ("b", portrait_bytes)], tmp_path, Runner(read_settings())
     )
     assert [p.name for p in done.pictures] == ["a"]
     assert "same picture as a" in done.failures[0].reason
@@ -293,7 +294,7 @@ def test_variants_without_effect_are_called_identical(
     # the fake draws at the target's size, so no upscaler is asked
     text = PLAN.replace("options = { shift = 0.0 }", 'upscaler = "cubic"')
     plan: ComparisonPlan = replace(parse_plan(text, "plan"), seeds=(0,))
-    done = compare(plan, [("p", portrait_bytes)], tmp_path, settings=read_settings())
+    done = compare(plan, [("p", portrait_bytes)], tmp_path, Runner(read_settings()))
     (found,) = evaluate(done).recommendations
     assert found.advice == "identical"
 

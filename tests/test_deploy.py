@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import Distribution, distribution, requires
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import kubernetes_validate
 import pytest
 import typer
 import yaml
+from packaging.requirements import Requirement
 from prometheus_client import generate_latest
 
 from vivant.api.routes import status
@@ -145,14 +147,18 @@ def test_the_image_is_made_of_what_is_there() -> None:
     text = (DEPLOY / "Dockerfile").read_text("utf-8")
     lines = re.sub(r"\\\n\s*", "", text).splitlines()
     ignored = (DEPLOY / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
+    stages: set[str] = set()
     for line in lines:
         words = shlex.split(line) if line.startswith(("COPY", "FROM", "USER")) else []
         if words[:1] == ["COPY"] and not words[1].startswith("--from"):
             for source in words[1:-1]:
                 assert (ROOT / source).exists(), source
                 assert f"!{source}" in ignored, source
-        if words[:1] == ["FROM"] and ":" in words[1]:
-            assert re.fullmatch(r"python:3\.\d+\.\d+-slim-\w+", words[1]), words
+        if words[:1] == ["FROM"] and words[1] not in stages:
+            assert words[1] == "${PYTHON_IMAGE}"
+        if words[:1] == ["FROM"]:
+            stages.add(words[3])
+    assert re.search(r"^ARG PYTHON_IMAGE=python:3\.\d+\.\d+-slim-\w+$", text, re.MULTILINE)
     users = [line.split()[1] for line in lines if line.startswith("USER")]
     assert users[-1] == "10001:10001"
     assert lines.count("USER root") == 1  # for the compiler, and given back
@@ -169,6 +175,58 @@ def test_the_image_is_made_of_what_is_there() -> None:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert not [issue for file in json.loads(told.stdout)["files"] for issue in file["issues"]]
+
+
+def test_images_can_be_pinned_by_digest() -> None:
+    script = (DEPLOY / "pin_images.sh").read_text("utf-8")
+    pinned = dict(re.findall(r"^    (\w+_IMAGE)=(\S+)", script, re.MULTILINE))
+    files = "".join((DEPLOY / name).read_text("utf-8") for name in ("compose.yaml", "Dockerfile"))
+    defaults = re.findall(r"\$\{(\w+_IMAGE):-(\S+)\}", files)
+    defaults += re.findall(r"^ARG (\w+_IMAGE)=(\S+)$", files, re.MULTILINE)
+    assert {"PYTHON_IMAGE", "POSTGRES_IMAGE", "S3_IMAGE"} == set(pinned)
+    assert {(name, image) for name, image in defaults} == set(pinned.items())
+    assert subprocess.run(["sh", "-n", DEPLOY / "pin_images.sh"], check=False).returncode == 0
+
+
+def runtime_distributions() -> dict[str, Distribution]:
+    """Vivant's dependencies and theirs, without extras, as they are installed here."""
+    found: dict[str, Distribution] = {}
+    waiting = list(requires("vivant") or ())
+    while waiting:
+        requirement = Requirement(waiting.pop())
+        name = requirement.name.lower()
+        extras = list(requirement.extras) or [""]
+        if name in found or "extra ==" in str(requirement.marker):
+            continue
+        if requirement.marker is None or requirement.marker.evaluate():
+            found[name] = distribution(name)
+            for line in found[name].requires or ():
+                inner = Requirement(line)
+                if inner.marker is None:
+                    waiting.append(line)
+                elif any(inner.marker.evaluate({"extra": extra}) for extra in extras):
+                    waiting.append(f"{inner.name}[{','.join(inner.extras)}]")
+    return found
+
+
+def test_the_notice_names_every_library_inside_the_wheels() -> None:
+    if sys.platform != "linux":
+        pytest.skip("NOTICE lists the wheels for Linux")
+    notice = (ROOT / "NOTICE").read_text("utf-8")
+    found = runtime_distributions()
+    assert {"av", "psycopg-binary", "pi-heif"} <= set(found)
+    for name, wheel in found.items():
+        meta = wheel.metadata
+        licence = str(meta["License-Expression"] or meta["License"] or "")[:80]
+        bundled = {
+            re.split(r"[-.\d]", file.name)[0]
+            for file in wheel.files or ()
+            if ".libs/" in str(file) and ".so" in file.name
+        }
+        if bundled or "GPL" in licence or "MPL" in licence:
+            assert name in notice, name
+        for library in bundled:
+            assert library.rstrip("_") in notice, f"{name}: {library}"
 
 
 def test_the_health_check_says_who_is_well(tmp_path: Path) -> None:

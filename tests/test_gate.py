@@ -17,10 +17,10 @@ from vivant.engines.ltx2.options import LTX2Options
 from vivant.errors import Cancelled, OptionError
 from vivant.runs.budget import Budget
 from vivant.runs.remedies import remedies
-from vivant.runs.until_pass import Gated, animate_until_pass
+from vivant.runs.run import Runner
+from vivant.runs.until_pass import UntilPassResult, animate_until_pass
 from vivant.settings import read_settings
 from vivant.types import Clip, Observer, Portrait, Progress, Request, ignore_progress
-from vivant.upscalers import load_upscaler
 from vivant.video.probe import probe
 
 SMALL = {"num_frames": 5, "width": 128, "height": 72}
@@ -62,7 +62,7 @@ def gate(
     size: dict[str, int] = SMALL,
     observe: Observer = ignore_progress,
     **options: Any,
-) -> tuple[Gated, TimedEngine]:
+) -> tuple[UntilPassResult, TimedEngine]:
     clock = Clock()
     engine = TimedEngine(clock, seconds or [10.0])
     request = Request(
@@ -78,10 +78,7 @@ def gate(
         request,
         folder / "clip.mp4",
         Budget.parse(budget),
-        engine=engine,
-        upscaler=load_upscaler("auto"),
-        settings=read_settings(),
-        observe=observe,
+        Runner(read_settings(), observe, engines={"fake": engine}),
         clock=clock,
     )
     return gated, engine
@@ -167,10 +164,7 @@ def test_an_attempt_that_fails_does_not_lose_the_best_clip(
         ),
         tmp_path / "clip.mp4",
         Budget.parse("100s"),
-        engine=Breaking(clock, [10]),
-        upscaler=load_upscaler("auto"),
-        settings=read_settings(),
-        observe=ignore_progress,
+        Runner(read_settings(), engines={"fake": Breaking(clock, [10])}),
         clock=clock,
     )  # fmt: skip
     assert gated.chosen == 1
@@ -199,10 +193,7 @@ def test_a_budget_smaller_than_one_clip(tmp_path: Path, portrait_bytes: bytes) -
             Request(image=portrait_bytes, engine="fake", num_frames=7, width=480, height=270),
             tmp_path / "other.mp4",
             Budget.parse("0.001s"),
-            engine=engine,
-            upscaler=load_upscaler("auto"),
-            settings=read_settings(),
-            observe=ignore_progress,
+            Runner(read_settings(), engines={"fake": engine}),
             clock=clock,
         )
     assert not engine.requests

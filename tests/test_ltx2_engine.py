@@ -30,10 +30,9 @@ from vivant.errors import (
     OutOfMemoryError,
 )
 from vivant.grid import cover_crop
-from vivant.pipeline import run
+from vivant.runs.run import Runner
 from vivant.runs.seeds import run_series
 from vivant.types import Clip, Frames, Observer, Progress, Request, ignore_progress
-from vivant.upscalers import load_upscaler
 from vivant.video.reader import open_clip
 
 FAST: dict[str, Any] = {"recipe": "fast", "steps": 3}
@@ -314,20 +313,15 @@ def test_cancelling_several_stops_at_the_step(tmp_path: Path) -> None:
 def test_a_series_is_the_clips_one_by_one(tmp_path: Path, portrait_bytes: bytes) -> None:
     """Through the whole pipeline: read once, denoised together, a report each."""
     engine = small.engine(tmp_path)
-    parts: dict[str, Any] = {
-        "engine": engine,
-        "upscaler": load_upscaler("auto"),
-        "settings": small.settings(tmp_path),
-        "observe": ignore_progress,
-    }
     request = replace(small.request(**FAST), image=portrait_bytes)
-    made = run_series(request, (7, 8), tmp_path / "clips", **parts)
+    runner = Runner(small.settings(tmp_path), engines={request.engine: engine})
+    made = run_series(request, (7, 8), tmp_path / "clips", runner)
     assert engine.loaded.denoiser.forwards == 3
     for take in made.takes:
         assert take.result is not None
         assert take.result.report.engine.provenance["seeds"] == [7, 8]
         assert take.result.report.settings["seed"] == take.seed
-        alone = run(replace(request, seed=take.seed), tmp_path / f"{take.seed}.mp4", **parts)
+        alone = runner.job(replace(request, seed=take.seed)).run(tmp_path / f"{take.seed}.mp4")
         ours, theirs = pixels(take.result.clip), pixels(alone.clip)
         # a grey level before the encoder may be two or three after it
         assert np.abs(ours.astype(int) - theirs).mean() < 0.2

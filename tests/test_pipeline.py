@@ -96,14 +96,13 @@ def test_workers_do_not_start_before_the_engine_has_begun(
         if progress.stage == "verify":
             seen.setdefault("verifying", len(psutil.Process().children()))
 
-    pipeline.run(
+    pipeline.ClipJob(
         Request(image=portrait_bytes, num_frames=25, width=1920, height=1080),
-        tmp_path / "me.mp4",
-        engine=Watched(),
-        upscaler=load_upscaler("auto"),
-        settings=read_settings(),
-        observe=observe,
-    )
+        Watched(),
+        load_upscaler("auto"),
+        read_settings(),
+        observe,
+    ).run(tmp_path / "me.mp4")
     assert seen == {"at the first step": before, "verifying": before + 3}
 
 

@@ -32,6 +32,7 @@ from vivant.compare.rating.server import Rating, create_app, make_server
 from vivant.compare.recommendation import better_when, margin
 from vivant.compare.runner import compare
 from vivant.errors import InputError
+from vivant.runs.run import Runner
 from vivant.settings import read_settings
 from web_server import launch, overflow, widths
 
@@ -63,7 +64,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, portrait_bytes: bytes) ->
 
     folder = tmp_path_factory.mktemp("compared")
     done = compare(
-        parse_plan(PLAN, "plan"), [("face.png", portrait_bytes)], folder, settings=read_settings()
+        parse_plan(PLAN, "plan"), [("face.png", portrait_bytes)], folder, Runner(read_settings())
     )
     (folder / JSON_NAME).write_text(to_json(as_json(done, evaluate(done), ())), "utf-8")
     return folder

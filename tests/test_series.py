@@ -15,7 +15,8 @@ import vivant
 from vivant.engines.fake import FakeEngine
 from vivant.errors import Cancelled, EngineError, OptionError, OutputError, OutputExistsError
 from vivant.grid import parse_seeds
-from vivant.pipeline import run
+from vivant.pipeline import ClipJob
+from vivant.runs.run import Runner
 from vivant.runs.seeds import run_series
 from vivant.settings import read_settings
 from vivant.types import Clip, EngineOfMany, Observer, Portrait, Progress, Request, Series, Take
@@ -49,15 +50,10 @@ class Counting(FakeEngine):
 
 def series(image: Path, folder: Path, seeds: tuple[int, ...], **more: Any) -> Series:
     engine = more.pop("engine", None) or FakeEngine()
-    parts = {name: more.pop(name) for name in ("observe", "watch", "settings") if name in more}
-    return run_series(
-        Request(image=image, **SMALL, **more),
-        seeds,
-        folder,
-        engine=engine,
-        upscaler=load_upscaler("auto"),
-        **{"settings": read_settings(), "observe": lambda _: None, **parts},
-    )
+    parts = {name: more.pop(name) for name in ("watch",) if name in more}
+    observe = more.pop("observe", lambda _: None)
+    runner = Runner(read_settings(), observe, engines={"fake": engine})
+    return run_series(Request(image=image, **SMALL, **more), seeds, folder, runner, **parts)
 
 
 @pytest.mark.parametrize(
@@ -108,14 +104,12 @@ def test_every_seed_is_the_clip_it_is_alone(tmp_path: Path, portrait_file: Path)
     assert names(tmp_path / "a" / "b") == expected(4, 0, 9)
     for take in made.takes:
         assert take.result is not None
-        alone = run(
+        alone = ClipJob(
             Request(image=portrait_file, seed=take.seed, options={"scale": 0.5}, **SMALL),
-            tmp_path / f"{take.seed}.mp4",
-            engine=FakeEngine(),
-            upscaler=load_upscaler("auto"),
-            settings=read_settings(),
-            observe=lambda _: None,
-        )
+            FakeEngine(),
+            load_upscaler("auto"),
+            read_settings(),
+        ).run(tmp_path / f"{take.seed}.mp4")
         assert take.result.clip.read_bytes() == alone.clip.read_bytes()
         report = json.loads(take.result.report_file.read_text("utf-8"))
         assert report["settings"]["seed"] == take.seed

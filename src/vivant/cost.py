@@ -1,15 +1,19 @@
 """What a clip costs: seconds × rate of the device × exchange rate.
 
-The tables hold defaults; :class:`vivant.settings.Settings` can replace single entries.
+The tables hold defaults; :class:`vivant.settings.Settings` replaces or adds rows.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from vivant.errors import OptionError
 from vivant.types import Bill
+
+if TYPE_CHECKING:  # settings bring pydantic
+    from vivant.settings import Settings
 
 RATES: dict[str, float] = {
     "cpu": 0.0000262,
@@ -99,6 +103,29 @@ def bill(
         currency=code,
         exchange_rate=changes[code],
         amount=usd * changes[code],
+    )
+
+
+def bill_for(
+    device: str, seconds: float, settings: Settings, currency: str | None = None
+) -> Bill | None:
+    """The bill of ``seconds`` at the user's prices; None where the device has no rate.
+
+    Args:
+        device: that was used; ``settings.device`` is billed instead where it is set.
+        seconds: wall time the device was held.
+        settings: rates, exchange rates and the default currency.
+        currency: of the bill; the settings' own where None.
+
+    Raises:
+        OptionError: a currency without an exchange rate.
+    """
+    return bill(
+        settings.device or device,
+        seconds,
+        currency=currency or settings.currency,
+        rates=settings.rates,
+        exchange=settings.exchange,
     )
 
 

@@ -1,38 +1,34 @@
-"""image → engine → upscale → encode → verify → store, in that order.
+"""Makes one clip: picture → generate → upscale → encode → check → report → store.
 
-The stages run side by side: frames leave the engine in chunks, and while one is being made the
-last one is encoded, and what the encoder wrote is decoded again and verified. Knows the engine
-and the upscaler only by their protocols; names are turned into parts elsewhere (``compose``).
+The command line, the Python API, the service's workers and Modal's containers all use
+:class:`ClipJob`. Its steps overlap: the engine yields chunks of frames, and while it makes one,
+the chunk before is encoded, and what the encoder wrote is decoded again and checked. Engine and
+upscaler are known here only by their protocols; ``python_api`` and ``runs`` load them by name.
 """
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Protocol
 
-import psutil
-
-from vivant.checks import Expectation, Inspector, Performance, worker_count
+from vivant.checks import Performance
+from vivant.checks.live import LiveChecks
 from vivant.checks.report import write_html
-from vivant.cost import bill, no_rate
+from vivant.cost import bill_for
 from vivant.errors import EngineError
 from vivant.grid import check_fps, check_frames, check_seed, check_size
 from vivant.picture.faces import FaceReader, lend_reader
-from vivant.picture.framing import crop_pixels
 from vivant.picture.intake import ImageLimits, load_portrait
-from vivant.report import SCHEMA_VERSION, report_json, to_json
+from vivant.report import Production, describe, report_json, to_json
 from vivant.settings import Settings
 from vivant.types import (
     Bill,
+    Clip,
     Engine,
-    Image,
     Observer,
     Portrait,
     Progress,
@@ -40,21 +36,14 @@ from vivant.types import (
     Request,
     Result,
     Stage,
-    StageTime,
     Upscaler,
-    Verification,
+    ignore_progress,
 )
 from vivant.version import __version__
 from vivant.video.cores import usable_cores
-from vivant.video.files import COMPANIONS, Target, check_target, publish, workspace
-from vivant.video.probe import probe
-from vivant.video.sheet import SheetCollector
+from vivant.video.files import CLIP, COMPANIONS, Target, check_target, publish, workspace
 from vivant.video.stage_times import StageTimes, closable
-from vivant.video.stages import Deferred
 from vivant.video.writer import VideoWriter
-
-LIBRARIES = ("av", "opencv-contrib-python-headless", "dlib-bin", "numpy", "torch", "diffusers")
-"""Packages whose versions decide what the frames look like."""
 
 
 def check_request(request: Request, settings: Settings) -> None:
@@ -79,138 +68,230 @@ def image_limits(settings: Settings) -> ImageLimits:
     )
 
 
-def read_picture(request: Request, settings: Settings, reader: FaceReader) -> Portrait:
-    """The request's picture, framed for its clip.
+class FileNames(Protocol):
+    """What a clip's files are called where they go; the only thing report and page need of it."""
 
-    Raises:
-        ImageError: it cannot be used.
-    """
-    return load_portrait(
-        request.image,
-        width=request.width,
-        height=request.height,
-        limits=image_limits(settings),
-        reader=reader,
-    )
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Role (``clip``, ``thumbnail``, …) → file name, for the report."""
 
+    @property
+    def title(self) -> str:
+        """Heading of the report page."""
 
-def run(
-    request: Request,
-    output: Path,
-    *,
-    engine: Engine,
-    upscaler: Upscaler,
-    settings: Settings,
-    observe: Observer,
-    currency: str | None = None,
-    force: bool = False,
-) -> Result:
-    """Make one clip: ``output`` and its companions appear whole, or not at all.
-
-    Args:
-        request: what to make.
-        output: path of the MP4 to write.
-        engine: makes the frames.
-        upscaler: enlarges them where the engine's are smaller.
-        settings: limits and prices.
-        observe: called after every unit of work; may raise ``Cancelled``.
-        currency: of the bill; the settings' own where None.
-        force: replace existing files.
-
-    Raises:
-        InputError: picture, options or output cannot be used.
-        MachineError: disk, memory or parts are missing.
-        EngineError: generation failed half-way.
-        Cancelled: raised by ``observe``.
-    """
-    started = time.perf_counter()
-    check_request(request, settings)
-    target = check_target(output, force=force)
-    times = StageTimes()
-    making = Making(engine, upscaler, settings, currency, observe, started)
-    making.spent()  # an unknown currency is refused before any work
-    with lend_reader() as reader:
-        with times.measure("image"):
-            portrait = read_picture(request, settings, reader)
-        observe(Progress("image", 1, 1, "item"))
-        return make_clip(portrait, request, target, making, reader, times)
+    @property
+    def href(self) -> str:
+        """Link from the report page to the clip."""
 
 
 @dataclass
-class Making:
-    """What makes one clip, and what it has taken.
+class ClipJob:
+    """One clip, from the request to its files.
+
+    ``run`` makes a clip on this machine's disk. Whoever stores clips elsewhere sets ``portrait``,
+    or calls ``read_picture``, and then ``render``.
 
     Attributes:
-        started: ``time.perf_counter()`` when it began.
-        shares: seconds by stage that were spent on it elsewhere, for several clips at once; below
-            0 what was spent here on others.
+        request: what to make.
+        engine: makes the frames.
+        upscaler: enlarges them where the engine's are smaller than the request.
+        settings: limits and prices.
+        observe: called after every unit of work, from several threads; may raise ``Cancelled``.
+        currency: of the bill; the settings' own where None.
+        portrait: the picture, once it was read.
+        times: busy seconds of every stage.
+        started: ``time.perf_counter()`` when the job began.
+        shares: seconds by stage that were spent on this clip before it began, or elsewhere;
+            negative where seconds spent here belong to other clips.
     """
 
+    request: Request
     engine: Engine
     upscaler: Upscaler
     settings: Settings
-    currency: str | None
-    observe: Observer
-    started: float
-    shares: Mapping[Stage, float] = field(default_factory=dict)
+    observe: Observer = ignore_progress
+    currency: str | None = None
+    portrait: Portrait | None = field(default=None, kw_only=True)
+    times: StageTimes = field(default_factory=StageTimes, kw_only=True)
+    started: float = field(default_factory=time.perf_counter, kw_only=True)
+    shares: Mapping[Stage, float] = field(default_factory=dict, kw_only=True)
+
+    def run(self, output: Path, *, force: bool = False) -> Result:
+        """Make the clip: ``output`` and its companions appear whole, or not at all.
+
+        Args:
+            output: path of the MP4 to write.
+            force: replace existing files.
+
+        Raises:
+            InputError: picture, options or output cannot be used.
+            MachineError: disk, memory or parts are missing.
+            EngineError: generation failed half-way.
+            Cancelled: raised by ``observe``.
+        """
+        self.check()
+        target = check_target(output, force=force)
+        with lend_reader() as reader:
+            self.read_picture(reader)
+            with workspace(target) as folder:
+                report = self.render(folder, target, reader)
+                publish(folder, target)
+        self.observe(Progress("store", 1, 1, "item"))
+        return result_at(target, report)
+
+    def check(self) -> None:
+        """Refuse an impossible request or an unknown currency before any work.
+
+        Raises:
+            OptionError: naming the field.
+        """
+        check_request(self.request, self.settings)
+        self.bill(0.0)
+
+    def read_picture(self, reader: FaceReader) -> Portrait:
+        """Read the picture and frame it for the clip, unless ``portrait`` is there already.
+
+        Raises:
+            ImageError: it cannot be used.
+        """
+        if self.portrait is None:
+            with self.times.measure("image"):
+                self.portrait = load_portrait(
+                    self.request.image,
+                    width=self.request.width,
+                    height=self.request.height,
+                    limits=image_limits(self.settings),
+                    reader=reader,
+                )
+            self.observe(Progress("image", 1, 1, "item"))
+        return self.portrait
+
+    def render(self, folder: Path, names: FileNames, reader: FaceReader) -> Report:
+        """Write the clip and its companions into ``folder``: :data:`CLIP`, :data:`COMPANIONS`.
+
+        Args:
+            folder: an empty one.
+            names: what the files will be called.
+            reader: used by one thread at a time.
+
+        Raises:
+            VivantError: as :meth:`run`.
+        """
+        portrait, path = self.read_picture(reader), folder / CLIP
+        with LiveChecks(
+            portrait, self.request, folder, reader, cores=usable_cores(), observe=self.observe
+        ) as checks:
+            generated = self._generate(portrait, checks)
+            clip = self._upscale(generated)
+            self._encode(clip, path, checks)
+            seconds = self.seconds
+            costs = self.bill(seconds)
+            with self.times.measure("verify"):
+                verification = checks.finish(self._performance(seconds, costs))
+            self.times.add("verify", checks.busy)
+        upscaled = clip is not generated
+        if upscaled:  # waiting for the upscaler includes waiting for the engine
+            self.times.add("upscale", -self.times.seconds["generate"])
+        for stage, share in self.shares.items():
+            self.times.add(stage, share)
+        production = Production(
+            engine=self.engine.info,
+            upscaler=self.upscaler.name if upscaled else "none",
+            device=self.device,
+            seconds=seconds,
+            bill=costs,
+            stages=self.times.seconds,
+        )
+        report = describe(self.request, portrait, verification, production, names.files)
+        write_html(
+            verification,
+            portrait,
+            path,
+            folder / COMPANIONS["page"],
+            name=names.title,
+            href=names.href,
+            reference=checks.reference,
+        )
+        (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
+        return report
 
     @property
     def seconds(self) -> float:
-        """Until now."""
+        """Seconds that the clip has taken until now."""
         return time.perf_counter() - self.started + sum(self.shares.values())
 
-    def spent(self) -> Spent:
-        """Until now."""
-        settings, seconds = self.settings, self.seconds
-        costs = bill(
-            settings.device or self.engine.info.device,
-            seconds,
-            currency=self.currency or settings.currency,
-            rates=settings.rates,
-            exchange=settings.exchange,
-        )
-        return Spent(seconds, costs)
+    @property
+    def device(self) -> str:
+        """What is billed; an engine may know it only once it was loaded."""
+        return self.settings.device or self.engine.info.device
 
+    def bill(self, seconds: float) -> Bill | None:
+        """The bill of ``seconds``; None where the device has no rate."""
+        return bill_for(self.device, seconds, self.settings, self.currency)
 
-def make_clip(
-    portrait: Portrait,
-    request: Request,
-    target: Target,
-    making: Making,
-    reader: FaceReader,
-    times: StageTimes,
-) -> Result:
-    """From a picture that is read to files that are published; see :func:`run`."""
-    engine, settings = making.engine, making.settings
-    with workspace(target) as folder:
-        made = render(
-            portrait,
-            request,
-            folder,
-            engine,
-            making.upscaler,
-            reader,
-            making.observe,
-            times,
-            making.spent,
-            settings,
-        )
-        for stage, seconds in making.shares.items():
-            times.add(stage, seconds)
-        with times.measure("store"):
-            report = describe(request, portrait, made, engine, times, settings, target)
-            write_html(
-                made.verification,
-                portrait,
-                folder / "clip.mp4",
-                folder / COMPANIONS["page"],
-                name=target.clip.stem,
-                href=target.clip.name,
-                reference=made.reference,
+    def _generate(self, portrait: Portrait, checks: LiveChecks) -> Clip:
+        def observe(progress: Progress) -> None:
+            if progress.stage == "generate":
+                # not earlier: starting the check workers slows an engine's first step
+                checks.start()
+            self.observe(progress)
+
+        request, engine = self.request, self.engine
+        with self.times.measure("load"):
+            clip = engine.generate(portrait, request, observe)
+        if clip.num_frames != request.num_frames:
+            raise EngineError(
+                f"engine {engine.info.name} offers {clip.num_frames} frames where "
+                f"{request.num_frames} were asked for"
             )
-            (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
-            publish(folder, target)
-    making.observe(Progress("store", 1, 1, "item"))
+        return self.times.timed("generate", clip)
+
+    def _upscale(self, clip: Clip) -> Clip:
+        width, height = self.request.width, self.request.height
+        if (clip.width, clip.height) == (width, height):
+            return clip
+        larger = self.upscaler.upscale(clip, width=width, height=height, observe=self.observe)
+        return self.times.timed("upscale", larger)
+
+    def _encode(self, clip: Clip, path: Path, checks: LiveChecks) -> None:
+        """Write the MP4 while ``checks`` sees what is in it."""
+        request = self.request
+        writer = VideoWriter(
+            path,
+            width=request.width,
+            height=request.height,
+            fps=request.fps,
+            quality=request.quality,
+            comment=f"Made with Vivant {__version__}; engine {self.engine.info.name}; "
+            "machine-generated",
+            cores=usable_cores(),
+            on_written=lambda count: self.observe(Progress("encode", count, request.num_frames)),
+            on_decoded=checks.inspect,
+        )
+        with writer, closing(closable(clip.chunks)) as chunks:
+            for chunk in chunks:
+                checks.start()
+                writer.put(chunk)
+            writer.close()
+            checks.probe(path)
+            writer.finish()
+        self.times.add("encode", writer.encoding_seconds)
+        self.times.add("verify", writer.readback_seconds)
+
+    def _performance(self, seconds: float, costs: Bill | None) -> Performance:
+        """Time and cost beside the user's targets."""
+        settings = self.settings
+        return Performance(
+            seconds=seconds,
+            target_seconds=settings.target_seconds,
+            cost=costs.amount if costs else None,
+            target_cost=settings.target_usd * costs.exchange_rate if costs else None,
+            currency=costs.currency if costs else settings.currency,
+        )
+
+
+def result_at(target: Target, report: Report) -> Result:
+    """The result of a clip that lies at ``target``."""
     return Result(
         clip=target.clip,
         thumbnail=target.companion(COMPANIONS["thumbnail"]),
@@ -219,234 +300,3 @@ def make_clip(
         report_file=target.companion(COMPANIONS["report"]),
         report=report,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """What a job has taken, told once so that report and checklist cannot differ.
-
-    Attributes:
-        seconds: from its start until its clip was written and looked at.
-        bill: None where the device has no rate.
-    """
-
-    seconds: float
-    bill: Bill | None
-
-
-def performance(spent: Spent, settings: Settings) -> Performance:
-    """The job's time and cost beside the user's targets."""
-    costs = spent.bill
-    if costs is None:
-        return Performance(seconds=spent.seconds, target_seconds=settings.target_seconds)
-    return Performance(
-        seconds=spent.seconds,
-        target_seconds=settings.target_seconds,
-        cost=costs.amount,
-        target_cost=settings.target_usd * costs.exchange_rate,
-        currency=costs.currency,
-    )
-
-
-@dataclass(frozen=True)
-class Made:
-    """What :func:`render` leaves in the folder, and what it found out."""
-
-    verification: Verification
-    upscaler: str
-    spent: Spent
-    reference: Image
-
-
-def render(
-    portrait: Portrait,
-    request: Request,
-    folder: Path,
-    engine: Engine,
-    upscaler: Upscaler,
-    reader: FaceReader,
-    observe: Observer,
-    times: StageTimes,
-    took: Callable[[], Spent],
-    settings: Settings,
-) -> Made:
-    """Write ``clip.mp4`` and its pictures into ``folder``, verified while it is being made.
-
-    ``reader`` is used by one thread at a time; ``took`` is asked at the end what the job has
-    taken until then.
-    """
-    path = folder / "clip.mp4"
-    width, height = request.width, request.height
-    cores = usable_cores()
-    reference = crop_pixels(portrait, width, height)
-    gallery = SheetCollector(reference, request)
-
-    def show() -> None:
-        gallery.write(
-            folder, title=f"Vivant {__version__}, engine {engine.info.name}, seed {request.seed}"
-        )
-
-    with ExitStack() as stack:
-        aside = stack.enter_context(ThreadPoolExecutor(1, "vivant-aside"))
-        crew = worker_count(cores, request.num_frames, width, height)
-        inspecting = Deferred(
-            lambda: Inspector(
-                portrait,
-                num_frames=request.num_frames,
-                fps=request.fps,
-                width=width,
-                height=height,
-                reader=reader,
-                workers=crew,
-                pixels=reference,
-            ),
-            aside,
-        )
-        stack.callback(lambda: inspecting.result().close() if inspecting.started else None)
-        if not crew:
-            inspecting.result()
-
-        def told(progress: Progress) -> None:
-            if progress.stage == "generate":
-                # not before: eight processes at their start hold up an engine's first step
-                inspecting.start()
-            observe(progress)
-
-        with times.measure("load"):
-            clip = engine.generate(portrait, request, told)
-        if clip.num_frames != request.num_frames:
-            raise EngineError(
-                f"engine {engine.info.name} offers {clip.num_frames} frames where "
-                f"{request.num_frames} were asked for"
-            )
-        clip = times.timed("generate", clip)
-        scaled = (clip.width, clip.height) != (width, height)
-        if scaled:
-            clip = times.timed(
-                "upscale", upscaler.upscale(clip, width=width, height=height, observe=observe)
-            )
-        film = stack.enter_context(
-            VideoWriter(
-                path,
-                width=width,
-                height=height,
-                fps=request.fps,
-                quality=request.quality,
-                comment=f"Made with Vivant {__version__}; engine {engine.info.name}; "
-                "machine-generated",
-                cores=cores,
-                on_written=lambda count: observe(Progress("encode", count, request.num_frames)),
-                on_decoded=_watcher(gallery, show, inspecting, request.num_frames, observe),
-            )
-        )
-        for chunk in stack.enter_context(closing(closable(clip.chunks))):
-            inspecting.start()
-            film.put(chunk)
-        film.close()
-        probing = aside.submit(probe, path)
-        film.finish()
-        inspector, facts = inspecting.result(), probing.result()
-        spent = took()
-        with times.measure("verify"):
-            verification = inspector.finish(
-                facts,
-                expected=Expectation(
-                    width=width, height=height, fps=request.fps, num_frames=request.num_frames
-                ),
-                performance=performance(spent, settings),
-            )
-        times.add("encode", film.encoding_seconds)
-        times.add("verify", film.readback_seconds + inspector.busy)
-    if scaled:  # pulling through the upscaler includes pulling from the engine
-        times.add("upscale", -times.seconds["generate"])
-    return Made(verification, upscaler.name if scaled else "none", spent, reference)
-
-
-def _watcher(
-    gallery: SheetCollector,
-    show: Callable[[], None],
-    inspecting: Deferred[Inspector],
-    num_frames: int,
-    observe: Observer,
-) -> Callable[[Image], None]:
-    """Shows every frame of the film to both, and tells how many have been verified.
-
-    ``show`` is called after the last one: the gallery is ready while workers still look.
-    """
-    shown = told = 0
-
-    def watch(pixels: Image) -> None:
-        nonlocal shown, told
-        inspector = inspecting.result()
-        inspector.inspect(pixels[None])
-        gallery.add(shown, pixels)
-        shown += 1
-        if shown == num_frames:
-            show()
-            inspector.wait()
-        while told < inspector.done:
-            told += 1
-            observe(Progress("verify", told, num_frames))
-
-    return watch
-
-
-def describe(
-    request: Request,
-    portrait: Portrait,
-    made: Made,
-    engine: Engine,
-    times: StageTimes,
-    settings: Settings,
-    target: Target,
-) -> Report:
-    """The report of a finished clip."""
-    info = engine.info
-    spent = made.spent
-    unpriced = (no_rate(settings.device or info.device),) if spent.bill is None else ()
-    shown: Mapping[str, object] = {
-        name: getattr(request, name) for name in request.__dataclass_fields__ if name != "image"
-    }
-    return Report(
-        schema_version=SCHEMA_VERSION,
-        vivant_version=__version__,
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        settings=shown,
-        source=portrait.source,
-        crop=portrait.crop,
-        faces=len(portrait.faces),
-        engine=info,
-        upscaler=made.upscaler,
-        verification=made.verification,
-        stages=tuple(StageTime(stage=s, seconds=t) for s, t in times.seconds.items()),
-        seconds=spent.seconds,
-        peak_memory_mb=peak_memory_mb(),
-        bill=spent.bill,
-        files={
-            "clip": target.clip.name,
-            **{role: target.companion(suffix).name for role, suffix in COMPANIONS.items()},
-        },
-        warnings=tuple(dict.fromkeys((*portrait.warnings, *info.notes, *unpriced))),
-        versions=library_versions(),
-    )
-
-
-def peak_memory_mb() -> float:
-    """Largest resident memory this process has had, MB (10**6 bytes)."""
-    if sys.platform == "win32":
-        return float(psutil.Process().memory_info().peak_wset) / 1e6
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
-
-
-def library_versions() -> dict[str, str]:
-    """Installed versions of :data:`LIBRARIES`, and Python's."""
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

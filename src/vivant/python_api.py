@@ -1,7 +1,6 @@
-"""The composition root: names become parts, and the public functions are assembled from them.
+"""The public functions: ``animate``, ``animate_many`` and ``verify``.
 
-The command line, the Python API and the workers all come through here, so that they cannot
-differ. Importing this imports no engine.
+Engines and upscalers are loaded by name when a function is called, not when this is imported.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vivant.engines import load_engine
 from vivant.errors import ClipError
-from vivant.grid import check_seeds
 from vivant.settings import Settings, default_settings
 from vivant.types import (
     Observer,
@@ -24,7 +21,6 @@ from vivant.types import (
     Verification,
     ignore_progress,
 )
-from vivant.upscalers import load_upscaler
 
 
 def animate(
@@ -55,21 +51,16 @@ def animate(
     Raises:
         VivantError: see :mod:`vivant.errors`; nothing is left behind.
     """
-    from vivant.pipeline import check_request, run
+    from vivant.engines import load_engine
+    from vivant.pipeline import ClipJob, check_request
+    from vivant.upscalers import load_upscaler
 
     request = _request(image, changes)
     chosen = settings or default_settings()
     check_request(request, chosen)
-    return run(
-        request,
-        Path(output),
-        engine=load_engine(request.engine, chosen),
-        upscaler=load_upscaler(request.upscaler),
-        settings=chosen,
-        observe=observe,
-        currency=currency,
-        force=force,
-    )
+    engine, upscaler = load_engine(request.engine, chosen), load_upscaler(request.upscaler)
+    job = ClipJob(request, engine, upscaler, chosen, observe, currency)
+    return job.run(Path(output), force=force)
 
 
 def animate_many(
@@ -108,22 +99,12 @@ def animate_many(
         VivantError: see :mod:`vivant.errors`; no clip was finished, and nothing is left behind.
             ``Cancelled`` leaves the clips that were.
     """
+    from vivant.runs.run import Runner
     from vivant.runs.seeds import run_series
 
-    request = _request(image, changes)
-    check_seeds(tuple(seeds))
-    chosen = settings or default_settings()
+    runner = Runner(settings or default_settings(), observe, currency)
     return run_series(
-        request,
-        tuple(seeds),
-        Path(folder),
-        engine=load_engine(request.engine, chosen),
-        upscaler=load_upscaler(request.upscaler),
-        settings=chosen,
-        observe=observe,
-        watch=watch,
-        currency=currency,
-        force=force,
+        _request(image, changes), tuple(seeds), Path(folder), runner, watch=watch, force=force
     )
 
 
@@ -156,8 +137,8 @@ def verify(
         OptionError: the page's name does not end in ``.html``.
         OutputError: the page cannot be written.
     """
-    from vivant.checks import verify_file
     from vivant.checks.report import check_page, write_html
+    from vivant.checks.verify import verify_file
     from vivant.picture.faces import lend_reader
     from vivant.picture.intake import load_portrait
     from vivant.pipeline import image_limits

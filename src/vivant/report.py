@@ -1,23 +1,37 @@
-"""``report.json``: every frozen result as plain JSON, with a versioned schema.
-
-Knows nothing of how results come about.
-"""
+"""The report of a clip: what goes into it, and ``report.json`` with its versioned schema."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import re
+import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from fractions import Fraction
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vivant.types import Verification
+from vivant.cost import no_rate
+from vivant.types import (
+    Bill,
+    EngineInfo,
+    Portrait,
+    Report,
+    Request,
+    Stage,
+    StageTime,
+    Verification,
+)
+from vivant.version import __version__
 
 SCHEMA_VERSION = 1
+
+LIBRARIES = ("av", "opencv-contrib-python-headless", "dlib-bin", "numpy", "torch", "diffusers")
+"""Packages whose versions decide what the frames look like."""
 
 _NUMBERS = re.compile(r"\[\s+((?:-?[\d.eE+-]+,?\s+)+)\]")
 """A list of nothing but numbers, as ``json.dumps(indent=…)`` spreads it out."""
@@ -34,6 +48,96 @@ def spreadsheet_text(value: Any) -> Any:
     if not isinstance(value, str) or not _FORMULA.match(value):
         return value
     return f"'{value}"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Production:
+    """How a clip was made, and what that took.
+
+    Attributes:
+        engine: what made the frames, with what it did.
+        upscaler: its name; ``none`` where the engine draws at the clip's size.
+        device: that is billed.
+        seconds: wall time from the job's start until its last frame was checked.
+        bill: of these seconds; None where the device has no rate.
+        stages: busy seconds of every stage.
+    """
+
+    engine: EngineInfo
+    upscaler: str
+    device: str
+    seconds: float
+    bill: Bill | None
+    stages: Mapping[Stage, float]
+
+
+def describe(
+    request: Request,
+    portrait: Portrait,
+    verification: Verification,
+    production: Production,
+    files: Mapping[str, str],
+) -> Report:
+    """The report of a finished clip.
+
+    Args:
+        request: what was asked for.
+        portrait: the picture.
+        verification: all scores of the clip.
+        production: how it was made.
+        files: role (``clip``, ``thumbnail``, …) → file name.
+    """
+    made = production
+    unpriced = () if made.bill is not None else (no_rate(made.device),)
+    return Report(
+        schema_version=SCHEMA_VERSION,
+        vivant_version=__version__,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        settings=request_settings(request),
+        source=portrait.source,
+        crop=portrait.crop,
+        faces=len(portrait.faces),
+        engine=made.engine,
+        upscaler=made.upscaler,
+        verification=verification,
+        stages=tuple(StageTime(stage=s, seconds=t) for s, t in made.stages.items()),
+        seconds=made.seconds,
+        peak_memory_mb=peak_memory_mb(),
+        bill=made.bill,
+        files=files,
+        warnings=tuple(dict.fromkeys((*portrait.warnings, *made.engine.notes, *unpriced))),
+        versions=library_versions(),
+    )
+
+
+def request_settings(request: Request) -> dict[str, Any]:
+    """The request's fields without the picture."""
+    return {
+        name: getattr(request, name) for name in Request.__dataclass_fields__ if name != "image"
+    }
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory this process has had, MB (10**6 bytes)."""
+    if sys.platform == "win32":
+        import psutil
+
+        return float(psutil.Process().memory_info().peak_wset) / 1e6
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def library_versions() -> dict[str, str]:
+    """Installed versions of :data:`LIBRARIES`, and Python's."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def plain(value: Any) -> Any:
@@ -70,11 +174,11 @@ def to_json(value: Any) -> str:
     return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
 
-def report_json(report: Any) -> dict[str, Any]:
+def report_json(report: Report) -> dict[str, Any]:
     """A :class:`vivant.types.Report` as ``report.json`` holds it.
 
-    The verification is laid open: ``verdict``, ``scores`` and ``facts`` are top-level keys, the
-    same objects as ``vivant verify --json`` prints.
+    ``verdict``, ``scores`` and ``facts`` are top-level keys, the same objects as
+    ``vivant verify --json`` prints.
     """
     body = plain(report)
     body.pop("verification")
@@ -84,7 +188,7 @@ def report_json(report: Any) -> dict[str, Any]:
 
 
 def trimmed(report: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a ``report.json`` what findings and pages of comparisons read; a tenth of it or less."""
+    """The keys of a ``report.json`` that comparisons need, a tenth of it or less."""
     bill = report["bill"]
     return {
         "verdict": report["verdict"],

@@ -9,22 +9,16 @@ from typing import Any
 from vivant.api.live_workers import live_workers
 from vivant.api.state import State
 from vivant.cost import bill
-from vivant.service import estimates
+from vivant.runs.estimates import Estimate, estimate
+from vivant.service.progress import timings
 from vivant.settings import Settings
 from vivant.types import Request
 
 
-async def estimate_clip(
-    shared: State, request: Request, recipe: str
-) -> tuple[estimates.Estimate, str | None]:
+async def estimate_clip(shared: State, request: Request) -> tuple[Estimate, str | None]:
     """Seconds of one clip, and the device they are spent on; None where that is not known."""
     measured = await asyncio.to_thread(shared.ledger.measured, request.engine)
-    found = estimates.estimate(
-        measured,
-        num_frames=request.num_frames,
-        pixels=request.width * request.height,
-        recipe=recipe,
-    )
+    found = estimate(timings(measured), request)
     device = found.device or device_of(
         shared.settings, request.engine, await live_workers(shared), measured
     )

@@ -1,14 +1,13 @@
 """Proof: every line of the creator's checklist, measured.
 
-``Inspector`` looks at frames as they come, ``verify_file`` at a finished file. The package is
-not called ``verify`` because ``vivant.verify`` is the function. Imports types, errors, grid,
-faces, framing and media; knows nothing of engines, encoders or how pictures are loaded.
+``Inspector`` looks at frames as they come, ``checks.live`` uses it while a clip is made, and
+``checks.verify`` for a finished file. The package is not called ``verify`` because
+``vivant.verify`` is the function. It imports no engine and no encoder.
 """
 
 from vivant.checks.inspector import Inspector
 from vivant.checks.metrics.delivery import Expectation
 from vivant.checks.metrics.performance import Performance
-from vivant.checks.verify import verify_file
 from vivant.checks.worker_pool import keep_workers, worker_count
 
 __all__ = [
@@ -16,6 +15,5 @@ __all__ = [
     "Inspector",
     "Performance",
     "keep_workers",
-    "verify_file",
     "worker_count",
 ]

@@ -13,7 +13,9 @@ from vivant.cli.parsing import row_request
 from vivant.errors import Cancelled
 
 if TYPE_CHECKING:
-    from vivant.runs.batch import Estimate, Outcome
+    from vivant.runs.batch import BatchEstimate
+    from vivant.runs.batch_rows import Row
+    from vivant.runs.run import Outcome
 
 
 def batch(
@@ -70,11 +72,12 @@ def batch(
     from vivant.cost import bill, money
     from vivant.engines import ENGINES, load_engine
     from vivant.report import to_json
-    from vivant.runs.batch import estimate, run_batch, total
-    from vivant.runs.batch_page import render
+    from vivant.runs.batch import estimate_batch, run_batch, spent
     from vivant.runs.batch_rows import read_rows
     from vivant.runs.batch_tables import as_csv, as_json
-    from vivant.runs.clip_cache import held, write_whole
+    from vivant.runs.clip_cache import lock_folder, write_whole
+    from vivant.runs.index_page import Entry, render
+    from vivant.runs.run import Runner
     from vivant.settings import default_settings
     from vivant.upscalers import load_upscaler
 
@@ -101,44 +104,49 @@ def batch(
     rows = read_rows(source, lambda picture, own: row_request(picture, given, own, settings))
     out = CleanConsole(quiet=quiet or json, highlight=False)
     progress = CleanConsole(stderr=True, quiet=quiet, highlight=False)
-    estimated = estimate(rows, output, settings, code)
+    estimated = estimate_batch(rows, output, settings, code)
     out.print(f"\n[ESTIMATE] {estimate_line(estimated)}", markup=False, soft_wrap=True)
     if estimate_only:
         return
     done = 0
 
-    def watch(outcome: Outcome, finished: int) -> None:
+    def watch(row: Row, outcome: Outcome, finished: int) -> None:
         nonlocal done
         done = finished
-        words = {"made": "", "there": ": there already", "failed": f": {outcome.reason}"}
-        text = f"  [{finished}/{len(rows)}] {outcome.row.picture}{words[outcome.state]}"
+        words = {"made": "", "cached": ": there already", "failed": f": {outcome.reason}"}
+        text = f"  [{finished}/{len(rows)}] {row.picture}{words[outcome.state]}"
         if outcome.state == "made" and outcome.report:
             text += f": {outcome.report['verdict']}, {outcome.report['seconds']:.1f} s"
         progress.print(text, markup=False, soft_wrap=True)
         if outcome.state == "made" and estimated.unknown:
-            rest = estimate(rows[finished:], output, settings, code)
+            rest = estimate_batch(rows[finished:], output, settings, code)
             if not rest.unknown and rest.clips:
                 progress.print(f"  left: {estimate_line(rest)}", markup=False, soft_wrap=True)
 
     try:
-        with held(output):
-            outcomes = run_batch(rows, output, settings=settings, watch=watch, currency=code)
+        with lock_folder(output):
+            runner = Runner(settings, currency=code)
+            outcomes = run_batch(rows, output, runner, watch=watch)
             body = to_json(as_json(outcomes))
-            write_whole(output / "index.html", render(outcomes, source.stem or "batch"))
+            entries = [
+                Entry(name=r.name, picture=r.picture, report=o.report, reason=o.reason)
+                for r, o in outcomes
+            ]
+            write_whole(output / "index.html", render(entries, source.stem or "batch"))
             write_whole(output / "batch.csv", as_csv(outcomes))
             write_whole(output / "batch.json", body)
     except (KeyboardInterrupt, Cancelled):
         raise Cancelled(
             f"cancelled after {done} rows; finished clips are kept, and the same command goes on"
         ) from None
-    failed = sum(outcome.state == "failed" for outcome in outcomes)
+    failed = sum(outcome.state == "failed" for _, outcome in outcomes)
     if json:
         sys.stdout.write(body)
     else:
-        seconds, usd = total(outcomes)
+        seconds, usd = spent(outcomes)
         factor = bill("cpu", 1.0, currency=code, exchange=settings.exchange)
         local = money(usd * (factor.exchange_rate if factor else 1.0), code.upper())
-        made = sum(outcome.state == "made" for outcome in outcomes)
+        made = sum(outcome.state == "made" for _, outcome in outcomes)
         out.print(
             f"\n[BILL] {made} clips made in {seconds:.0f} s: {money(usd, 'USD')} ({local}); "
             f"{len(outcomes) - made - failed} there already, {failed} could not be made.\n"
@@ -146,18 +154,18 @@ def batch(
             markup=False,
             soft_wrap=True,
         )
-    bad = [one for one in outcomes if one.report and one.report["verdict"] == "fail"]
+    bad = [one for _, one in outcomes if one.report and one.report["verdict"] == "fail"]
     if failed or (strict and bad):
         raise typer.Exit(1)
 
 
-def estimate_line(found: Estimate) -> str:
+def estimate_line(found: BatchEstimate) -> str:
     """What is to be made, its time and its cost, in one line."""
     from vivant.cost import money
 
     text = f"{found.clips} {'clip' if found.clips == 1 else 'clips'} to make"
-    if found.there:
-        text += f", {found.there} there already"
+    if found.cached:
+        text += f", {found.cached} there already"
     if found.unusable:
         text += f", {found.unusable} {'row' if found.unusable == 1 else 'rows'} cannot be made"
     if found.unknown:

@@ -15,7 +15,7 @@ from vivant.errors import Cancelled, OptionError
 
 if TYPE_CHECKING:
     from vivant.compare.plan import ComparisonPlan
-    from vivant.compare.runner import Step
+    from vivant.compare.runner import ClipDone
 
 
 def compare(
@@ -78,7 +78,8 @@ def compare(
     from vivant.compare.runner import compare as run
     from vivant.compare.sentences import heading, paragraph, price
     from vivant.report import to_json
-    from vivant.runs.clip_cache import held, write_whole
+    from vivant.runs.clip_cache import lock_folder, write_whole
+    from vivant.runs.run import Runner
     from vivant.settings import default_settings
 
     plan, pictures = _inputs(images or [], variants, preset, demo=demo)
@@ -90,21 +91,20 @@ def compare(
     progress = CleanConsole(stderr=True, quiet=quiet, highlight=False)
     done = 0
 
-    def watch(step: Step) -> None:
+    def watch(clip: ClipDone) -> None:
         nonlocal done
-        done = step.done
-        text = f"  [{step.done}/{step.total}] {step.variant} · {step.picture} · seed {step.seed}"
-        if step.reason:
-            text += f": {step.reason}"
-        elif step.reused:
+        done = clip.done
+        text = f"  [{clip.done}/{clip.total}] {clip.variant} · {clip.picture} · seed {clip.seed}"
+        if clip.outcome.reason:
+            text += f": {clip.outcome.reason}"
+        elif clip.outcome.state == "cached":
             text += ": there already"
         progress.print(text, markup=False, soft_wrap=True)
 
     try:
-        with held(output, clips=output / "clips"):
-            comparison = run(
-                plan, pictures, output, settings=default_settings(), watch=watch, currency=currency
-            )
+        with lock_folder(output, clips=output / "clips"):
+            runner = Runner(default_settings(), currency=currency)
+            comparison = run(plan, pictures, output, runner, watch=watch)
             earlier = earlier_looks(output)
             findings = evaluate(comparison, earlier)
             looks = earlier if findings.evidence in earlier else (*earlier, findings.evidence)

@@ -25,13 +25,21 @@ def serve(
     workers: Annotated[
         int, typer.Option(help="Worker processes; 0 where they run elsewhere.", min=0, max=16)
     ] = 1,
+    file_pages: Annotated[
+        bool,
+        typer.Option(help="Accept a page opened from a file. Other sites can then ask as well."),
+    ] = False,
     data: DataFolder = None,
 ) -> None:
     """Serve the page and the API, with a worker: everything in one command."""
     from vivant.api.server import run
     from vivant.settings import read_settings
 
-    run(read_settings(**data_settings(data)), host=host, port=port, workers=workers)
+    settings = read_settings(**data_settings(data))
+    if file_pages:  # browsers send "null" as the origin of a file
+        origins = (*settings.cors_origins, "null")
+        settings = settings.model_copy(update={"cors_origins": origins})
+    run(settings, host=host, port=port, workers=workers)
 
 
 def worker(

@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from vivant.cli.options import RunOptions
     from vivant.runs.budget import Budget
-    from vivant.runs.until_pass import Gated
+    from vivant.runs.until_pass import UntilPassResult
 
 
 def make_until_pass(run: RunOptions, budget: str) -> None:
@@ -18,11 +18,10 @@ def make_until_pass(run: RunOptions, budget: str) -> None:
     from vivant.cli.progress import progress_bars
     from vivant.cli.run_log import heading, log_result, log_settings, row
     from vivant.cost import money
-    from vivant.engines import load_engine
     from vivant.runs.attempts import Attempt
     from vivant.runs.budget import Budget
+    from vivant.runs.run import Runner
     from vivant.runs.until_pass import animate_until_pass
-    from vivant.upscalers import load_upscaler
 
     limit = Budget.parse(budget)
 
@@ -43,33 +42,25 @@ def make_until_pass(run: RunOptions, budget: str) -> None:
         )
 
     with progress_bars(run.progress, begin) as observe:
-        gated = animate_until_pass(
-            run.request,
-            run.output,
-            limit,
-            engine=load_engine(run.request.engine, run.settings),
-            upscaler=load_upscaler(run.request.upscaler),
-            settings=run.settings,
-            observe=observe,
-            tell=tell,
-            currency=run.currency,
-            force=run.force,
+        runner = Runner(run.settings, observe, run.currency)
+        found = animate_until_pass(
+            run.request, run.output, limit, runner, tell=tell, force=run.force
         )
     if run.json:
-        sys.stdout.write(gated.result.report_file.read_text("utf-8"))
+        sys.stdout.write(found.result.report_file.read_text("utf-8"))
     else:
-        log_result(run.out, gated.result, run.settings)
-        log_attempts(run, gated, limit)
-    if run.strict and not gated.passed:
+        log_result(run.out, found.result, run.settings)
+        log_attempts(run, found, limit)
+    if run.strict and not found.passed:
         raise typer.Exit(1)
 
 
-def log_attempts(run: RunOptions, gated: Gated, limit: Budget) -> None:
+def log_attempts(run: RunOptions, found: UntilPassResult, limit: Budget) -> None:
     """Which attempt was delivered, and what all of them took."""
     from vivant.cli.run_log import heading, row
 
-    usd = [attempt.usd for attempt in gated.attempts if attempt.usd is not None]
-    heading(run.out, "PASSED" if gated.passed else "NOT PASSED")
-    row(run.out, "Delivered", f"attempt {gated.chosen} of {len(gated.attempts)}")
-    row(run.out, "Stopped", gated.stopped)
-    row(run.out, "All in all", limit.told(gated.seconds, sum(usd) if usd else None, run.settings))
+    usd = [attempt.usd for attempt in found.attempts if attempt.usd is not None]
+    heading(run.out, "PASSED" if found.passed else "NOT PASSED")
+    row(run.out, "Delivered", f"attempt {found.chosen} of {len(found.attempts)}")
+    row(run.out, "Stopped", found.stopped)
+    row(run.out, "All in all", limit.told(found.seconds, sum(usd) if usd else None, run.settings))

@@ -1,7 +1,4 @@
-"""Clips of several variants beside one another: what they are and where. No I/O but of the clips.
-
-Knows nothing of how a clip is made, nor of what the clips show.
-"""
+"""The clips of a comparison: which there are, and where they lie."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ class ClipFile(Protocol):
 
     @property
     def there(self) -> bool:
-        """Whether it can be watched still."""
+        """Whether the file still exists."""
 
 
 class LocalClip:
@@ -115,7 +112,7 @@ class Comparison:
 
 
 def evidence_key(keys: Iterable[str], judged: Sequence[str]) -> str:
-    """Which clips and deciding scores findings rest on."""
+    """Names the clips and the deciding scores that findings rest on."""
     return hashlib.sha256("\n".join([*sorted(keys), *judged]).encode()).hexdigest()[:20]
 
 
@@ -124,7 +121,7 @@ def clip_order(
 ) -> list[tuple[Variant, InputPicture, int]]:
     """The first pair through all variants, so that mistakes show at once; then by variant.
 
-    Going by variant loads every engine as seldom as possible; the last one is still loaded.
+    Going by variant loads every engine as few times as possible.
     """
     pairs = [(picture, seed) for picture in pictures for seed in plan.seeds]
     if not pairs:

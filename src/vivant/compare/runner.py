@@ -1,12 +1,11 @@
-"""Make the clips of a comparison, each once in its life. Knows nothing of what they show."""
+"""Makes the clips of a comparison; a clip that is there already is not made again."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from vivant.checks import keep_workers
 from vivant.compare.clips import (
@@ -18,34 +17,25 @@ from vivant.compare.clips import (
     LocalClip,
     clip_order,
 )
-from vivant.compare.plan import ComparisonPlan, Variant
-from vivant.engines import load_engine
+from vivant.compare.plan import ComparisonPlan
 from vivant.errors import EngineError, ImageError, InputError
-from vivant.pipeline import check_request, library_versions, run
-from vivant.runs.clip_cache import finished, request_key
-from vivant.settings import Settings
-from vivant.types import Engine, Observer, Upscaler, ignore_progress
-from vivant.upscalers import load_upscaler
+from vivant.report import library_versions
+from vivant.runs.batch_rows import pictures_in
+from vivant.runs.clip_cache import request_key
+from vivant.runs.run import Outcome, Runner
 from vivant.version import __version__
-from vivant.video.files import COMPANIONS
-
-PICTURE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".avif", ".heic", ".heif", ".bmp", ".tif", ".tiff"}
-)
-"""Files of a folder that are taken for pictures."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """For whoever watches: clip ``done`` of ``total``; ``reused`` where it was there already."""
+class ClipDone:
+    """Clip ``done`` of ``total``, and what became of it."""
 
     done: int
     total: int
     variant: str
     picture: str
     seed: int
-    reused: bool
-    reason: str = ""
+    outcome: Outcome
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
@@ -59,9 +49,7 @@ def expand(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(
-            p for p in path.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()
-        )
+        inside = pictures_in(path)
         if not inside:
             raise InputError(f"folder {path} holds no pictures", param="image")
         found.extend(inside)
@@ -104,16 +92,21 @@ def compare(
     plan: ComparisonPlan,
     images: Sequence[tuple[str, Path | bytes]],
     folder: Path,
+    runner: Runner,
     *,
-    settings: Settings,
-    observe: Observer = ignore_progress,
-    watch: Callable[[Step], None] = lambda _: None,
-    currency: str | None = None,
+    watch: Callable[[ClipDone], None] = lambda _: None,
 ) -> Comparison:
     """Make what is missing in ``folder/clips``.
 
     A picture that cannot be used, and a clip whose generation fails, is noted and left out; a
     mistake in the plan's own options stops everything, at the first clip it concerns.
+
+    Args:
+        plan: variants and seeds.
+        images: name for people, and the file or its bytes.
+        folder: made if need be.
+        runner: makes the clips.
+        watch: called after every clip.
 
     Raises:
         InputError: an option that an engine does not have; no usable picture at all.
@@ -124,35 +117,30 @@ def compare(
     comparison = Comparison(plan, pictures, failures=failures)
     clips = folder / CLIPS
     clips.mkdir(parents=True, exist_ok=True)
-    maker = _Maker(settings, observe, currency)
     versions = {"vivant": __version__, **library_versions()}
-    lost: set[str] = set()
+    unusable: set[str] = set()
     order = clip_order(plan, pictures)
     for done, (variant, picture, seed) in enumerate(order, start=1):
+        if picture.name in unusable:
+            continue
         request = plan.request(variant, picture.image, seed)
         key = request_key(request, picture.sha256, versions)
         clip = clips / f"{key}.mp4"
-        report: Mapping[str, Any] | None = finished(clip)
-        reused, reason = report is not None, ""
-        if report is None and picture.name in lost:
-            continue
-        if report is None:
-            check_request(request, settings)
-            try:
-                report = maker.make(variant, request, clip)
-                comparison.made += 1
-            except ImageError as error:
-                lost.add(picture.name)
-                reason = error.message
-                comparison.failures.append(Failure(picture.name, "", None, reason))
-            except EngineError as error:
-                reason = error.message
-                comparison.failures.append(Failure(picture.name, variant.name, seed, reason))
-        if report is not None:
+        # forced: leftovers without a clip are a killed run's
+        outcome = runner.run(request, clip, reuse=True, force=True)
+        if isinstance(outcome.error, ImageError):
+            unusable.add(picture.name)
+            comparison.failures.append(Failure(picture.name, "", None, outcome.reason))
+        elif isinstance(outcome.error, EngineError):
+            comparison.failures.append(Failure(picture.name, variant.name, seed, outcome.reason))
+        elif outcome.error is not None:
+            raise outcome.error
+        if outcome.report is not None:
+            comparison.made += outcome.state == "made"
             comparison.cells[variant.name, picture.name, seed] = ComparedClip(
-                variant.name, picture.name, seed, key, LocalClip(clip), report
+                variant.name, picture.name, seed, key, LocalClip(clip), outcome.report
             )
-        watch(Step(done, len(order), variant.name, picture.name, seed, reused, reason))
+        watch(ClipDone(done, len(order), variant.name, picture.name, seed, outcome))
     comparison.failures.sort(key=lambda f: (f.picture, f.variant, f.seed or 0))
     if not comparison.cells:
         first = comparison.failures[0] if comparison.failures else None
@@ -162,32 +150,3 @@ def compare(
             param="image",
         )
     return comparison
-
-
-class _Maker:
-    """Keeps engines and upscalers loaded between clips."""
-
-    def __init__(self, settings: Settings, observe: Observer, currency: str | None) -> None:
-        self._settings, self._observe, self._currency = settings, observe, currency
-        self._engines: dict[str, Engine] = {}
-        self._upscalers: dict[str, Upscaler] = {}
-
-    def make(self, variant: Variant, request: Any, clip: Path) -> Mapping[str, Any]:
-        if variant.engine not in self._engines:
-            self._engines[variant.engine] = load_engine(variant.engine, self._settings)
-        if variant.upscaler not in self._upscalers:
-            self._upscalers[variant.upscaler] = load_upscaler(variant.upscaler)
-        run(
-            request,
-            clip,
-            engine=self._engines[variant.engine],
-            upscaler=self._upscalers[variant.upscaler],
-            settings=self._settings,
-            observe=self._observe,
-            currency=self._currency,
-            force=True,  # leftovers without a clip are a killed run's
-        )
-        report = finished(clip)
-        if report is None:
-            raise EngineError(f"{clip.name} was made, but {COMPANIONS['report']} is not there")
-        return report

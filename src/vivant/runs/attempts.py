@@ -1,7 +1,7 @@
-"""What was tried, what to try next, and which attempt is the best. Knows nothing of pixels.
+"""What was tried, what to try next, and which attempt is the best.
 
-Everything follows from the first request and the attempts so far, so that whoever is interrupted
-between two of them can go on from their list.
+All answers follow from the first request and the list of attempts, so that a run that was
+interrupted between two attempts can go on from the list.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
-from vivant.runs.budget import Budget, Meter
+from vivant.runs.budget import Budget, BudgetMeter
 from vivant.runs.remedies import Remedy, remedies
 from vivant.types import Request, Score, Verdict
 
 MARGIN = 1.1
-"""The next attempt is counted this much longer than the longest one: an end anchor adds 10 %."""
+"""The next attempt is predicted to take the longest one's seconds times this: an end anchor adds
+10 %."""
 
 MOST_ATTEMPTS = 12
-"""However large the budget: who failed so often has another problem."""
+"""However large the budget: more attempts have hardly any chance."""
 
 StopCode = Literal[
     "passed", "attempts", "no_remedy", "budget", "budget_ended", "failed", "cancelled"
@@ -55,37 +56,8 @@ class Attempt:
     trouble: str = ""
 
     @classmethod
-    def of(
-        cls,
-        number: int,
-        remedy: Remedy,
-        why: tuple[str, ...],
-        *,
-        verdict: Verdict | None,
-        scores: Sequence[Score],
-        seconds: float,
-        usd: float | None,
-        trouble: str = "",
-    ) -> Attempt:
-        """An attempt from what it was for and what came of it."""
-        return cls(
-            number=number,
-            remedy=remedy.words,
-            code=remedy.code,
-            why=why,
-            seed=remedy.request.seed,
-            options=dict(remedy.request.options),
-            verdict=verdict,
-            failed=tuple(score.name for score in scores if score.verdict == "fail"),
-            rank=rank(scores),
-            seconds=seconds,
-            usd=usd,
-            trouble=trouble,
-        )
-
-    @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Attempt:
-        """The inverse of ``asdict``, after a way through JSON."""
+        """The inverse of ``asdict``, from values that were JSON in between."""
         values = {f.name: body[f.name] for f in fields(cls)}
         return cls(**{**values, **{n: tuple(values[n]) for n in ("why", "failed", "rank")}})
 
@@ -98,7 +70,9 @@ class Stop:
     words: str
 
 
-def following(request: Request, attempts: Sequence[Attempt], meter: Meter) -> Remedy | Stop:
+def next_attempt(
+    request: Request, attempts: Sequence[Attempt], meter: BudgetMeter
+) -> Remedy | Stop:
     """What to try after ``attempts`` at ``request``, or why nothing more is tried."""
     if not attempts:
         return Remedy("", "", request)
@@ -150,8 +124,14 @@ def rank(scores: Sequence[Score]) -> tuple[int, int, int]:
     )
 
 
-def as_json(budget: Budget, attempts: Sequence[Attempt], stop: Stop | None) -> dict[str, Any]:
-    """The ``gate`` key of a report; ``stop`` is None while attempts are still made."""
+def attempts_json(budget: Budget, attempts: Sequence[Attempt], stop: Stop | None) -> dict[str, Any]:
+    """The ``gate`` key of a report: every attempt, and why no further one was made.
+
+    Args:
+        budget: of all attempts.
+        attempts: in the order they were made.
+        stop: None while attempts are still made.
+    """
     chosen = best(attempts)
     return {
         "budget": str(budget),

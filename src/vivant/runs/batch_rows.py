@@ -1,7 +1,6 @@
-"""What to make: one row per picture, from a folder or a CSV.
+"""What a batch makes: one row per picture, from a folder or a CSV.
 
-A row that cannot be is kept, with its reason, so that the rest goes on. Knows nothing of how
-text becomes a request: the caller brings that.
+A row that cannot be made is kept, with its error, so that the rest goes on.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ PICTURE_SUFFIXES = frozenset(
 MAX_ROWS = 100_000
 
 ParseRow = Callable[[Path, Mapping[str, str]], Request]
-"""Picture and the row's own settings → request; raises ``VivantError`` for what cannot be."""
+"""Picture and the row's own settings → request; raises ``VivantError`` where it is impossible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +39,14 @@ class Row:
     Attributes:
         number: of the row, from 1; in a CSV the header is not counted.
         name: of the clip's file, without ``.mp4``; no two rows share one.
-        request: None where the row cannot be; ``reason`` says why.
+        request: None where the row cannot be made; ``error`` says why.
     """
 
     number: int
     name: str
     picture: str
     request: Request | None
-    reason: str = ""
+    error: VivantError | None = None
 
 
 def read_rows(source: Path, parse: ParseRow) -> tuple[Row, ...]:
@@ -57,13 +56,18 @@ def read_rows(source: Path, parse: ParseRow) -> tuple[Row, ...]:
         InputError: neither; a CSV without ``image`` or with columns that are not known.
     """
     if source.is_dir():
-        pictures = sorted(
-            p for p in source.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()
-        )
+        pictures = pictures_in(source)
         if not pictures:
             raise InputError(f"folder {source} holds no pictures", param="source")
         return _named([(path, {}) for path in pictures], parse)
     return _named(_csv(source), parse)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Files of a folder that look like pictures, by name."""
+    return sorted(
+        p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES and p.is_file()
+    )
 
 
 def _csv(source: Path) -> list[tuple[Path, dict[str, str]]]:
@@ -122,7 +126,8 @@ def _named(entries: list[tuple[Path, dict[str, str]]], parse: ParseRow) -> tuple
         try:
             rows.append(Row(number, name, shown, parse(picture, settings)))
         except VivantError as error:
-            rows.append(Row(number, name, shown, None, printable(error.message)))
+            error.message = printable(error.message)  # it may quote a name that is not UTF-8
+            rows.append(Row(number, name, shown, None, error))
     return tuple(rows)
 
 

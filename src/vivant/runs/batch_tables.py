@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from vivant.report import spreadsheet_text
-from vivant.runs.batch import Outcome
+from vivant.runs.batch import RowOutcome
 
 SCHEMA_VERSION = 1
 
 _COLUMNS = ("row", "picture", "clip", "state", "verdict", "seconds", "amount", "currency", "reason")
 
 
-def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+def as_json(outcomes: Sequence[RowOutcome]) -> dict[str, Any]:
     """Everything, as plain values."""
     rows = [_entry(outcome) for outcome in outcomes]
     return {
@@ -26,7 +26,7 @@ def as_json(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     }
 
 
-def as_csv(outcomes: Sequence[Outcome]) -> str:
+def as_csv(outcomes: Sequence[RowOutcome]) -> str:
     """The same as a table."""
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, extrasaction="ignore", lineterminator="\n")
@@ -36,13 +36,14 @@ def as_csv(outcomes: Sequence[Outcome]) -> str:
     return out.getvalue()
 
 
-def _entry(outcome: Outcome) -> dict[str, Any]:
+def _entry(row_outcome: RowOutcome) -> dict[str, Any]:
+    row, outcome = row_outcome
     report = outcome.report or {}
     bill = report.get("bill") or {}
     return {
-        "row": outcome.row.number,
-        "picture": outcome.row.picture,
-        "clip": f"{outcome.row.name}.mp4" if outcome.report else None,
+        "row": row.number,
+        "picture": row.picture,
+        "clip": f"{row.name}.mp4" if outcome.report else None,
         # a clip that is there was made by an earlier run of the same batch
         "state": "failed" if outcome.state == "failed" else "made",
         "verdict": report.get("verdict"),

@@ -1,4 +1,4 @@
-"""What all attempts together may take, and what they have taken. Knows nothing of clips."""
+"""What all attempts together may take, and what they have taken."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from vivant.cost import EXCHANGE, SYMBOLS, bill, money, no_rate
+from vivant.cost import EXCHANGE, SYMBOLS, bill_for, money, no_rate
 from vivant.errors import Cancelled, OptionError
 from vivant.settings import Settings
 from vivant.types import Observer, Progress
@@ -15,7 +15,7 @@ from vivant.types import Observer, Progress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What all attempts together may take; one of the two.
+    """What all attempts together may take: either seconds or money.
 
     Attributes:
         seconds: wall time.
@@ -66,7 +66,7 @@ class Budget:
             )
 
     def told(self, seconds: float, usd: float | None, settings: Settings) -> str:
-        """What was spent of it: ``19.6 s of 40 s, $0.0005``, or ``19.6 s, ₩0.73 of ₩100``."""
+        """What was spent of it, as ``19.6 s of 40 s, $0.0005`` or ``19.6 s, ₩0.73 of ₩100``."""
         if self.seconds is not None:
             return f"{seconds:.1f} s of {self}" + ("" if usd is None else f", {money(usd, 'USD')}")
         rate = {**EXCHANGE, **settings.exchange}[self.currency]
@@ -78,12 +78,13 @@ class Budget:
         return money(self.amount or 0.0, self.currency)
 
 
-class Meter:
-    """Counts what was spent.
+class BudgetMeter:
+    """Counts what was spent of a budget.
 
     Args:
         budget: of all attempts together.
-        device: what time is billed by; asked anew each time, an engine may learn it late.
+        device: what time is billed by; called each time, as an engine may know it only once it
+            was loaded.
         settings: prices.
         clock: seconds.
         spent: seconds that were spent before now.
@@ -114,13 +115,7 @@ class Meter:
 
     def usd(self, seconds: float) -> float | None:
         """US dollars of ``seconds``; None where the device has no rate."""
-        found = bill(
-            self._settings.device or self._device(),
-            seconds,
-            currency="USD",
-            rates=self._settings.rates,
-            exchange=self._settings.exchange,
-        )
+        found = bill_for(self._device(), seconds, self._settings, "USD")
         return found.usd if found else None
 
     def covers(self, more: float) -> bool:
@@ -150,16 +145,19 @@ class Meter:
             param="budget",
         )
 
-    def watched(self, observe: Observer) -> Observer:
-        """``observe``, raising :class:`SpentError` when the budget ends; storing goes on."""
+    def observer(self, observe: Observer) -> Observer:
+        """``observe``, which then raises :class:`BudgetEndedError` once the budget is spent.
 
-        def look(progress: Progress) -> None:
+        A clip that is being stored is not stopped.
+        """
+
+        def watch(progress: Progress) -> None:
             observe(progress)
             if progress.stage != "store" and not self.covers(0.0):
-                raise SpentError
+                raise BudgetEndedError
 
-        return look
+        return watch
 
 
-class SpentError(Cancelled):
+class BudgetEndedError(Cancelled):
     """The budget ended in the middle of an attempt."""

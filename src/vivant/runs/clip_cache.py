@@ -1,14 +1,9 @@
-"""A folder of clips named by what they were made from, so that no work is ever done twice.
-
-Knows nothing of comparisons or batches, nor of how a clip is made: only of keys, of what is
-finished, and of who else is at work in the folder.
-"""
+"""Folders of finished clips, so that no clip is made twice."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from vivant.errors import OutputError
-from vivant.report import plain
+from vivant.report import plain, request_settings
 from vivant.types import Request
+from vivant.version import __version__
 from vivant.video.files import COMPANIONS
 
 KEY_LENGTH = 20
-"""Hexadecimal digits of a key: 80 bits, no two clips of a folder ever share one."""
-
+"""Hexadecimal digits of a key: 80 bits, so that two clips of a folder never share one."""
 
 LOCK = ".vivant-lock"
 """In a folder where a command is at work, or was."""
@@ -30,13 +25,12 @@ LOCK = ".vivant-lock"
 
 def request_key(request: Request, picture_sha256: str, versions: Mapping[str, str]) -> str:
     """What decides the frames, as one short name: picture, request and versions."""
-    fields = {
-        name: plain(getattr(request, name))
-        for name in request.__dataclass_fields__
-        if name != "image"
-    }
     text = json.dumps(
-        {"picture": picture_sha256, "request": fields, "versions": dict(versions)},
+        {
+            "picture": picture_sha256,
+            "request": plain(request_settings(request)),
+            "versions": dict(versions),
+        },
         sort_keys=True,
         ensure_ascii=False,
     )
@@ -44,7 +38,7 @@ def request_key(request: Request, picture_sha256: str, versions: Mapping[str, st
 
 
 def finished(clip: Path) -> dict[str, Any] | None:
-    """The report of ``clip``, where clip and report are whole; None where there is work to do.
+    """The report of ``clip``, where clip and report are whole; None where they are not.
 
     The clip is the last file to be put in place (see :func:`vivant.video.files.publish`).
     """
@@ -58,55 +52,71 @@ def finished(clip: Path) -> dict[str, Any] | None:
     return report if isinstance(report, dict) else None
 
 
+def cached_report(clip: Path, request: Request) -> dict[str, Any] | None:
+    """The report of ``clip``, if it was made from this picture with this request and version."""
+    report = finished(clip)
+    if report is None:
+        return None
+    image = request.image
+    try:
+        data = image if isinstance(image, bytes) else image.read_bytes()
+    except OSError:
+        return None
+    same = (
+        report.get("source", {}).get("sha256") == hashlib.sha256(data).hexdigest()
+        and report.get("settings") == json.loads(json.dumps(plain(request_settings(request))))
+        and report.get("vivant_version") == __version__
+    )
+    return report if same else None
+
+
 @contextmanager
-def held(folder: Path, *, clips: Path | None = None) -> Iterator[None]:
-    """Be the only one at work in ``folder``; leftovers of killed runs are swept out of ``clips``.
+def lock_folder(folder: Path, *, clips: Path | None = None) -> Iterator[None]:
+    """Be the only command at work in ``folder``.
+
+    Temporary folders that a killed run left in ``clips`` are deleted. Where the block fails,
+    folders that were made for it are deleted if they are empty.
+
+    Args:
+        folder: made if need be.
+        clips: folder of the clips; ``folder`` itself where None.
 
     Raises:
-        OutputError: the folder cannot be made or written, or somebody else is at work in it.
+        OutputError: the folder cannot be made or written, or another command is at work in it.
     """
+    from filelock import FileLock, Timeout  # brings asyncio: 0.1 s
+
     clips = clips or folder
     new = [path for path in dict.fromkeys((clips, folder)) if not path.exists()]
+    lock = FileLock(folder / LOCK, blocking=False)
     try:
         clips.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        lock.acquire()
+    except Timeout:
+        raise OutputError(
+            f"another vivant is at work in {folder}: wait, or choose another -o"
+        ) from None
     except OSError as error:
         raise OutputError(
             f"cannot write in {folder}: {error.strerror}; choose another place with -o"
         ) from error
-    if not _lock(handle):
-        os.close(handle)
-        raise OutputError(f"another vivant is at work in {folder}: wait, or choose another -o")
     try:
         for leftover in clips.glob(".vivant-*"):
             if leftover.is_dir():
                 shutil.rmtree(leftover, ignore_errors=True)
         yield
     except BaseException:
-        _take_away(new, folder / LOCK)
+        _remove_empty(new, folder / LOCK)
         raise
     finally:
-        os.close(handle)  # frees the lock, as the end of the process does
+        lock.release()
 
 
-def _take_away(new: list[Path], lock: Path) -> None:
-    """Folders made for work of which nothing came."""
+def _remove_empty(new: list[Path], lock: Path) -> None:
     for path in new:
         if path.is_dir() and all(inside == lock for inside in path.iterdir()):
             (path / lock.name).unlink(missing_ok=True)
             path.rmdir()
-
-
-def _lock(handle: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows: two runs in one folder are the user's own care there
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What helps against which failed check, by engine. Knows nothing of budgets or attempts."""
+"""What helps against which failed check, by engine."""
 
 from __future__ import annotations
 

@@ -1,13 +1,12 @@
-"""Make a clip per seed. Knows of how one is made only :mod:`vivant.pipeline`.
+"""One picture, several seeds: a clip per seed, and an index of all.
 
 The picture is read once. An engine that can (:class:`vivant.types.EngineOfMany`) starts all clips
-together; each is then drawn, encoded and verified like any other, one after another, so that no
-more than one is held in pixels.
+together. Each is then drawn, encoded and checked one after another, so that the pixels of no more
+than one clip are in memory.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,13 +24,12 @@ from vivant.errors import (
 )
 from vivant.grid import check_seeds
 from vivant.picture.faces import lend_reader
-from vivant.pipeline import Making, check_request, make_clip, read_picture
+from vivant.pipeline import check_request
+from vivant.runs.run import Runner
 from vivant.runs.seeds_page import CONTACT_SHEET, PAGE, is_ours, write_index
 from vivant.runs.shared_engine import SharedEngine
-from vivant.settings import Settings
-from vivant.types import Engine, Observer, Progress, Request, Series, Take, Upscaler
-from vivant.video.files import Target, check_target
-from vivant.video.stage_times import StageTimes
+from vivant.types import Request, Series, Take
+from vivant.video.files import check_target
 
 
 @keep_workers()
@@ -39,13 +37,9 @@ def run_series(
     request: Request,
     seeds: tuple[int, ...],
     folder: Path,
+    runner: Runner,
     *,
-    engine: Engine,
-    upscaler: Upscaler,
-    settings: Settings,
-    observe: Observer,
     watch: Callable[[Take, int], None] = lambda *_: None,
-    currency: str | None = None,
     force: bool = False,
 ) -> Series:
     """Make a clip per seed, ``folder/NAME-seed-N.mp4``, and an index of all in the folder.
@@ -61,12 +55,8 @@ def run_series(
         request: what to make; its own seed is not used.
         seeds: 1 … 8, none twice.
         folder: where to; made if need be. Clips of other seeds may be there already.
-        engine: makes the frames.
-        upscaler: enlarges them where the engine's are smaller.
-        settings: limits and prices.
-        observe: called after every unit of work; may raise ``Cancelled``.
+        runner: makes the clips.
         watch: called after every clip with what became of it and how many are done.
-        currency: of the bills.
         force: replace existing clips.
 
     Raises:
@@ -75,57 +65,54 @@ def run_series(
         EngineError: no clip could be generated.
         Cancelled: the observer said so; finished clips stay, with their index.
     """
-    started = time.perf_counter()
     check_seeds(seeds)
     for seed in seeds:
-        check_request(replace(request, seed=seed), settings)
-    whole = Making(engine, upscaler, settings, currency, observe, started)
-    whole.spent()  # an unknown currency is refused before any work
+        check_request(replace(request, seed=seed), runner.settings)
+    series = runner.job(request)
+    series.bill(0.0)  # an unknown currency is refused before any work
     takes: list[Take] = []
-    trouble: VivantError | None = None
-    with _usable(folder), lend_reader() as reader:
-        targets = _targets(request, seeds, folder, force=force)
-        portrait = read_picture(request, settings, reader)
-        observe(Progress("image", 1, 1, "item"))
-        shared = SharedEngine(engine, seeds, image_seconds=whole.seconds)
+    errors: list[VivantError] = []
+    with _usable(folder):
+        _check_targets(request, seeds, folder, force=force)
+        with lend_reader() as reader:
+            portrait = series.read_picture(reader)
+        shared = SharedEngine(series.engine, seeds, portrait, series.seconds)
 
-        def make(seed: int, target: Target) -> Take:
-            nonlocal trouble
-            if isinstance(trouble, MachineError):
+        def make(seed: int) -> Take:
+            if any(isinstance(error, MachineError) for error in errors):
                 return Take(seed=seed, result=None, seconds=0.0, reason="not begun")
-            making = replace(whole, engine=shared, started=time.perf_counter())
-            shared.share(making)
-            wanted = replace(request, seed=seed)
-            try:
-                result = make_clip(portrait, wanted, target, making, reader, StageTimes())
-            except Cancelled:
-                raise
-            except VivantError as error:
-                if _made(takes) == 0 and (isinstance(error, InputError) or shared.failed):
-                    raise  # the others would meet the same
-                trouble = error
-                return Take(seed=seed, result=None, seconds=making.seconds, reason=error.message)
-            return Take(seed=seed, result=result, seconds=result.report.seconds)
+            output = folder / clip_name(request, seed)
+            outcome = runner.run(
+                replace(request, seed=seed), output, force=force, prepare=shared.join
+            )
+            error = outcome.error
+            if error is not None:
+                if not _made(takes) and (isinstance(error, InputError) or shared.failed):
+                    raise error  # the others would meet the same
+                errors.append(error)
+            return Take(
+                seed=seed, result=outcome.result, seconds=outcome.seconds, reason=outcome.reason
+            )
 
         try:
-            for seed, target in zip(seeds, targets, strict=True):
-                takes.append(make(seed, target))
+            for seed in seeds:
+                takes.append(make(seed))
                 watch(takes[-1], len(takes))
         except (Cancelled, KeyboardInterrupt):
             if not _made(takes):
                 raise
             write_index(folder, takes)
             raise Cancelled(_kept(takes, seeds, folder)) from None
-        if trouble is not None and not _made(takes):
-            raise trouble
+        if errors and not _made(takes):
+            raise errors[-1]
         write_index(folder, takes)
-    spent = whole.spent()
+    seconds = series.seconds
     return Series(
         takes=tuple(takes),
         page=folder / PAGE,
         contact_sheet=folder / CONTACT_SHEET,
-        seconds=spent.seconds,
-        bill=spent.bill,
+        seconds=seconds,
+        bill=series.bill(seconds),
     )
 
 
@@ -139,15 +126,14 @@ def clip_name(request: Request, seed: int) -> str:
     return f"{stem}-seed-{seed}.mp4"
 
 
-def _targets(
-    request: Request, seeds: tuple[int, ...], folder: Path, *, force: bool
-) -> list[Target]:
-    """Where every clip goes; nothing that is there is lost by mistake.
+def _check_targets(request: Request, seeds: tuple[int, ...], folder: Path, *, force: bool) -> None:
+    """Nothing that is there is lost by mistake.
 
     Raises:
-        OutputExistsError: a clip, or an index that is not Vivant's.
+        OutputExistsError: a clip is there, or an index that is not Vivant's.
     """
-    targets = [check_target(folder / clip_name(request, seed), force=force) for seed in seeds]
+    for seed in seeds:
+        check_target(folder / clip_name(request, seed), force=force)
     for name in (PAGE, CONTACT_SHEET):
         if (folder / name).exists() and not force and not is_ours(folder):
             raise OutputExistsError(
@@ -155,12 +141,11 @@ def _targets(
                 "with -o, or add --force to replace it",
                 param="output",
             )
-    return targets
 
 
 @contextmanager
 def _usable(folder: Path) -> Iterator[None]:
-    """The folder, there; away again if it was made for work of which nothing came."""
+    """Make the folder; remove it again if it was made here and nothing was put into it."""
     if folder.suffix.lower() == ".mp4" and not folder.is_dir():
         raise OptionError(
             f"output {folder} is a file's name: several seeds go into a folder, e.g. "

@@ -1,6 +1,6 @@
 """The index of a folder of clips that differ by their seed: a page, and one contact sheet.
 
-It lists every finished clip of the folder, whenever it was made. Knows nothing of how.
+It lists every finished clip of the folder, whenever it was made.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image as PillowImage
 
-from vivant.runs.batch import Outcome
-from vivant.runs.batch_page import render
-from vivant.runs.batch_rows import Row
 from vivant.runs.clip_cache import finished, write_whole
+from vivant.runs.index_page import Entry, render
 from vivant.types import Image, Take
 from vivant.video.files import COMPANIONS
 from vivant.video.sheet import joined, write_jpeg
@@ -29,7 +27,7 @@ _MARK = '<meta name="generator" content="Vivant seeds">'
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether the page that is there is an index of Vivant's."""
+    """Whether the page in the folder is an index that Vivant wrote."""
     try:
         with (folder / PAGE).open(encoding="utf-8", errors="replace") as file:
             return _MARK in file.read(2_000)
@@ -44,17 +42,13 @@ def write_index(folder: Path, takes: Sequence[Take]) -> None:
         OutputError: they cannot be written.
     """
     found = _finished(folder)
-    outcomes = [
-        Outcome(Row(number, clip.stem, clip.name, None), "made", report)
-        for number, (clip, report) in enumerate(found, start=1)
+    entries = [Entry(name=clip.stem, picture=clip.name, report=report) for clip, report in found]
+    entries += [
+        Entry(name="", picture=f"seed {take.seed}", report=None, reason=take.reason)
+        for take in takes
+        if take.result is None
     ]
-    outcomes += [
-        Outcome(
-            Row(len(found) + number, "", f"seed {take.seed}", None), "failed", None, take.reason
-        )
-        for number, take in enumerate((t for t in takes if t.result is None), start=1)
-    ]
-    write_whole(folder / PAGE, render(outcomes, folder.resolve().name, of_seeds=True))
+    write_whole(folder / PAGE, render(entries, folder.resolve().name, of_seeds=True))
     sheets = [
         (f"seed {_seed(clip)}   {report['verdict'].replace('_', ' ')}", sheet)
         for clip, report in found

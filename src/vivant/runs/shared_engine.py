@@ -1,4 +1,4 @@
-"""What the clips of a series have in common: done once, and its time divided among them evenly."""
+"""What the clips of a series share is done once; its seconds are divided among them evenly."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
-from vivant.pipeline import Making
+from vivant.pipeline import ClipJob
 from vivant.types import (
     Clip,
     Engine,
@@ -25,17 +25,22 @@ from vivant.video.stage_times import closable
 class SharedEngine:
     """An engine as each clip of a series sees it.
 
+    Where the real one can (:class:`vivant.types.EngineOfMany`), all clips start together.
+
     Args:
         engine: the real one.
         seeds: of the series.
-        image_seconds: what reading the picture took.
+        portrait: the picture of all clips.
+        image_seconds: what reading it took.
     """
 
-    def __init__(self, engine: Engine, seeds: tuple[int, ...], *, image_seconds: float) -> None:
-        self._engine, self._seeds = engine, seeds
+    def __init__(
+        self, engine: Engine, seeds: tuple[int, ...], portrait: Portrait, image_seconds: float
+    ) -> None:
+        self._engine, self._seeds, self._portrait = engine, seeds, portrait
         self._clips: dict[int, Clip] = {}
         self._spent: dict[Stage, float] = {"image": image_seconds}
-        self._making: Making | None = None
+        self._job: ClipJob | None = None
         self._begun = self._ready = False
 
     @property
@@ -45,13 +50,14 @@ class SharedEngine:
 
     @property
     def failed(self) -> bool:
-        """What all share was begun, and did not come to its end."""
+        """Whether the shared part was begun and did not come to its end."""
         return self._begun and not self._ready
 
-    def share(self, making: Making) -> None:
-        """Give a clip that begins its part of what was done before."""
-        self._making = making
-        making.shares = {stage: spent / len(self._seeds) for stage, spent in self._spent.items()}
+    def join(self, job: ClipJob) -> None:
+        """Make ``job`` one of the series: it gets the picture, and its part of seconds spent."""
+        self._job = job
+        job.engine, job.portrait = self, self._portrait
+        job.shares = {stage: spent / len(self._seeds) for stage, spent in self._spent.items()}
 
     def generate(self, portrait: Portrait, request: Request, observe: Observer) -> Clip:
         """See :class:`vivant.types.Engine`."""
@@ -68,7 +74,7 @@ class SharedEngine:
         return self._clips.pop(request.seed)
 
     def _first(self, clip: Clip, loading: float) -> Iterator[Frames]:
-        """Chunks of the clip that comes first: what it takes until the first one is everybody's."""
+        """Chunks of the first clip: the seconds until its first chunk belong to all clips."""
         with closing(closable(clip.chunks)) as chunks:
             started = time.perf_counter()
             chunk = next(chunks, None)
@@ -78,10 +84,10 @@ class SharedEngine:
             }
             self._spent |= spent
             self._ready = True
-            if self._making is not None:
+            if self._job is not None:
                 others = 1 - 1 / len(self._seeds)
-                self._making.shares = {
-                    **self._making.shares,
+                self._job.shares = {
+                    **self._job.shares,
                     **{stage: -others * seconds for stage, seconds in spent.items()},
                 }
             if chunk is not None:

@@ -12,6 +12,8 @@
     progress.py   stages → one percentage and the time left
     reporter.py   writes progress beside the work, and notices a cancel
     stages.py     prepare → render → publish: what a worker does for a job
+    clips.py      the clips of a run: made by the pipeline, stored as attempts
+    until_pass.py a job's attempts until its clip passes
     preparation.py  a job's picture, decoded and framed
     engines.py    a worker's engines, loaded once each
     scratch.py    a place for files on their way

@@ -1,9 +1,8 @@
-"""Which jobs answer one question together: what each of them is, and what they showed.
+"""Comparisons: several jobs that answer one question together, and what their clips showed.
 
-A comparison is written down in the transaction that accepts its jobs. Once none of them is on
-its way any more it is *sealed*: the scores of its clips are copied out of their reports, so that
-they outlive the clips, and the question is judged once, whenever and however often it is asked.
-Knows nothing of plans, statistics or HTTP.
+A comparison is written in the transaction that accepts its jobs. Once none of its jobs is active
+any more it is *sealed*: the scores of its clips are copied from their reports, so that they stay
+when the clips are deleted, and findings do not change any more.
 """
 
 from __future__ import annotations
@@ -33,14 +32,14 @@ REMEMBERED = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One row.
+    """One comparison, as it is stored.
 
     Attributes:
         plan: what is compared, as :func:`vivant.report.plain` made it.
         question: hash of what is compared and by which scores, whatever the pictures.
         pictures: each with ``name`` and ``sha256``.
         cells: each with ``job``, ``variant``, ``picture`` and ``seed``, in the order they are made.
-        sealed: ``clips`` and ``failures`` of :class:`Gathered`; None while clips are on their way.
+        sealed: ``clips`` and ``failures`` of :class:`Gathered`; None while jobs are active.
         evidence: hash of what the findings rest on.
     """
 
@@ -64,7 +63,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What there is of a comparison now.
+    """The clips and failures of a comparison at this moment.
 
     Attributes:
         clips: finished ones: their cell, with ``key`` (what was made), ``size``, ``sha256``, and
@@ -72,7 +71,7 @@ class Gathered:
         failures: pictures or clips that could not be made: ``picture``, ``variant``, ``seed``,
             ``reason``; variant empty and seed None where it is the picture's fault.
         jobs: those that have not been deleted, by id.
-        over: no clip is on its way any more.
+        over: no job is active any more.
     """
 
     clips: Sequence[Mapping[str, Any]]
@@ -82,7 +81,7 @@ class Gathered:
 
 
 class Comparisons:
-    """See the module. Safe to use from several threads and processes.
+    """Reads and writes comparisons; may be used from several threads and processes.
 
     Args:
         database: of the jobs.
@@ -103,7 +102,7 @@ class Comparisons:
         *,
         idempotency_key: str | None,
     ) -> tuple[Kept, bool]:
-        """Take a comparison in with all of its jobs, or nothing of it.
+        """Accept a comparison with all of its jobs, or nothing of it.
 
         Returns:
             The comparison, and whether it is new, as with
@@ -186,7 +185,7 @@ class Comparisons:
         return [_kept(row) for row in rows[:limit]], len(rows) > limit
 
     def gather(self, kept: Kept) -> Gathered:
-        """What there is of it now; what a sealed one has does not change any more.
+        """Its clips and failures at this moment; those of a sealed one do not change any more.
 
         Raises:
             StorageError: a report cannot be read at the moment.
@@ -242,7 +241,7 @@ class Comparisons:
         return known
 
     def seal(self, kept: Kept, gathered: Gathered) -> Kept:
-        """Keep what its clips showed, once no more are on their way; the first to do so wins."""
+        """Store the scores of its clips, if no job is active; the first caller's are kept."""
         if kept.sealed is not None or not gathered.over:
             return kept
         from vivant.compare.clips import evidence_key  # brings OpenCV
@@ -258,7 +257,7 @@ class Comparisons:
         return self.get(kept.id, None)
 
     def earlier(self, kept: Kept) -> list[str]:
-        """Evidence of the same owner's answers to the same question before, oldest first."""
+        """Evidence of the owner's earlier comparisons of the same question, oldest first."""
         at = comparisons.c.sealed_at
         query = (
             sa.select(comparisons.c.evidence)
@@ -271,14 +270,14 @@ class Comparisons:
             return list(dict.fromkeys(connection.execute(query).scalars()))
 
     def delete(self, comparison_id: str) -> None:
-        """Forget it; its jobs are others' to delete."""
+        """Delete it; its jobs stay."""
         with self._database.write() as connection:
             connection.execute(comparisons.delete().where(comparisons.c.id == comparison_id))
 
     # -- housekeeping ----------------------------------------------------------------------
 
     def seal_all(self) -> int:
-        """Seal what is over and has not been asked for since; how many."""
+        """Seal all comparisons that have no active job; how many."""
         query = sa.select(comparisons).where(comparisons.c.sealed_at.is_(None))
         with self._database.read() as connection:
             waiting = [_kept(row) for row in connection.execute(query).mappings()]
@@ -289,7 +288,7 @@ class Comparisons:
         return sealed
 
     def forget(self) -> int:
-        """Remove those none of whose jobs is known any more; how many."""
+        """Delete comparisons whose jobs are all deleted; how many."""
         query = sa.select(comparisons.c.id, comparisons.c.cells).where(
             comparisons.c.sealed_at.is_not(None)
         )

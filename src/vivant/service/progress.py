@@ -1,15 +1,14 @@
-"""Stages that overlap → one percentage that never falls, and the time left.
-
-Pure arithmetic. Knows nothing of clocks, databases or what a stage does.
-"""
+"""Stages that overlap → one percentage that never falls, and the time left."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Any
 
-from vivant.types import Progress
+from vivant.runs.estimates import Timing, request_recipe
+from vivant.types import Progress, Request
 
 WEIGHTS: Mapping[str, Mapping[str, float]] = {
     "camera": {"image": 0.5, "generate": 8.0, "encode": 6.0, "verify": 9.0, "store": 0.2},
@@ -25,7 +24,7 @@ WEIGHTS: Mapping[str, Mapping[str, float]] = {
     },
 }
 """Engine → stage → seconds, roughly, until this machine has measured its own (see
-:meth:`vivant.service.ledger.Ledger.weights`). ``generate/step`` are denoising steps, ``generate``
+:func:`usual_seconds`). ``generate/step`` are denoising steps, ``generate``
 what follows them. Only their proportions count."""
 
 OTHERS: Mapping[str, float] = {"image": 0.5, "generate": 5.0, "encode": 5.0, "verify": 5.0,
@@ -54,6 +53,32 @@ def busy(seconds: Mapping[Any, float], labels: list[str]) -> dict[str, float]:
             share = 0.8 if step else 0.2
         found[name] = max(0.01, seconds.get(stage, 0.0) * share)
     return found
+
+
+def timings(measured: Iterable[Mapping[str, Any]]) -> Iterator[Timing]:
+    """Rows of the ledger's finished clips, for estimates."""
+    for row in measured:
+        yield Timing(
+            seconds=row["seconds"],
+            pixels=row["num_frames"] * row["pixels"],
+            device=row["device"],
+            recipe=row["recipe"],
+        )
+
+
+def usual_seconds(measured: Sequence[Mapping[str, Any]], request: Request) -> dict[str, float]:
+    """Stage label → seconds it usually is busy.
+
+    Args:
+        measured: finished clips of the engine, newest first; their median, where the newest ones
+            of the same recipe tell.
+        request: of the clip.
+    """
+    recipe = request_recipe(request)
+    same = [row["stages"] for row in measured if row["recipe"] == recipe][:5]
+    if not same:
+        return dict(WEIGHTS.get(request.engine, OTHERS))
+    return {name: max(0.01, median(stages.get(name, 0.0) for stages in same)) for name in same[0]}
 
 
 @dataclass

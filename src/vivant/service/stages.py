@@ -2,8 +2,7 @@
 
 Each stage may be repeated from its beginning at any time: it reads and writes deterministic keys
 and asks the ledger before it changes anything. Generation, upscaling, encoding and verification
-are one stage on purpose: frames stream through them, and they are never whole in between. Knows
-nothing of queues, and of how a clip is made only :mod:`vivant.pipeline`.
+are one stage on purpose: frames stream through them, and they are never whole in between.
 """
 
 from __future__ import annotations
@@ -25,9 +24,10 @@ from vivant.errors import (
     VivantError,
 )
 from vivant.picture.faces import lend_reader
-from vivant.service import estimates
+from vivant.pipeline import ClipJob
+from vivant.runs.estimates import estimate
 from vivant.service.adapters import check_adapters
-from vivant.service.gated import Gate, Tried
+from vivant.service.clips import JobClips, Uploader
 from vivant.service.job import (
     ATTEMPTS,
     PORTRAIT,
@@ -37,16 +37,16 @@ from vivant.service.job import (
 )
 from vivant.service.ledger import Lease, Ledger
 from vivant.service.logs import job_id as log_job_id
-from vivant.service.making import Maker, Work
 from vivant.service.objects import Objects
 from vivant.service.preparation import Preparation
 from vivant.service.prices import price
-from vivant.service.progress import OTHERS, WEIGHTS, Meter
+from vivant.service.progress import Meter, timings, usual_seconds
 from vivant.service.reporter import Reporter, ShuttingDownError
 from vivant.service.scratch import Scratch
 from vivant.service.trouble import PASSING, explain
+from vivant.service.until_pass import JobUntilPass
 from vivant.settings import Settings
-from vivant.types import Engine, Observer, Progress, Request, Upscaler
+from vivant.types import Engine, Progress, Upscaler
 from vivant.video.stage_times import StageTimes
 
 log = logging.getLogger("vivant.service")
@@ -94,8 +94,8 @@ class Bench:
         self._running = 0
         files = Scratch(scratch)
         self._folder = files.folder
-        self._maker = Maker(ledger, objects, settings, stopping)
-        self._store = self._maker.store
+        self._uploader = Uploader(objects, stopping)
+        self._store = self._uploader.upload
         self._preparation = Preparation(ledger, objects, settings, files)
 
     @property
@@ -216,22 +216,16 @@ class Bench:
         job, settings = lease.job, self._settings
         request = request_from_json(job.request)
         check_adapters(request, settings)
-        recipe = str(request.options.get("recipe", ""))
         measured = self._ledger.measured(request.engine)
-        expected = estimates.estimate(
-            measured,
-            num_frames=request.num_frames,
-            pixels=request.width * request.height,
-            recipe=recipe,
-        ).seconds
-        usual = WEIGHTS.get(request.engine, OTHERS)
+        expected = estimate(timings(measured), request).reliable_seconds
+        currency = job.request.get("currency")
         device = ""
 
         def cost(seconds: float) -> dict[str, Any] | None:
-            return price(settings, device, seconds, job.request.get("currency"))
+            return price(settings, device, seconds, currency)
 
         def meter() -> Meter:
-            return Meter(estimates.weights(measured, recipe, usual))
+            return Meter(usual_seconds(measured, request))
 
         reporter = Reporter(
             self._ledger,
@@ -241,58 +235,39 @@ class Bench:
             expected=expected,
             stopping=self._stopping,
         )
-        times = StageTimes()
-        with reporter as observe, self._folder() as folder, lend_reader() as reader:
+        times, started = StageTimes(), time.perf_counter()
+        with reporter, self._folder() as folder, lend_reader() as reader:
             portrait, image_seconds = self._preparation.portrait(job.id)
-            # prepared ahead of this run, or within it
+            # prepared within this run, or ahead of it
             ahead = 0.0 if job.prepared is None else image_seconds
-            times.add("image", image_seconds)
-            observe(Progress("image", 1, 1, "item"))
+            times.add("image", image_seconds - ahead)
+            reporter(Progress("image", 1, 1, "item"))
             with times.measure("load"):
                 engine = self._engines(request.engine)
-            device = settings.device or engine.info.device
-            work = Work(
-                lease,
-                portrait,
-                engine,
-                self._upscalers(request.upscaler),
-                reader,
-                device,
-                reporter,
-            )
-
-            def elapsed() -> float:
-                return ahead + reporter.elapsed
-
+            upscaler = self._upscalers(request.upscaler)
+            first = ClipJob(
+                request, engine, upscaler, settings, reporter, currency,
+                portrait=portrait, times=times, started=started, shares={"image": ahead},
+            )  # fmt: skip
+            device = first.device
+            clips = JobClips(lease, first, reader, reporter, self._ledger, self._uploader)
             if job.request.get("budget") is None:
-                tried = self._maker.clip(work, request, reporter, folder, times, elapsed)
-                sizes = self._maker.keep(work, tried, lease.token)
-                result = {**tried.result, "attempt": lease.token, "sizes": sizes}
+                result = clips.store(clips.make(request, reporter, folder), lease.token)
                 seconds = result["seconds"]
             else:
-                gate = Gate(
-                    job, request, token=lease.token, device=device, elapsed=elapsed,
-                    likely=expected, settings=settings, objects=self._objects,
-                )  # fmt: skip
 
-                def make(request: Request, observe: Observer, number: int) -> Tried:
-                    place = folder / str(number)
-                    place.mkdir()
-                    # what was done before the first attempt is a part of it
-                    begun, spent = (0.0, times) if number == 1 else (elapsed(), StageTimes())
-                    return self._maker.clip(
-                        work, request, observe, place, spent, lambda: elapsed() - begun
-                    )
+                def elapsed() -> float:
+                    return ahead + reporter.elapsed
 
-                result = gate.run(
-                    make,
-                    lambda tried, name: self._maker.keep(work, tried, name),
+                until_pass = JobUntilPass(clips, self._objects, elapsed=elapsed, expected=expected)
+                result = until_pass.run(
+                    folder,
                     reporter,
-                    lambda story: reporter.again(
-                        meter() if "trying" in story else None, story, gate.spent
+                    lambda told: reporter.again(
+                        meter() if "trying" in told else None, told, until_pass.spent
                     ),
                 )
-                seconds = gate.spent + elapsed()
+                seconds = until_pass.spent + elapsed()
             result |= {
                 "clip_seconds": result["seconds"],
                 "seconds": seconds,

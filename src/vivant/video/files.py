@@ -1,6 +1,6 @@
-"""Files appear whole or not at all: written aside in the target's own directory, then renamed.
+"""Where finished files go on disk: they appear whole or not at all.
 
-Knows nothing of what is in the files.
+They are written in a hidden folder beside the target, then renamed.
 """
 
 from __future__ import annotations
@@ -32,6 +32,25 @@ class Target:
         """``clip.mp4`` → ``clip.<suffix>``, beside it."""
         return self.clip.with_name(f"{self.clip.stem}.{suffix}")
 
+    @property
+    def files(self) -> dict[str, str]:
+        """Role → file name: ``clip`` and the roles of :data:`COMPANIONS`."""
+        companions = {role: self.companion(suffix).name for role, suffix in COMPANIONS.items()}
+        return {"clip": self.clip.name, **companions}
+
+    @property
+    def title(self) -> str:
+        """Heading of the report page."""
+        return self.clip.stem
+
+    @property
+    def href(self) -> str:
+        """Link from the report page to the clip."""
+        return self.clip.name
+
+
+CLIP = "clip.mp4"
+"""The clip's name in the folder where it is made."""
 
 COMPANIONS: Mapping[str, str] = {
     "thumbnail": "thumbnail.jpg",
@@ -39,7 +58,7 @@ COMPANIONS: Mapping[str, str] = {
     "page": "report.html",
     "report": "report.json",
 }
-"""Role → what stands after the clip's stem."""
+"""Role → what stands after the clip's stem; the file's name in the folder where it is made."""
 
 
 def check_target(output: Path, *, force: bool) -> Target:
@@ -119,7 +138,7 @@ def workspace(target: Target) -> Iterator[Path]:
 def publish(folder: Path, target: Target) -> None:
     """Move ``folder``'s files to the target, the clip last: where it is, everything is.
 
-    The files in ``folder`` are named like :data:`COMPANIONS`' values, and ``clip.mp4``.
+    The files in ``folder`` are :data:`CLIP` and the values of :data:`COMPANIONS`.
 
     Raises:
         OutputExistsError: somebody else wrote there meanwhile.
@@ -127,7 +146,7 @@ def publish(folder: Path, target: Target) -> None:
     """
     _refuse_existing(target)
     moves = [(folder / suffix, target.companion(suffix)) for suffix in COMPANIONS.values()]
-    moves.append((folder / "clip.mp4", target.clip))
+    moves.append((folder / CLIP, target.clip))
     done: list[Path] = []
     try:
         for source, destination in moves:

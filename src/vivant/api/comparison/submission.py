@@ -39,7 +39,7 @@ async def estimate_json(
     clips, most = planned.clips * pictures, max_clips(shared, owner)
     variants, guesses, amounts, priced = [], [], dict[str, float](), 0
     for name, request in planned.requests.items():
-        guess, device = await estimate_clip(shared, request, str(request.options.get("recipe", "")))
+        guess, device = await estimate_clip(shared, request)
         guesses.append(guess)
         variants.append(
             {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
@@ -103,7 +104,9 @@ async def estimate(
     settings = shared.settings
     fields = VideoFields.read({name: value for name, value in given.items() if value})
     request = fields.to_request(b"", settings)
-    found, device = await estimate_clip(shared, request, recipe or "")
+    if recipe:
+        request = replace(request, options={"recipe": recipe})
+    found, device = await estimate_clip(shared, request)
     ahead = await jobs_ahead(shared)
     return {
         "object": "estimate",

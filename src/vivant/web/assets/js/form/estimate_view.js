@@ -15,13 +15,13 @@ export function showEstimate(box, found, retryLimit) {
     h(
       "dl",
       {},
-      found?.clips ? figure("compare_total", t("compare_clips", { n: number(found.clips) })) : null,
       figure("about_time", seconds === null ? "–" : about(duration(seconds)), most),
       figure(
         "about_cost",
         first ? about(money(first.amount, first.currency)) : "–",
         second ? money(second.amount, second.currency) : null,
       ),
+      found?.clips ? figure("compare_total", t("compare_clips", { n: number(found.clips) })) : null,
     ),
   );
 }

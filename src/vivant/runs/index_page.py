@@ -1,8 +1,9 @@
-"""The index page of a batch, in Korean and English. It links the clips that lie beside it."""
+"""The index page of a folder of clips, in Korean and English; it links the clips beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -11,43 +12,59 @@ import jinja2
 
 from vivant.checks.checklist import verdict_word
 from vivant.cost import money
-from vivant.runs.batch import Outcome
 from vivant.video.files import COMPANIONS
 
 _MARKS = {"pass": "✓", "warn": "!", "fail": "✕", "not_measured": "–"}
 
 
-def render(outcomes: Sequence[Outcome], title: str, *, of_seeds: bool = False) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One clip of the page.
+
+    Attributes:
+        name: of the clip's file, without ``.mp4``.
+        picture: shown where there is no clip.
+        report: of the finished clip; None where there is none.
+        reason: why there is no clip.
+    """
+
+    name: str
+    picture: str
+    report: Mapping[str, Any] | None
+    reason: str = ""
+
+
+def render(entries: Sequence[Entry], title: str, *, of_seeds: bool = False) -> str:
     """The page as text, to stand in the folder of the clips.
 
     Args:
-        outcomes: of every clip.
+        entries: one per clip.
         title: heading.
         of_seeds: they are clips of one picture, without the tables of a batch.
     """
-    reports = [o.report for o in outcomes if o.report]
+    reports = [entry.report for entry in entries if entry.report]
     bills = [report["bill"] for report in reports if report["bill"]]
     usd = sum(b["usd"] for b in bills)
     return _template().render(
         title=title,
         of_seeds=of_seeds,
-        items=[_item(outcome) for outcome in outcomes],
+        items=[_item(entry) for entry in entries],
         seconds=sum(report["seconds"] for report in reports),
         cost=money(usd * bills[0]["exchange_rate"], bills[0]["currency"]) if bills else None,
         counts={
             verdict: sum(report["verdict"] == verdict for report in reports) for verdict in _MARKS
         },
-        failed=sum(o.state == "failed" for o in outcomes),
+        failed=len(entries) - len(reports),
     )
 
 
-def _item(outcome: Outcome) -> dict[str, Any]:
-    name, report = outcome.row.name, outcome.report
+def _item(entry: Entry) -> dict[str, Any]:
+    name, report = entry.name, entry.report
     bill = report["bill"] if report else None
     return {
         "name": name,
-        "picture": outcome.row.picture,
-        "reason": outcome.reason,
+        "picture": entry.picture,
+        "reason": entry.reason,
         "report": report,
         "cost": money(bill["amount"], bill["currency"]) if bill else None,
         "clip": quote(f"{name}.mp4"),
@@ -68,4 +85,4 @@ def _template() -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
     )
     environment.globals.update(verdict_word=verdict_word, marks=_MARKS)
-    return environment.get_template("batch.html.j2")
+    return environment.get_template("index.html.j2")

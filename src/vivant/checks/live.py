@@ -1,0 +1,152 @@
+"""Checks of a clip while it is being made: every frame of the written file is looked at.
+
+The contact sheet and the thumbnail are taken from the same frames.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from vivant.checks.inspector import Inspector
+from vivant.checks.metrics.delivery import Expectation
+from vivant.checks.metrics.performance import Performance
+from vivant.checks.worker_pool import worker_count
+from vivant.picture.faces import FaceReader
+from vivant.picture.framing import crop_pixels
+from vivant.types import (
+    ClipFacts,
+    Image,
+    Observer,
+    Portrait,
+    Progress,
+    Request,
+    Verification,
+)
+from vivant.version import __version__
+from vivant.video.probe import probe
+from vivant.video.sheet import SheetCollector
+from vivant.video.stages import Deferred
+
+
+class LiveChecks:
+    """All checks of one clip, fed frame by frame. A context manager: leaving it ends the workers.
+
+    Args:
+        portrait: the input picture.
+        request: what is being made.
+        folder: where contact sheet and thumbnail are written.
+        reader: used by one thread at a time.
+        cores: that may be used.
+        observe: called after every checked frame.
+
+    Attributes:
+        reference: the picture as the clip should show it, ``[height, width, 3]``.
+    """
+
+    def __init__(
+        self,
+        portrait: Portrait,
+        request: Request,
+        folder: Path,
+        reader: FaceReader,
+        *,
+        cores: int,
+        observe: Observer,
+    ) -> None:
+        width, height = request.width, request.height
+        self.reference: Image = crop_pixels(portrait, width, height)
+        self._request, self._folder, self._observe = request, folder, observe
+        self._sheet = SheetCollector(self.reference, request)
+        self._seen = self._told = 0
+        self._workers = worker_count(cores, request.num_frames, width, height)
+        self._pool = ThreadPoolExecutor(1, "vivant-checks")
+        self._facts: Future[ClipFacts] | None = None
+        self._inspector = Deferred(
+            lambda: Inspector(
+                portrait,
+                num_frames=request.num_frames,
+                fps=request.fps,
+                width=width,
+                height=height,
+                reader=reader,
+                workers=self._workers,
+                pixels=self.reference,
+            ),
+            self._pool,
+        )
+
+    @property
+    def busy(self) -> float:
+        """Seconds that worker processes have computed."""
+        return self._inspector.result().busy
+
+    def start(self) -> None:
+        """Start the workers in another thread, if they were not yet."""
+        self._inspector.start()
+
+    def inspect(self, pixels: Image) -> None:
+        """See the next frame as a viewer sees it, ``[height, width, 3]`` uint8 sRGB."""
+        request, inspector = self._request, self._inspector.result()
+        inspector.inspect(pixels[None])
+        self._sheet.add(self._seen, pixels)
+        self._seen += 1
+        if self._seen == request.num_frames:
+            # the pictures are written while workers still check the last frames
+            title = f"Vivant {__version__}, engine {request.engine}, seed {request.seed}"
+            self._sheet.write(self._folder, title=title)
+            inspector.wait()
+        while self._told < inspector.done:
+            self._told += 1
+            self._observe(Progress("verify", self._told, request.num_frames))
+
+    def probe(self, path: Path) -> None:
+        """Read what the finished file says of itself, in another thread."""
+        self._facts = self._pool.submit(probe, path)
+
+    def finish(self, performance: Performance) -> Verification:
+        """The answer, after :meth:`probe` and the last frame.
+
+        Args:
+            performance: what making the clip took.
+
+        Raises:
+            ClipError: no frame was seen, or the file cannot be read.
+            MachineError: a worker has died.
+        """
+        request = self._request
+        if self._facts is None:
+            raise AssertionError("probe comes before finish")
+        return self._inspector.result().finish(
+            self._facts.result(),
+            expected=Expectation(
+                width=request.width,
+                height=request.height,
+                fps=request.fps,
+                num_frames=request.num_frames,
+            ),
+            performance=performance,
+        )
+
+    def __enter__(self) -> Self:
+        if not self._workers:  # all is computed here: loading must not hold up the first frames
+            try:
+                self._inspector.result()
+            except BaseException:
+                self._pool.shutdown()
+                raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if self._inspector.started:
+                self._inspector.result().close()
+        finally:
+            self._pool.shutdown()
