@@ -1,4 +1,4 @@
-"""``compare.json`` and ``compare.csv``. Knows nothing of how anything was made or found."""
+"""Writes ``compare.json`` and ``compare.csv``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from vivant.compare.clips import ComparedClip, Comparison
 from vivant.compare.findings import Findings, scores_of
 from vivant.compare.sentences import heading, paragraph, price
-from vivant.report import plain
+from vivant.report import plain, spreadsheet_text
 
 SCHEMA_VERSION = 1
 
@@ -19,7 +19,7 @@ JSON_NAME, CSV_NAME, PAGE_NAME = "compare.json", "compare.csv", "compare.html"
 
 
 def earlier_looks(folder: Path) -> tuple[str, ...]:
-    """Evidence keys of the pages this folder has had; empty for a fresh one."""
+    """Evidence keys of the pages that were written into this folder before, oldest first."""
     try:
         looks = json.loads((folder / JSON_NAME).read_text("utf-8"))["looks"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -106,11 +106,7 @@ def as_csv(comparison: Comparison) -> str:
     writer.writerow([*head, *names])
     for row in rows:
         writer.writerow(
-            [_safe(row[name]) for name in head] + [row["scores"].get(name) for name in names]
+            [spreadsheet_text(row[name]) for name in head]
+            + [row["scores"].get(name) for name in names]
         )
     return out.getvalue()
-
-
-def _safe(value: Any) -> Any:
-    """Spreadsheets run text that starts like a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value
