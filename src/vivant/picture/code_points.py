@@ -146,6 +146,7 @@ def tone_mapped(light: Floats) -> Floats:
 def _linear(source: SourceColor) -> Floats:
     """``[256]`` light of every level: 0 … 1, of PQ cd/m², of HLG the scene's 0 … 1."""
     values = np.arange(256) / 255
+    light: npt.NDArray[np.floating]
     if source.gamma is not None:
         light = values**source.gamma
     elif source.transfer == PQ:
