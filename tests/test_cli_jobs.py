@@ -93,6 +93,13 @@ def test_list_and_show(settings: Settings, ids: dict[str, str]) -> None:
         run(settings, "jobs", "list", "--status", "lost")
 
 
+def test_an_empty_list_is_told(settings: Settings, ids: dict[str, str]) -> None:
+    run(settings, "jobs", "cancel", ids["queued"])
+    arguments = ["jobs", "list", "--status", "queued", "--data", str(settings.data_dir)]
+    result = CliRunner().invoke(app, arguments)
+    assert (result.stdout, result.stderr) == ("", "no jobs with this status\n")
+
+
 def test_cancel_and_retry(settings: Settings, ids: dict[str, str]) -> None:
     with pytest.raises(ConflictError, match="queued"):
         run(settings, "jobs", "retry", ids["queued"])
