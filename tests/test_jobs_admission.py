@@ -262,6 +262,15 @@ def test_others_jobs_are_not_there(database: Database, ledger: Ledger) -> None:
     assert ledger.get(job.id, "ann").active
 
 
+def test_what_cannot_be_stored_is_no_outage(database: Database, ledger: Ledger) -> None:
+    """Postgres keeps no NUL."""
+    for look in (ledger.get, ledger.owner_of, lambda name: ledger.batch(name, None)):
+        try:
+            assert not look("a\0b")
+        except (JobNotFoundError, OptionError):
+            continue
+
+
 def test_keys_open_until_they_are_revoked(database: Database) -> None:
     ring = Keyring(database)
     key = ring.add("studio")
