@@ -402,17 +402,17 @@ def test_postgres_comes_back_from_a_dump_with_the_documented_commands(
             return [[tuple(r) for r in connection.execute(sa.text(q))] for q in queries]
 
     store.migrate()
-    door, ledger = Admission(store, Limits(queue=1_000)), Ledger(store)
-    begun, waiting = (door.accept(new_id(), order(seed), "")[0].id for seed in range(2))
+    admission, ledger = Admission(store, Limits(queue=1_000)), Ledger(store)
+    begun, waiting = (admission.accept(new_id(), order(seed), "")[0].id for seed in range(2))
     assert ledger.begin(begun) is not None
     before = told()
     run(dump)
     ledger.delete(waiting, None)
-    door.forget(waiting)
-    door.accept(new_id(), order(9), "")
+    admission.forget(waiting)
+    admission.accept(new_id(), order(9), "")
     assert told() != before
     store.close()
     run(restore)
     assert told() == before
-    door.accept(new_id(), order(10), "")
+    admission.accept(new_id(), order(10), "")
     store.close()
