@@ -270,6 +270,7 @@ def test_sync_answers_with_the_clip(service: Service) -> None:
 
 
 def test_a_client_that_leaves_sync_cancels_it(service: Service) -> None:
+    logged = len(service.log.read_bytes())
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(
             f"{service.url}/v1/videos/sync",
@@ -279,6 +280,7 @@ def test_a_client_that_leaves_sync_cancels_it(service: Service) -> None:
         )
     newest = service.get("/v1/videos?limit=1").json()["data"][0]["id"]
     assert service.finished(newest, 15)["error"]["code"] == "cancelled"
+    assert b"Traceback" not in service.log.read_bytes()[logged:]
 
 
 def test_a_failed_job_says_why(service: Service) -> None:

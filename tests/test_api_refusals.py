@@ -264,6 +264,66 @@ def test_names_are_never_paths(service: Service) -> None:
     assert service.get("/assets/%2e%2e/%2e%2e/settings.py").status_code == 404
 
 
+def test_nul_is_input_and_never_an_outage(service: Service) -> None:
+    for path in (
+        "/v1/videos/%00", "/v1/videos/a%00b/content", "/v1/batches/%00", "/v1/comparisons/%00",
+        "/v1/models/%00", "/assets/%00",
+    ):  # fmt: skip
+        assert code(service.get(path)) == (404, "not_found")
+    for path in ("/v1/videos?after=%00", "/v1/comparisons?after=a%00", "/v1/estimate?model=%00"):
+        assert code(service.get(path)) == (400, "invalid_parameter")
+    for title in ("a\0b", "a\ud800b"):
+        plan = {"compare": {"title": {"en": title, "ko": "x"}}, "variant": [{"name": "a"}]}
+        for body in ({"variants": plan}, {"preset": title}, {title: 1}, {"seeds": [title]}):
+            text = json.dumps({**body, "input_reference": "AAAA"}).encode()
+            answer = service.request(
+                "POST", "/v1/comparisons", content=text,
+                headers={"Content-Type": "application/json"},
+            )  # fmt: skip
+            assert answer.status_code == 400
+            assert "no text" in answer.json()["error"]["message"]
+    form = multipart(
+        file_part(picture()), b'Content-Disposition: form-data; name="preset"\r\n\r\na\0b'
+    )
+    assert code(send(service, form)) == (400, "invalid_option")
+
+
+def test_a_name_by_rfc_5987_is_a_file(service: Service) -> None:
+    head = b'Content-Disposition: form-data; name="input_reference"; '
+    head += b"filename*=UTF-8''me%20%EA%B7%B8.png"
+    fields = [
+        b'Content-Disposition: form-data; name="%s"\r\n\r\n%s' % (name.encode(), value.encode())
+        for name, value in FAKE.items()
+    ]
+    body = multipart(head + b"\r\nContent-Type: image/png\r\n\r\n" + picture(), *fields)
+    answer = send(service, body)
+    assert answer.status_code == 202, answer.text
+    assert answer.json()["picture_name"] == "me 그.png"
+    service.request("DELETE", f"/v1/videos/{answer.json()['id']}")
+
+
+def test_remix_says_what_to_do_instead(service: Service) -> None:
+    answer = service.request("POST", "/v1/videos/video_x/remix", json={"prompt": "more"})
+    assert code(answer) == (400, "remix_not_supported")
+    assert "/v1/videos" in answer.json()["error"]["message"]
+
+
+def test_what_is_missing_is_told_without_paths(service: Service) -> None:
+    folder = service.folder / "service" / "objects"
+    moved = folder.with_name("away")
+    folder.rename(moved)
+    folder.write_text("in the way")
+    try:
+        service.wait(lambda: service.get("/ready").status_code == 503, "the loss")
+        text = service.get("/ready").text
+    finally:
+        folder.unlink()
+        moved.rename(folder)
+    assert str(service.folder) not in text
+    assert "storage" in text
+    service.wait(lambda: service.get("/ready").status_code == 200, "the return")
+
+
 def test_half_closed_and_rude_connections(service: Service) -> None:
     parts = urlsplit(service.url)
     address = (parts.hostname or "", parts.port or 0)

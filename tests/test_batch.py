@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from vivant.report import spreadsheet_text
 from vivant.runs.timing_history import expected, remember
 from vivant.settings import read_settings
 from vivant.types import Request
@@ -158,6 +160,23 @@ def test_bad_tables_are_one_line(vivant: Run, tmp_path: Path, content: str, word
     assert word in err
     assert len(err.splitlines()) == 1
     assert not Path("out").exists()
+
+
+def test_tables_run_no_formula(vivant: Run, tmp_path: Path, portrait_file: Path) -> None:
+    names = ["=1+1", "+1", "-1", "@a", "\t=1", " =1", "\uff1d1", "\uff20a", "plain"]
+    (tmp_path / "in").mkdir()
+    for name in names:
+        (tmp_path / "in" / f"{name}.png").write_bytes(b"no picture")
+    shutil.copy(portrait_file, tmp_path / "in" / "good.png")
+    vivant("batch", "in", "-o", "out", *SMALL)
+    with Path("out/batch.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["picture"]: row for row in csv.DictReader(file)}
+    assert rows["good.png"]["reason"] == ""
+    assert "plain.png" in rows
+    assert sum(picture.startswith("'") for picture in rows) == len(names) - 2
+    assert "\ufffd=1.png" in rows  # the tab is no tab any more
+    assert spreadsheet_text("\t=1") == "'\t=1"
+    assert all(row["reason"] for row in rows.values() if row["picture"] != "good.png")
 
 
 def test_other_peoples_files_are_left_alone(

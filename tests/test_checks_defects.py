@@ -21,9 +21,11 @@ from checks_clips import (
 from corruptions import LADDERS, Material, recode
 from vivant.checks.face_tracker import rescaled
 from vivant.checks.frame import luma_of, reduced
-from vivant.checks.metrics.deform import Deformation, _face, _Pose
+from vivant.checks.metrics.deform import Deformation, _face_model, _Pose
 from vivant.checks.metrics.skin import texture_kept
 from vivant.types import Frames, Verification
+from vivant.video.encoder import to_yuv
+from vivant.video.reader import to_rgb
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +179,7 @@ def test_a_small_picture_is_not_called_soft() -> None:
 @pytest.mark.parametrize(("frames", "share"), [(48, 1.0), (96, 1.0), (384, 0.5)])
 def test_a_longer_clip_may_wander_further(frames: int, share: float) -> None:
     """As in a random walk, with the root of time, from the length on that limits are for."""
-    cells = len(_face().weights)
+    cells = len(_face_model().weights)
     metric = Deformation(24.0)
     metric.add(0, None, _Pose(np.eye(2, 3)))
     for index in np.linspace(0, frames, 13)[1:].astype(int):
@@ -187,3 +189,22 @@ def test_a_longer_clip_may_wander_further(frames: int, share: float) -> None:
     end = 3.0 * math.sqrt(2) * share
     assert melt.series[-1][1] == pytest.approx(end)
     assert melt.value == pytest.approx(end * 10 / 12)  # the least of what is late
+
+
+@pytest.mark.parametrize("tint", [(1.0, 1.0, 1.0), (1.0, 0.9, 0.75)], ids=["grey", "sepia"])
+def test_a_black_and_white_picture_is_not_called_banded_for_its_encoding(
+    tint: tuple[float, float, float],
+) -> None:
+    """Limited range has 220 levels of luma: grey pixels lose every seventh level."""
+    image, face = picture()
+    grain = np.random.default_rng(0).normal(0, 6, image.shape[:2])
+    grey = np.clip(luma_of(image) * 0.8 + 20 + grain, 0, 255)
+    still = (grey[..., None] * tint).astype(np.uint8)
+    clean = np.stack([to_rgb(to_yuv(still))] * 9)
+    banded = np.stack([to_rgb(to_yuv((still // 16 * 16).astype(np.uint8)))] * 9)
+    given = portrait(still, face)
+    verdicts = [
+        by_name(examine(frames, given=given, only=("banding",)))["banding"].verdict
+        for frames in (clean, banded)
+    ]
+    assert verdicts == ["pass", "fail"]

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import cast
 
 import numpy as np
 import psutil
@@ -18,7 +17,8 @@ import pytest
 
 from checks_clips import FACTS, FPS, SHORT, material, portrait, reader
 from vivant.checks import Inspector, keep_workers, worker_count
-from vivant.checks import worker_pool as crew
+from vivant.checks.worker_handle import WorkerHandle, end_workers
+from vivant.checks.worker_messages import Answer, WorkerFailed
 from vivant.errors import MachineError
 from vivant.types import Frames, Portrait
 
@@ -92,22 +92,15 @@ def test_kept_workers_watch_the_next_clip_and_end_with_the_block() -> None:
 
 
 def test_a_worker_that_dies_between_two_clips_tells_the_next_one_as_well() -> None:
-    class Listener:
-        def __init__(self) -> None:
-            self.heard: queue.SimpleQueue[str] = queue.SimpleQueue()
-
-        def answer(self, _: object, kind: str, *__: object) -> None:
-            self.heard.put(kind)
-
-    hand = crew._Hand()
-    before, after = Listener(), Listener()
-    hand.assign(cast("crew.WorkerPool", before), b"")
-    hand._process.kill()
-    assert before.heard.get(timeout=20) == "gone"
-    hand.assign(cast("crew.WorkerPool", after), b"")
-    assert after.heard.get(timeout=20) == "gone"
-    hand.kill()
-    hand.join()
+    before: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+    after: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+    worker = WorkerHandle()
+    worker.assign(lambda _, answer: before.put(answer))
+    worker._process.kill()
+    assert isinstance(before.get(timeout=20), WorkerFailed)
+    worker.assign(lambda _, answer: after.put(answer))
+    assert isinstance(after.get(timeout=20), WorkerFailed)
+    end_workers([worker])
 
 
 def test_a_picture_without_a_face_and_a_number_of_frames_that_fits_no_run() -> None:

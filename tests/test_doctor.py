@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from vivant.cli import inspection as doctor
-from vivant.settings import default_settings
+from vivant.settings import Settings, default_settings
 from vivant.weights import DEFAULT_MODEL, LOCK
 
 
@@ -107,3 +107,17 @@ def test_the_state_of_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (folder / LOCK).write_text("[]", "utf-8")
     (broken,) = doctor._weights()
     assert "lock" in broken.detail
+
+
+def test_a_configuration_that_no_command_reads_is_not_ok(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('max_frames = "many"\n', "utf-8")
+    monkeypatch.setitem(Settings.model_config, "toml_file", file)
+    default_settings.cache_clear()
+    found = {finding.part: finding for finding in doctor.examine()}
+    assert found["configuration"].status == "missing"
+    assert "max_frames" in found["configuration"].detail
+    assert doctor.runnable(tuple(found.values())).startswith("nothing")
+    default_settings.cache_clear()

@@ -109,6 +109,65 @@ def test_other_formats_are_named(data: bytes) -> None:
     assert code_of(data) == "image_format_not_supported"
 
 
+def tiff(*entries: tuple[int, int], order: str = "<") -> bytes:
+    """A TIFF of one directory of these tags, and 64 bytes that mean nothing."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    head = mark + struct.pack(f"{order}IH", 8, len(entries))
+    body = b"".join(struct.pack(f"{order}HHII", tag, 4, 1, value) for tag, value in entries)
+    return head + body + bytes(64)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("DNG", tiff((254, 1), (50706, 0x00000401))),
+        ("DNG", tiff((50706, 0x01040000), order=">")),
+        ("RAW", tiff((254, 1), (330, 200))),  # Nikon, Sony, Pentax
+        ("CR2", b"II*\0\x10\0\0\0CR\2\0" + bytes(64)),
+        ("CR3", b"\0\0\0\x18ftypcrx \0\0\0\1crx isom" + bytes(64)),
+        ("RW2", b"IIU\0\x18\0\0\0" + bytes(64)),
+        ("ORF", b"IIRO\x08\0\0\0" + bytes(64)),
+        ("RAF", b"FUJIFILMCCD-RAW 0201" + bytes(64)),
+    ],
+)
+def test_a_camera_raw_file_is_told_with_its_remedy(kind: str, data: bytes) -> None:
+    with pytest.raises(
+        ImageError, match=rf"a camera RAW file \({kind}\).*save it as JPEG"
+    ) as error:
+        loaded(data)
+    assert error.value.error_code == "image_format_not_supported"
+
+
+def test_a_tiff_with_a_reduced_copy_of_itself_is_no_raw_file() -> None:
+    portrait = loaded(saved(quarters(), "TIFF"))
+    assert portrait.source.format == "TIFF"
+
+
+@pytest.mark.parametrize("mark", [b"II+\0\x08\0\0\0", b"MM\0+\0\x08\0\0"])
+def test_bigtiff_is_told(mark: bytes) -> None:
+    with pytest.raises(ImageError, match="BigTIFF picture: save it as"):
+        loaded(mark + bytes(64))
+
+
+@pytest.mark.parametrize(
+    ("brand", "item", "codec"),
+    [
+        (b"mif1", b"j2k1", "JPEG 2000"),
+        (b"j2ki", b"j2k1", "JPEG 2000"),
+        (b"avci", b"avc1", "H.264"),
+        (b"heic", b"jpeg", "JPEG"),
+    ],
+)
+def test_heif_with_another_codec_is_neither_damaged_nor_a_video(
+    brand: bytes, item: bytes, codec: str
+) -> None:
+    data = (DATA / "plain.heic").read_bytes()
+    data = data[:8] + brand + data[12:].replace(b"hvc1", item)
+    with pytest.raises(ImageError, match=f"a HEIF picture with {codec} inside: save") as error:
+        loaded(data)
+    assert error.value.error_code == "image_format_not_supported"
+
+
 def test_no_picture_at_all(tmp_path: Path) -> None:
     path = tmp_path / "letter.jpg"
     path.write_text("Dear Sir or Madam,\n")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,6 +121,61 @@ def test_the_largest_of_several_faces() -> None:
     assert portrait.faces[0].box.left > 550
     assert inside(portrait.faces[0].box, portrait.crop)
     assert "2 faces were found: the clip is about the largest one" in portrait.warnings
+
+
+@given(
+    aspect=st.floats(0.4, 3),
+    places=st.lists(st.tuples(st.floats(0.05, 0.85), st.floats(0.05, 0.7)), min_size=2, max_size=5),
+)
+def test_all_faces_are_shown_where_the_shape_can_hold_their_heads(
+    aspect: float, places: list[tuple[float, float]]
+) -> None:
+    faces = tuple(face_at(x * 1600, y * 1000, 100 - 5 * i) for i, (x, y) in enumerate(places))
+    crop, warning = choose_crop(1600, 1000, faces, aspect)
+    heads = [clipped(head(face), 1600, 1000) for face in faces]
+    across = max(h.right for h in heads) - min(h.left for h in heads)
+    down = max(h.bottom for h in heads) - min(h.top for h in heads)
+    if across <= crop.width and down <= crop.height:
+        assert all(inside(whole, crop) for whole in heads)
+        assert warning is None
+    assert inside(heads[0], crop)
+    outside = sum(not inside(face.box, crop) for face in faces)
+    assert (warning is not None) == (outside > 0)
+    if warning is not None:
+        assert f"all {len(faces)} faces, so {outside} of them" in warning
+
+
+def test_a_small_face_in_the_background_does_not_move_the_crop() -> None:
+    person, poster = face_at(300, 200, 200), face_at(1500, 100, 50)
+    alone, _ = choose_crop(1600, 1000, (person,), 1.0)
+    both, warning = choose_crop(1600, 1000, (person, poster), 1.0)
+    assert both == alone
+    assert warning is None
+
+
+def test_a_tall_picture_without_a_face_keeps_its_top() -> None:
+    crop, _ = choose_crop(1000, 1500, (), 16 / 9)
+    assert crop.top == 0
+    portrait = loaded(saved(on_canvas(200, 300), "PNG"), 192, 108)
+    assert any("no face was found, so the top of" in warning for warning in portrait.warnings)
+
+
+@pytest.mark.parametrize(
+    ("turns", "said"),
+    [
+        (0, None),
+        (1, "lie on its side, its top on the left"),
+        (2, "be upside down"),
+        (3, "lie on its side, its top on the right"),
+    ],
+)
+def test_a_portrait_that_is_not_upright_is_told(turns: int, said: str | None) -> None:
+    picture = np.ascontiguousarray(np.rot90(astronaut(), turns))
+    warnings = loaded(saved(picture, "PNG"), 512, 512).warnings
+    found = [warning for warning in warnings if "the picture seems to" in warning]
+    assert found == (
+        [] if said is None else [f"the picture seems to {said}: turn it and try again"]
+    )
 
 
 @pytest.mark.parametrize("quality", [96, 80, 60])

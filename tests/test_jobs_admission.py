@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from service_process import Service, s3_server
 from vivant.errors import BusyError, ConflictError, JobNotFoundError, OptionError
 from vivant.service.admission import Admission, Limits
-from vivant.service.comparisons import Comparisons, Kept
+from vivant.service.comparisons import Comparisons, StoredComparison
 from vivant.service.database import BUSY_TIMEOUT_MS, Database, normal_url
 from vivant.service.job import Order, new_id
 from vivant.service.keys import Keyring, access_allowed, access_token
@@ -136,7 +136,7 @@ def test_comparisons_are_admitted_whole_or_not_at_all(
     """Racing for a queue of twenty, three of seven fit twice; of one key there is one."""
     admission = Admission(database, Limits(queue=20, per_owner=100))
     kept = Comparisons(database, ledger, Objects.open(tmp_path))
-    admitted: list[Kept] = []
+    admitted: list[StoredComparison] = []
     refused: list[BusyError] = []
 
     def submit(key: str | None) -> None:
@@ -145,7 +145,7 @@ def test_comparisons_are_admitted_whole_or_not_at_all(
             {"job": job_id, "variant": "a", "picture": "p", "seed": seed}
             for seed, (job_id, _) in enumerate(orders)
         ]
-        made = Kept(
+        made = StoredComparison(
             f"comparison_{new_id()}", "ann", time.time(), {"judged": []}, "q", [], cells, "hash"
         )
         try:

@@ -55,6 +55,16 @@ def test_a_broken_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         read_settings()
 
 
+def test_a_file_of_notepad_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.toml"
+    monkeypatch.setitem(settings.Settings.model_config, "toml_file", file)
+    file.write_text('\ufeffcurrency = "USD"\n', "utf-8")
+    assert read_settings().currency == "USD"
+    file.write_bytes('currency = "USD"\n'.encode("utf-16"))
+    with pytest.raises(OptionError, match="UTF-8"):
+        read_settings()
+
+
 @pytest.mark.parametrize("value", ["3.9", "0", "-1", "nan"])
 def test_a_worker_timeout_that_kills_healthy_workers_is_refused(
     monkeypatch: pytest.MonkeyPatch, value: str

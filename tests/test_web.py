@@ -140,7 +140,7 @@ def test_the_page_can_be_written_to_a_file(
     target = tmp_path / "vivant.html"
     page(target, endpoint="https://name.example")
     assert 'name="vivant-endpoint" content="https://name.example"' in target.read_text("utf-8")
-    assert "VIVANT_CORS_ORIGINS" in capsys.readouterr().out
+    assert "vivant serve --file-pages" in capsys.readouterr().out
     with pytest.raises(OutputExistsError, match="--force"):
         page(target)
     page(target, force=True)

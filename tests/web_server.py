@@ -51,10 +51,13 @@ def environment(data: Path, **settings: str) -> dict[str, str]:
 
 
 @contextmanager
-def serving(data: Path, *, workers: int = 1, **settings: str) -> Iterator[str]:
+def serving(
+    data: Path, *arguments: str, workers: int = 1, port: int = 0, **settings: str
+) -> Iterator[str]:
     """``vivant serve`` as its users start it; yields its address once it can take work."""
     log = (data / "serve.log").open("wb")
-    command = [sys.executable, "-m", "vivant", "serve", "--port", "0", "--workers", str(workers)]
+    command = [sys.executable, "-m", "vivant", "serve", "--port", str(port), *arguments]
+    command += ["--workers", str(workers)]
     process = subprocess.Popen(
         command, env=environment(data, **settings), stdout=log, stderr=subprocess.STDOUT
     )

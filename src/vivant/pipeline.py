@@ -88,8 +88,8 @@ class FileNames(Protocol):
 class ClipJob:
     """One clip, from the request to its files.
 
-    ``run`` makes a clip on this machine's disk. Whoever stores clips elsewhere sets ``portrait``,
-    or calls ``read_picture``, and then ``render``.
+    ``run`` puts the clip on this machine's disk. To store it elsewhere, call ``read_picture`` (or
+    set ``portrait``), then ``render``, and store the files of its folder.
 
     Attributes:
         request: what to make.

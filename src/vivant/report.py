@@ -37,6 +37,19 @@ _NUMBERS = re.compile(r"\[\s+((?:-?[\d.eE+-]+,?\s+)+)\]")
 """A list of nothing but numbers, as ``json.dumps(indent=…)`` spreads it out."""
 
 
+_FORMULA = re.compile(r"[\t\r\n]|\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+
+
+def spreadsheet_text(value: Any) -> Any:
+    """``value`` as a cell of a CSV: text that spreadsheets would run as a formula gets a quote.
+
+    Spreadsheets ignore blanks before a formula, and take fullwidth signs for ASCII ones.
+    """
+    if not isinstance(value, str) or not _FORMULA.match(value):
+        return value
+    return f"'{value}"
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Production:
     """How a clip was made, and what that took.

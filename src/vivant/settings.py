@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -155,7 +156,7 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments win over the environment, and that over the file; no ``.env`` is read."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, _ConfigFile(settings_cls)
 
 
 def read_settings(**overrides: Any) -> Settings:
@@ -187,6 +188,16 @@ def read_settings(**overrides: Any) -> Settings:
                 param=broken[1],
             ) from None
         raise OptionError(f"settings cannot be read ({CONFIG_FILE}): {error}") from None
+
+
+class _ConfigFile(TomlConfigSettingsSource):
+    """``config.toml``; editors of Windows put a byte-order mark before it."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        try:
+            return tomllib.loads(file_path.read_bytes().decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            raise ValueError("it is not UTF-8 text: save it as UTF-8") from None
 
 
 @cache

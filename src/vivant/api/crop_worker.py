@@ -1,6 +1,6 @@
 """What part of a picture would be shown: decoded in a process of its own, one at a time.
 
-A decoder that crashes or hangs on a hostile file takes that process with it, not the service.
+A decoder that crashes, or takes too long on a hostile file, ends with that process.
 """
 
 from __future__ import annotations
@@ -10,46 +10,67 @@ from pathlib import Path
 from typing import Any
 
 from vivant.api.isolated_process import IsolatedProcess
-from vivant.errors import BusyError, ImageError, VivantError
+from vivant.errors import ImageError, VivantError
 from vivant.settings import Settings
 
-MAX_WAITING = 8
-SECONDS = 30.0
+DECODE_SECONDS = 20.0
+"""The largest pictures allowed take about 5 s."""
+
+WAIT_SECONDS = 30.0
+"""For the pictures before one."""
+
+MOST = 8
 PICTURES_PER_PROCESS = 100
 
 
 class CropWorker:
-    """The process, started when it is first needed."""
+    """The process, started when it is first needed.
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._process = IsolatedProcess(PICTURES_PER_PROCESS)
-        self._waiting = 0
+    Args:
+        settings: limits of pictures.
+        decode_seconds: one picture may take so long.
+        wait_seconds: for the pictures before it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        decode_seconds: float = DECODE_SECONDS,
+        wait_seconds: float = WAIT_SECONDS,
+    ) -> None:
+        self._settings, self._decode_seconds = settings, decode_seconds
+        self._process = IsolatedProcess(
+            wait_seconds=wait_seconds,
+            most=MOST,
+            tasks_per_process=PICTURES_PER_PROCESS,
+            prepare=_prepare,
+        )
 
     async def crop(self, path: Path, width: int, height: int) -> dict[str, Any]:
-        """Crop and faces of a picture file.
+        """Crop and faces of a picture file, for a clip of ``width`` × ``height``.
 
         Raises:
-            VivantError: the picture cannot be used; too many wait.
+            ImageError: the picture cannot be used, or takes too long.
+            BusyError: too many pictures are before it.
         """
-        if self._waiting >= MAX_WAITING:
-            raise BusyError(
-                f"{self._waiting} pictures wait to be looked at: try again", retry_after=2.0
-            )
-        self._waiting += 1
         try:
             found = await self._process.run(
-                _crop, path, width, height, self._settings, seconds=SECONDS
+                _crop, path, width, height, self._settings, seconds=self._decode_seconds
             )
-        except (BrokenProcessPool, TimeoutError):
-            self.close()
+        except TimeoutError:
+            raise ImageError(
+                f"the picture takes more than {self._decode_seconds:g} s to decode: save it again "
+                "as PNG or as a plain JPEG",
+                code="image_too_slow",
+                param="image",
+            ) from None
+        except BrokenProcessPool:
             raise ImageError(
                 "the picture cannot be decoded safely: save it again as PNG",
                 code="image_damaged",
                 param="image",
             ) from None
-        finally:
-            self._waiting -= 1
         if isinstance(found, VivantError):
             raise found
         answer: dict[str, Any] = found
@@ -58,6 +79,15 @@ class CropWorker:
     def close(self) -> None:
         """End the process."""
         self._process.close()
+
+
+def _prepare() -> None:
+    """In a new process: the imports, and the face models."""
+    from vivant.picture.faces import FaceReader
+    from vivant.picture.intake import load_portrait  # noqa: F401
+    from vivant.pipeline import image_limits  # noqa: F401
+
+    FaceReader()
 
 
 def _crop(path: Path, width: int, height: int, settings: Settings) -> Any:

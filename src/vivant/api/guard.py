@@ -94,7 +94,7 @@ class Guard:
                 SECONDS.labels(route).observe(time.perf_counter() - started)
             await send(message)
 
-        refusal = self._refusal(scope, headers, origin, allowed)
+        refusal = self._nul(scope) or self._refusal(scope, headers, origin, allowed)
         try:
             if refusal is not None:
                 await refusal(scope, receive, guarded)
@@ -119,6 +119,16 @@ class Guard:
             return await self._key_required()
         except DatabaseError:
             return False  # the route will say that it is away
+
+    def _nul(self, scope: Scope) -> Response | None:
+        """Refuse NUL, which databases cannot hold: no name and no value of ours has one."""
+        if "\0" in scope["path"]:
+            return response(404, "there is no such page: /docs lists what there is", "not_found")
+        if b"%00" in scope["query_string"] or b"\0" in scope["query_string"]:
+            return response(
+                400, "the address contains %00, which is no text: leave it out", "invalid_parameter"
+            )
+        return None
 
     def _refusal(
         self, scope: Scope, headers: Headers, origin: str | None, allowed: bool

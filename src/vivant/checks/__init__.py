@@ -1,8 +1,8 @@
 """Proof: every line of the creator's checklist, measured.
 
-``Inspector`` looks at frames as they come, ``checks.live`` uses it while a clip is made, and
+``Inspector`` checks frames as they come, ``checks.live`` uses it while a clip is made, and
 ``checks.verify`` for a finished file. The package is not called ``verify`` because
-``vivant.verify`` is the function. It imports no engine and no encoder.
+``vivant.verify`` is the function. It imports no engine.
 """
 
 from vivant.checks.inspector import Inspector

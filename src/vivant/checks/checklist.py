@@ -1,7 +1,4 @@
-"""The creator's checklist: which scores answer which question, in English and Korean.
-
-Knows nothing of how a score is measured or shown.
-"""
+"""The creator's checklist: which scores answer which question, in English and Korean."""
 
 from __future__ import annotations
 

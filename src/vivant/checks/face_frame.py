@@ -1,6 +1,6 @@
 """The face's own frame of reference: upright, of one size, whatever the picture's.
 
-A *chip* is a picture of the face there. Knows nothing of identity, time or verdicts.
+A *chip* is a picture of the face there.
 """
 
 from __future__ import annotations

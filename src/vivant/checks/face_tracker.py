@@ -1,6 +1,6 @@
-"""Follow one face through a clip: found on the grid, carried along in between.
+"""Follow one face through a clip, from one searched frame to the next.
 
-Knows nothing of identity or verdicts. Deterministic, keeps nothing.
+Deterministic; no state between calls.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Tracker:
         self._start = start
 
     def find(self, image: Image, last: Face | None) -> Face | None:
-        """The person in a frame of the grid; ``last`` is where the grid showed it before."""
+        """The person in a searched frame; ``last`` is the face of the one before."""
         face = None if last is None else self._near(image, last.box)
         return self._anywhere(image, last or self._start) if face is None else face
 

@@ -1,4 +1,4 @@
-"""Dense optical flow (DIS: Kroeger et al., 2016) with OpenCV. Knows nothing of faces."""
+"""Dense optical flow (DIS: Kroeger et al., 2016) with OpenCV."""
 
 from __future__ import annotations
 

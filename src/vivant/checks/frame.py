@@ -1,6 +1,6 @@
-"""One frame, and everything the checks share about it, computed once and only when asked for.
+"""One frame of the clip, or the picture, with what several checks need of it.
 
-Knows nothing of any check, of verdicts or of files.
+Each value is computed at its first use and kept.
 """
 
 from __future__ import annotations
@@ -40,29 +40,29 @@ def luma_of(image: Image) -> Luma:
 
 
 @dataclass(eq=False)
-class Sample:
+class AnalyzedFrame:
     """A frame of the clip.
 
     Attributes:
         index: 0 for the first one.
-        pixels: ``[H, W, 3]`` uint8; not kept after the checks have looked.
-        gridded: one of the frames where the face is searched.
+        pixels: ``[H, W, 3]`` uint8; released after all metrics have measured it.
+        searched: one of the frames where the face is searched.
         sparse: every other of them, and the last.
         rare: every other of those, and the last: for what is expensive and changes slowly.
         checked: one of the user's checked frames (0, 24, 48, 72 and 96 of 97).
         face: the person, in pixels of the frame; None where no face was found.
-        kept: what a metric wants to know of this frame when it steps to the next one.
+        cache: values that a metric computed of this frame and needs for the step to the next one.
     """
 
     index: int
     pixels: Image
-    gridded: bool
+    searched: bool
     sparse: bool
     rare: bool
     checked: bool
     reader: FaceReader
     face: Face | None = None
-    kept: dict[str, Any] = field(default_factory=dict, repr=False)
+    cache: dict[str, Any] = field(default_factory=dict, repr=False)
     _embedding: Embedding | None = field(default=None, repr=False)
 
     @cached_property

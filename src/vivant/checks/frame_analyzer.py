@@ -1,8 +1,8 @@
-"""What the checks see in frames: the work itself, whoever does it and in which order.
+"""Run all metrics on frames, in any process.
 
-A *run* goes from one searched frame to the next. Given what is known when it starts, a run can
-be watched anywhere: everything it yields is computed the same way, to the bit. Knows nothing of
-processes, of which checks there are, or of scores.
+A *segment* of a clip goes from one searched frame (where the face is looked for) to the next.
+Given the :class:`SegmentState` it starts from, a segment can be measured in any process: the
+results are the same to the bit.
 """
 
 from __future__ import annotations
@@ -14,54 +14,65 @@ from typing import Any, Final
 import numpy as np
 
 from vivant.checks.face_tracker import Tracker
-from vivant.checks.frame import Reference, Sample, same_picture
+from vivant.checks.frame import AnalyzedFrame, Reference, same_picture
 from vivant.checks.metric import Metric
 from vivant.grid import checked_frames
 from vivant.picture.faces import FaceReader
 from vivant.types import Face, Image
 
-GRID: Final = 16
-"""The expensive checks look at this many frames evenly, and at the last one."""
+SEGMENTS: Final = 16
+"""A clip is cut into about this many segments."""
 
 MAX_STRIDE: Final = 12
-"""Frames between two of them at most: half a second, so that long clips have no blind spots."""
+"""Frames of a segment at most: half a second at 24 fps, so that long clips have no blind spots."""
 
-Found = tuple[Any, ...]
-"""What each metric found, in their order."""
+Measurements = tuple[Any, ...]
+"""What each metric found, in the order of the metrics."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What a run must know of the frames before it: a face, and pictures of a few kilobytes.
+class SegmentState:
+    """What a segment must know of the frames before it: a few kilobytes.
 
     Attributes:
         face: of the last searched frame that showed one.
-        anchors: what each metric compares with; None where it has seen nothing yet.
+        anchors: what each metric compares with; None where there is nothing yet.
     """
 
     face: Face | None
-    anchors: Found
+    anchors: Measurements
 
 
-class Plan:
-    """Which frames are looked at how closely."""
+class FrameSchedule:
+    """Which frames are measured how closely.
+
+    Args:
+        num_frames: of the clip.
+    """
 
     def __init__(self, num_frames: int) -> None:
         self.num_frames = num_frames
-        self.stride = max(1, min(MAX_STRIDE, round((num_frames - 1) / GRID)))
+        self.stride = max(1, min(MAX_STRIDE, round((num_frames - 1) / SEGMENTS)))
         self._checked = frozenset(checked_frames(max(1, num_frames)))
 
     def searched(self, index: int) -> bool:
         """Whether the face is looked for in this frame."""
         return index % self.stride == 0 or index == self.num_frames - 1
 
-    def sample(self, index: int, pixels: Image, reader: FaceReader) -> Sample:
-        """Frame ``index`` as the checks want it."""
+    def next_searched(self, index: int) -> int:
+        """The searched frame after the searched frame ``index``, also beyond the clip's end."""
+        after = index + 1
+        while not self.searched(after):
+            after += 1
+        return after
+
+    def frame(self, index: int, pixels: Image, reader: FaceReader) -> AnalyzedFrame:
+        """Frame ``index`` for the metrics."""
         last = index == self.num_frames - 1
-        return Sample(
+        return AnalyzedFrame(
             index=index,
             pixels=np.ascontiguousarray(pixels),
-            gridded=self.searched(index),
+            searched=self.searched(index),
             sparse=index % (2 * self.stride) == 0 or last,
             rare=index % (4 * self.stride) == 0 or last,
             checked=index in self._checked,
@@ -70,56 +81,62 @@ class Plan:
 
 
 class FrameAnalyzer:
-    """Looks at frames for all metrics. Keeps nothing of a frame; one thread at a time.
+    """Measures frames for all metrics. Keeps nothing of a frame; for one thread at a time.
 
     Args:
-        plan: of the clip.
+        schedule: of the clip.
         reference: the input picture.
-        metrics: asked for what they see; nothing is added to them here.
+        metrics: asked for their measurements; nothing is added to them here.
         reader: finds faces.
     """
 
     def __init__(
-        self, plan: Plan, reference: Reference, metrics: Sequence[Metric], reader: FaceReader
+        self,
+        schedule: FrameSchedule,
+        reference: Reference,
+        metrics: Sequence[Metric],
+        reader: FaceReader,
     ) -> None:
-        self._plan = plan
+        self.schedule = schedule
         self._reference = reference
         self._metrics = metrics
         self._reader = reader
         self._tracker = Tracker(reader, reference.face)
 
     @property
-    def nothing(self) -> Known:
-        """What is known before the first frame."""
-        return Known(None, (None,) * len(self._metrics))
+    def initial_state(self) -> SegmentState:
+        """The state before the first frame."""
+        return SegmentState(None, (None,) * len(self._metrics))
 
-    def sample(self, index: int, pixels: Image) -> Sample:
+    def frame(self, index: int, pixels: Image) -> AnalyzedFrame:
         """Frame ``index``, ``[H, W, 3]`` uint8."""
-        return self._plan.sample(index, pixels, self._reader)
+        return self.schedule.frame(index, pixels, self._reader)
 
-    def search(self, sample: Sample, known: Known) -> Known:
-        """Find the face of a searched frame: what the run that starts with it must know."""
-        sample.face = self._tracker.find(sample.pixels, known.face)
+    def search(self, frame: AnalyzedFrame, state: SegmentState) -> SegmentState:
+        """Find the face in a searched frame; the state of the segment that starts with it."""
+        frame.face = self._tracker.find(frame.pixels, state.face)
         anchors = tuple(
-            metric.anchor(sample) if anchor is None else anchor
-            for metric, anchor in zip(self._metrics, known.anchors, strict=True)
+            metric.anchor(frame) if anchor is None else anchor
+            for metric, anchor in zip(self._metrics, state.anchors, strict=True)
         )
-        return Known(sample.face or known.face, anchors)
+        return SegmentState(frame.face or state.face, anchors)
 
-    def look(self, sample: Sample, known: Known) -> Found:
-        """What each metric sees in a frame; a searched one has been searched."""
+    def measure_frame(self, frame: AnalyzedFrame, state: SegmentState) -> Measurements:
+        """What each metric measures in a frame; :meth:`search` comes first for a searched one."""
         return tuple(
-            metric.look(sample, anchor)
-            for metric, anchor in zip(self._metrics, known.anchors, strict=True)
+            metric.measure_frame(frame, anchor)
+            for metric, anchor in zip(self._metrics, state.anchors, strict=True)
         )
 
-    def step(self, before: Sample, now: Sample, known: Known) -> Found:
-        """What each metric sees between two frames of a run, or its last one and the next run."""
+    def measure_step(
+        self, before: AnalyzedFrame, now: AnalyzedFrame, state: SegmentState
+    ) -> Measurements:
+        """What each metric measures between two frames of a segment, or its last and the next."""
         return tuple(
-            metric.step(before, now, anchor)
-            for metric, anchor in zip(self._metrics, known.anchors, strict=True)
+            metric.measure_step(before, now, anchor)
+            for metric, anchor in zip(self._metrics, state.anchors, strict=True)
         )
 
-    def exact(self, sample: Sample) -> bool:
+    def is_exact(self, frame: AnalyzedFrame) -> bool:
         """Whether a frame, the first one, is the input picture."""
-        return same_picture(sample.small_luma, self._reference.small_luma)
+        return same_picture(frame.small_luma, self._reference.small_luma)

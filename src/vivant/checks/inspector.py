@@ -1,7 +1,4 @@
-"""Look at a clip's frames as they come, answer at the end: the pipeline's and ``verify``'s way in.
-
-Knows which checks there are; knows nothing of how frames are decoded or reports written.
-"""
+"""All checks of one clip: frames go in as they come, the verification comes out at the end."""
 
 from __future__ import annotations
 
@@ -13,28 +10,28 @@ from typing import Self
 
 import numpy as np
 
-from vivant.checks.face_tracker import find_faces, rescaled
-from vivant.checks.frame import Reference, Sample
-from vivant.checks.frame_analyzer import Found, FrameAnalyzer, Plan
+from vivant.checks.face_tracker import find_faces
+from vivant.checks.frame import AnalyzedFrame, Reference
+from vivant.checks.frame_analyzer import FrameAnalyzer, FrameSchedule, Measurements
 from vivant.checks.metric import CannotMeasure, Metric, unmeasured
 from vivant.checks.metrics.delivery import Expectation, delivery
 from vivant.checks.metrics.performance import Performance, performance_scores
 from vivant.checks.metrics.registry import all_metrics
 from vivant.checks.sentences import reason
+from vivant.checks.worker_messages import StartClip
 from vivant.checks.worker_pool import WorkerPool
-from vivant.checks.worker_process import Task
 from vivant.errors import ClipError
 from vivant.picture.faces import FaceReader
-from vivant.picture.framing import crop_pixels
+from vivant.picture.framing import crop_pixels, face_in_frame
 from vivant.types import ClipFacts, Face, Frames, Image, Portrait, Score, Verification
 
 
 class Inspector:
     """All checks of one clip against one picture.
 
-    Frames are given in order by :meth:`inspect`, in chunks of any size; the answer does not depend
-    on where the chunks end, nor on who watched. What is kept per frame is a few numbers. With
-    workers it is a context manager: leaving it ends them.
+    Frames are given in order to :meth:`inspect`, in chunks of any size. The answer depends neither
+    on the chunks nor on how many processes ran the checks. A few numbers are kept per frame. Use
+    it as a context manager where it has workers: leaving it ends them.
 
     Args:
         portrait: the input picture.
@@ -43,8 +40,8 @@ class Inspector:
         width: of the clip.
         height: of the clip.
         reader: reused where given; making one takes 0.3 s.
-        metrics: the checks; others than all are made only in this process.
-        workers: processes that watch, started at once; 0 watches in the caller's thread.
+        metrics: the checks; others than :func:`all_metrics` run only in this process.
+        workers: processes that run the checks, started at once; 0: the caller's thread runs them.
         pixels: the picture as the clip should show it, where that is drawn already.
     """
 
@@ -70,15 +67,17 @@ class Inspector:
             portrait, pixels, self._reader, num_frames=num_frames, fps=float(fps)
         )
         self._metrics = list(metrics(self._reference, float(fps)))
-        self._watch = FrameAnalyzer(Plan(num_frames), self._reference, self._metrics, self._reader)
-        self._known = self._watch.nothing
-        self._before: Sample | None = None
+        self._analyzer = FrameAnalyzer(
+            FrameSchedule(num_frames), self._reference, self._metrics, self._reader
+        )
+        self._state = self._analyzer.initial_state
+        self._before: AnalyzedFrame | None = None
         self._given = self._done = 0
-        self._crew: WorkerPool | None = None
+        self._pool: WorkerPool | None = None
         if self._reference.face is not None and not workers:
             self._reader.warm()  # now, while no frames take memory
         if workers and metrics is all_metrics:
-            self._crew = _crew(self._reference, self._watch, workers)
+            self._pool = _start_pool(self._reference, self._analyzer, workers)
 
     @property
     def done(self) -> int:
@@ -88,13 +87,13 @@ class Inspector:
     @property
     def busy(self) -> float:
         """Seconds that workers have computed."""
-        return self._crew.busy if self._crew else 0.0
+        return self._pool.busy if self._pool else 0.0
 
     def inspect(self, frames: Frames) -> None:
-        """See the next frames.
+        """Check the next frames.
 
         Args:
-            frames: ``[T, height, width, 3]`` uint8 sRGB; not to be changed any more, not kept.
+            frames: ``[T, height, width, 3]`` uint8 sRGB; must not be changed afterwards.
 
         Raises:
             ClipError: frames of another size than announced.
@@ -107,11 +106,11 @@ class Inspector:
                 param="clip",
             )
         for pixels in frames:
-            if self._crew is None:
-                self._look(pixels)
+            if self._pool is None:
+                self._inspect(pixels)
             else:
-                self._crew.give(self._given, np.ascontiguousarray(pixels))
-                self._collect(self._crew, wait=False)
+                self._pool.submit(self._given, np.ascontiguousarray(pixels))
+                self._collect(self._pool, wait=False)
             self._given += 1
 
     def wait(self) -> None:
@@ -120,36 +119,36 @@ class Inspector:
         Raises:
             MachineError: a worker has died.
         """
-        if self._crew is not None:
-            self._collect(self._crew, wait=True)
+        if self._pool is not None:
+            self._collect(self._pool, wait=True)
 
-    def _look(self, pixels: Frames) -> None:
-        sample = self._watch.sample(self._given, pixels)
+    def _inspect(self, pixels: Frames) -> None:
+        frame = self._analyzer.frame(self._given, pixels)
         step = None
         if self._before is not None:
-            step = self._watch.step(self._before, sample, self._known)
-        if sample.gridded:
-            self._known = self._watch.search(sample, self._known)
-        exact = self._watch.exact(sample) if self._before is None else None
-        self._add(step, self._watch.look(sample, self._known), exact)
-        self._before = sample
+            step = self._analyzer.measure_step(self._before, frame, self._state)
+        if frame.searched:
+            self._state = self._analyzer.search(frame, self._state)
+        exact = self._analyzer.is_exact(frame) if self._before is None else None
+        self._add(step, self._analyzer.measure_frame(frame, self._state), exact)
+        self._before = frame
 
-    def _collect(self, crew: WorkerPool, *, wait: bool) -> None:
-        for step, look, exact in crew.take(wait=wait):
-            self._add(step, look, exact)
+    def _collect(self, pool: WorkerPool, *, wait: bool) -> None:
+        for step, found, exact in pool.results(wait=wait):
+            self._add(step, found, exact)
 
-    def _add(self, step: Found | None, look: Found, exact: bool | None) -> None:
+    def _add(self, step: Measurements | None, found: Measurements, exact: bool | None) -> None:
         if exact is not None:
             self._reference.exact = exact
         steps = step or (None,) * len(self._metrics)
-        for metric, stepped, looked in zip(self._metrics, steps, look, strict=True):
-            metric.add(self._done, stepped, looked)
+        for metric, *measured in zip(self._metrics, steps, found, strict=True):
+            metric.add(self._done, *measured)
         self._done += 1
 
     def close(self) -> None:
         """End the workers."""
-        if self._crew is not None:
-            self._crew.close()
+        if self._pool is not None:
+            self._pool.close()
 
     def __enter__(self) -> Self:
         return self
@@ -181,10 +180,10 @@ class Inspector:
             MachineError: a worker has died.
         """
         self.wait()
-        if self._crew is not None:
-            self._crew.dismiss()  # their memory is given back while we count
-            if self._crew.embedding is not None:
-                self._reference.__dict__["embedding"] = self._crew.embedding
+        if self._pool is not None:
+            self._pool.release()  # before the scores are computed: their memory is free sooner
+            if self._pool.embedding is not None:
+                self._reference.__dict__["embedding"] = self._pool.embedding
         if self._done == 0:
             raise ClipError("the clip has no frames: there is nothing to verify", param="clip")
         scores: list[Score] = []
@@ -219,9 +218,9 @@ class Inspector:
         return tuple(found)
 
 
-def _crew(reference: Reference, watch: FrameAnalyzer, workers: int) -> WorkerPool | None:
-    """Workers; None where processes of ours cannot be started."""
-    task = Task(
+def _start_pool(reference: Reference, analyzer: FrameAnalyzer, workers: int) -> WorkerPool | None:
+    """Workers; None where no such process can be started."""
+    clip = StartClip(
         pixels=reference.pixels,
         face=reference.face,
         detail=reference.detail,
@@ -232,7 +231,7 @@ def _crew(reference: Reference, watch: FrameAnalyzer, workers: int) -> WorkerPoo
     if sys.platform == "win32" or getattr(sys, "frozen", False) or not sys.executable:
         return None
     try:
-        return WorkerPool(task, watch.nothing, workers)
+        return WorkerPool(clip, analyzer.initial_state, workers)
     except OSError:
         return None
 
@@ -243,7 +242,7 @@ def _reference(
     factor = pixels.shape[1] / portrait.crop.width
     if portrait.faces:
         faces: tuple[Face, ...] = tuple(
-            rescaled(face, factor, -portrait.crop.left * factor, -portrait.crop.top * factor)
+            face_in_frame(face, portrait.crop, pixels.shape[1], pixels.shape[0])
             for face in portrait.faces
         )
     else:

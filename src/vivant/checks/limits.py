@@ -1,7 +1,7 @@
 """The limits the checks hold their numbers against, read from ``limits.json``.
 
 The file is written by ``bench/calibrate.py``, never by hand; ``docs/calibration.md`` says how
-each limit was got. Knows nothing of how a number is measured.
+each limit was got.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The one shape of every check: what it sees in a frame, put together in order, then scores.
-
-Knows nothing of any particular check, of files or of the pipeline.
-"""
+"""The one shape of every check: what it sees in a frame, put together in order, then scores."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from vivant.checks.frame import Reference, Sample
+from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.limits import limits
 from vivant.checks.sentences import reason
 from vivant.types import Box, Group, Score, Verdict
@@ -47,33 +44,38 @@ class Spec:
 class Metric(ABC):
     """A check, made once per clip. All it keeps per frame are a few numbers.
 
-    :meth:`anchor`, :meth:`look` and :meth:`step` do the work. They run in any process and in any
-    order, so they change nothing of the metric; what they return is small and can be pickled.
-    What they learn of a frame for the next :meth:`step` goes into ``sample.kept``. :meth:`add`
-    is called in the order of the frames, in one process, with what they returned.
+    :meth:`anchor`, :meth:`measure_frame` and :meth:`measure_step` do the work. They run in any
+    process and in any order, so they do not change the metric. What they return is small and can
+    be pickled. What the next :meth:`measure_step` needs of a frame goes into ``frame.cache``.
+    :meth:`add` is called in the order of the frames, in one process, with what they returned.
     """
 
     specs: ClassVar[tuple[Spec, ...]]
     """The scores it gives, always all of them and always in this order."""
 
-    def anchor(self, sample: Sample, /) -> Any:  # noqa: ARG002
+    def anchor(self, frame: AnalyzedFrame, /) -> Any:  # noqa: ARG002
         """What later frames are compared with; asked of searched frames until one gives it."""
         return None
 
-    def look(self, sample: Sample, anchor: Any, /) -> Any:  # noqa: ARG002
-        """What the frame shows by itself, and beside the anchor; None where nothing counts."""
+    def measure_frame(self, frame: AnalyzedFrame, anchor: Any, /) -> Any:  # noqa: ARG002
+        """What the frame shows by itself or compared with the anchor; None where nothing counts."""
         return None
 
-    def step(self, before: Sample, now: Sample, anchor: Any, /) -> Any:  # noqa: ARG002
-        """What happened from one frame to the next.
+    def measure_step(
+        self,
+        before: AnalyzedFrame,  # noqa: ARG002
+        now: AnalyzedFrame,  # noqa: ARG002
+        anchor: Any,  # noqa: ARG002
+        /,
+    ) -> Any:
+        """What happened from one frame to the next; None where nothing counts.
 
-        ``before`` has been looked at or stepped to; ``now`` has not been looked at, and its face
-        is not known yet.
+        ``before`` has been measured. ``now`` has not, and its face is not known yet.
         """
         return None
 
     @abstractmethod
-    def add(self, index: int, step: Any, look: Any, /) -> None:
+    def add(self, index: int, step: Any, found: Any, /) -> None:
         """Keep what was found of frame ``index``; ``step`` led to it and is None for frame 0."""
 
     @abstractmethod

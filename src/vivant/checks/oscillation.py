@@ -6,8 +6,8 @@ frame weighs ``1 / (floor² + energy²)``, and in a second of wild nodding one c
 than all the others. The window is cut into pieces of equal weight; for every frequency, weighted
 least squares give each piece a complex pattern (amplitude and phase of every cell; Lomb, 1976),
 which is projected on the pattern of the *other* pieces, and the piece that agrees least counts.
-Bouts, nods and speech come out near zero, a steady swing at its amplitude. Knows nothing of what
-moves. Memory is one window, however long the clip.
+Bouts, nods and speech come out near zero, a steady swing at its amplitude. Memory is one window,
+however long the clip.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The sentences of the checks, in English and Korean, by message key.
 
 They stand in ``sentences.json``. A sentence is filled from a score's ``facts``, so that a
-report can be shown in either language. Knows nothing of how a number is measured.
+report can be shown in either language.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Verify a finished file: decode it, look at every frame, answer.
+"""Run all checks on a finished file.
 
-Knows nothing of how a picture is read: the caller brings it.
+The caller has read the picture.
 """
 
 from __future__ import annotations

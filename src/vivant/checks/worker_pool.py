@@ -1,58 +1,66 @@
-"""Several processes that watch runs of frames side by side; their answers in order.
+"""Several processes that measure segments of one clip side by side; results in frame order.
 
-The first frame of a run goes to two workers: one ends its run with it, one starts the next.
-What is known goes from run to run as soon as the face is found, so runs overlap. Knows nothing
-of metrics beyond what a :class:`vivant.checks.frame_analyzer.FrameAnalyzer` yields.
+The first frame of a segment goes to two workers: one ends its segment with it, the other starts
+the next. A segment's state goes to the next worker as soon as the face is found, so segments
+overlap.
 
-Getting a worker ready takes more than a second of processor time: whoever makes many clips keeps
+Starting a worker takes more than a second of processor time, so whoever makes many clips keeps
 them (:func:`keep_workers`).
 """
 
 from __future__ import annotations
 
-import json
-import queue
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
-from vivant.checks.frame_analyzer import Found, Known, Plan
-from vivant.checks.worker_process import START, Task, packed, receive, send
+from vivant.checks.frame_analyzer import FrameSchedule, Measurements, SegmentState
+from vivant.checks.worker_handle import WorkerHandle, end_workers
+from vivant.checks.worker_messages import (
+    Answer,
+    BusySeconds,
+    ClipStarted,
+    CloseSegment,
+    EndClip,
+    FrameMeasured,
+    NextFrame,
+    OpenSegment,
+    StartClip,
+    StateBefore,
+    StepMeasured,
+    WorkerFailed,
+)
 from vivant.errors import MachineError
+from vivant.picture.embedding import Embedding
 from vivant.types import Image
 
-AHEAD: Final = 8
-"""Frames per worker that may be under way: one run of a clip of 97, and what waits for it."""
+FRAMES_IN_FLIGHT: Final = 8
+"""Per worker: one segment of a clip of 97 frames, and what waits for it."""
 
-BYTES_AHEAD: Final = 600_000_000
-"""Of frames that may be under way, however many workers there are and however large frames are."""
+BYTES_IN_FLIGHT: Final = 600_000_000
+"""Of frames, for all workers together, however large frames are."""
 
-PIPE_BYTES: Final = 1 << 20
-"""Of a pipe, where the system lets it be set (Linux); 64 KB means a wake-up for each."""
+POLL_SECONDS: Final = 0.1
+"""Between two looks at whether a worker has failed."""
 
-PATIENCE: Final = 0.1
-"""Seconds between two looks at whether something has failed."""
-
-
-WORTH_IT: Final = 20 * 1920 * 1080
+MIN_PIXELS: Final = 20 * 1920 * 1080
 """Pixels of a clip below which it is over before workers are ready."""
 
-LONG: Final = 300
+LONG_CLIP: Final = 300
 """Frames from which two workers pay on two cores: getting one ready takes more than a second of
 processor time, as much as 40 frames of 1080p."""
 
-MOST: Final = 8
-"""A clip of 97 frames is 17 runs; each worker takes about 120 MB. On 16 cores twelve are slower
-by a tenth: they take the cores from what feeds them."""
+MAX_WORKERS: Final = 8
+"""A clip of 97 frames is 17 segments; each worker takes about 120 MB. On 16 cores twelve workers
+are slower by a tenth than eight: they take the cores from the decoder."""
 
 
 def worker_count(
     cores: int, num_frames: int, width: int, height: int, *, alone: bool = False
 ) -> int:
-    """How many processes should watch a clip; 0 for the caller's own thread.
+    """How many processes should check a clip; 0 for the caller's own thread.
 
     Args:
         cores: that may be used.
@@ -61,51 +69,55 @@ def worker_count(
         height: pixels.
         alone: nothing else is computed at the same time but the decoding of the clip.
     """
-    if num_frames * width * height < WORTH_IT:
+    if num_frames * width * height < MIN_PIXELS:
         return 0
     if alone and 1 < cores < 4:
-        return 2 if num_frames >= LONG else 0
-    return 0 if cores < 4 else min(MOST, cores * 3 // 4)
+        return 2 if num_frames >= LONG_CLIP else 0
+    return 0 if cores < 4 else min(MAX_WORKERS, cores * 3 // 4)
 
 
 class WorkerPool:
     """Workers on one clip.
 
-    Started at once, unless some are kept, so that they are ready when the first frame is. Frames
-    are given by one thread in order; answers are taken by one thread.
+    They are started at once, unless some are kept, so that they are ready when the first frame
+    is. One thread submits frames in order; one thread takes results.
 
     Args:
-        task: the clip and its picture.
-        nothing: what is known before the first frame.
+        clip: what to measure.
+        initial_state: of the segment that starts with frame 0.
         workers: how many, 1 or more.
+
+    Attributes:
+        embedding: of the picture's face, once a worker has computed it.
 
     Raises:
         OSError: no process can be started.
     """
 
-    def __init__(self, task: Task, nothing: Known, workers: int) -> None:
-        self.embedding: Any = None
-        self._plan = Plan(task.num_frames)
-        self._ahead = max(2, min(AHEAD * workers, BYTES_AHEAD // task.pixels.nbytes))
+    def __init__(self, clip: StartClip, initial_state: SegmentState, workers: int) -> None:
+        self.embedding: Embedding | None = None
+        self._schedule = FrameSchedule(clip.num_frames)
+        self._in_flight = max(
+            2, min(FRAMES_IN_FLIGHT * workers, BYTES_IN_FLIGHT // clip.pixels.nbytes)
+        )
         self._condition = threading.Condition()
-        self._failure: BaseException | None = None
+        self._failure: MachineError | None = None
         self._closed = False
-        self._steps: dict[int, Found] = {}
-        self._looks: dict[int, tuple[Found, bool | None]] = {}
-        self._known: dict[int, Known] = {0: nothing}
-        self._opened: dict[int, _Hand] = {}
-        self._given = 0
+        self._steps: dict[int, Measurements] = {}
+        self._frames: dict[int, FrameMeasured] = {}
+        self._states: dict[int, SegmentState] = {0: initial_state}
+        self._awaiting_state: dict[int, WorkerHandle] = {}
+        self._submitted = 0
         self._taken = 0
-        self._run = -1
-        self._busy: dict[int, float] = {}
-        self._hands = _kept.take(workers)
+        self._segment = -1
+        self._busy: dict[WorkerHandle, float] = {}
+        self._workers = _idle.take(workers)
         try:
-            while len(self._hands) < workers:
-                self._hands.append(_Hand())
-            self._hands[0].assign(self, packed((task, True)))
-            order = packed((task, False))
-            for hand in self._hands[1:]:
-                hand.assign(self, order)
+            while len(self._workers) < workers:
+                self._workers.append(WorkerHandle())
+            for number, worker in enumerate(self._workers):
+                worker.assign(self.receive)
+                worker.post(replace(clip, embed=number == 0))
         except BaseException:
             self.close()
             raise
@@ -115,256 +127,167 @@ class WorkerPool:
         """Seconds of computing, of all workers."""
         return sum(self._busy.values())
 
-    def give(self, index: int, pixels: Image) -> None:
-        """Frame ``index``, C-contiguous and not changed afterwards; waits while too many wait.
+    def submit(self, index: int, pixels: Image) -> None:
+        """Frame ``index``, C-contiguous and not changed afterwards; waits while many are waiting.
 
         Raises:
             MachineError: a worker has died.
         """
         with self._condition:
-            while index - self._taken >= self._ahead and not self._failure:
-                if self._deliverable():
-                    break  # the caller must take first
-                self._condition.wait(PATIENCE)
+            while index - self._taken >= self._in_flight and not self._failure:
+                if self._result_ready():
+                    break  # the caller must take it first
+                self._condition.wait(POLL_SECONDS)
         self._check()
-        if self._plan.searched(index):
-            if self._run >= 0:
-                self._hand().post(("close", index), pixels)
-            self._run += 1
-            hand = self._hand()
-            hand.post(("open", index), pixels)
-            with self._condition:
-                self._opened[index] = hand
-                known = self._known.pop(index, None)
-            if known is not None:
-                hand.post(("known", index, known))
+        if self._schedule.searched(index):
+            self._change_segment(index, pixels)
         else:
-            self._hand().post(("go", index), pixels)
-        self._given = index + 1
+            self._worker().post(NextFrame(index), pixels)
+        self._submitted = index + 1
 
-    def take(self, *, wait: bool) -> Iterator[tuple[Found | None, Found, bool | None]]:
-        """Answers in the order of the frames: of the way to it, of the frame, whether exact.
+    def results(
+        self, *, wait: bool
+    ) -> Iterator[tuple[Measurements | None, Measurements, bool | None]]:
+        """Measurements in the order of the frames: of the step to it, of the frame, if exact.
 
         Args:
-            wait: for all frames given; else only what is there.
+            wait: for all submitted frames; else only what is there.
 
         Raises:
             MachineError: a worker has died.
         """
         while True:
             with self._condition:
-                while not self._deliverable():
+                while not self._result_ready():
                     self._check()
-                    if not wait or self._taken == self._given:
+                    if not wait or self._taken == self._submitted:
                         return
-                    self._condition.wait(PATIENCE)
+                    self._condition.wait(POLL_SECONDS)
                 index = self._taken
                 step = self._steps.pop(index, None)
-                look, exact = self._looks.pop(index)
+                frame = self._frames.pop(index)
                 self._taken += 1
                 self._condition.notify_all()
-            yield step, look, exact
+            yield step, frame.measurements, frame.exact
 
-    def dismiss(self) -> None:
-        """Done: all answers have been taken. Workers are kept, or told to end without waiting."""
+    def release(self) -> None:
+        """All results have been taken: keep the workers for the next clip, or kill them."""
         with self._condition:
             self._closed = True
-        self._hands = [hand for hand in self._hands if not _kept.put(hand)]
-        for hand in self._hands:
-            hand.kill()
+        self._workers = [worker for worker in self._workers if not _idle.keep(worker)]
+        for worker in self._workers:
+            worker.kill()
 
     def close(self) -> None:
-        """End every worker, whatever it is doing."""
+        """Kill every worker that was not released, and wait until it is gone."""
         with self._condition:
             self._closed = True
-        _end(self._hands)
+        end_workers(self._workers)
 
-    def _hand(self) -> _Hand:
-        return self._hands[self._run % len(self._hands)]
+    def receive(self, worker: WorkerHandle, answer: Answer) -> None:
+        """Called by a worker's reading thread."""
+        with self._condition:
+            match answer:
+                case BusySeconds(seconds):
+                    self._busy[worker] = seconds
+                case FrameMeasured(index):
+                    self._frames[index] = answer
+                case StepMeasured(index, measurements):
+                    self._steps[index] = measurements
+                case StateBefore(index, state):
+                    if (waiting := self._awaiting_state.pop(index, None)) is None:
+                        self._states[index] = state
+                    else:
+                        waiting.post(answer)
+                case ClipStarted(embedding):
+                    self.embedding = self.embedding if embedding is None else embedding
+                case WorkerFailed(reason):
+                    if not self._closed and self._failure is None:
+                        self._failure = MachineError(
+                            f"verification stopped: {reason}; free memory, or use fewer cores"
+                        )
+                case EndClip():
+                    pass
+            self._condition.notify_all()
 
-    def _deliverable(self) -> bool:
+    def _change_segment(self, index: int, pixels: Image) -> None:
+        """End the segment before frame ``index`` and start the one from there."""
+        if self._segment >= 0:
+            self._worker().post(CloseSegment(index), pixels)
+        self._segment += 1
+        worker = self._worker()
+        worker.post(OpenSegment(index), pixels)
+        with self._condition:
+            state = self._states.pop(index, None)
+            if state is None:
+                self._awaiting_state[index] = worker
+        if state is not None:
+            worker.post(StateBefore(index, state))
+
+    def _worker(self) -> WorkerHandle:
+        """The worker of the current segment."""
+        return self._workers[self._segment % len(self._workers)]
+
+    def _result_ready(self) -> bool:
         index = self._taken
-        return index in self._looks and (index == 0 or index in self._steps)
+        return index in self._frames and (index == 0 or index in self._steps)
 
     def _check(self) -> None:
         if self._failure is not None:
             raise self._failure
 
-    def answer(self, hand: _Hand, kind: str, *what: Any) -> None:
-        """A worker's message; called by its reading thread."""
-        with self._condition:
-            if kind == "done":
-                self._busy[id(hand)] = what[0]
-            elif kind == "look":
-                index, look, exact = what
-                self._looks[index] = (look, exact)
-            elif kind == "step":
-                self._steps[what[0]] = what[1]
-            elif kind == "known":
-                self._pass_on(*what)
-            elif kind == "ready":
-                self.embedding = what[0] if what[0] is not None else self.embedding
-            elif not self._closed and self._failure is None:
-                self._failure = MachineError(
-                    f"verification stopped: {what[0]}; free memory, or use fewer cores"
-                )
-            self._condition.notify_all()
 
-    def _pass_on(self, index: int, known: Known) -> None:
-        """What the run from ``index`` on found is known to the next one."""
-        after = index + 1
-        while not self._plan.searched(after) and after < index + self._plan.stride:
-            after += 1
-        hand = self._opened.pop(after, None)
-        self._opened.pop(index, None)
-        if hand is None:
-            self._known[after] = known
-        else:
-            hand.post(("known", after, known))
-
-
-class _Hand:
-    """One worker: its process, a thread that writes to it and one that reads from it.
-
-    Raises:
-        OSError: no process can be started.
-    """
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", START, json.dumps([p for p in sys.path if p])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            process_group=0,  # Ctrl-C is for the parent, which ends us
-        )
-        assert self._process.stdin is not None and self._process.stdout is not None  # noqa: S101
-        self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        if sys.platform == "linux":
-            import fcntl
-
-            for pipe in (self._stdin, self._stdout):
-                try:
-                    fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-                except OSError:
-                    break  # above the user's limit: the default will do
-        self._posts: queue.SimpleQueue[tuple[tuple[Any, ...] | bytes, Image | None] | None] = (
-            queue.SimpleQueue()
-        )
-        self._crews: queue.SimpleQueue[WorkerPool | None] = queue.SimpleQueue()
-        self._threads = [
-            threading.Thread(target=target, name="vivant-crew", daemon=True)
-            for target in (self._write, self._read)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process is there."""
-        return self._process.poll() is None
-
-    def assign(self, crew: WorkerPool, order: bytes) -> None:
-        """Work for ``crew`` from now on; ``order`` says on what."""
-        self._crews.put(crew)
-        self._posts.put((order, None))
-
-    def post(self, message: tuple[Any, ...], pixels: Image | None = None) -> None:
-        """Send in turn, without waiting."""
-        self._posts.put((message, pixels))
-
-    def kill(self) -> None:
-        """End the process."""
-        self._process.kill()
-        self._posts.put(None)
-        self._crews.put(None)
-
-    def join(self) -> None:
-        """Wait until process and threads have gone."""
-        self._process.wait()
-        for thread in self._threads:
-            thread.join()
-        self._stdin.close()
-        self._stdout.close()
-
-    def _write(self) -> None:
-        try:
-            while (post := self._posts.get()) is not None:
-                send(self._stdin, *post)
-                post = None  # a frame is not held while there is nothing to send
-        except OSError:
-            return  # the reading thread says why
-
-    def _read(self) -> None:
-        lost = ""
-        while (crew := self._crews.get()) is not None:
-            try:
-                while not lost and (message := receive(self._stdout)[0])[0] != "free":
-                    crew.answer(self, *message)
-            except (EOFError, OSError):
-                lost = f"a worker ended (exit code {self._process.wait()})"
-            if lost:  # whoever comes later must know as well: it may have died between two clips
-                crew.answer(self, "gone", lost)
-
-
-def _end(hands: list[_Hand]) -> None:
-    """End workers, whatever they are doing."""
-    for hand in hands:
-        hand.kill()
-    for hand in hands:
-        hand.join()
-
-
-class _Kept:
-    """Workers between two clips, while somebody wants them kept."""
+class IdleWorkers:
+    """Workers between two clips, while some block of :func:`keep_workers` is open."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._keepers = 0
-        self._hands: list[_Hand] = []
+        self._blocks = 0
+        self._workers: list[WorkerHandle] = []
 
-    def take(self, most: int) -> list[_Hand]:
-        """Some that wait, and live."""
+    def take(self, count: int) -> list[WorkerHandle]:
+        """Up to ``count`` of them, without those that have died."""
         with self._lock:
-            taken, self._hands = self._hands[:most], self._hands[most:]
-        gone = [hand for hand in taken if not hand.alive]
-        _end(gone)
-        return [hand for hand in taken if hand not in gone]
+            taken, self._workers = self._workers[:count], self._workers[count:]
+        end_workers([worker for worker in taken if not worker.alive])
+        return [worker for worker in taken if worker.alive]
 
-    def put(self, hand: _Hand) -> bool:
-        """Keep one that has nothing to do any more; False where it should end."""
+    def keep(self, worker: WorkerHandle) -> bool:
+        """Keep one that is done with its clip; False where it should end."""
         with self._lock:
-            if not self._keepers or len(self._hands) >= MOST:
+            if not self._blocks or len(self._workers) >= MAX_WORKERS:
                 return False
-            hand.post(("end",))
-            self._hands.append(hand)
+            worker.post(EndClip())
+            self._workers.append(worker)
             return True
 
-    def enter(self) -> None:
+    def enter_block(self) -> None:
+        """Keep workers from now on."""
         with self._lock:
-            self._keepers += 1
+            self._blocks += 1
 
-    def leave(self) -> None:
+    def leave_block(self) -> None:
+        """End the workers when the last block is left."""
         with self._lock:
-            self._keepers -= 1
-            hands: list[_Hand] = []
-            if not self._keepers:
-                hands, self._hands = self._hands, hands
-        _end(hands)
+            self._blocks -= 1
+            ending: list[WorkerHandle] = []
+            if not self._blocks:
+                ending, self._workers = self._workers, ending
+        end_workers(ending)
 
 
-_kept = _Kept()
+_idle = IdleWorkers()
 
 
 @contextmanager
 def keep_workers() -> Iterator[None]:
     """Inside, workers that are done with a clip wait for the next one, at about 120 MB each.
 
-    For whoever makes many clips: their start costs more processor time than what they do for
-    one. They end when the last such block of this process is left.
+    Starting them costs more processor time than what they do for one clip. They end when the last
+    such block of this process is left.
     """
-    _kept.enter()
+    _idle.enter_block()
     try:
         yield
     finally:
-        _kept.leave()
+        _idle.leave_block()

@@ -27,12 +27,13 @@ from vivant.cli.options import (
     Seconds,
     Seed,
     Size,
+    Strict,
     UpscalerName,
 )
 from vivant.cli.parsing import command_request, parse_options
 from vivant.cli.seeds import make_seeds
 from vivant.cli.until_pass import make_until_pass
-from vivant.errors import OptionError
+from vivant.errors import OptionError, printable
 from vivant.grid import parse_seeds
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
 
@@ -63,6 +64,7 @@ def animate(
     quiet: Quiet = False,
     json: Json = False,
     force: Force = False,
+    strict: Strict = False,
     until_pass: Annotated[
         bool, typer.Option("--until-pass", help="Try again with what helps until no check fails.")
     ] = False,
@@ -90,6 +92,7 @@ def animate(
             param="image",
         )
     settings = default_settings()
+    name = printable(image.stem)
     request = command_request(
         image,
         settings,
@@ -108,13 +111,14 @@ def animate(
     )
     run = RunOptions(
         request,
-        output or Path(f"{image.stem}-seeds" if many else f"{image.stem}.mp4"),
+        output or Path(f"{name}-seeds" if many else f"{name}.mp4"),
         str(image),
         settings,
         currency=currency,
         quiet=quiet,
         json=json,
         force=force,
+        strict=strict,
     )
     if many is not None:
         make_seeds(run, many)
@@ -187,8 +191,10 @@ def make(run: RunOptions) -> None:
         )
     if run.json:
         sys.stdout.write(to_json(report_json(result.report)))
-        return
-    log_result(run.out, result, run.settings)
+    else:
+        log_result(run.out, result, run.settings)
+    if run.strict and result.verdict == "fail":
+        raise typer.Exit(1)
 
 
 def mount(app: typer.Typer) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivant.cli.options import Currency, Quiet
+from vivant.cli.options import Currency, Quiet, Strict
 from vivant.cli.parsing import row_request
 from vivant.errors import Cancelled
 
@@ -59,6 +59,7 @@ def batch(
         bool, typer.Option("--estimate", help="Only say what it would take and cost.")
     ] = False,
     currency: Currency = None,
+    strict: Strict = False,
     quiet: Quiet = False,
     json: Annotated[bool, typer.Option("--json", help="Print batch.json, nothing else.")] = False,
 ) -> None:
@@ -67,8 +68,7 @@ def batch(
     Columns of a CSV: image, and where a row wants its own: output, prompt, negative, frames,
     seconds, fps, aspect, size, seed, engine, upscaler, quality, options ("move=orbit; strength=1").
     """
-    from rich.console import Console
-
+    from vivant.cli.terminal import CleanConsole
     from vivant.cost import bill, money
     from vivant.engines import ENGINES, load_engine
     from vivant.report import to_json
@@ -102,8 +102,8 @@ def batch(
     if upscaler != "auto":
         load_upscaler(upscaler)
     rows = read_rows(source, lambda picture, own: row_request(picture, given, own, settings))
-    out = Console(quiet=quiet or json, highlight=False)
-    progress = Console(stderr=True, quiet=quiet, highlight=False)
+    out = CleanConsole(quiet=quiet or json, highlight=False)
+    progress = CleanConsole(stderr=True, quiet=quiet, highlight=False)
     estimated = estimate_batch(rows, output, settings, code)
     out.print(f"\n[ESTIMATE] {estimate_line(estimated)}", markup=False, soft_wrap=True)
     if estimate_only:
@@ -154,7 +154,8 @@ def batch(
             markup=False,
             soft_wrap=True,
         )
-    if failed:
+    bad = [one for _, one in outcomes if one.report and one.report["verdict"] == "fail"]
+    if failed or (strict and bad):
         raise typer.Exit(1)
 
 

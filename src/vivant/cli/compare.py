@@ -63,8 +63,7 @@ def compare(
     The first variant is the baseline. Finished clips are never made again: stop at any time and
     run the same command once more.
     """
-    from rich.console import Console
-
+    from vivant.cli.terminal import CleanConsole
     from vivant.compare.exports import (
         CSV_NAME,
         JSON_NAME,
@@ -88,8 +87,8 @@ def compare(
         plan = replace(plan, seeds=read_seeds(seeds))
     if frames is not None:
         plan = replace(plan, num_frames=frames)
-    out = Console(quiet=quiet or json, highlight=False)
-    progress = Console(stderr=True, quiet=quiet, highlight=False)
+    out = CleanConsole(quiet=quiet or json, highlight=False)
+    progress = CleanConsole(stderr=True, quiet=quiet, highlight=False)
     done = 0
 
     def watch(clip: ClipDone) -> None:

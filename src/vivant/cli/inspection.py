@@ -62,12 +62,25 @@ def _findings() -> Iterator[Finding]:
         "ok",
         "ready: moves the camera, not the person; needs no GPU, no weights, no server",
     )
-    yield from _ltx2()
-    yield Finding(
-        "configuration",
-        "ok",
-        f"{CONFIG_FILE} ({'read' if CONFIG_FILE.is_file() else 'not there: defaults'})",
-    )
+    configuration = _configuration()
+    yield from _ltx2(weights=configuration.status == "ok")
+    yield configuration
+
+
+def _configuration() -> Finding:
+    """Whether the settings can be read: where they cannot, no command runs."""
+    from vivant.errors import OptionError
+    from vivant.settings import default_settings
+
+    try:
+        default_settings()
+    except OptionError as error:
+        return Finding(
+            "configuration", "missing", error.message, f"correct or remove {CONFIG_FILE}, or the "
+            "environment variable", required=True,
+        )  # fmt: skip
+    there = "read" if CONFIG_FILE.is_file() else "not there: defaults"
+    return Finding("configuration", "ok", f"{CONFIG_FILE} ({there})", required=True)
 
 
 def _machine() -> Finding:
@@ -116,7 +129,7 @@ def _faces() -> Finding:
     return Finding("face models", "ok", "dlib HOG, five points, ResNet embedding", required=True)
 
 
-def _ltx2() -> Iterator[Finding]:
+def _ltx2(*, weights: bool) -> Iterator[Finding]:
     remedy = "uv sync --extra ltx2"
     missing = [name for name in ("torch", "diffusers", "transformers") if find_spec(name) is None]
     if missing:
@@ -143,13 +156,13 @@ def _ltx2() -> Iterator[Finding]:
             if built
             else "install torch's CUDA build: pytorch.org/get-started/locally",
         )
-        yield from _weights()
+        yield from _weights() if weights else ()
         return
     for index in range(torch.cuda.device_count()):
         properties = torch.cuda.get_device_properties(index)
         capability = (properties.major, properties.minor)
         yield _gpu(properties.name, properties.total_memory, capability)
-    yield from _weights()
+    yield from _weights() if weights else ()
 
 
 def _bytecode(spec: ModuleSpec | None) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """``vivant``: the command line. Assembles the commands, and turns errors into exit codes.
 
-Exit codes: 0 done (``verify``: no check failed), 1 a check failed (``verify`` only), 2 the
-caller can fix it, 3 this machine cannot do it, 4 generation failed, 130 cancelled.
+Exit codes: 0 done, 1 a check failed (of ``verify``, and of ``animate`` and ``batch`` with
+``--strict``) or a row of ``batch`` could not be made, 2 the caller can fix it, 3 this machine
+cannot do it, 4 generation failed, 130 cancelled.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from vivant.cli import (
     verify,
     weights,
 )
-from vivant.errors import Cancelled, VivantError
+from vivant.cli.terminal import encode_everything
+from vivant.errors import Cancelled, VivantError, printable
 from vivant.version import __version__
 
 app = typer.Typer(
@@ -56,6 +58,7 @@ def root(
 
 def main() -> None:
     """Run the command line; a user's mistake is one line and an exit code, never a traceback."""
+    encode_everything()
     try:
         status = app(prog_name="vivant", standalone_mode=False)
     except VivantError as error:
@@ -75,6 +78,6 @@ def main() -> None:
 
 
 def _fail(message: str, status: int) -> None:
-    line = " ".join(message.split())
+    line = printable(" ".join(message.split()))
     sys.stderr.write(f"vivant: {line}\n")
     sys.exit(status)

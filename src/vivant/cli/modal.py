@@ -1,4 +1,4 @@
-"""``vivant modal``: prepares a deployment on Modal, and rehearses it on this machine."""
+"""``vivant modal``: commands for the operator's machine, before and beside ``modal deploy``."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ def rehearse(
         Path, typer.Option("--data", help="Folder for jobs and clips.", metavar="DIR")
     ] = Path("vivant-rehearsal"),
 ) -> None:
-    """Run the web app here, with a fake Modal whose containers are threads: needs no account."""
+    """Run the web app on this machine with a fake Modal. No Modal account is needed.
+
+    Render containers are threads of the worker; only the camera engine is offered.
+    """
     import uvicorn
 
     from vivant.api.server import listen, url

@@ -71,6 +71,7 @@ Currency = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON, nothing else.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Exit code 1 if a check of a clip failed.")]
 DataFolder = Annotated[
     Path | None,
     typer.Option("--data", help="Where jobs and clips are kept.", metavar="DIR"),
@@ -88,6 +89,7 @@ class RunOptions:
         json: print the report as JSON, nothing else.
         quiet: print nothing but errors.
         force: replace existing files.
+        strict: a failed check is an error: exit code 1.
     """
 
     request: Request
@@ -98,17 +100,18 @@ class RunOptions:
     json: bool = False
     quiet: bool = False
     force: bool = False
+    strict: bool = False
 
     @cached_property
     def out(self) -> Console:
         """Where the run log goes: standard output."""
-        from rich.console import Console
+        from vivant.cli.terminal import CleanConsole
 
-        return Console(quiet=self.quiet or self.json, highlight=False)
+        return CleanConsole(quiet=self.quiet or self.json, highlight=False)
 
     @cached_property
     def progress(self) -> Console:
         """Where progress is shown: standard error."""
-        from rich.console import Console
+        from vivant.cli.terminal import CleanConsole
 
-        return Console(stderr=True, quiet=self.quiet, highlight=False)
+        return CleanConsole(stderr=True, quiet=self.quiet, highlight=False)

@@ -31,8 +31,8 @@ def page(
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror}", param="output") from None
     sys.stdout.write(
-        f"{output}: open it in a browser. A server with keys lets pages from a disk in; one "
-        "without does when it is started with VIVANT_CORS_ORIGINS='[\"null\"]'.\n"
+        f"{output}: open it in a browser. A server with keys accepts it. Start a server without "
+        "keys with: vivant serve --file-pages\n"
     )
 
 

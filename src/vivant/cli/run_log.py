@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vivant.checks.checklist import Answer, answers, group_title
+from vivant.cli.terminal import clean
 from vivant.cost import money
 from vivant.settings import Settings
 from vivant.types import Bill, Result, Score, Series, Verdict, Verification
@@ -30,12 +31,14 @@ MARKS: dict[Verdict, tuple[str, str]] = {
 
 def heading(console: Console, text: str, rest: str = "") -> None:
     """``[HEADING] rest``, as the user's log has them."""
-    console.print(Text(f"\n[{text}]", style="bold cyan") + Text(f" {rest}" if rest else ""))
+    console.print(Text(f"\n[{text}]", style="bold cyan") + Text(clean(f" {rest}") if rest else ""))
 
 
 def row(console: Console, label: str, value: str) -> None:
     """``  label:   value``."""
-    console.print(Text(f"  {label + ':':<13}", style="dim") + Text(value), soft_wrap=True)
+    console.print(
+        Text(f"  {clean(label) + ':':<13}", style="dim") + Text(clean(value)), soft_wrap=True
+    )
 
 
 def mark(verdict: Verdict) -> Text:
@@ -94,7 +97,7 @@ def log_series(console: Console, series: Series) -> None:
     for take in series.takes:
         if take.result is None:
             line = f"  seed {take.seed} was not made: {take.reason}"
-            console.print(Text(line, style="red"), soft_wrap=True)
+            console.print(Text(clean(line), style="red"), soft_wrap=True)
     row(console, "Page", str(series.page))
 
 
@@ -164,7 +167,7 @@ def log_result(console: Console, result: Result, settings: Settings) -> None:
         + ("met" if met else "not met, or not measured"),
     )
     for warning in dict.fromkeys((*report.warnings, *report.verification.warnings)):
-        console.print(Text(f"  note: {warning}", style="yellow"), soft_wrap=True)
+        console.print(Text(clean(f"  note: {warning}"), style="yellow"), soft_wrap=True)
     console.print(Text("\n  Verdict: ") + mark(result.verdict))
 
 

@@ -53,6 +53,8 @@ def make_seeds(run: RunOptions, seeds: tuple[int, ...]) -> None:
         log_series(run.out, series)
     if any(take.result is None for take in series.takes):
         raise typer.Exit(EngineError.exit_code)
+    if run.strict and any(take.result.verdict == "fail" for take in series.takes if take.result):
+        raise typer.Exit(1)
 
 
 def as_json(series: Series) -> dict[str, Any]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from vivant.cli.options import RunOptions
+    from vivant.runs.budget import Budget
+    from vivant.runs.until_pass import UntilPassResult
 
 
 def make_until_pass(run: RunOptions, budget: str) -> None:
@@ -44,8 +48,17 @@ def make_until_pass(run: RunOptions, budget: str) -> None:
         )
     if run.json:
         sys.stdout.write(found.result.report_file.read_text("utf-8"))
-        return
-    log_result(run.out, found.result, run.settings)
+    else:
+        log_result(run.out, found.result, run.settings)
+        log_attempts(run, found, limit)
+    if run.strict and not found.passed:
+        raise typer.Exit(1)
+
+
+def log_attempts(run: RunOptions, found: UntilPassResult, limit: Budget) -> None:
+    """Which attempt was delivered, and what all of them took."""
+    from vivant.cli.run_log import heading, row
+
     usd = [attempt.usd for attempt in found.attempts if attempt.usd is not None]
     heading(run.out, "PASSED" if found.passed else "NOT PASSED")
     row(run.out, "Delivered", f"attempt {found.chosen} of {len(found.attempts)}")

@@ -21,15 +21,14 @@ def verify(
     quiet: Quiet = False,
 ) -> None:
     """Is it still the same person, and a good clip? Exit code 1 if a check fails."""
-    from rich.console import Console
-
     from vivant.cli import run_log
     from vivant.cli.progress import progress_bars
+    from vivant.cli.terminal import CleanConsole
     from vivant.python_api import verify as run
     from vivant.report import to_json, verification_json
 
-    out = Console(quiet=quiet or json, highlight=False)
-    with progress_bars(Console(stderr=True, quiet=quiet, highlight=False)) as observe:
+    out = CleanConsole(quiet=quiet or json, highlight=False)
+    with progress_bars(CleanConsole(stderr=True, quiet=quiet, highlight=False)) as observe:
         verification = run(clip, image, page=html, observe=observe)
     if json:
         sys.stdout.write(to_json(verification_json(verification)))

@@ -28,7 +28,7 @@ class ClipFile(Protocol):
 
     @property
     def sha256(self) -> str:
-        """Of the bytes, as hexadecimal digits; empty where nobody took it."""
+        """Of the bytes, as hexadecimal digits; empty where it was not computed."""
 
     @property
     def there(self) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from vivant.compare.clips import ComparedClip, Comparison
 from vivant.compare.findings import Findings, scores_of
 from vivant.compare.sentences import heading, paragraph, price
-from vivant.report import plain
+from vivant.report import plain, spreadsheet_text
 
 SCHEMA_VERSION = 1
 
@@ -106,11 +106,7 @@ def as_csv(comparison: Comparison) -> str:
     writer.writerow([*head, *names])
     for row in rows:
         writer.writerow(
-            [_safe(row[name]) for name in head] + [row["scores"].get(name) for name in names]
+            [spreadsheet_text(row[name]) for name in head]
+            + [row["scores"].get(name) for name in names]
         )
     return out.getvalue()
-
-
-def _safe(value: Any) -> Any:
-    """Spreadsheets run text that starts like a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" else value

@@ -32,9 +32,9 @@ def findings_json(told: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         told: ``plan``, ``pictures``, ``clips`` and ``failures`` as
-            :class:`vivant.service.comparisons.Kept` and ``Gathered`` have them, one clip at
-            least, each with its ``link`` and whether it is ``there``; ``earlier`` evidence; and
-            ``final``: no clip is still being made.
+            :class:`vivant.service.comparisons.StoredComparison` and ``ComparisonClips`` have
+            them, one clip at least, each with its ``link`` and whether it is ``there``;
+            ``earlier`` evidence; and ``final``: no clip is still being made.
     """
     comparison, findings = _found(told)
     body = as_json(comparison, findings, ())

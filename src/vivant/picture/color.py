@@ -1,7 +1,4 @@
-"""Any Pillow mode with any colour profile → opaque 8-bit sRGB, strip by strip.
-
-Knows nothing of files, sizes or faces.
-"""
+"""Any Pillow mode with any colour profile → opaque 8-bit sRGB, strip by strip."""
 
 from __future__ import annotations
 
@@ -10,6 +7,8 @@ from io import BytesIO
 import numpy as np
 from PIL import Image as PillowImage
 from PIL import ImageCms, TiffImagePlugin
+
+from vivant.picture.code_points import CodePointConversion, SourceColor, changes_nothing
 
 BACKGROUND = (128, 128, 128)
 """sRGB grey laid under transparent parts: neither a white halo nor a black hole around hair."""
@@ -38,7 +37,12 @@ class ToSrgb:
     16-bit samples are divided by 257 and rounded, so that 65535 is 255. Colour goes through the
     embedded profile with relative colorimetric intent and black point compensation, as photo
     editors do by default; a profile that moves no colour by more than one level is left out.
+    Without a profile, colours given by code points are converted; HDR is tone-mapped.
     Transparent parts are laid over :data:`BACKGROUND`.
+
+    Args:
+        image: loaded or not.
+        color: how its values are to be read where it has no ICC profile; None is sRGB.
 
     Attributes:
         warnings: plain sentences for the user; complete once every strip is done.
@@ -48,7 +52,7 @@ class ToSrgb:
         UnsupportedModeError: the mode is not one of ours.
     """
 
-    def __init__(self, image: PillowImage.Image) -> None:
+    def __init__(self, image: PillowImage.Image, color: SourceColor | None = None) -> None:
         if image.mode not in _MODES:
             raise UnsupportedModeError(image.mode)
         self._white = _white(image)
@@ -60,9 +64,11 @@ class ToSrgb:
         }.get(image.mode, "L" if image.mode in _SIXTEEN_BIT else "RGB")  # fmt: skip
         self.transparent = False
         self.warnings: list[str] = []
-        self._transform: ImageCms.ImageCmsTransform | None = None
+        self._transform: ImageCms.ImageCmsTransform | CodePointConversion | None = None
         profile = image.info.get("icc_profile")
-        if profile:
+        if color is not None and (color.hdr or not profile):
+            self._read_code_points(color)
+        elif profile:
             self._read_profile(profile)
         elif self._space == "CMYK":
             self.warnings.append(
@@ -93,6 +99,27 @@ class ToSrgb:
         values = np.asarray(strip).view(_SIXTEEN_BIT[strip.mode]).astype(np.uint32)
         scaled = (values * 255 + self._white // 2) // self._white
         return PillowImage.fromarray(np.minimum(scaled, 255).astype(np.uint8))
+
+    def _read_code_points(self, color: SourceColor) -> None:
+        """Build the conversion, or say why the code points are ignored."""
+        if self._space == "CMYK":
+            return
+        try:
+            conversion = CodePointConversion(color)
+        except np.linalg.LinAlgError:
+            self.warnings.append(
+                "the picture's primaries are ignored (they lie on one line): its colours are "
+                "read as sRGB"
+            )
+            return
+        if color.hdr:
+            self.warnings.append(
+                f"the picture is HDR ({color.hdr}): its highlights are compressed to the range of "
+                "SDR video; export it as SDR to choose how"
+            )
+        if not changes_nothing(conversion):
+            self._space = "RGB"
+            self._transform = conversion
 
     def _read_profile(self, data: object) -> None:
         """Build the transform, or say why the profile is ignored."""

@@ -1,7 +1,4 @@
-"""Choose the part of a picture to show: as large as the aspect allows, around the head.
-
-Knows nothing of files or pixels, only of sides and face boxes.
-"""
+"""Choose the part of a picture to show: as large as the aspect allows, around the heads."""
 
 from __future__ import annotations
 
@@ -27,6 +24,10 @@ EYE_LINE = 0.4
 NO_FACE_TOP = 0.4
 """Without a face, this part of what has to go is cut at the top: a little above the centre."""
 
+COMPANION = 0.35
+"""Height of the largest face from which another one belongs to the people of the picture; smaller
+ones are in the background, or on a wall."""
+
 
 def head(face: Face) -> Box:
     """Hair to chin, ear to ear, estimated from the face's box (brow to chin)."""
@@ -42,47 +43,99 @@ def head(face: Face) -> Box:
 def choose_crop(
     width: int, height: int, faces: tuple[Face, ...], aspect: float
 ) -> tuple[Box, str | None]:
-    """The largest box of ``aspect`` in ``width`` × ``height``, placed around the first face.
+    """The largest box of ``aspect`` in ``width`` × ``height``, placed around the faces.
 
     One side of it is a side of the picture; along the other it slides on whole pixels, so that
-    a crop of the clip's own size is shown untouched.
+    a crop of the clip's own size is shown untouched. It holds the head of the first face and, of
+    the others (see :data:`COMPANION`), as many as the shape can hold.
+
+    Args:
+        width: of the picture, pixels.
+        height: of the picture, pixels.
+        faces: in pixels of the picture, the largest first.
+        aspect: width of the crop over its height.
 
     Returns:
-        The crop, and a sentence where it cuts the head that the picture shows.
+        The crop, and a sentence where it cuts a head that the picture shows.
     """
     crop = cover_crop(width, height, aspect)
     if not faces:
-        top = _whole(NO_FACE_TOP * (height - crop.height), height - crop.height)
-        left = _whole(crop.left, width - crop.width)
-        return Box(left, top, crop.width, crop.height), None
+        return _without_a_face(width, height, crop), None
 
     face = faces[0]
+    people = [one for one in faces if one.box.height >= COMPANION * face.box.height]
+    held = _held(people, width, height, crop)
+    group = _union([head(one) for one in held])
     whole = head(face)
     room = face.box.height
     eyes = sum(y for _, y in face.landmarks[:4]) / 4
     left, cut_across = _slide(
         width,
         crop.width,
-        whole.center[0] - crop.width / 2,
-        [(whole.left, whole.right), (face.box.left, face.box.right)],
+        group.center[0] - crop.width / 2,
+        [(group.left, group.right), (whole.left, whole.right), (face.box.left, face.box.right)],
     )
     top, cut_down = _slide(
         height,
         crop.height,
         eyes - EYE_LINE * crop.height,
         [
-            (whole.top - ROOM_ABOVE * room, whole.bottom + ROOM_BELOW * room),
+            (group.top - ROOM_ABOVE * room, group.bottom + ROOM_BELOW * room),
+            (group.top, group.bottom),
             (whole.top, whole.bottom),
             (face.box.top, whole.bottom),
         ],
     )
-    warning = None
+    placed = Box(left, top, crop.width, crop.height)
     if cut_across or cut_down:
-        warning = (
+        return placed, (
             "the clip's shape cannot hold the whole head in this picture, so hair or chin is cut: "
             "use a picture with more space around the head, or another aspect"
         )
-    return Box(left, top, crop.width, crop.height), warning
+    outside = sum(not _shows(placed, one.box, width, height) for one in people[1:])
+    if outside:
+        return placed, (
+            f"the clip's shape cannot hold all {len(people)} faces, so {outside} of them "
+            f"{'is' if outside == 1 else 'are'} cut or left out: use another aspect, or crop the "
+            "picture yourself"
+        )
+    return placed, None
+
+
+def _without_a_face(width: int, height: int, crop: Box) -> Box:
+    """The top of a tall picture, where heads are; of others a little above the middle."""
+    share = 0.0 if height > width else NO_FACE_TOP
+    top = _whole(share * (height - crop.height), height - crop.height)
+    return Box(_whole(crop.left, width - crop.width), top, crop.width, crop.height)
+
+
+def _held(people: list[Face], width: int, height: int, crop: Box) -> list[Face]:
+    """The first face, and those others whose heads fit into the crop together with it."""
+    held = people[:1]
+    for face in people[1:]:
+        group = _union([head(one) for one in [*held, face]])
+        across = min(group.right, width) - max(group.left, 0)
+        down = min(group.bottom, height) - max(group.top, 0)
+        if across <= crop.width and down <= crop.height:
+            held.append(face)
+    return held
+
+
+def _union(boxes: list[Box]) -> Box:
+    """The smallest box around all."""
+    left, top = min(box.left for box in boxes), min(box.top for box in boxes)
+    right, bottom = max(box.right for box in boxes), max(box.bottom for box in boxes)
+    return Box(left, top, right - left, bottom - top)
+
+
+def _shows(crop: Box, face: Box, width: int, height: int) -> bool:
+    """Whether the crop holds all of a face that the picture has, up to a pixel."""
+    return (
+        crop.left - 1 <= max(face.left, 0)
+        and min(face.right, width) <= crop.right + 1
+        and crop.top - 1 <= max(face.top, 0)
+        and min(face.bottom, height) <= crop.bottom + 1
+    )
 
 
 def _slide(
@@ -90,9 +143,9 @@ def _slide(
 ) -> tuple[float, bool]:
     """Start of a window of length ``inner`` in ``0 … span``, and whether it cuts the head.
 
-    ``keep`` names ever smaller parts; the first one that fits is kept whole, with the window as
-    near to ``ideal`` as that allows, and where none fits the last one is centred. What lies
-    outside the picture is nobody's loss. The head is the last but one.
+    ``keep`` names ever smaller parts. The first one that fits is kept whole, with the window as
+    near to ``ideal`` as that allows. Where none fits, the last one is centred. What lies outside
+    the picture does not count. The head of the first face is the last but one.
     """
     inside = [(max(0.0, low), min(span, high)) for low, high in keep]
     for low, high in inside:

@@ -31,7 +31,10 @@ from PIL import (
 )
 
 from vivant.errors import ImageError, OutOfMemoryError
+from vivant.picture.code_points import SourceColor
 from vivant.picture.color import ToSrgb, UnsupportedModeError
+from vivant.picture.heif_boxes import read_heif
+from vivant.picture.png_color import png_color
 from vivant.picture.source import ImageLimits, damaged, refuse, sniff, truncated, webp_size
 from vivant.types import Image
 
@@ -114,7 +117,7 @@ def decode(data: bytes, name: str, width: int, height: int, limits: ImageLimits)
             true_size = image.size  # a HEIC or TIFF may turn only now
             _check_size(true_size, kind, name, limits)
         orientation = _orientation(image)
-        convert = ToSrgb(image)
+        convert = ToSrgb(image, _color(data, kind, image))
         factor = _reduction(image.size, orientation, width, height)
         pixels = _upright(_convert(image, convert, factor), orientation)
     notes += convert.warnings
@@ -123,6 +126,15 @@ def decode(data: bytes, name: str, width: int, height: int, limits: ImageLimits)
     if orientation >= 5:
         true_size = true_size[1], true_size[0]
     return Decoded(pixels, kind, *true_size, tuple(notes))
+
+
+def _color(data: bytes, kind: str, image: ImageFile.ImageFile) -> SourceColor | None:
+    """Colours that the file tells without an ICC profile."""
+    if kind == "PNG":
+        return png_color(data, image.info)
+    if kind in ("HEIC", "AVIF") and (points := read_heif(data).color) is not None:
+        return SourceColor.from_code_points(*points)
+    return None
 
 
 @contextmanager

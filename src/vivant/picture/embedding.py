@@ -3,7 +3,7 @@
 dlib's wheel has no BLAS and takes 76 ms a face on one core; OpenCV takes 7, and the embeddings
 are 2e-6 apart (bench/embedding.py), where two people are at 0.6. The weight file is dlib's own:
 its serialised layers are read in their order, every convolution takes up the scaling that follows
-it, and the network is handed to OpenCV as an ONNX model. Knows nothing of pictures or faces.
+it, and the network is handed to OpenCV as an ONNX model.
 """
 
 from __future__ import annotations

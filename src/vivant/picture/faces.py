@@ -3,9 +3,7 @@
 dlib's HOG detector, its five-point predictor and its ResNet embedding (King, 2017; weights CC0),
 through the weight files of ``face_recognition_models``; :mod:`vivant.picture.embedding` runs the
 last. The 68-point predictor in the same package is not used: its training data is licensed for
-non-commercial use.
-
-Knows nothing of clips, crops or verdicts. A :class:`FaceReader` is not thread-safe: give each
+non-commercial use. A :class:`FaceReader` is not thread-safe: give each
 thread its own.
 """
 
@@ -122,7 +120,7 @@ _idle: list[FaceReader] = []
 
 @contextmanager
 def lend_reader() -> Iterator[FaceReader]:
-    """A reader that nobody else uses meanwhile; kept for the next, as making one takes 0.3 s."""
+    """A reader for one caller at a time; kept for the next one, since making one takes 0.3 s."""
     try:
         reader = _idle.pop()
     except IndexError:

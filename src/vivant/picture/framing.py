@@ -1,7 +1,7 @@
 """The geometry of a framing: which pixels of a portrait a frame of a given size shows.
 
 Engines draw from it and checks compare against it, so both see the very same reference picture
-at any size. Knows nothing of files, faces' detection, engines or verdicts.
+at any size.
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@
     decode.py   pixels, upright, within limits
     color.py    any mode and profile → sRGB
     crop.py     the part to show
-
-Knows nothing of engines, clips or verdicts.
 """
 
 from __future__ import annotations
@@ -15,6 +13,9 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
+
+import cv2
+import numpy as np
 
 from vivant.errors import OptionError
 from vivant.picture.crop import choose_crop
@@ -28,6 +29,13 @@ __all__ = ["SUPPORTED", "ImageLimits", "find_faces", "load_portrait"]
 SEARCH_SIDES = (640, 1280, 2560)
 """Longer side, pixels, at which faces are searched, until some are found."""
 
+
+TURNS = {
+    2: "be upside down",
+    1: "lie on its side, its top on the right",
+    3: "lie on its side, its top on the left",
+}
+"""Quarter turns anticlockwise that bring a picture upright → what is wrong with it."""
 
 SURE = 0.4
 """HOG margin from which a face counts beside others. Folds of a suit, larger than the face, were
@@ -65,13 +73,15 @@ def load_portrait(
     data = read_bytes(image, limits)
     name = shown(image.name) if isinstance(image, Path) else "the picture"
     decoded = decode(data, name, width, height, limits)
-    faces = find_faces(reader or FaceReader(), decoded.pixels)
+    reader = reader or FaceReader()
+    faces = find_faces(reader, decoded.pixels)
     rows, columns = decoded.pixels.shape[:2]
     crop, cut = choose_crop(columns, rows, faces, width / height)
     notes = [
         *decoded.warnings,
-        _about_faces(faces),
+        _about_faces(faces, tall=rows > columns and crop.height < rows),
         cut,
+        None if faces else _about_position(reader, decoded.pixels),
         _about_size(decoded.width, decoded.height, crop, width, height),
     ]
     return Portrait(
@@ -111,15 +121,35 @@ def find_faces(reader: FaceReader, pixels: Image) -> tuple[Face, ...]:
     return ()
 
 
-def _about_faces(faces: tuple[Face, ...]) -> str | None:
+def _about_faces(faces: tuple[Face, ...], *, tall: bool) -> str | None:
     if not faces:
         return (
-            "no face was found, so the middle of the picture is shown and identity cannot be "
-            "measured: use a picture with a sharp face seen from the front"
+            f"no face was found, so the {'top' if tall else 'middle'} of the picture is shown and "
+            "identity cannot be measured: use a picture with a sharp face seen from the front"
         )
     if len(faces) > 1:
         return f"{len(faces)} faces were found: the clip is about the largest one"
     return None
+
+
+def _about_position(reader: FaceReader, pixels: Image) -> str | None:
+    """A sentence where a face is seen once the picture is turned; asked where none was found."""
+    small = _reduced(pixels, SEARCH_SIDES[0])
+    for turns, how in TURNS.items():
+        turned = np.ascontiguousarray(np.rot90(small, turns))
+        faces = reader.detect(turned, max_side=SEARCH_SIDES[0], max_enlargement=2.0)
+        if any(face.score >= SURE for face in faces):
+            return f"the picture seems to {how}: turn it and try again"
+    return None
+
+
+def _reduced(pixels: Image, side: int) -> Image:
+    """At most ``side`` pixels long."""
+    factor = side / max(pixels.shape[:2])
+    if factor >= 1:
+        return pixels
+    size = (max(1, round(pixels.shape[1] * factor)), max(1, round(pixels.shape[0] * factor)))
+    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
 def _about_size(across: int, down: int, crop: Box, width: int, height: int) -> str | None:

@@ -2,7 +2,7 @@
 
 Only what a plain convolutional network needs: float32 tensors, nodes with one output, integer
 attributes. The encoding is Protocol Buffers', the field numbers are those of ``onnx.proto3``
-(ONNX 1.8, opset 13). Knows nothing of any particular network.
+(ONNX 1.8, opset 13).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Read the bytes of a picture, at most so many, and tell by its first bytes what it is.
 
 Trusts nothing: not the name, not the size the file claims, not that it is a file at all.
-Knows nothing of pixels.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vivant.errors import ImageError, printable
+from vivant.picture.camera_raw import raw_kind
+from vivant.picture.heif_boxes import read_heif
 
 SUPPORTED = "JPEG, PNG, WebP, AVIF, HEIC, GIF, BMP and TIFF"
 
@@ -31,6 +32,8 @@ _SIGNATURES: tuple[tuple[bytes, str], ...] = (
 )
 
 _OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"II+\0", "a BigTIFF picture: save it as TIFF, JPEG or PNG"),
+    (b"MM\0+", "a BigTIFF picture: save it as TIFF, JPEG or PNG"),
     (b"%PDF", "a PDF document: export the page as PNG"),
     (b"%!PS", "a PostScript document: export it as PNG"),
     (b"8BPS", "a Photoshop document: export it as PNG"),
@@ -45,6 +48,9 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"PK\x03\x04", "an archive: unpack it and give the picture inside"),
     (b"\x1f\x8b", "an archive: unpack it and give the picture inside"),
 )
+
+_HEIF_OTHERS = (b"j2ki", b"j2is", b"jpeg", b"jpgs", b"avci", b"avcs", b"vvic", b"vvis", b"evbi")
+"""Brands of HEIF files whose codec is neither HEVC nor AV1 (ISO/IEC 23008-12, annexes)."""
 
 _ISO_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
@@ -148,6 +154,12 @@ def sniff(data: bytes, name: str) -> str:
         ImageError: not a picture, or of a format that is not supported, or its container says
             that it is longer than it is.
     """
+    if (raw := raw_kind(data)) is not None:
+        raise _unsupported(
+            name,
+            f"a camera RAW file ({raw}), of which only a small preview could be read: develop it "
+            "and save it as JPEG or TIFF",
+        )
     for signature, known in _SIGNATURES:
         if data.startswith(signature):
             return known
@@ -159,7 +171,13 @@ def sniff(data: bytes, name: str) -> str:
         codec = _sniff_iso(data)
         if codec:
             _check_boxes(data, name)
+            other = read_heif(data).unsupported
+            if other is not None:
+                raise _unsupported(name, _heif_with(other))
             return codec
+        if data[8:12] in _HEIF_OTHERS:
+            other = read_heif(data).unsupported or "a codec other than HEVC"
+            raise _unsupported(name, _heif_with(other))
     for signature, what in _OTHERS:
         if data.startswith(signature):
             raise _unsupported(name, what)
@@ -170,6 +188,10 @@ def sniff(data: bytes, name: str) -> str:
     raise refuse(
         f"{name} is not a picture, whatever its name says: use {SUPPORTED}", "image_not_an_image"
     )
+
+
+def _heif_with(codec: str) -> str:
+    return f"a HEIF picture with {codec} inside: save it as JPEG or PNG"
 
 
 def _unsupported(name: str, what: str) -> ImageError:

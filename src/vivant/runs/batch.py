@@ -114,7 +114,7 @@ def _clip(row: Row, folder: Path) -> Path:
 
 def _make(row: Row, clip: Path, runner: Runner) -> Outcome:
     if row.request is None:
-        return Outcome(error=row.error)
+        return Outcome(error=InputError(row.reason))
     if clip.exists() and finished(clip) is None:
         return Outcome(
             error=OutputExistsError(f"{clip.name} is there and is not Vivant's: move it away")

@@ -1,6 +1,6 @@
 """What a batch makes: one row per picture, from a folder or a CSV.
 
-A row that cannot be made is kept, with its error, so that the rest goes on.
+A row that cannot be made is kept, with its reason, so that the rest goes on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from vivant.errors import InputError, VivantError
+from vivant.errors import InputError, VivantError, printable
 from vivant.types import Request
 
 COLUMNS = (
@@ -39,14 +39,14 @@ class Row:
     Attributes:
         number: of the row, from 1; in a CSV the header is not counted.
         name: of the clip's file, without ``.mp4``; no two rows share one.
-        request: None where the row cannot be made; ``error`` says why.
+        request: None where the row cannot be made; ``reason`` says why.
     """
 
     number: int
     name: str
     picture: str
     request: Request | None
-    error: VivantError | None = None
+    reason: str = ""
 
 
 def read_rows(source: Path, parse: ParseRow) -> tuple[Row, ...]:
@@ -118,19 +118,21 @@ def _named(entries: list[tuple[Path, dict[str, str]]], parse: ParseRow) -> tuple
     for number, (picture, settings) in enumerate(entries, start=1):
         wanted = settings.pop("output", "") or picture.stem
         name = base = _file_name(wanted)
+        shown = printable(picture.name)
         copy = 2
         while name.lower() in taken:  # some file systems do not tell case apart
             name, copy = f"{base}-{copy}", copy + 1
         taken.add(name.lower())
         try:
-            rows.append(Row(number, name, picture.name, parse(picture, settings)))
+            rows.append(Row(number, name, shown, parse(picture, settings)))
         except VivantError as error:
-            rows.append(Row(number, name, picture.name, None, error))
+            # the message may quote a name that is not UTF-8
+            rows.append(Row(number, name, shown, None, printable(error.message)))
     return tuple(rows)
 
 
 def _file_name(text: str) -> str:
     """A name that stays inside the folder."""
     stem = re.sub(r"\.mp4$", "", text.strip(), flags=re.IGNORECASE)
-    clean = re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "_", stem).strip(". ")
+    clean = printable(re.sub(r'[\x00-\x1f<>:"/\\|?*]+', "_", stem)).strip(". ")
     return clean[:100] or "clip"

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from vivant.report import spreadsheet_text
 from vivant.runs.batch import RowOutcome
 
 SCHEMA_VERSION = 1
@@ -31,13 +32,7 @@ def as_csv(outcomes: Sequence[RowOutcome]) -> str:
     writer = csv.DictWriter(out, _COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for outcome in outcomes:
-        # spreadsheets run text that starts like a formula
-        writer.writerow(
-            {
-                key: f"'{value}" if isinstance(value, str) and value[:1] in "=+-@" else value
-                for key, value in _entry(outcome).items()
-            }
-        )
+        writer.writerow({k: spreadsheet_text(v) for k, v in _entry(outcome).items()})
     return out.getvalue()
 
 

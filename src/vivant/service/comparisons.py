@@ -31,7 +31,7 @@ REMEMBERED = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredComparison:
     """One comparison, as it is stored.
 
     Attributes:
@@ -39,7 +39,7 @@ class Kept:
         question: hash of what is compared and by which scores, whatever the pictures.
         pictures: each with ``name`` and ``sha256``.
         cells: each with ``job``, ``variant``, ``picture`` and ``seed``, in the order they are made.
-        sealed: ``clips`` and ``failures`` of :class:`Gathered`; None while jobs are active.
+        sealed: ``clips`` and ``failures`` of :class:`ComparisonClips`; None while jobs are active.
         evidence: hash of what the findings rest on.
     """
 
@@ -62,7 +62,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Gathered:
+class ComparisonClips:
     """The clips and failures of a comparison at this moment.
 
     Attributes:
@@ -96,12 +96,12 @@ class Comparisons:
 
     def accept(
         self,
-        made: Kept,
+        made: StoredComparison,
         orders: Sequence[tuple[str, Order]],
         admission: Admission,
         *,
         idempotency_key: str | None,
-    ) -> tuple[Kept, bool]:
+    ) -> tuple[StoredComparison, bool]:
         """Accept a comparison with all of its jobs, or nothing of it.
 
         Returns:
@@ -112,7 +112,7 @@ class Comparisons:
             BusyError: there is not room for all of its jobs.
             ConflictError: the same key came with another request.
         """
-        found: list[Kept] = []
+        found: list[StoredComparison] = []
 
         def write(connection: sa.Connection) -> bool:
             if idempotency_key is not None:
@@ -120,7 +120,7 @@ class Comparisons:
                 row = connection.execute(query).mappings().one_or_none()
                 if row is not None:
                     same(row["request_hash"], made.request_hash, idempotency_key)
-                    found.append(_kept(row))
+                    found.append(_stored(row))
                     return False
             connection.execute(
                 comparisons.insert().values(
@@ -141,18 +141,18 @@ class Comparisons:
             return made, True
         return found[0], False
 
-    def find(self, owner: str, idempotency_key: str) -> Kept | None:
+    def find(self, owner: str, idempotency_key: str) -> StoredComparison | None:
         """The comparison accepted under that key before."""
         with self._database.read() as connection:
             query = _by_key(owner, idempotency_key)
             row = connection.execute(query).mappings().one_or_none()
-        return None if row is None else _kept(row)
+        return None if row is None else _stored(row)
 
-    def get(self, comparison_id: str, owner: str | None) -> Kept:
+    def get(self, comparison_id: str, owner: str | None) -> StoredComparison:
         """The comparison.
 
         Raises:
-            JobNotFoundError: there is none, or it is somebody else's.
+            JobNotFoundError: there is none, or it belongs to another owner.
         """
         query = sa.select(comparisons).where(comparisons.c.id == comparison_id)
         if owner is not None:
@@ -165,9 +165,11 @@ class Comparisons:
                 f"there is no comparison {shown!r}: GET /v1/comparisons lists yours",
                 param="comparison_id",
             )
-        return _kept(row)
+        return _stored(row)
 
-    def page(self, owner: str, *, limit: int, after: str | None = None) -> tuple[list[Kept], bool]:
+    def page(
+        self, owner: str, *, limit: int, after: str | None = None
+    ) -> tuple[list[StoredComparison], bool]:
         """The newest ones of an owner, and whether there are more.
 
         Raises:
@@ -182,9 +184,9 @@ class Comparisons:
         query = query.order_by(*(column.desc() for column in position)).limit(limit + 1)
         with self._database.read() as connection:
             rows = connection.execute(query).mappings().all()
-        return [_kept(row) for row in rows[:limit]], len(rows) > limit
+        return [_stored(row) for row in rows[:limit]], len(rows) > limit
 
-    def gather(self, kept: Kept) -> Gathered:
+    def gather(self, kept: StoredComparison) -> ComparisonClips:
         """Its clips and failures at this moment; those of a sealed one do not change any more.
 
         Raises:
@@ -192,7 +194,7 @@ class Comparisons:
         """
         jobs = self._ledger.some(kept.jobs)
         if kept.sealed is not None:
-            return Gathered(kept.sealed["clips"], kept.sealed["failures"], jobs, over=True)
+            return ComparisonClips(kept.sealed["clips"], kept.sealed["failures"], jobs, over=True)
         clips: list[dict[str, Any]] = []
         failures: list[dict[str, Any]] = []
         over = True
@@ -214,7 +216,7 @@ class Comparisons:
                 clips.append({**cell, **found})
         failures = [one for n, one in enumerate(failures) if one not in failures[:n]]
         failures.sort(key=lambda one: (one["picture"], one["variant"], one["seed"] or 0))
-        return Gathered(clips, failures, jobs, over)
+        return ComparisonClips(clips, failures, jobs, over)
 
     def _clip(self, job: Job) -> dict[str, Any] | None:
         """What is kept of a finished clip; None where its report is gone."""
@@ -240,7 +242,7 @@ class Comparisons:
                     del self._known[next(iter(self._known))]
         return known
 
-    def seal(self, kept: Kept, gathered: Gathered) -> Kept:
+    def seal(self, kept: StoredComparison, gathered: ComparisonClips) -> StoredComparison:
         """Store the scores of its clips, if no job is active; the first caller's are kept."""
         if kept.sealed is not None or not gathered.over:
             return kept
@@ -256,7 +258,7 @@ class Comparisons:
             )
         return self.get(kept.id, None)
 
-    def earlier(self, kept: Kept) -> list[str]:
+    def earlier(self, kept: StoredComparison) -> list[str]:
         """Evidence of the owner's earlier comparisons of the same question, oldest first."""
         at = comparisons.c.sealed_at
         query = (
@@ -280,7 +282,7 @@ class Comparisons:
         """Seal all comparisons that have no active job; how many."""
         query = sa.select(comparisons).where(comparisons.c.sealed_at.is_(None))
         with self._database.read() as connection:
-            waiting = [_kept(row) for row in connection.execute(query).mappings()]
+            waiting = [_stored(row) for row in connection.execute(query).mappings()]
         sealed = 0
         for kept in waiting:
             if not any(job.active for job in self._ledger.some(kept.jobs).values()):
@@ -311,8 +313,8 @@ def _what(job: Job) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:20]
 
 
-def _kept(row: sa.RowMapping) -> Kept:
-    return Kept(**{name: row[name] for name in Kept.__dataclass_fields__})
+def _stored(row: sa.RowMapping) -> StoredComparison:
+    return StoredComparison(**{name: row[name] for name in StoredComparison.__dataclass_fields__})
 
 
 def _by_key(owner: str, idempotency_key: str) -> sa.Select[Any]:

@@ -1,7 +1,7 @@
 """EDSR: enhanced deep residual networks for super-resolution (Lim et al. 2017, arXiv 1707.02921).
 
 The published network, and its published weight files (``EDSR-PyTorch`` names): width, depth and
-scale are read from the file. Knows nothing of frames.
+scale are read from the file.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RES_SCALE = 0.1
 """Residual scaling of the full 256-channel model; smaller ones use 1 (arXiv 1707.02921, §4)."""
 
 
-class _Block(nn.Module):
+class _ResidualBlock(nn.Module):
     def __init__(self, channels: int, scale: float) -> None:
         super().__init__()
         self.body = nn.Sequential(
@@ -50,7 +50,7 @@ class EDSR(nn.Module):
         residual = RES_SCALE if channels >= 256 else 1.0
         self.head = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1))
         self.body = nn.Sequential(
-            *(_Block(channels, residual) for _ in range(blocks)),
+            *(_ResidualBlock(channels, residual) for _ in range(blocks)),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
         up: list[nn.Module] = []

@@ -1,7 +1,7 @@
 """Super-resolution networks from files: EDSR, and whatever spandrel knows.
 
 Every frame is enlarged by the network's own factor, then cropped and resampled to the size
-asked for. Knows nothing of engines.
+asked for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Lanczos resampling with torch: on the GPU, while the next frames are decoded there.
 
-Knows nothing of models. Frames stay ``uint8`` on the CPU on both sides.
+Frames come and go as ``uint8`` on the CPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How many processor cores this process may use. Knows nothing of what they are for."""
+"""How many processor cores this process may use."""
 
 from __future__ import annotations
 

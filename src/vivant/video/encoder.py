@@ -1,7 +1,7 @@
 """Frames → an H.264 MP4 that YouTube and browsers take as it is; and back, to be verified.
 
 The three parts (:func:`to_yuv`, :class:`Encoder`, :class:`PacketDecoder`) each run in threads of
-their own, so the checks see the frames as a viewer will while the clip is still being made.
+their own, so the checks see the frames as a viewer will, while the clip is still being made.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from av.video.reformatter import (
 from vivant.errors import OutputError
 from vivant.types import Image, Quality
 
-# PyAV forwards FFmpeg's log to Python's; x264's summary is no news to a user.
+# PyAV forwards FFmpeg's log to Python's; x264's summary is of no use to users.
 logging.getLogger("libav").setLevel(logging.CRITICAL)
 
 
@@ -56,14 +56,14 @@ B_FRAMES = 2
 
 
 MOST_THREADS = 16
-"""Frames that x264 works on side by side: beyond, nothing gets faster."""
+"""Frames that x264 encodes in parallel; more threads make nothing faster."""
 
 EVEN_ROWS = 8 * 16
 """Pixels; see :func:`_steady`."""
 
 
 def _steady(width: int) -> str:
-    """x264 parameters without which the same frames give different bytes now and then.
+    """x264 parameters without which the same frames sometimes give different bytes.
 
     Where a row of macroblocks is no multiple of eight, its macroblock tree reads memory that
     nobody has written (x264 core 165, seen at 320, 720 and 1080 pixels; not with ``asm=0``). So

@@ -83,6 +83,8 @@ def _checked(output: Path, force: bool) -> Target:
     clip = Path(os.path.abspath(output.expanduser()))  # noqa: PTH100 - links stay links
     if "\0" in str(clip):
         raise ValueError("it contains a NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in str(clip)):
+        raise ValueError("its name is not UTF-8, choose another with -o")
     if clip.is_dir():
         raise OptionError(
             f"output {output} is a directory: name a file in it, e.g. {output / 'clip.mp4'}",

@@ -1,6 +1,6 @@
 """Produce the next items in another thread while the last one is being used.
 
-Knows nothing of frames. Decoding and checking overlap with it.
+Decoding and checking overlap with it.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ T = TypeVar("T")
 DEPTH: Final = 2
 """Items that wait at most."""
 
-PATIENCE: Final = 0.1
-"""Seconds between two looks at whether the consumer has gone."""
+POLL_SECONDS: Final = 0.1
+"""Between two looks at whether the consumer has gone."""
 
 
 def prefetch(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items in the same order, at most :data:`DEPTH` of them made in advance.
+    """The same items in the same order, at most :data:`DEPTH` of them produced in advance.
 
     An exception of ``items`` is raised here, in its place. Closing this generator stops the
     thread and closes ``items`` before it returns.
@@ -31,7 +31,7 @@ def prefetch(items: Iterator[T]) -> Generator[T, None, None]:
     def offer(item: tuple[T] | BaseException | None) -> bool:
         while not gone.is_set():
             try:
-                queue.put(item, timeout=PATIENCE)
+                queue.put(item, timeout=POLL_SECONDS)
             except Full:
                 continue
             return True

@@ -89,7 +89,7 @@ def probe(path: Path) -> ClipFacts:
 
 @dataclass(slots=True)
 class _Packets:
-    """What walking the packets told."""
+    """What the packets tell."""
 
     times: list[int]
     size: int

@@ -148,7 +148,7 @@ def write_jpeg(path: Path, image: Image) -> None:
 
 
 class SheetCollector:
-    """Keeps small copies of the frames people look at, and writes them as pictures.
+    """Keeps small copies of the checked frames, and writes contact sheet and thumbnail.
 
     Args:
         reference: the input picture at the clip's size.

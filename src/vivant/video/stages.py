@@ -1,8 +1,8 @@
-"""Worker threads in a row, taking items in order through short queues.
+"""Threads connected by short queues: each takes items in order and hands results to the next.
 
-The picture is an assembly line: while the GPU (or the warp) makes chunk 5, chunk 4 is being
-encoded and chunk 3 verified. Queues are short, so memory does not grow with the clip. NumPy,
-OpenCV, FFmpeg and CUDA release the GIL, so threads are enough. Knows nothing of what is carried.
+While the engine makes chunk 5, chunk 4 is encoded and chunk 3 verified. Queues are short, so
+memory does not grow with the clip. NumPy, OpenCV, FFmpeg and CUDA release the GIL, so threads are
+enough.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _POLL = 0.05
-"""Seconds between looks at whether the other end has failed, while a lane is full."""
+"""Seconds between looks at whether the other end has failed, while its queue is full."""
 
 
 class _End:
@@ -31,7 +31,7 @@ class StageThread(Generic[T]):
 
     Args:
         name: of the thread, for debuggers.
-        consume: runs in the lane's thread. What it raises is raised again by :meth:`put` and
+        consume: runs in that thread. What it raises is raised again by :meth:`put` and
             :meth:`finish` in the caller's thread.
         depth: items waiting at most.
 
@@ -49,7 +49,7 @@ class StageThread(Generic[T]):
         self._thread.start()
 
     def put(self, item: T) -> None:
-        """Hand over an item; waits while the lane is full.
+        """Queue an item; waits while the queue is full.
 
         Raises:
             BaseException: whatever ``consume`` raised.
@@ -68,9 +68,9 @@ class StageThread(Generic[T]):
         self._check()
 
     def abort(self) -> None:
-        """Drop what waits and return when the item in hand is done."""
+        """Drop queued items; return when the current one is done."""
         self._stop.set()
-        with contextlib.suppress(queue.Full):  # then there is an item to wake it
+        with contextlib.suppress(queue.Full):  # then another item wakes the thread
             self._queue.put_nowait(_End())
         self._thread.join()
 
@@ -111,7 +111,7 @@ class ParallelStage(Generic[T, U]):
             :meth:`finish`.
         deliver: called with every result, in the order of the items, in a thread of its own.
         threads: that work.
-        depth: items under way at most.
+        depth: items queued or being worked on, at most.
     """
 
     def __init__(
@@ -126,20 +126,20 @@ class ParallelStage(Generic[T, U]):
         self._work, self._deliver = work, deliver
         self._spent: list[float] = []
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._lane: StageThread[Future[U]] = StageThread(name, self._pass_on, depth=depth)
+        self._delivery: StageThread[Future[U]] = StageThread(name, self._pass_on, depth=depth)
 
     @property
     def busy(self) -> float:
         """Seconds spent working and delivering."""
-        return sum(self._spent) + self._lane.busy
+        return sum(self._spent) + self._delivery.busy
 
     def put(self, item: T) -> None:
-        """Hand over an item; waits while too many are under way.
+        """Queue an item; waits while ``depth`` items are not delivered yet.
 
         Raises:
             BaseException: whatever ``work`` or ``deliver`` raised.
         """
-        self._lane.put(self._pool.submit(self._do, item))
+        self._delivery.put(self._pool.submit(self._do, item))
 
     def finish(self) -> None:
         """Wait until everything put has been delivered.
@@ -147,13 +147,13 @@ class ParallelStage(Generic[T, U]):
         Raises:
             BaseException: whatever ``work`` or ``deliver`` raised.
         """
-        self._lane.finish()
+        self._delivery.finish()
         self._pool.shutdown()
 
     def abort(self) -> None:
-        """Drop what waits and return when the items in hand are done."""
+        """Drop queued items; return when the current ones are done."""
         self._pool.shutdown(wait=False, cancel_futures=True)
-        self._lane.abort()
+        self._delivery.abort()
         self._pool.shutdown()
 
     def _do(self, item: T) -> U:
@@ -168,7 +168,7 @@ class ParallelStage(Generic[T, U]):
 
 
 class Deferred(Generic[T]):
-    """Something made in another thread, from when it is first asked for; made once.
+    """A value made once, in another thread, from when it is first asked for.
 
     Args:
         make: called in ``pool``; what it raises is raised again by :meth:`result`.
@@ -182,18 +182,18 @@ class Deferred(Generic[T]):
 
     @property
     def started(self) -> bool:
-        """Whether it was asked for."""
+        """Whether making it has begun."""
         return self._future is not None
 
     def start(self) -> Future[T]:
-        """Begin to make it, if nobody has."""
+        """Begin to make it, unless that has begun."""
         with self._lock:
             if self._future is None:
                 self._future = self._pool.submit(self._make)
             return self._future
 
     def result(self) -> T:
-        """What was made, as soon as it is there.
+        """The value; waits until it is made.
 
         Raises:
             BaseException: whatever ``make`` raised.

@@ -13,7 +13,7 @@ from typing import Any
 from vivant.api.state import State
 from vivant.api.video_answer import bill_json
 from vivant.report import plain
-from vivant.service.comparisons import Gathered, Kept
+from vivant.service.comparisons import ComparisonClips, StoredComparison
 from vivant.service.job import CLIP, Job, key
 from vivant.service.keys import access_token
 
@@ -51,7 +51,7 @@ def presets_json(shared: State, workers: Sequence[Mapping[str, Any]]) -> list[di
     return found
 
 
-async def comparison_json(shared: State, kept: Kept) -> dict[str, Any]:
+async def comparison_json(shared: State, kept: StoredComparison) -> dict[str, Any]:
     """The comparison object."""
     kept, gathered = await asyncio.to_thread(gather, shared, kept)
     findings = None
@@ -67,7 +67,7 @@ async def comparison_json(shared: State, kept: Kept) -> dict[str, Any]:
     }
 
 
-def gather(shared: State, kept: Kept) -> tuple[Kept, Gathered]:
+def gather(shared: State, kept: StoredComparison) -> tuple[StoredComparison, ComparisonClips]:
     """Its jobs and clips; its results are sealed here where its last job has just ended."""
     gathered = shared.comparisons.gather(kept)
     if gathered.over and kept.sealed is None:
@@ -76,17 +76,19 @@ def gather(shared: State, kept: Kept) -> tuple[Kept, Gathered]:
     return kept, gathered
 
 
-def gather_for_list(shared: State, kept: Kept) -> Gathered:
+def gather_for_list(shared: State, kept: StoredComparison) -> ComparisonClips:
     """As :func:`gather`, but for a list: only the ledger is read."""
     jobs = shared.ledger.some(kept.jobs)
     if kept.sealed is not None:
-        return Gathered(kept.sealed["clips"], kept.sealed["failures"], jobs, over=True)
+        return ComparisonClips(kept.sealed["clips"], kept.sealed["failures"], jobs, over=True)
     done = [cell for cell in kept.cells if _status(cell, jobs) == "completed"]
     over = not any(job.active for job in jobs.values())
-    return Gathered(done, (), jobs, over)
+    return ComparisonClips(done, (), jobs, over)
 
 
-def findings_input(shared: State, kept: Kept, gathered: Gathered) -> dict[str, Any]:
+def findings_input(
+    shared: State, kept: StoredComparison, gathered: ComparisonClips
+) -> dict[str, Any]:
     """What :mod:`vivant.compare.from_json` takes."""
     clips = []
     for clip in gathered.clips:
@@ -105,7 +107,9 @@ def findings_input(shared: State, kept: Kept, gathered: Gathered) -> dict[str, A
     }
 
 
-def summary_json(shared: State, kept: Kept, gathered: Gathered) -> dict[str, Any]:
+def summary_json(
+    shared: State, kept: StoredComparison, gathered: ComparisonClips
+) -> dict[str, Any]:
     """The comparison without its clips and findings."""
     jobs = gathered.jobs
     counts = Counter(_status(cell, jobs, gathered) for cell in kept.cells)
@@ -150,7 +154,7 @@ def summary_json(shared: State, kept: Kept, gathered: Gathered) -> dict[str, Any
     }
 
 
-def _data(kept: Kept, gathered: Gathered) -> list[dict[str, Any]]:
+def _data(kept: StoredComparison, gathered: ComparisonClips) -> list[dict[str, Any]]:
     """Every clip: what it is, and how far."""
     reports = {clip["job"]: clip["report"] for clip in gathered.clips}
     return [
@@ -167,7 +171,7 @@ def _data(kept: Kept, gathered: Gathered) -> list[dict[str, Any]]:
 
 
 def _status(
-    cell: Mapping[str, Any], jobs: Mapping[str, Job], gathered: Gathered | None = None
+    cell: Mapping[str, Any], jobs: Mapping[str, Job], gathered: ComparisonClips | None = None
 ) -> str:
     """A job's own, and what is left to say of one that is gone."""
     job = jobs.get(cell["job"])

@@ -19,7 +19,7 @@ from vivant.api.uploads.picture_files import PictureUpload
 from vivant.errors import ImageError, OptionError
 from vivant.report import plain
 from vivant.service.admission import same
-from vivant.service.comparisons import Kept
+from vivant.service.comparisons import StoredComparison
 from vivant.service.job import SOURCE, Order, key, new_id
 
 MAX_CLIPS = 500
@@ -86,7 +86,7 @@ def accept(
     planned: PlannedComparison,
     uploads: Sequence[PictureUpload],
     idempotency_key: str | None,
-) -> Kept:
+) -> StoredComparison:
     """Store the pictures and take all of its jobs in.
 
     Raises:
@@ -129,7 +129,7 @@ def accept(
         files = {p["name"]: u.file for p, u in zip(pictures, uploads, strict=True) if u.file}
         _store(shared, files, cells, stored)
         question, now = _question(told), time.time()
-        made = Kept(comparison_id, owner, now, told, question, pictures, cells, digest)
+        made = StoredComparison(comparison_id, owner, now, told, question, pictures, cells, digest)
         kept, new = shared.comparisons.accept(
             made, orders, shared.admission, idempotency_key=idempotency_key
         )

@@ -28,8 +28,7 @@ class ComparisonWorker:
     """See the module."""
 
     def __init__(self) -> None:
-        self._process = IsolatedProcess()
-        self._waiting = 0
+        self._process = IsolatedProcess(wait_seconds=SECONDS, most=MAX_WAITING)
         self._known: dict[str, Any] = {}
         self._idle: asyncio.TimerHandle | None = None
 
@@ -58,29 +57,23 @@ class ComparisonWorker:
         return str(await self._ask(_page, dict(given), mark, home))
 
     async def _ask(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        if self._waiting >= MAX_WAITING:
-            raise _busy()
-        self._waiting += 1
         if self._idle is not None:
             self._idle.cancel()
         try:
             return await self._process.run(work, *arguments, seconds=SECONDS)
         except (BrokenProcessPool, TimeoutError):
-            self._process.close()
-            raise _busy() from None
+            raise BusyError(
+                "the comparison could not be computed in time: ask again in a moment",
+                retry_after=2.0,
+            ) from None
         finally:
-            self._waiting -= 1
-            if not self._waiting:
+            if self._process.idle:
                 loop = asyncio.get_running_loop()
                 self._idle = loop.call_later(IDLE_SECONDS, self._process.close)
 
     def close(self) -> None:
         """End the process."""
         self._process.close()
-
-
-def _busy() -> BusyError:
-    return BusyError("other comparisons are being computed: ask again in a moment", retry_after=2.0)
 
 
 def _findings(*arguments: Any) -> Any:

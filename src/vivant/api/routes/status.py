@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import psutil
@@ -32,6 +34,8 @@ READY_SECONDS = 1.0
 
 router = APIRouter(tags=["operation"])
 
+log = logging.getLogger("vivant.api")
+
 REGISTRY = CollectorRegistry()
 REQUESTS = Counter(
     "vivant_http_requests", "Requests answered.", ("method", "route", "status"), registry=REGISTRY
@@ -57,8 +61,10 @@ MEMORY = Gauge("vivant_api_memory_bytes", "Resident memory of this process.", re
 
 @router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Is it alive?")
-async def health() -> dict[str, str]:
+async def health(response: Response) -> dict[str, str]:
     """Answers while the process lives; looks at nothing else."""
+    # A page of another origin may see that the server runs. So it can tell a refusal from silence.
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return {"status": "ok"}
 
 
@@ -77,8 +83,8 @@ async def ready(shared: Shared) -> JSONResponse:
 
 async def _look(shared: State) -> dict[str, Any]:
     checks = {
-        "database": await _tried(_database, shared),
-        "storage": await _tried(_storage, shared),
+        "database": await _tried(_database, shared, "the database cannot be reached: see the log"),
+        "storage": await _tried(_storage, shared, "the storage cannot be used: see the log"),
         "disk": await _tried(_disk, shared),
         "queue": await _tried(_queue, shared),
     }
@@ -113,11 +119,13 @@ async def metrics(request: Request, shared: Shared) -> Response:
     return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _tried(check: Any, shared: State) -> str:
+async def _tried(check: Callable[[State], None], shared: State, words: str = "") -> str:
+    """``ok``, or what is wrong; ``words`` where the error names paths: anybody may ask."""
     try:
         await asyncio.to_thread(check, shared)
     except VivantError as error:
-        return error.message
+        log.warning("not ready: %s", error.message)
+        return words or error.message
     return "ok"
 
 

@@ -112,6 +112,17 @@ async def cancel(video_id: str, shared: Shared, owner: Owner) -> Response:
     return answer(job, shared, 200)
 
 
+@router.post("/{video_id}/remix", include_in_schema=False)
+async def remix(_: Owner) -> None:
+    """The Videos API has it; here it is refused with what to do instead."""
+    raise HttpError(
+        400,
+        "a finished clip cannot be remixed here: send its picture again to /v1/videos with another "
+        "prompt or seed (/v1/videos/{id}/content?variant=source has the picture)",
+        "remix_not_supported",
+    )
+
+
 @router.get(
     "/{video_id}/events",
     response_class=StreamingResponse,

@@ -36,6 +36,24 @@ AT_ONCE = 4
 
 _THREADS = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="vivant-fetch")
 
+_SPECIAL = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # IETF protocol assignments
+        "192.88.99.0/24",  # 6to4 relays
+        "::/96",  # IPv4-compatible, deprecated
+        "64:ff9b::/96",  # NAT64: leads to an IPv4 address
+        "64:ff9b:1::/48",  # NAT64 of a local network
+        "100::/64",  # discarded
+        "2001::/23",  # IETF protocol assignments, Teredo among them
+        "2002::/16",  # 6to4: leads to an IPv4 address
+        "3fff::/20",  # documentation
+        "5f00::/16",  # segment routing
+        "fec0::/10",  # site-local, deprecated
+    )
+)
+"""IANA's special-purpose registries, beyond what :mod:`ipaddress` of all versions knows."""
+
 Resolve = Callable[[str], list[str]]
 Connect = Callable[[str], tuple[http.client.HTTPConnection, str]]
 
@@ -141,12 +159,10 @@ def _resolve(host: str) -> list[str]:
 
 def _public(text: str) -> bool:
     address = ipaddress.ip_address(text.split("%", 1)[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        inner = address.ipv4_mapped or address.sixtofour
-        if inner is None and address in ipaddress.ip_network("64:ff9b::/96"):
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if inner is not None:
-            return _public(str(inner))
+    if any(address in network for network in _SPECIAL if network.version == address.version):
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        return _public(str(address.ipv4_mapped))
     return address.is_global and not address.is_multicast
 
 

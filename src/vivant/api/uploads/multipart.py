@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator
 from typing import Any, Protocol, cast
+from urllib.parse import unquote
 
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
@@ -25,6 +27,8 @@ MAX_HEADER_BYTES = 8_000
 """Headers of one part."""
 
 MAX_BOUNDARY_BYTES = 200
+
+_EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*\"?([\w.-]+)'[^']*'([^;\"\s]+)", re.IGNORECASE)
 
 
 class _Writable(Protocol):
@@ -116,11 +120,11 @@ class UploadParser(MultiPartParser):
             raise HttpError(400, "a field's name is not UTF-8", "invalid_multipart") from None
         if not name:
             raise HttpError(400, "a part has no name", "invalid_multipart")
-        file_name = options.get(b"filename")
+        file_name = _file_name(part.content_disposition or b"", options)
         if name in PICTURE_FIELDS:
             if file_name is None:
                 raise no_picture(name, "is text: send it as a file part, or base64 in JSON")
-            called = safe_name(file_name.decode(errors="replace"))
+            called = safe_name(file_name)
             part.file = _PicturePart(self._pictures.add(called), called)
         elif file_name is not None:
             raise HttpError(
@@ -155,6 +159,16 @@ class UploadParser(MultiPartParser):
     def on_end(self) -> None:
         """The last boundary came."""
         self._ended = True
+
+
+def _file_name(disposition: bytes, options: dict[bytes, bytes]) -> str | None:
+    """``filename*`` (RFC 5987), which the parser leaves out, or else ``filename``."""
+    extended = _EXTENDED_NAME.search(disposition)
+    if extended is not None:
+        encoding = "latin-1" if extended[1].lower() == b"iso-8859-1" else "utf-8"
+        return unquote(extended[2].decode("ascii", "replace"), encoding, "replace")
+    name = options.get(b"filename")
+    return None if name is None else name.decode(errors="replace")
 
 
 def _wrong(status: int, name: str, why: str, code: str) -> HttpError:

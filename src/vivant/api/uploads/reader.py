@@ -18,7 +18,8 @@ from vivant.api.uploads.fetch import fetch
 from vivant.api.uploads.json_body import JsonBody
 from vivant.api.uploads.multipart import UploadParser
 from vivant.api.uploads.picture_files import PictureFiles, PictureUpload, Upload
-from vivant.errors import DatabaseError
+from vivant.errors import DatabaseError, printable
+from vivant.request_fields import plain_text
 from vivant.settings import Settings
 
 OTHER_BYTES = 1_000_000
@@ -63,6 +64,8 @@ class UploadReader:
             try:
                 body.check_length()
                 fields = await _take(request, body, pictures)
+                for name, value in fields.items():
+                    _check_text(name, [name, value])
             except HttpError:
                 await body.drain()
                 raise
@@ -106,6 +109,30 @@ async def _take(request: Request, body: Body, pictures: PictureFiles) -> dict[st
             json_body.write(chunk)
         return await asyncio.to_thread(json_body.fields)
     raise HttpError(415, "send multipart/form-data or application/json", "unsupported_media_type")
+
+
+def _check_text(name: str, value: Any) -> None:
+    """Refuse NUL and lone surrogates, which databases cannot hold, wherever they are.
+
+    Raises:
+        HttpError: 400.
+    """
+    rest = [value]
+    while rest:
+        one = rest.pop()
+        if isinstance(one, dict):
+            rest += [*one, *one.values()]
+        elif isinstance(one, list):
+            rest += one
+        elif isinstance(one, str):
+            try:
+                plain_text(one)
+            except ValueError:
+                name = printable(name[:40])
+                raise HttpError(
+                    400, f"{name} contains characters that are no text", "invalid_option",
+                    param=name,
+                ) from None  # fmt: skip
 
 
 def _media_type(request: Request) -> bytes:

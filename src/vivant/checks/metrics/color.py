@@ -2,7 +2,7 @@
 
 Colours are CIE L*a*b* (D65) of the sRGB values. The whole frame and the skin are measured
 apart, and the milder counts: what enters the picture changes the one, light on a turning face
-the other, a defect of the clip both. Knows nothing of texture or motion.
+the other, a defect of the clip both.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.face_frame import cut, plane, stillness, to_chip
-from vivant.checks.frame import Reference, Sample, reduced
+from vivant.checks.frame import AnalyzedFrame, Reference, reduced
 from vivant.checks.metric import (
     CannotMeasure,
     Metric,
@@ -41,7 +41,7 @@ GREY: Final = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Colors:
+class ColorStatistics:
     """Colours of one picture.
 
     Attributes:
@@ -68,14 +68,16 @@ def colorfulness(pixels: Image) -> float:
     return float(spread + 0.3 * np.hypot(one.mean(), two.mean()))
 
 
-def colors(pixels: Image, face: Face | None) -> Colors:
+def colors(pixels: Image, face: Face | None) -> ColorStatistics:
     """Measure a picture."""
     small = reduced(pixels, SIDE)
     skin = np.full(3, np.nan)
     if face is not None:
         chip = cut(pixels, to_chip(face))
         skin = np.median(_lab(chip)[_still()], axis=0).astype(np.float64)
-    return Colors(colorfulness(small), _lab(small).mean(axis=(0, 1), dtype=np.float64), skin)
+    return ColorStatistics(
+        colorfulness(small), _lab(small).mean(axis=(0, 1), dtype=np.float64), skin
+    )
 
 
 def _lab(pixels: Image) -> npt.NDArray[np.float32]:
@@ -90,23 +92,23 @@ def _still() -> npt.NDArray[np.bool_]:
 
 
 class Color(Metric):
-    """Four answers from one look at the grid frames."""
+    """Four scores from the searched frames."""
 
     specs = (SATURATION, FADED, CAST, DRIFT)
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
         self._wanted = colors(reference.pixels, reference.face)
-        self._seen: list[tuple[int, Colors]] = []
+        self._seen: list[tuple[int, ColorStatistics]] = []
 
-    def look(self, sample: Sample, _: None) -> Colors | None:
-        """Measure a grid frame."""
-        return colors(sample.pixels, sample.face) if sample.gridded else None
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> ColorStatistics | None:
+        """Measure a searched frame."""
+        return colors(frame.pixels, frame.face) if frame.searched else None
 
-    def add(self, index: int, _: None, look: Colors | None) -> None:
+    def add(self, index: int, _: None, found: ColorStatistics | None) -> None:
         """Keep its colours."""
-        if look is not None:
-            self._seen.append((index, look))
+        if found is not None:
+            self._seen.append((index, found))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Four scores."""
@@ -149,16 +151,16 @@ class Color(Metric):
         return judged(DRIFT, _apart(end, start), series=series, frame=_top(series))
 
 
-def _apart(one: Colors, other: Colors) -> float:
+def _apart(one: ColorStatistics, other: ColorStatistics) -> float:
     """The milder of the frame's and the skin's colour difference (CIE 1976)."""
     whole = float(np.linalg.norm(one.mean - other.mean))
     skin = float(np.linalg.norm(one.skin - other.skin))
     return min(whole, skin) if np.isfinite(skin) else whole
 
 
-def _mean(found: Sequence[Colors]) -> Colors:
+def _mean(found: Sequence[ColorStatistics]) -> ColorStatistics:
     skins = [c.skin for c in found if np.isfinite(c.skin[0])]
-    return Colors(
+    return ColorStatistics(
         float(np.mean([c.colorfulness for c in found])),
         np.mean([c.mean for c in found], axis=0),
         np.mean(skins, axis=0) if skins else np.full(3, np.nan),

@@ -2,9 +2,8 @@
 
 Flow inside the face is a rigid head's (similarity and, for turns, depth) plus expression plus
 defects. What a rigid head explains is taken out, places that expression moves weigh little, and
-what is left is read over time: a melt grows steadily with one pattern or
-stretches the face, a wobble swings on,
-jitter never rests. Unit: percent of the inter-ocular distance. Knows nothing of identity.
+what is left is read over time: a melt grows steadily with one pattern or stretches the face, a
+wobble oscillates, jitter is in every frame. Unit: percent of the inter-ocular distance.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from vivant.checks.face_frame import (
     to_chip,
 )
 from vivant.checks.flow import Field, Flow
-from vivant.checks.frame import Luma, Reference, Sample
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
 from vivant.types import Box, Score
@@ -53,7 +52,7 @@ SPEAKING: Final = 0.06
 syllables swing there at 1.5 to 7 Hz, by several percent of the eye distance."""
 
 LATE: Final = 0.75
-"""A melt must show in every grid frame after this share of the clip."""
+"""A melt must show in every searched frame after this share of the clip."""
 
 STEADINESS: Final = 3
 """Power of the correlation with time: a face that melts grows out of shape all the time, one that
@@ -65,7 +64,7 @@ face that does not melt wanders off as in a random walk, with the root of time (
 of 103 to 1008 frames came to 3.2 and 3.7 percent without melting): it is divided by that."""
 
 FEWEST: Final = 7
-"""Grid frames with a face that a trend needs."""
+"""Searched frames with a face that a trend needs."""
 
 CALM: Final = 10.0
 """Percentile over the frames: jitter does not rest even in the calmest tenth."""
@@ -73,7 +72,7 @@ CALM: Final = 10.0
 Floats = npt.NDArray[np.float64]
 
 
-class _Face(NamedTuple):
+class _FaceModel(NamedTuple):
     """The cells inside the face, and what a rigid head can do there.
 
     ``weights`` say how still they are when one speaks, ``silent`` is zero where they are not.
@@ -90,7 +89,7 @@ class _Face(NamedTuple):
 
 
 @cache
-def _face() -> _Face:
+def _face_model() -> _FaceModel:
     u, v = plane(LAYOUT, CELL)
     inside = inside_face(u, v)
     weights = stillness(u, v)[inside]
@@ -111,7 +110,7 @@ def _face() -> _Face:
         return model, fit
 
     silent = np.where(weights > SPEAKING, weights, 0.0)
-    return _Face(
+    return _FaceModel(
         inside, weights, silent, similarity, affine, rigid, projector(rigid), projector(smooth)
     )
 
@@ -120,13 +119,13 @@ def _cells(field: Field) -> Floats:
     """``[2N]`` mean flow of the cells inside the face: all x, then all y."""
     side = (LAYOUT.width // CELL, LAYOUT.height // CELL)
     small = cv2.resize(field, side, interpolation=cv2.INTER_AREA)
-    inside = _face().inside
+    inside = _face_model().inside
     return np.concatenate([small[..., 0][inside], small[..., 1][inside]]).astype(np.float64)
 
 
 def _explain(flow: Floats, model: Floats, rounds: int) -> tuple[Floats, Floats]:
     """Weighted least squares with Huber's weights: coefficients, residual."""
-    face = _face()
+    face = _face_model()
     still = face.weights > 0.5
     base: Floats = np.tile(face.weights, 2)
     weights = base
@@ -164,13 +163,13 @@ def _growth(time: Floats, rows: Floats) -> tuple[Floats, float]:
 
 def _length(rows: Floats) -> Floats:
     """``[T]`` root mean square over the cells, still places weighing most."""
-    share = np.tile(_face().weights, 2)
+    share = np.tile(_face_model().weights, 2)
     share = share / (share.sum() / 2)
     lengths: Floats = np.sqrt((rows**2 * share).sum(axis=-1))
     return lengths
 
 
-class _Swing(NamedTuple):
+class _FaceStep(NamedTuple):
     """From one frame to the next: what a rigid head leaves, how much is truly bent, the face."""
 
     loose: npt.NDArray[np.float32]
@@ -179,7 +178,7 @@ class _Swing(NamedTuple):
 
 
 class _Pose(NamedTuple):
-    """A face on the grid; None without one. The first face is compared with nothing."""
+    """The face of a searched frame; None without one. The first face is compared with nothing."""
 
     matrix: Matrix | None
     residual: npt.NDArray[np.float32] | None = None
@@ -199,59 +198,63 @@ class Deformation(Metric):
         self._residuals: list[tuple[int, npt.NDArray[np.float32], Matrix]] = []
         self._stretches: list[Floats] = []
         self._calm: list[float] = []
-        self._wobble = Oscillation(fps, low=LOW_HERTZ, high=HIGH_HERTZ, weights=_face().silent)
+        self._wobble = Oscillation(
+            fps, low=LOW_HERTZ, high=HIGH_HERTZ, weights=_face_model().silent
+        )
 
-    def anchor(self, sample: Sample) -> tuple[int, Luma] | None:
+    def anchor(self, frame: AnalyzedFrame) -> tuple[int, Luma] | None:
         """The first face."""
-        if sample.face is None:
+        if frame.face is None:
             return None
-        return sample.index, cut_luma(sample.pixels, to_chip(sample.face))
+        return frame.index, cut_luma(frame.pixels, to_chip(frame.face))
 
-    def look(self, sample: Sample, anchor: tuple[int, Luma] | None) -> _Pose | None:
-        """On the grid: flow from the first face."""
-        if not sample.gridded:
+    def measure_frame(self, frame: AnalyzedFrame, anchor: tuple[int, Luma] | None) -> _Pose | None:
+        """Of a searched frame: flow from the first face."""
+        if not frame.searched:
             return None
-        if sample.face is None or anchor is None:
+        if frame.face is None or anchor is None:
             return _Pose(None)
-        pose = _Pose(to_chip(sample.face))
-        if anchor[0] != sample.index:
-            pose = self._compare(sample, anchor[1])
-        _keep(sample, pose.matrix)
+        pose = _Pose(to_chip(frame.face))
+        if anchor[0] != frame.index:
+            pose = self._compare(frame, anchor[1])
+        _keep(frame, pose.matrix)
         return pose
 
-    def step(self, before: Sample, now: Sample, _: object) -> _Swing | None:
+    def measure_step(
+        self, before: AnalyzedFrame, now: AnalyzedFrame, _: object
+    ) -> _FaceStep | None:
         """Flow from the frame before, in the frame of the face."""
-        if "face" not in before.kept:
+        if "face" not in before.cache:
             return None
-        matrix, chip = before.kept["face"]
+        matrix, chip = before.cache["face"]
         flow = _cells(self._step.between(chip, cut_luma(now.pixels, matrix)))
-        coefficients, residual = _explain(flow, _face().similarity, 2)
+        coefficients, residual = _explain(flow, _face_model().similarity, 2)
         percent = residual / LAYOUT.interocular * 100
         # einsum, not BLAS: the same to the bit however many threads there are.
         loose, bent = (
             percent - np.einsum("ij,j->i", model, np.einsum("ij,j->i", fit, percent))
-            for model, fit in (_face().rigid_out, _face().smooth_out)
+            for model, fit in (_face_model().rigid_out, _face_model().smooth_out)
         )
         matrix = compose(inverse(_motion(coefficients)), matrix)
-        if not now.gridded:
+        if not now.searched:
             _keep(now, matrix)
         pairs = np.stack(np.split(loose, 2), axis=1).astype(np.float32)
-        return _Swing(pairs, float(_length(bent)), matrix)
+        return _FaceStep(pairs, float(_length(bent)), matrix)
 
-    def _compare(self, sample: Sample, first: Luma) -> _Pose:
+    def _compare(self, frame: AnalyzedFrame, first: Luma) -> _Pose:
         """Align the face with the first one, then keep what no rigid head explains."""
-        assert sample.face is not None  # noqa: S101 - the caller asked
-        matrix = to_chip(sample.face)
-        flow = _cells(self._reach.between(first, cut_luma(sample.pixels, matrix)))
-        coefficients, _ = _explain(flow, _face().similarity, 3)
+        assert frame.face is not None  # noqa: S101 - the caller asked
+        matrix = to_chip(frame.face)
+        flow = _cells(self._reach.between(first, cut_luma(frame.pixels, matrix)))
+        coefficients, _ = _explain(flow, _face_model().similarity, 3)
         matrix = compose(inverse(_motion(coefficients)), matrix)
-        flow = _cells(self._reach.between(first, cut_luma(sample.pixels, matrix)))
-        _, residual = _explain(flow, _face().rigid, 3)
+        flow = _cells(self._reach.between(first, cut_luma(frame.pixels, matrix)))
+        _, residual = _explain(flow, _face_model().rigid, 3)
         percent = residual / LAYOUT.interocular * 100
-        stretch, _ = _explain(flow, _face().affine, 3)
+        stretch, _ = _explain(flow, _face_model().affine, 3)
         return _Pose(matrix, percent.astype(np.float32), stretch[4:6] / LAYOUT.interocular * 100)
 
-    def add(self, index: int, step: _Swing | None, look: _Pose | None) -> None:
+    def add(self, index: int, step: _FaceStep | None, found: _Pose | None) -> None:
         """Keep a frame's numbers."""
         if step is not None:
             self._calm.append(step.bent)
@@ -259,14 +262,14 @@ class Deformation(Metric):
             self._matrix = step.matrix
         elif index:
             self._wobble.add(None)
-        if look is None:
+        if found is None:
             return
-        self._matrix = look.matrix
-        if look.matrix is not None and self._start is None:
+        self._matrix = found.matrix
+        if found.matrix is not None and self._start is None:
             self._start = index
-        if look.matrix is not None and look.residual is not None and look.stretch is not None:
-            self._stretches.append(look.stretch)
-            self._residuals.append((index, look.residual, look.matrix))
+        if found.matrix is not None and found.residual is not None and found.stretch is not None:
+            self._stretches.append(found.stretch)
+            self._residuals.append((index, found.residual, found.matrix))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Four scores."""
@@ -279,7 +282,7 @@ class Deformation(Metric):
             return unmeasured(MELT, CannotMeasure("too_few_faces"))
         time = self._time()
         fields = np.stack([field for _, field, _ in self._residuals]).astype(np.float64)
-        share = np.tile(_face().weights, 2)
+        share = np.tile(_face_model().weights, 2)
         grown, steady = _growth(time, fields * np.sqrt(share / (share.sum() / 2)))
         index, field, matrix = self._residuals[-1]
         grown = grown * min(1.0, np.sqrt(USUAL / (index - (self._start or 0))))
@@ -302,7 +305,7 @@ class Deformation(Metric):
         return judged(STRETCH, value, series=self._series(grown), frame=self._residuals[-1][0])
 
     def _time(self) -> Floats:
-        """0 at the first face, 1 at the last, for every grid frame after the first."""
+        """0 at the first face, 1 at the last, for every searched frame after the first."""
         frames = np.asarray([index for index, _, _ in self._residuals], np.float64)
         start = self._start or 0
         share: Floats = (frames - start) / (frames[-1] - start)
@@ -331,15 +334,15 @@ class Deformation(Metric):
         return judged(JITTER, float(np.percentile(self._calm, CALM)))
 
 
-def _keep(sample: Sample, matrix: Matrix | None) -> None:
+def _keep(frame: AnalyzedFrame, matrix: Matrix | None) -> None:
     """Where the face is, for the step to the next frame."""
     if matrix is not None:
-        sample.kept["face"] = matrix, cut_luma(sample.pixels, matrix)
+        frame.cache["face"] = matrix, cut_luma(frame.pixels, matrix)
 
 
 def _where(lengths: Floats, matrix: Matrix) -> Box:
     """The part of the face that is bent most, in pixels of the frame."""
-    face = _face()
+    face = _face_model()
     rows, columns = np.nonzero(face.inside)
     heat = np.zeros(face.inside.shape)
     heat[rows, columns] = lengths * face.weights

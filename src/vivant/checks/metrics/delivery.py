@@ -1,7 +1,7 @@
 """Is the file what YouTube and the user asked for: read back from the finished file.
 
 What was asked for is held against exactly; where nothing was asked for, the user's targets are
-advice and never fail somebody else's clip. Knows nothing of pixels.
+advice and never fail somebody else's clip.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Similarity is ``1 - d`` with d the Euclidean distance of two dlib embeddings (King, 2017): the
 same person is at d ≤ 0.5 in 23 of 24 photo pairs, different people at d ≥ 0.68
-(shared measurements, docs/calibration.md). Knows nothing of motion, sharpness or files.
+(shared measurements, docs/calibration.md).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from vivant.checks.frame import Reference, Sample
+from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.picture.embedding import Embedding
 from vivant.picture.faces import distance
@@ -31,7 +31,7 @@ SETTLED: Final = 0.12
 
 ENDS: Final = 0.2
 """Share of the clip at its start, and at its end, where a face must be seen to speak for it: one
-of the frames looked at may be missed, a second of the user's clip may not."""
+of the searched frames may be missed, a second of the user's clip may not."""
 
 FEWEST: Final = 5
 """Frames with a face that a trend needs."""
@@ -42,7 +42,7 @@ _Seen = tuple[int, Embedding, Box]
 
 
 class Identity(Metric):
-    """Embeddings on the grid against the picture's, and the last one against the first."""
+    """Embeddings of sparse frames against the picture's, and the last one against the first."""
 
     specs = (MEAN, MIN, FIRST_LAST, DRIFT, FIRST_FRAME)
 
@@ -50,17 +50,17 @@ class Identity(Metric):
         self._seen: list[_Seen] = []
         self._last = 0
 
-    def look(self, sample: Sample, _: None) -> tuple[Embedding, Box] | None:
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> tuple[Embedding, Box] | None:
         """The identity of a sparse frame."""
-        if not sample.sparse or sample.face is None or sample.embedding is None:
+        if not frame.sparse or frame.face is None or frame.embedding is None:
             return None
-        return sample.embedding, sample.face.box
+        return frame.embedding, frame.face.box
 
-    def add(self, index: int, _: None, look: tuple[Embedding, Box] | None) -> None:
+    def add(self, index: int, _: None, found: tuple[Embedding, Box] | None) -> None:
         """Keep it."""
         self._last = index
-        if look is not None:
-            self._seen.append((index, *look))
+        if found is not None:
+            self._seen.append((index, *found))
 
     def finish(self, reference: Reference) -> Sequence[Score]:
         """Five scores, or the reason why there are none."""
@@ -134,14 +134,14 @@ class FacePresence(Metric):
     def __init__(self) -> None:
         self._series: list[tuple[int, float]] = []
 
-    def look(self, sample: Sample, _: None) -> float | None:
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> float | None:
         """Whether the search found the face."""
-        return float(sample.face is not None) if sample.gridded else None
+        return float(frame.face is not None) if frame.searched else None
 
-    def add(self, index: int, _: None, look: float | None) -> None:
+    def add(self, index: int, _: None, found: float | None) -> None:
         """Note it."""
-        if look is not None:
-            self._series.append((index, look))
+        if found is not None:
+            self._series.append((index, found))
 
     def finish(self, reference: Reference) -> Sequence[Score]:
         """One score."""

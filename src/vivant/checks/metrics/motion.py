@@ -1,7 +1,4 @@
-"""The user's own check: the frame difference, which measures motion.
-
-Knows nothing of faces' identities, files or encoders.
-"""
+"""The user's own check: the frame difference, which measures motion."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from vivant.checks.frame import Reference, Sample
+from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.metric import Metric, Spec, score
 from vivant.picture.framing import mean_difference
 from vivant.types import Score
@@ -35,16 +32,16 @@ class FrameDifference(Metric):
         self._reference = reference
         self._series: list[tuple[int, float]] = []
 
-    def look(self, sample: Sample, _: None) -> float | None:
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> float | None:
         """Compare a checked frame, at full size, over all three channels."""
-        if not sample.checked:
+        if not frame.checked:
             return None
-        return mean_difference(sample.pixels, self._reference.pixels)
+        return mean_difference(frame.pixels, self._reference.pixels)
 
-    def add(self, index: int, _: None, look: float | None) -> None:
+    def add(self, index: int, _: None, found: float | None) -> None:
         """Keep the difference."""
-        if look is not None:
-            self._series.append((index, look))
+        if found is not None:
+            self._series.append((index, found))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """The largest and the average difference."""

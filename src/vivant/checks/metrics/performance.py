@@ -1,4 +1,4 @@
-"""Seconds and cost of the job against the user's targets. Knows nothing of the clip."""
+"""Seconds and cost of the job against the user's targets."""
 
 from __future__ import annotations
 

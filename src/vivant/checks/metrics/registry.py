@@ -1,4 +1,4 @@
-"""Which checks look at frames, in the order of the checklist."""
+"""All metrics, in the order of the checklist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vivant.checks.metrics.motion import FrameDifference
 from vivant.checks.metrics.seams import Seams
 from vivant.checks.metrics.skin import Skin
 from vivant.checks.metrics.steadiness import Steadiness
-from vivant.checks.metrics.texture import Textures
+from vivant.checks.metrics.texture import Texture
 
 
 def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
@@ -24,7 +24,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         Deformation(fps),
         FrameDifference(reference),
         Steadiness(fps),
-        Textures(reference),
+        Texture(reference),
         Skin(reference),
         Seams(reference),
         Color(reference),

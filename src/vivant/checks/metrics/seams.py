@@ -2,8 +2,7 @@
 
 A seam is a step in brightness that runs along a whole column or row, stays there in every
 frame whatever moves, and is not in the input picture. Where the clip starts with something else
-than the picture, a door frame would be one too: then nothing is said. Knows nothing of faces or
-time.
+than the picture, a door frame would be one too: then nothing is said.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.frame import Luma, Reference, Sample
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.types import Box, Score
 
@@ -38,7 +37,7 @@ ALIKE: Final = 0.9
 what stands upright in one does so in the other."""
 
 MARGIN: Final = 4
-"""Pixels at the border that are not looked at."""
+"""Pixels at the border that are left out."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -66,25 +65,25 @@ class Seams(Metric):
         self._common: list[Floats] | None = None
         self._seen = 0
 
-    def look(self, sample: Sample, _: None) -> tuple[list[Floats], float] | None:
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> tuple[list[Floats], float] | None:
         """The steps of a rare frame; of the first one also how much it is like the picture."""
-        if not sample.rare:
+        if not frame.rare:
             return None
-        alike = 0.0 if sample.index else _correlation(sample.small_luma, self._small)
-        return [steps(luma) for luma in _both(sample.luma)], alike
+        alike = 0.0 if frame.index else _correlation(frame.small_luma, self._small)
+        return [steps(luma) for luma in _both(frame.luma)], alike
 
-    def add(self, index: int, _: None, look: tuple[list[Floats], float] | None) -> None:
+    def add(self, index: int, _: None, found: tuple[list[Floats], float] | None) -> None:
         """Keep the steps that are still there."""
-        if look is None:
+        if found is None:
             return
-        found, alike = look
+        stepped, alike = found
         self._seen += 1
         if not index:
             self._alike = alike
         if self._common is None:
-            self._common = found
+            self._common = stepped
             return
-        for kept, now in zip(self._common, found, strict=True):
+        for kept, now in zip(self._common, stepped, strict=True):
             agree = np.where(kept * now > 0, np.sign(kept), 0)
             np.copyto(kept, agree * np.minimum(np.abs(kept), np.abs(now)))
 

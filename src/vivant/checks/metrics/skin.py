@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from vivant.checks.face_frame import LAYOUT, Layout, cut_luma, inverse, plane, skin, to_chip
 from vivant.checks.face_tracker import rescaled
-from vivant.checks.frame import Luma, Reference, Sample, same_picture
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference, same_picture
 from vivant.checks.metric import (
     CannotMeasure,
     Metric,
@@ -81,7 +81,7 @@ class Skin(Metric):
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
         face = reference.face
-        # Skin is looked at with 96 px between the eyes, or as many as the picture really has.
+        # Skin is compared at 96 px between the eyes, or at what the picture really has.
         eyes = LAYOUT.interocular * 2 if face is None else face.interocular * reference.detail
         self._layout = LAYOUT.scaled(float(np.clip(eyes / LAYOUT.interocular, 0.5, 2.0)))
         self._wanted = self._energy(reference.pixels, face)
@@ -95,28 +95,28 @@ class Skin(Metric):
         mask = _mask(self._layout)
         return float(np.prod([np.mean(np.abs(band[mask])) for band in bands(chip)[BANDS]]))
 
-    def look(self, sample: Sample, _: None) -> _Seen | None:
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> _Seen | None:
         """Measure a rare frame; the first one pixel by pixel where it is the picture."""
-        if not sample.rare or not np.isfinite(self._wanted):
+        if not frame.rare or not np.isfinite(self._wanted):
             return None
-        energy = self._energy(sample.pixels, sample.face) / max(self._wanted, 1e-6)
-        kept = float("nan") if sample.index else self._kept(sample)
-        return _Seen(energy, kept, None if sample.face is None else sample.face.box)
+        energy = self._energy(frame.pixels, frame.face) / max(self._wanted, 1e-6)
+        kept = float("nan") if frame.index else self._kept(frame)
+        return _Seen(energy, kept, None if frame.face is None else frame.face.box)
 
-    def _kept(self, sample: Sample) -> float:
+    def _kept(self, frame: AnalyzedFrame) -> float:
         """Of the first frame, where it is the picture; else NaN."""
         wanted = self._reference
-        if wanted.face is None or not same_picture(sample.small_luma, wanted.small_luma):
+        if wanted.face is None or not same_picture(frame.small_luma, wanted.small_luma):
             return float("nan")
         scale = min(1.0, self._layout.interocular / wanted.face.interocular)
-        kept = texture_kept(wanted.luma, sample.luma, wanted.face, scale)
-        energy = self._energy(sample.pixels, wanted.face) / max(self._wanted, 1e-6)
+        kept = texture_kept(wanted.luma, frame.luma, wanted.face, scale)
+        energy = self._energy(frame.pixels, wanted.face) / max(self._wanted, 1e-6)
         return min(kept, energy * ENERGY)
 
-    def add(self, index: int, _: None, look: _Seen | None) -> None:
+    def add(self, index: int, _: None, found: _Seen | None) -> None:
         """Keep its numbers."""
-        if look is not None:
-            self._seen.append((index, look))
+        if found is not None:
+            self._seen.append((index, found))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """One score."""

@@ -1,7 +1,4 @@
-"""Does the picture hold still where it should: flicker, cuts, jelly, a flash at the end.
-
-Knows nothing of faces or of the input picture.
-"""
+"""Does the picture hold still where it should: flicker, cuts, jelly, a flash at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.flow import Flow
-from vivant.checks.frame import Luma, Reference, Sample
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
 from vivant.types import Score
@@ -53,7 +50,7 @@ class _Ground(NamedTuple):
     weights: Floats
 
 
-class _Step(NamedTuple):
+class _FlowStep(NamedTuple):
     """From one frame to the next."""
 
     gain: float
@@ -78,21 +75,21 @@ class Steadiness(Metric):
         self._speeds: list[float] = []
         self._moved: list[tuple[int, float]] = []
 
-    def anchor(self, sample: Sample) -> Luma:
+    def anchor(self, frame: AnalyzedFrame) -> Luma:
         """The first frame."""
-        return sample.small_luma
+        return frame.small_luma
 
-    def look(self, sample: Sample, first: Luma) -> Floats | float | None:
-        """Of frame 0 the cells' weights; on the grid how far things have moved since."""
-        if not sample.index:
+    def measure_frame(self, frame: AnalyzedFrame, first: Luma) -> Floats | float | None:
+        """Of frame 0 the cells' weights; of searched frames how far things have moved since."""
+        if not frame.index:
             return self._on(first).weights
-        if not sample.gridded:
+        if not frame.searched:
             return None
-        cells = _cells(self._far.between(first, sample.small_luma))
+        cells = _cells(self._far.between(first, frame.small_luma))
         moved = float(np.hypot(cells[..., 0], cells[..., 1]).max())
         return moved / float(first.shape[0]) * 100
 
-    def step(self, before: Sample, now: Sample, first: Luma) -> _Step:
+    def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, first: Luma) -> _FlowStep:
         """Compare with the frame before."""
         gain = float(np.median(_levels(now) - _levels(before)))
         one, other = before.small_luma, now.small_luma
@@ -107,7 +104,7 @@ class Steadiness(Metric):
         cells = _cells(field)
         lengths = np.hypot(cells[..., 0], cells[..., 1])
         speed = float(np.percentile(lengths, 90)) / height * 100 * self._fps
-        return _Step(gain, error, speed, self._row(cells, self._on(first), height))
+        return _FlowStep(gain, error, speed, self._row(cells, self._on(first), height))
 
     def _on(self, first: Luma) -> _Ground:
         if self._ground is None:
@@ -133,14 +130,14 @@ class Steadiness(Metric):
         percent = residual / height * 100
         return np.stack(np.split(percent, 2), axis=1).astype(np.float32)
 
-    def add(self, index: int, step: _Step | None, look: Floats | float | None) -> None:
+    def add(self, index: int, step: _FlowStep | None, found: Floats | float | None) -> None:
         """Keep a frame's numbers."""
-        if isinstance(look, np.ndarray):
-            if look.sum() >= FEWEST:
+        if isinstance(found, np.ndarray):
+            if found.sum() >= FEWEST:
                 low, high = JELLY_HERTZ
-                self._oscillation = Oscillation(self._fps, low=low, high=high, weights=look)
-        elif look is not None:
-            self._moved.append((index, look))
+                self._oscillation = Oscillation(self._fps, low=low, high=high, weights=found)
+        elif found is not None:
+            self._moved.append((index, found))
         if step is None:
             return
         self._gains.append(step.gain)
@@ -209,16 +206,16 @@ def _cells(field: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     )
 
 
-def _levels(sample: Sample) -> Floats:
+def _levels(frame: AnalyzedFrame) -> Floats:
     """Logarithm of the brightness of every part."""
-    if "levels" not in sample.kept:
+    if "levels" not in frame.cache:
         small = cv2.resize(
-            sample.small_luma.astype(np.float32),
+            frame.small_luma.astype(np.float32),
             (GAIN_CELLS, GAIN_CELLS),
             interpolation=cv2.INTER_AREA,
         )
-        sample.kept["levels"] = np.log(small.astype(np.float64) + 8.0)
-    levels: Floats = sample.kept["levels"]
+        frame.cache["levels"] = np.log(small.astype(np.float64) + 8.0)
+    levels: Floats = frame.cache["levels"]
     return levels
 
 

@@ -3,20 +3,19 @@
 All relative to the input picture at the clip's size, so that a soft or stylised input is not
 punished; where the picture has fewer pixels than the clip, both are compared at the picture's
 resolution. First frame and median are weighed by :func:`vivant.checks.metric.against_picture`.
-Knows nothing of motion or identity.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.frame import Luma, Reference, Sample, clipped
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference, clipped, luma_of
 from vivant.checks.limits import limits
 from vivant.checks.metric import (
     CannotMeasure,
@@ -27,6 +26,8 @@ from vivant.checks.metric import (
     unmeasured,
 )
 from vivant.types import Box, Face, Score
+from vivant.video.encoder import to_yuv
+from vivant.video.reader import to_rgb
 
 SHARPNESS: Final = Spec("sharpness", "quality")
 FACE_SHARPNESS: Final = Spec("face_sharpness", "quality")
@@ -52,8 +53,16 @@ FILTERED: Final = 0.93
 softest in use, keep 0.87 (their response is ``sinc²``: 0.81 at a quarter of the picture's sampling
 rate, nearer to one below), sharp ones all of it; this is between the two."""
 
+UNSCALED: Final = 0.95
+"""Scale from which pictures are compared as they are."""
+
 COMB_SIGMA: Final = 3.0
 """Levels; wider than the gaps of a posterised picture that was encoded."""
+
+GRANTED: Final = 13.9
+"""Percent of the pixels; banding that encoding added to the worst clean clip of the calibration,
+which the limit already allows for. What it adds beyond that to a picture is not held against a
+clip: limited range has 220 levels of luma, so a black-and-white picture loses every seventh."""
 
 EDGE_SHARE: Final = 95.0
 """Percentile of the coarse band above which a pixel counts as at an edge."""
@@ -74,7 +83,7 @@ EVERY: Final = 4
 """Percentiles are taken over every so many pixels in both directions: they need no more."""
 
 Floats = npt.NDArray[np.float32]
-_Reading = Callable[["Texture"], float]
+_Reading = Callable[["TextureStatistics"], float]
 
 
 def bands(luma: npt.NDArray[np.generic]) -> tuple[Floats, ...]:
@@ -104,8 +113,8 @@ def noise_level(luma: Luma) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Texture:
-    """Texture numbers of one picture; those of the face are NaN where there is none."""
+class TextureStatistics:
+    """Numbers of one picture; those of the face are NaN where there is none."""
 
     sharpness: float
     face_sharpness: float
@@ -116,14 +125,10 @@ class Texture:
     cartoon: float
 
 
-def texture(luma: Luma, face: Face | None, scale: float) -> Texture:
+def texture(luma: Luma, face: Face | None, scale: float) -> TextureStatistics:
     """Measure a picture, reduced by ``scale`` where that is below one."""
-    if scale < 0.95:
-        size = (max(16, round(luma.shape[1] * scale)), max(16, round(luma.shape[0] * scale)))
-        luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        box_scale = scale
-    else:
-        box_scale = 1.0
+    luma = reduced_by(luma, scale)
+    box_scale = scale if scale < UNSCALED else 1.0
     laplace = cv2.Laplacian(luma, cv2.CV_16S)
     fine, middle, coarse = bands(luma)
     every = slice(None, None, EVERY)
@@ -134,7 +139,7 @@ def texture(luma: Luma, face: Face | None, scale: float) -> Texture:
     if face is not None:
         left, top, right, bottom = clipped(face.box.scaled(box_scale), luma.shape[1], luma.shape[0])
         face_sharpness = _spread(laplace[top:bottom, left:right])
-    return Texture(
+    return TextureStatistics(
         sharpness=_spread(laplace),
         face_sharpness=face_sharpness,
         detail=_spread(fine) / max(_spread(coarse), 1e-3),
@@ -143,6 +148,14 @@ def texture(luma: Luma, face: Face | None, scale: float) -> Texture:
         banding=banding(luma),
         cartoon=float(low) / max(float(high), 1e-3),
     )
+
+
+def reduced_by(luma: Luma, scale: float) -> Luma:
+    """The picture at this scale; itself where that is nearly one."""
+    if scale >= UNSCALED:
+        return luma
+    size = (max(16, round(luma.shape[1] * scale)), max(16, round(luma.shape[0] * scale)))
+    return cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
 def banding(luma: Luma) -> float:
@@ -164,8 +177,8 @@ def _spread(values: npt.NDArray[np.integer | np.floating], where: Luma | None = 
     return float(cv2.norm(values, cv2.NORM_L2, where) / np.sqrt(count)) if count else 0.0
 
 
-class Textures(Metric):
-    """The answers from one look at the rare frames."""
+class Texture(Metric):
+    """Eight scores from the rare frames."""
 
     specs = (
         SHARPNESS,
@@ -180,23 +193,27 @@ class Textures(Metric):
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        enlarged = reference.detail < 0.95
+        enlarged = reference.detail < UNSCALED
         self._scale = reference.detail * ENLARGED if enlarged else 1.0
         self._kept = FILTERED if enlarged else 1.0
-        self._wanted = texture(reference.luma, reference.face, self._scale)
-        self._seen: list[tuple[int, Texture, Box | None]] = []
+        measured = texture(reference.luma, reference.face, self._scale)
+        encoded = banding(reduced_by(luma_of(to_rgb(to_yuv(reference.pixels))), self._scale))
+        self._wanted = replace(measured, banding=max(measured.banding, encoded - GRANTED))
+        self._seen: list[tuple[int, TextureStatistics, Box | None]] = []
 
-    def look(self, sample: Sample, _: None) -> tuple[Texture, Box | None] | None:
+    def measure_frame(
+        self, frame: AnalyzedFrame, _: None
+    ) -> tuple[TextureStatistics, Box | None] | None:
         """Measure a rare frame."""
-        if not sample.rare:
+        if not frame.rare:
             return None
-        found = texture(sample.luma, sample.face, self._scale)
-        return found, None if sample.face is None else sample.face.box
+        found = texture(frame.luma, frame.face, self._scale)
+        return found, None if frame.face is None else frame.face.box
 
-    def add(self, index: int, _: None, look: tuple[Texture, Box | None] | None) -> None:
+    def add(self, index: int, _: None, found: tuple[TextureStatistics, Box | None] | None) -> None:
         """Keep its numbers."""
-        if look is not None:
-            self._seen.append((index, *look))
+        if found is not None:
+            self._seen.append((index, *found))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Eight scores; that of the face may be not measured."""

@@ -1,4 +1,4 @@
-"""Fill the page: pictures, plots and answers. Knows nothing of how anything was measured.
+"""Fill the page: pictures, plots and answers.
 
 The clip is inside the page as base64 up to :data:`EMBED_LIMIT`, so that the page can be sent as
 one file; a larger one is linked beside it, because browsers choke on data URLs of that size.
@@ -52,7 +52,7 @@ NEAREST_VIEW: Final = 0.45
 """Share of the frame that a view shows at least."""
 
 _PLAIN: Final = ("frame_difference_max", "frame_difference_mean", "motion", "motion_speed")
-"""Scores whose frame is nothing to look at."""
+"""Scores whose frame shows nothing."""
 
 _ORDER: Final = {"fail": 0, "warn": 1, "pass": 2, "not_measured": 3}
 _MARKS: Final = {"pass": "✓", "warn": "!", "fail": "✕", "not_measured": "–"}

@@ -1,4 +1,4 @@
-"""Draw a score over time as inline SVG. Knows nothing of pages or languages."""
+"""Draw a score over time as inline SVG."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The picture as the camera's windows sample it: no finer than the clip shows, and twice as large.
-
-Knows nothing of the person, the move or time.
-"""
+"""The picture as the camera's windows sample it: twice the clip's size, with the clip's detail."""
 
 from __future__ import annotations
 

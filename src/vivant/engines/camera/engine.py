@@ -1,6 +1,6 @@
 """The embedded engine: the camera moves, the person does not. No model, no weights, no GPU.
 
-Knows nothing of files, encoders or checks, and does not draw ahead of who consumes the frames.
+A frame is drawn when it is asked for, not before.
 """
 
 from __future__ import annotations

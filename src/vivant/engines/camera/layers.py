@@ -3,8 +3,6 @@
 The picture I, the matte a, the person F and the background B obey I = a·F + (1−a)·B. B is
 inpainted behind the person; F follows from the equation, and B gives way where F would leave
 0 … 255. The equation stays exact, so the planes at rest are the picture.
-
-Knows nothing of faces, moves or time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cut the person out of the picture: GrabCut from a head-and-shoulders prior, then a soft edge.
 
-GrabCut: Rother et al., SIGGRAPH 2004. Guided filter: He et al., TPAMI 2013. Knows nothing of the
-camera, and does not know whether the mask is right: it only refuses those that cannot be.
+GrabCut: Rother et al., SIGGRAPH 2004. Guided filter: He et al., TPAMI 2013. Masks
+that cannot be right are refused; whether a mask is right is not known.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What a user may choose about the camera's move.
-
-Knows nothing of pictures or frames.
-"""
+"""What a user may choose about the camera's move."""
 
 from __future__ import annotations
 

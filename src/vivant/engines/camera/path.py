@@ -4,8 +4,6 @@ The camera is two windows into the picture, one for the subject's plane and one 
 background's; each fills the clip. Both start as the crop, so frame 0 is the crop itself. A window
 follows a quadratic Bézier curve whose three control windows lie inside the picture: by the convex
 hull property of Bézier curves every window does, and no border can come into view.
-
-Knows nothing of pixels, layers or masks.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Planes are kept at up to twice the clip's size. Sampled bilinearly that is near the ideal
 low-pass at the clip's size, and OpenCV's 1/32-pixel position grid becomes 1/64 pixel of the clip
-(0.005 px RMS). Knows nothing of time or of how the planes were made.
+(0.005 px RMS).
 """
 
 from __future__ import annotations

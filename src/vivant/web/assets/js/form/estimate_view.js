@@ -6,16 +6,14 @@ import { duration, money, number } from "../shared/format.js";
 const about = (text) => t("about", { n: text });
 
 // found: the answer of /v1/estimate or of /v1/comparisons/estimate; null without one.
-// retryLimit: seconds within which a clip is tried again, null without retries.
-export function showEstimate(box, found, retryLimit) {
+export function showEstimate(box, found) {
   const seconds = found?.seconds ?? null;
   const [first, second] = seconds === null ? [] : (found.costs ?? []);
-  const most = retryLimit !== null && seconds !== null ? t("estimate_most", { n: duration(retryLimit) }) : null;
   box.replaceChildren(
     h(
       "dl",
       {},
-      figure("about_time", seconds === null ? "–" : about(duration(seconds)), most),
+      figure("about_time", seconds === null ? "–" : about(duration(seconds))),
       figure(
         "about_cost",
         first ? about(money(first.amount, first.currency)) : "–",

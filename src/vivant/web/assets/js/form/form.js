@@ -80,8 +80,6 @@ export function createForm(form, { onChange, onSubmit }) {
     const task = taskField((value) => setAndRender("aim", value));
     form.replaceChildren(task, ...(comparing ? comparisonSettings() : clipSettings()), basis);
     byId("go").textContent = t(comparing ? "compare_do" : "make");
-    const camera = !comparing && chosen().model?.moves === "camera";
-    byId("action-note").textContent = camera ? t("camera_moves") : "";
     showFigures();
   }
 
@@ -145,14 +143,22 @@ export function createForm(form, { onChange, onSubmit }) {
 
   const secondsOfOne = () => estimate?.seconds_high ?? estimate?.seconds ?? null;
 
-  // Seconds within which a clip is tried again; null if it is made once.
+  // What to know before pressing the button.
+  function actionNote() {
+    if (chosenComparison()) return "";
+    const words = chosen().model?.moves === "camera" ? [t("camera_moves")] : [];
+    if (clipRequest().until_pass === "true") words.push(t("estimate_most", { n: retryLimit() }));
+    return words.join(" ");
+  }
+
   function retryLimit() {
-    const wanted = clipRequest(secondsOfOne()).until_pass === "true";
-    return wanted && !chosenComparison() ? budgetSeconds(secondsOfOne()) : null;
+    const seconds = budgetSeconds(secondsOfOne());
+    return seconds % 60 ? duration(seconds) : t("whole_minutes", { n: number(seconds / 60) });
   }
 
   function showFigures() {
-    showEstimate(byId("estimate"), estimate, retryLimit());
+    showEstimate(byId("estimate"), estimate);
+    byId("action-note").textContent = actionNote();
     basis.textContent = estimateBasis(estimate);
     retryHint.textContent = chosen().again_if === "off" ? t("again_if_hint_off") : retryText();
   }
@@ -165,8 +171,7 @@ export function createForm(form, { onChange, onSubmit }) {
       estimate?.seconds && cost
         ? t("again_if_cost", { cost: money((cost.amount * seconds) / estimate.seconds, cost.currency) })
         : "";
-    const limit = seconds % 60 ? duration(seconds) : t("whole_minutes", { n: number(seconds / 60) });
-    return t("again_if_hint", { n: limit, cost: most });
+    return t("again_if_hint", { n: retryLimit(), cost: most });
   }
 
   form.addEventListener("submit", (event) => {

@@ -41,6 +41,7 @@ export function createNewClip(frame, form, { onTake }) {
     const crop = centredCrop(opened.width, opened.height, form.aspect());
     framing = { state: "looking", crop, faces: [], warnings: [] };
     show();
+    frame.root.scrollIntoView({ block: "nearest" });
     announce(t("picture_chosen", { name: file.name || t("pasted") }));
     byId("go")?.focus({ preventScroll: true });
     findCrop();

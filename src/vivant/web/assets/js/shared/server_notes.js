@@ -14,6 +14,20 @@ const KOREAN = [
     "얼굴을 찾지 못해 사진의 가운데를 보여 드리며, 같은 사람인지는 잴 수 없습니다. 또렷한 정면 얼굴 사진을 써 보세요.",
   ],
   [
+    /^no face was found, so the top of the picture is shown/,
+    "얼굴을 찾지 못해 사진의 위쪽을 보여 드리며, 같은 사람인지는 잴 수 없습니다. 또렷한 정면 얼굴 사진을 써 보세요.",
+  ],
+  [
+    /^the clip's shape cannot hold all (\d+) faces, so (\d+) of them/,
+    "이 화면 비율에는 얼굴 $1개를 모두 담을 수 없어 $2개가 잘리거나 빠집니다. 다른 비율을 고르거나 사진을 직접 잘라 주세요.",
+  ],
+  [/^the picture seems to be upside down/, "사진이 거꾸로 된 것 같습니다. 돌려서 다시 올려 주세요."],
+  [/^the picture seems to lie on its side/, "사진이 옆으로 누운 것 같습니다. 돌려서 다시 올려 주세요."],
+  [
+    /^the picture is HDR \((PQ|HLG)\)/,
+    "HDR($1) 사진이라 밝은 부분을 일반 화면에 맞게 줄였습니다. 직접 정하려면 SDR로 내보내 주세요.",
+  ],
+  [
     /^the picture gives (\S+) for a (\S+) clip: it will be enlarged ([\d.]+)×.*at least (\S+)$/,
     "사진에서 쓸 수 있는 부분이 $1이어서 $2 영상으로 키우면($3배) 흐려 보입니다. $4 이상의 사진을 쓰면 좋습니다.",
   ],

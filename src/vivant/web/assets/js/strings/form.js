@@ -66,7 +66,7 @@ export const FORM_STRINGS = {
   move: ["Camera move", "카메라 움직임"],
   move_auto: ["Auto", "자동"],
   move_push_in: ["Closer", "다가가기"],
-  move_drift: ["Sideways", "옆으로 이동"],
+  move_drift: ["Slide", "옆으로 이동"],
   move_orbit: ["Around", "둘러 돌기"],
   length: ["Length", "길이"],
   aspect: ["Shape", "화면 비율"],
@@ -106,5 +106,5 @@ export const FORM_STRINGS = {
   estimate_range: ["Between {low} and {high}.", "{low}에서 {high} 사이입니다."],
   estimate_queue: ["Plus about {n} of waiting.", "앞선 작업 때문에 약 {n} 더 기다려야 합니다."],
   camera_moves: ["The camera moves, not the person.", "사람이 아니라 카메라가 움직입니다."],
-  estimate_most: ["with retries up to {n}", "다시 시도하면 최대 {n}"],
+  estimate_most: ["With retries at most {n}.", "다시 시도하면 최대 {n}."],
 };
