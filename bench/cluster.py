@@ -21,12 +21,12 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg
-from dbos import DBOSClient
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from service import milliseconds
@@ -34,7 +34,7 @@ from service_process import Service, picture
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
 from vivant.service.job import Order, new_id
-from vivant.service.queues import APPLICATION, APPLICATION_VERSION, render_queue
+from vivant.service.queue import Executor, render_queue
 from vivant.types import Request
 
 OPEN = {"queue_limit": 50_000, "requests_per_minute": 1_000_000, "engines": ["fake"],
@@ -213,21 +213,38 @@ def fill(admission: Admission, number: int, threads: int = 2) -> list[float]:
     return took
 
 
-def claims(database: Database, number: int) -> list[float]:
-    """Take so many stages off the queue as a worker does, one at a time; seconds each took."""
-    client = DBOSClient(
-        system_database_engine=database.engine, application_name=APPLICATION, lazy=True
-    )
-    queue = client.register_queue(render_queue("fake"), worker_concurrency=1)
-    took = []
-    for _ in range(number):
-        started = time.perf_counter()
-        found, _ = client._sys_db.start_queued_workflows(
-            queue, "bench", APPLICATION_VERSION, None, owner_xid="bench", is_latest_version=True
-        )
-        took.append(time.perf_counter() - started)
-        assert len(found) == 1
-    return took
+class PickUps:
+    """Stages that do nothing but note when they begin, while they are let."""
+
+    def __init__(self) -> None:
+        self.begun: list[float] = []
+        self.open = threading.Event()
+
+    def prepare(self, job_id: str) -> None:
+        """Nothing."""
+
+    def render(self, job_id: str) -> bool:  # noqa: ARG002
+        """Note the time."""
+        self.open.wait()
+        self.begun.append(time.perf_counter())
+        return False
+
+    def publish(self, job_id: str) -> None:
+        """Nothing."""
+
+    def give_up(self, job_id: str, error: BaseException) -> None:  # noqa: ARG002
+        """Tell."""
+        raise error
+
+    def take(self, number: int) -> list[float]:
+        """Seconds from each of so many stages to the next: claimed, run and written down."""
+        self.begun.clear()
+        self.open.set()
+        while len(self.begun) < number + 2:
+            time.sleep(0.01)
+        self.open.clear()
+        times = self.begun[1 : number + 2]  # the first one had waited
+        return [later - earlier for earlier, later in pairwise(times)]
 
 
 def queue() -> dict[str, Any]:
@@ -237,17 +254,19 @@ def queue() -> dict[str, Any]:
         database = Database(server.dsn)
         database.migrate()
         admission = Admission(database, Limits(queue=50_000))
-        fill(admission, 200)
+        stages = PickUps()
+        Executor(database, "bench", stages, {render_queue("fake"): (1, 0.001)}).launch(workers=0)
+        fill(admission, 210)
         length = 200
         for target in (1_000, 4_000, 7_000, 10_000):
             fill(admission, target - length - 600)
-            claimed = claims(database, 300)
+            taken = stages.take(300)
             accepted = fill(admission, 600)
-            claimed += claims(database, 300)
+            taken += stages.take(300)
             length = target - 600
             found[f"{target}_waiting"] = {
                 "accept": milliseconds(accepted),
-                "pick_up": milliseconds(claimed),
+                "pick_up": milliseconds(taken),
             }
         database.close()
     return found

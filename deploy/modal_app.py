@@ -94,7 +94,7 @@ class RenderContainer:
         from vivant.engines import load_engine
         from vivant.modal.container import ModalContainer
         from vivant.modal.runner import open_shared_dict
-        from vivant.service.abilities import gpu_name
+        from vivant.service.engines import gpu_name
         from vivant.upscalers import load_upscaler
 
         self.container = ModalContainer(

@@ -27,7 +27,7 @@ FILES = {"source", "reference.jpg", "clip.mp4", "thumbnail.jpg", "contact_sheet.
 """Of every finished job; there may be more."""
 
 VERSIONED = (
-    "from vivant.service import queues; queues.APPLICATION_VERSION = {version!r}\n"
+    "from vivant.service import queue; queue.APPLICATION_VERSION = {version!r}\n"
     "from vivant.cli.main import main; main()"
 )
 """Vivant as it will be after the next change of its stages."""

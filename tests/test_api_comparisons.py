@@ -26,7 +26,8 @@ from vivant.service.comparisons import Comparisons
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
 from vivant.service.ledger import Ledger
-from vivant.service.places import open_objects
+from vivant.service.objects import open_objects
+from vivant.service.queue import JobQueue
 from vivant.service.sweeper import Sweeper
 from vivant.service.tables import comparisons, jobs
 from vivant.settings import read_settings
@@ -409,7 +410,7 @@ def test_what_is_left_when_the_clips_have_expired(
     settings = read_settings(data_dir=service.folder, engines=("fake",))
     database = Database(f"sqlite:///{service.folder / 'service' / 'vivant.db'}")
     ledger, objects = Ledger(database), open_objects(settings)
-    sweeper = Sweeper(ledger, objects, settings)
+    sweeper = Sweeper(ledger, objects, JobQueue(database), settings)
     batch = f"/v1/batches/{asked}"
     service.wait(
         lambda: service.get(batch).json()["counts"] == {"completed": 2}, "two clips", seconds=240

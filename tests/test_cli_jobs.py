@@ -14,10 +14,11 @@ from typer.testing import CliRunner
 from vivant.cli.main import app
 from vivant.errors import ConflictError, JobNotFoundError, OptionError, StorageError
 from vivant.service.admission import Admission, Limits
+from vivant.service.database import open_database
+from vivant.service.heartbeat import Heartbeat
 from vivant.service.job import CLIP, SOURCE, Order, key, new_id
 from vivant.service.ledger import Ledger
-from vivant.service.places import open_database, open_objects
-from vivant.service.worker import Pulse
+from vivant.service.objects import open_objects
 from vivant.settings import Settings, read_settings
 from vivant.types import Request
 
@@ -92,6 +93,13 @@ def test_list_and_show(settings: Settings, ids: dict[str, str]) -> None:
         run(settings, "jobs", "list", "--status", "lost")
 
 
+def test_an_empty_list_is_told(settings: Settings, ids: dict[str, str]) -> None:
+    run(settings, "jobs", "cancel", ids["queued"])
+    arguments = ["jobs", "list", "--status", "queued", "--data", str(settings.data_dir)]
+    result = CliRunner().invoke(app, arguments)
+    assert (result.stdout, result.stderr) == ("", "no jobs with this status\n")
+
+
 def test_cancel_and_retry(settings: Settings, ids: dict[str, str]) -> None:
     with pytest.raises(ConflictError, match="queued"):
         run(settings, "jobs", "retry", ids["queued"])
@@ -133,14 +141,14 @@ def test_workers_that_beat_are_alive(settings: Settings, ids: dict[str, str]) ->
     assert run(settings, "workers") == ""
     database = open_database(settings)
     facts = {"host": "h", "pid": 1, "engines": {"camera": "", "ltx2": "no GPU"}, "gpu": None}
-    pulses = [Pulse(database, name, name, 30, facts) for name in ("living", "silent")]
-    for pulse in pulses:
-        pulse.begin()
+    beating = [Heartbeat(database, name, name, 30, facts) for name in ("living", "silent")]
+    for worker in beating:
+        worker.begin()
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(0.2):
-            pulses[0].beat()
+            beating[0].beat()
 
     thread = threading.Thread(target=beat)
     thread.start()

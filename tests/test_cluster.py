@@ -150,7 +150,7 @@ def test_storage_that_fails_for_a_while_costs_no_clip(cluster: Cluster, mode: st
 
 def test_a_new_version_takes_over_while_jobs_run(cluster: Cluster) -> None:
     old = both(cluster)
-    new = cluster.worker("one", version="2")
+    new = cluster.worker("one", version="3")
     cluster.ready(new)
     ids = [cluster.server.submit(seed=seed, **SHORT) for seed in range(8)]
     at = cluster.at(ids[0])
@@ -159,7 +159,7 @@ def test_a_new_version_takes_over_while_jobs_run(cluster: Cluster) -> None:
     ids.append(cluster.server.submit(**SHORT))  # of the old version, which has no worker any more
     for worker in old:
         assert worker.ended(30) == 0
-    cluster.serve(version="2")
+    cluster.serve(version="3")
     ids.append(cluster.server.submit(**SHORT))
     for video_id in ids:
         assert cluster.judge(video_id)["attempt"] == 1

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from vivant.compare.clips import Failure
+from vivant.compare.failure_reasons import failure_reason
 from vivant.compare.recommendation import (
     Recommendation,
     VariantEvidence,
@@ -208,3 +210,19 @@ def test_unpaired_values_are_refused() -> None:
     assert paired([], [], "higher") is None
     with pytest.raises(ValueError, match="pairs are needed"):
         paired([1.0], [1.0, 2.0], "higher")
+
+
+@pytest.mark.parametrize(
+    ("variant", "reason", "korean"),
+    [
+        ("", "is the same picture as {a}.jpg", "{a}.jpg 사진과 같은 사진입니다."),
+        ("", "cannot be read: Permission denied", "파일을 읽을 수 없습니다 (Permission denied)."),
+        ("b", "cancelled on request", "만들기를 취소했습니다."),
+        ("b", "the clip was deleted", "영상이 삭제되었습니다."),
+        ("", "a.jpg is empty", "이 사진은 쓸 수 없습니다. 자세한 내용: a.jpg is empty"),
+        ("b", "engine {x} failed", "이 영상은 만들지 못했습니다. 자세한 내용: engine {x} failed"),
+    ],
+)
+def test_reasons_of_failures_are_korean_too(variant: str, reason: str, korean: str) -> None:
+    told = failure_reason(Failure("a.jpg", variant, 0, reason))
+    assert told == {"en": reason, "ko": korean}

@@ -217,7 +217,7 @@ def test_the_notice_names_every_library_inside_the_wheels() -> None:
     assert {"av", "psycopg-binary", "pi-heif"} <= set(found)
     for name, wheel in found.items():
         meta = wheel.metadata
-        licence = str(meta["License-Expression"] or meta["License"] or "")[:80]
+        licence = "".join(meta.get_all("License-Expression") or meta.get_all("License") or ())[:80]
         bundled = {
             re.split(r"[-.\d]", file.name)[0]
             for file in wheel.files or ()

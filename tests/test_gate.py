@@ -15,7 +15,7 @@ from vivant.engines.camera.options import CameraOptions
 from vivant.engines.fake import FakeEngine
 from vivant.engines.ltx2.options import LTX2Options
 from vivant.errors import Cancelled, OptionError
-from vivant.runs.budget import Budget
+from vivant.runs.budget import Budget, BudgetMeter
 from vivant.runs.remedies import remedies
 from vivant.runs.run import Runner
 from vivant.runs.until_pass import UntilPassResult, animate_until_pass
@@ -197,6 +197,15 @@ def test_a_budget_smaller_than_one_clip(tmp_path: Path, portrait_bytes: bytes) -
             clock=clock,
         )
     assert not engine.requests
+
+
+def test_a_budget_that_is_partly_used_is_told_so() -> None:
+    meter = BudgetMeter(
+        Budget.parse("5s"), lambda: "cpu", read_settings(), clock=lambda: 0.0, spent=4.6
+    )
+    meter.check_first(0.3)
+    with pytest.raises(OptionError, match=r"about 0\.6 s on .*, and 4\.6 s of it are used already"):
+        meter.check_first(0.6)
 
 
 def test_cancelling_leaves_nothing(tmp_path: Path, portrait_bytes: bytes) -> None:

@@ -14,9 +14,10 @@ from vivant.errors import MissingPartError, OptionError
 from vivant.modal.options import DeploymentOptions, container_environment
 from vivant.service.adapters import check_adapters
 from vivant.service.admission import Admission, Limits
+from vivant.service.database import open_database
 from vivant.service.job import SOURCE, Order, key, new_id
 from vivant.service.ledger import Ledger
-from vivant.service.places import open_database, open_objects
+from vivant.service.objects import open_objects
 from vivant.service.worker import Worker
 from vivant.settings import Settings, read_settings
 from vivant.types import Engine, Request
@@ -154,8 +155,8 @@ def test_a_worker_asks_again_before_it_loads(tmp_path: Path, allow: tuple[str, .
     objects.put(key(job_id, SOURCE), picture())
     order = Order(request=asking("stranger/style"), picture={"name": "me.png"})
     Admission(database, Limits()).accept(job_id, order, "")
-    worker._bench.prepare(job_id)
-    assert not worker._bench.make(job_id)
+    worker.stages.prepare(job_id)
+    assert not worker.stages.render(job_id)
     error = ledger.get(job_id).error
     assert error is not None
     if allow:
@@ -164,5 +165,4 @@ def test_a_worker_asks_again_before_it_loads(tmp_path: Path, allow: tuple[str, .
         assert (loads, error["code"], error["param"]) == ([], "lora_not_allowed", "loras")
         assert "VIVANT_LORA_ALLOW" in error["message"]
     database.close()
-    worker._database.close()
-    worker._slot._file.close()
+    worker.close()

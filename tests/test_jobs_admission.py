@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -23,9 +23,7 @@ from vivant.service.database import BUSY_TIMEOUT_MS, Database, normal_url
 from vivant.service.job import Order, new_id
 from vivant.service.keys import Keyring, access_allowed, access_token
 from vivant.service.ledger import Ledger
-from vivant.service.news import ALL, News
 from vivant.service.objects import Objects
-from vivant.service.queues import render_queue
 from vivant.service.tables import meta
 from vivant.types import Request
 
@@ -307,45 +305,6 @@ def test_a_service_on_postgres_and_s3(postgres: str, tmp_path: Path) -> None:
         assert not (tmp_path / "data" / "service" / "vivant.db").exists()
         service.request("DELETE", f"/v1/videos/{video['id']}")
         assert service.get(f"/v1/videos/{video['id']}").status_code == 404
-
-
-def test_workers_are_told_of_work_and_asked_nothing_for_it(database: Database) -> None:
-    told: list[str] = []
-    stopping = threading.Event()
-    news = News(database)
-    listener = threading.Thread(target=news.follow, args=(told.append, stopping))
-    listener.start()
-    try:
-        _until(lambda: news.heard and ALL in told)
-        told.clear()
-        time.sleep(0.1)
-        assert told == []
-        at = time.monotonic()
-        Admission(database, Limits(queue=1_000)).accept(new_id(), order(), "")
-        _until(lambda: bool(told))
-        assert time.monotonic() - at < 1
-        _until(lambda: set(told) in ({ALL}, {"cpu", render_queue("fake")}))
-        if not database.sqlite:  # a connection that is lost is made anew, and what was missed told
-            with database.write() as connection:
-                connection.execute(
-                    sa.text(
-                        "select pg_terminate_backend(pid) from pg_stat_activity "
-                        "where query like 'LISTEN%' and pid <> pg_backend_pid()"
-                    )
-                )
-            told.clear()
-            _until(lambda: ALL in told)
-    finally:
-        stopping.set()
-        listener.join()
-    assert not news.heard
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def test_a_connection_that_died_while_idle_is_replaced(

@@ -11,10 +11,11 @@ from service_process import picture
 from vivant.engines import load_engine
 from vivant.errors import MissingPartError
 from vivant.service.admission import Admission, Limits
+from vivant.service.database import open_database
 from vivant.service.engines import Engines
 from vivant.service.job import SOURCE, Order, key, new_id
 from vivant.service.ledger import Ledger
-from vivant.service.places import open_database, open_objects
+from vivant.service.objects import open_objects
 from vivant.service.worker import Worker
 from vivant.settings import Settings, read_settings
 from vivant.types import Engine, Request
@@ -32,21 +33,20 @@ def test_two_jobs_and_the_warm_up_load_the_engine_once(tmp_path: Path) -> None:
     worker = Worker(settings, load_engine=load, load_upscaler=load_upscaler)
     database = open_database(settings)
     ledger, objects = Ledger(database), open_objects(settings)
-    door = Admission(database, Limits())
-    bench = worker._bench
-    bench.warm_up("fake")
+    admission = Admission(database, Limits())
+    stages = worker.stages
+    stages.warm_up("fake")
     for seed in range(2):
         job_id = new_id()
         objects.put(key(job_id, SOURCE), picture())
         request = Request(image=b"", engine="fake", width=64, height=64, num_frames=1, seed=seed)
-        door.accept(job_id, Order(request=request, picture={"name": "me.png"}), "")
-        bench.prepare(job_id)
-        assert bench.make(job_id)
-        bench.publish(job_id)
+        admission.accept(job_id, Order(request=request, picture={"name": "me.png"}), "")
+        stages.prepare(job_id)
+        assert stages.render(job_id)
+        stages.publish(job_id)
         assert ledger.get(job_id).status == "completed"
     database.close()
-    worker._database.close()
-    worker._slot._file.close()
+    worker.close()
     assert loads == ["fake"]
 
 
@@ -62,12 +62,11 @@ def test_a_clip_that_is_just_begun_counts_as_running(
     order = Order(request=request, picture={"name": "me.png"})
     Admission(database, Limits()).accept(job_id, order, "")
     running: list[int] = []
-    monkeypatch.setattr(Ledger, "begin", lambda *_: running.append(worker._bench.running))
-    assert not worker._bench.make(job_id)
-    assert (running, worker._bench.running) == ([1], 0)
+    monkeypatch.setattr(Ledger, "begin", lambda *_: running.append(worker.stages.running))
+    assert not worker.stages.render(job_id)
+    assert (running, worker.stages.running) == ([1], 0)
     database.close()
-    worker._database.close()
-    worker._slot._file.close()
+    worker.close()
 
 
 def test_who_asks_while_it_is_being_loaded_waits() -> None:

@@ -14,10 +14,11 @@ from vivant.api.video_answer import batch_json, video_json
 from vivant.engines.fake import FakeEngine
 from vivant.errors import EngineError, OptionError
 from vivant.service.admission import Admission, Limits
+from vivant.service.database import open_database
 from vivant.service.job import ATTEMPTS, REPORT, SOURCE, Job, Order, key, new_id, request_json
 from vivant.service.ledger import Ledger
-from vivant.service.places import open_database, open_objects
-from vivant.service.stages import Bench
+from vivant.service.objects import open_objects
+from vivant.service.stages import JobStages
 from vivant.service.worker import Worker
 from vivant.settings import Settings, read_settings
 from vivant.types import Clip, Observer, Portrait, Request
@@ -49,7 +50,7 @@ class Engine(FakeEngine):
 
 
 class Shop:
-    """A worker's bench without processes or queues."""
+    """A worker's stages without processes or queues."""
 
     def __init__(self, folder: Path, image: bytes) -> None:
         settings = read_settings(data_dir=folder, engines=("fake",), default_engine="fake")
@@ -57,10 +58,10 @@ class Shop:
         self.worker = Worker(
             settings, load_engine=lambda *_: self.engine, load_upscaler=load_upscaler
         )
-        self.bench: Bench = self.worker._bench
+        self.stages: JobStages = self.worker.stages
         self.database = open_database(settings)
         self.ledger, self.objects = Ledger(self.database), open_objects(settings)
-        self._door, self._image = Admission(self.database, Limits()), image
+        self._admission, self._image = Admission(self.database, Limits()), image
 
     def submit(
         self,
@@ -70,6 +71,7 @@ class Shop:
         batch: str | None = None,
         image: bytes = b"",
         owner: str = "",
+        prepare: bool = True,
         **options: Any,
     ) -> str:
         job_id = new_id()
@@ -79,13 +81,18 @@ class Shop:
             options={"chunk": 9, **options},
         )  # fmt: skip
         order = Order(request=request, picture={"name": "me.png"}, budget=budget, batch=batch)
-        self._door.accept(job_id, order, owner)
-        self.bench.prepare(job_id)
+        self._admission.accept(job_id, order, owner)
+        if prepare:
+            self.stages.prepare(job_id)
         return job_id
 
+    def close(self) -> None:
+        self.database.close()
+        self.worker.close()
+
     def finish(self, job_id: str) -> Job:
-        if self.bench.make(job_id):
-            self.bench.publish(job_id)
+        if self.stages.render(job_id):
+            self.stages.publish(job_id)
         return self.ledger.get(job_id)
 
     def report(self, job_id: str) -> dict[str, Any]:
@@ -97,16 +104,14 @@ class Shop:
 def shop(tmp_path: Path, portrait_bytes: bytes) -> Iterator[Shop]:
     made = Shop(tmp_path, portrait_bytes)
     yield made
-    made.database.close()
-    made.worker._database.close()
-    made.worker._slot._file.close()
+    made.close()
 
 
 def test_what_was_tried_survives_the_worker(shop: Shop) -> None:
     job_id = shop.submit("600s", flaw="unlucky")
     shop.engine.events[2] = Killed()
     with pytest.raises(Killed):
-        shop.bench.make(job_id)
+        shop.stages.render(job_id)
     told = shop.ledger.get(job_id).snapshot["gate"]
     assert [a["seed"] for a in told["attempts"]] == [2]
     assert told["stop"] is None

@@ -34,12 +34,12 @@ from vivant.modal.container import ModalContainer
 from vivant.modal.fake import FakeBackend, FakeDict
 from vivant.modal.messages import CONTAINER_KINDS, RenderRequest, container_kind
 from vivant.modal.options import DeploymentOptions, container_environment, gpu_rates
-from vivant.modal.runner import CALL, ModalRunner
+from vivant.modal.runner import ModalRunner
 from vivant.modal.sqlite_backup import SqliteBackup
 from vivant.modal.web_app import check_state
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
-from vivant.service.job import CLIP, SOURCE, Order, key, new_id, request_json
+from vivant.service.job import CALL, CLIP, SOURCE, Order, key, new_id, request_json
 from vivant.service.keys import Keyring
 from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
@@ -405,14 +405,14 @@ def test_a_restarted_runner_asks_for_the_same_clip_and_pays_for_no_other(tmp_pat
     backend = Busy(lambda _: container(), SHARED)
     stopping = threading.Event()
     first = threading.Thread(
-        target=place.runner(backend, stopping).make, args=(place.job_id,), daemon=True
+        target=place.runner(backend, stopping).render, args=(place.job_id,), daemon=True
     )
     first.start()
     wait(lambda: place.ledger.get(place.job_id).progress > 0)
     stopping.set()  # the web app's container stops; the clip goes on
     wait(lambda: place.ledger.get(place.job_id).render_starts == 0)
     second = place.runner(backend)
-    assert second.make(place.job_id)
+    assert second.render(place.job_id)
     second.publish(place.job_id)
     job = place.ledger.get(place.job_id)
     assert job.status == "completed"
@@ -432,7 +432,7 @@ def test_a_container_that_is_gone_fails_its_job_with_a_reason(tmp_path: Path) ->
             raise SystemError("exit code 137")
 
     backend = FakeBackend(lambda _: Broken())
-    assert not place.runner(backend).make(place.job_id)
+    assert not place.runner(backend).render(place.job_id)
     job = place.ledger.get(place.job_id)
     assert job.error is not None
     assert job.error["code"] == EngineError.code
@@ -542,10 +542,9 @@ def test_a_cancel_frees_the_gpu_and_a_waiting_clip_never_takes_one(web_app: Runn
         long = create(client, steps=400, step_seconds=0.1)
         wait(lambda: client.videos.retrieve(long.id).progress > 0)
         waiting = create(client, die_at_step=0)  # would end the worker's process
-        time.sleep(1.0)
-        assert client.videos.retrieve(waiting.id).status == "queued", "no container has started it"
         call = web_app.folder / "disk" / "service" / "objects" / key(waiting.id, CALL)
-        assert call.exists()
+        wait(call.exists)
+        assert client.videos.retrieve(waiting.id).status == "queued", "no container has started it"
         cancelled = httpx.post(
             f"{web_app.url}/v1/videos/{waiting.id}/cancel",
             headers={"Authorization": f"Bearer {web_app.key}"},

@@ -28,7 +28,7 @@ from vivant.compare.rating.agreement import FEWEST, verdicts
 from vivant.compare.rating.journal import JOURNAL, Answer, Journal, Judgement
 from vivant.compare.rating.pairs import ClipPair, RatedClip, read_pairs
 from vivant.compare.rating.results import summary, write_results
-from vivant.compare.rating.server import Rating, create_app, make_server
+from vivant.compare.rating.server import RatingSession, create_app, make_server
 from vivant.compare.recommendation import better_when, margin
 from vivant.compare.runner import compare
 from vivant.errors import InputError
@@ -314,7 +314,8 @@ def browser() -> Iterator[Browser]:
 @contextmanager
 def served(folder: Path) -> Iterator[str]:
     """The same in a thread of this process, which starts at once."""
-    app = create_app(Rating(folder, read_pairs(folder), Journal(folder / JOURNAL)), read_settings())
+    session = RatingSession(folder, read_pairs(folder), Journal(folder / JOURNAL))
+    app = create_app(session, read_settings())
     listener, server = listen("127.0.0.1", 0), make_server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()

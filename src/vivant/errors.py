@@ -1,4 +1,4 @@
-"""Everything Vivant raises on purpose.
+"""All exceptions that Vivant raises on purpose.
 
 ::
 
@@ -21,9 +21,9 @@
     ├── EngineError             generation failed half-way: exit code 4
     └── Cancelled               somebody asked to stop: exit code 130
 
-Each carries one plain sentence that names the value, the limit and the remedy, a stable
-``code`` for programs, and the ``param`` at fault where there is one. This module imports
-nothing of Vivant's, and knows nothing of HTTP or terminals.
+Each has a message of one sentence that names the value, the limit and the remedy, a stable
+``code`` for programs, and ``param``, the field or option at fault, if there is one. Exit codes are
+those of the command line; BusyError and EngineError end with 4.
 """
 
 from __future__ import annotations
@@ -158,8 +158,8 @@ class EngineError(VivantError):
     code = "engine_failed"
 
 
-class Cancelled(VivantError):  # noqa: N818 - a state, not a defect
-    """Somebody asked to stop; nothing half-written is left."""
+class Cancelled(VivantError):  # noqa: N818 - a state, not an error
+    """The work was cancelled; nothing half-written is left."""
 
     code = "cancelled"
     exit_code = 130
@@ -169,5 +169,5 @@ class Cancelled(VivantError):  # noqa: N818 - a state, not a defect
 
 
 def printable(text: str) -> str:
-    """What somebody sent, as a sentence may quote it: unprintable characters are replaced."""
+    """Text from outside, for use in a message: unprintable characters are replaced by U+FFFD."""
     return "".join(c if c.isprintable() else "\ufffd" for c in text)

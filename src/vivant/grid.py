@@ -1,4 +1,4 @@
-"""Arithmetic of sides, frames and seconds. Imports nothing of ours but types and errors."""
+"""Arithmetic and limits of sizes, frames, frame rates and seeds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ASPECTS: dict[str, tuple[int, int]] = {
     "9:16": (1080, 1920),
     "1:1": (1080, 1080),
 }
-"""Aspect → default size: YouTube, Shorts, square."""
+"""Aspect → default size in pixels: YouTube, Shorts, square."""
 
 MIN_SIDE = 64
 MAX_SIDE = 4096
@@ -21,7 +21,7 @@ MAX_SIDE = 4096
 
 
 def checked_frames(num_frames: int) -> tuple[int, ...]:
-    """Frames the user looks at: 0, 24, 48, 72, 96 of 97; fewer where frames coincide."""
+    """Indices of the frames that the user checks: 0, 24, 48, 72, 96 of 97; fewer in short clips."""
     last = num_frames - 1
     return tuple(sorted({round(fraction * last) for fraction in CHECKED_FRACTIONS}))
 
@@ -68,7 +68,7 @@ def check_size(width: int, height: int) -> None:
 
 
 def check_frames(num_frames: int, limit: int) -> None:
-    """Refuse clips of no frames and clips nobody waits for.
+    """Refuse clips without frames, and clips that are too long.
 
     Raises:
         OptionError: outside 1 … ``limit``.
@@ -82,7 +82,7 @@ def check_frames(num_frames: int, limit: int) -> None:
 
 
 def check_fps(fps: Fraction) -> None:
-    """Refuse frame rates that players do not know.
+    """Refuse frame rates that players do not support.
 
     Raises:
         OptionError: outside 1 … 120.
@@ -104,11 +104,11 @@ def check_seed(seed: int) -> None:
 
 
 MAX_SEEDS = 8
-"""Clips of one picture in one call: more do not run faster, and cost memory."""
+"""Most clips of one picture in one call: more need more memory and are not faster."""
 
 
 def check_seeds(seeds: tuple[int, ...]) -> None:
-    """Refuse what cannot be so many different clips of one picture.
+    """Refuse lists of seeds that cannot be made in one call.
 
     Raises:
         OptionError: none, more than eight, one of them twice, or one that is no seed.

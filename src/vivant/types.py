@@ -1,7 +1,6 @@
-"""The nouns of Vivant: frozen, typed, free of torch and of any I/O.
+"""Vivant's data types, and the protocols of engines and upscalers. No torch, no I/O.
 
-This module knows nothing of how a picture is decoded, a frame is drawn, a check is computed
-or a file is written. Pixels are ``uint8`` sRGB, full range, channels last, ``[H, W, 3]`` for a
+Pixels are ``uint8`` sRGB, full range, channels last, ``[H, W, 3]`` for a
 picture and ``[T, H, W, 3]`` for frames; boxes and landmarks are in pixels, x right, y down,
 origin at the top-left corner of the top-left pixel.
 """
@@ -33,7 +32,7 @@ Stage: TypeAlias = Literal["image", "load", "generate", "upscale", "verify", "en
 Quality: TypeAlias = Literal["draft", "standard", "high"]
 
 DEFAULT_PROMPT = "subtle motion"
-"""Two words, on purpose: the user's prompt."""
+"""The user's own prompt; it is short on purpose."""
 
 DEFAULT_NEGATIVE_PROMPT = (
     "different person, different face, morphing, warping, distortion, wobbling, melting, "
@@ -45,12 +44,12 @@ DEFAULT_NEGATIVE_PROMPT = (
 """The user's negative prompt."""
 
 CHECKED_FRACTIONS = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Where the user's frame check looks: frames 0, 24, 48, 72 and 96 of 97."""
+"""Positions in the clip that the user checks: frames 0, 24, 48, 72 and 96 of 97."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in pixels: ``left``/``top`` inside, ``left+width``/``top+height`` outside."""
+    """A rectangle in pixels. ``left`` and ``top`` belong to it, ``right`` and ``bottom`` do not."""
 
     left: float
     top: float
@@ -111,7 +110,7 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the pixels came from, for the report's provenance."""
+    """The picture's file: name, format, size in pixels and bytes, hash."""
 
     name: str
     format: str
@@ -127,8 +126,8 @@ class Portrait:
 
     Attributes:
         pixels: the whole picture, ``[H, W, 3]``, never cropped and never stretched.
-        crop: the part to show, at the request's aspect, inside ``pixels``, never cutting the face.
-        faces: largest first, in coordinates of ``pixels``; empty where none was found.
+        crop: the part to show, at the request's aspect, inside ``pixels``; avoids cutting a face.
+        faces: largest first, in coordinates of ``pixels``; empty if none was found.
         source: the file it came from.
         warnings: plain sentences for the user (several faces, too small for the target, …).
     """
@@ -158,12 +157,12 @@ Raising :class:`vivant.errors.Cancelled` inside it is how work is stopped.
 
 
 def ignore_progress(_: Progress) -> None:
-    """The observer of those who do not look."""
+    """An observer that does nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """A stream of frames with its shape known beforehand.
+    """A stream of frames whose shape is known before the first one.
 
     Attributes:
         chunks: yields :data:`Frames` of ``[T, height, width, 3]``; T may differ from chunk to
@@ -180,21 +179,21 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What somebody wants made. Defaults are the user's.
+    """The clip to make. The defaults are the user's own settings.
 
     Attributes:
         image: a path, or the bytes of an image file.
-        prompt: what should happen; the ``camera`` engine has no use for it and says so.
+        prompt: what should happen; the ``camera`` engine does not use it and notes that.
         negative_prompt: what must not happen.
-        num_frames: 1 … ``settings.max_frames``; LTX-2 wants 8k+1.
+        num_frames: 1 … ``settings.max_frames``; LTX-2 needs 8k + 1.
         fps: frames per second, 1 … 120.
         width: of the finished clip, pixels, even.
         height: of the finished clip, pixels, even.
         seed: 0 … 2**63−1; the same seed gives the same frames.
         engine: ``camera`` (embedded) or ``ltx2``.
         upscaler: name of a pixel upscaler, or ``auto``.
-        quality: how many bits the encoder spends.
-        options: what only one engine understands (recipe, nag_scale, …), checked by that engine.
+        quality: sets the encoder's bit rate and speed.
+        options: of one engine only (recipe, nag_scale, …); that engine checks them.
     """
 
     image: Path | bytes
@@ -218,19 +217,19 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One answer of the checklist.
+    """One result of the checklist.
 
     Attributes:
         name: stable snake_case identifier, e.g. ``identity_min``.
-        group: heading of the checklist it stands under.
-        value: what was measured; None where nothing was.
-        limit: what it was held against; None where the value is for information.
-        unit: of value and limit; empty for plain ratios.
+        group: its heading in the checklist.
+        value: what was measured; None if nothing was.
+        limit: what ``value`` was compared with; None if ``value`` is for information only.
+        unit: of value and limit; empty for ratios.
         verdict: pass, warn, fail or not_measured.
         reason: one plain sentence, in English, that stands by itself.
-        frame: index of the worst frame, where one is to blame.
+        frame: index of the worst frame, if a single one is the cause.
         region: the part of that frame to look at, in pixels of the clip.
-        series: ``(frame index, value)`` over the clip, for plots; empty where there is none.
+        series: ``(frame index, value)`` over the clip, for plots; may be empty.
         facts: the numbers inside ``reason``, so that other languages can be written from them.
     """
 
@@ -258,18 +257,18 @@ def overall(scores: tuple[Score, ...]) -> Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFacts:
-    """What a finished file says of itself, read back from the file.
+    """Properties of a finished clip, read from its file.
 
     Attributes:
         constant_rate: every frame lasts exactly ``1 / fps``.
         closed_gop: every random-access point is an IDR picture.
-        moov_first: the index stands before the media data (``faststart``).
+        moov_first: the index is before the media data (``faststart``).
         edit_list: a player is told to skip or delay something.
         max_gop: longest distance between random-access points, frames.
         width: as shown: upright, and with square pixels.
         height: as ``width``.
         pixel_aspect: width of a stored pixel over its height.
-        interlaced: a frame holds two half pictures of different times.
+        interlaced: a frame holds two fields of different times.
     """
 
     size_bytes: int
@@ -301,8 +300,8 @@ class ClipFacts:
 class Verification:
     """All scores of one clip against one picture, with the verdict over them.
 
-    ``not_measured`` counts for nothing, but for identity: a clip is not said to be good where it
-    may show anybody.
+    ``not_measured`` scores are ignored, except identity: a clip whose face could not be compared
+    with the picture's is never called good.
     """
 
     scores: tuple[Score, ...]
@@ -311,7 +310,7 @@ class Verification:
 
     @property
     def verdict(self) -> Verdict:
-        """See :func:`overall`; ``warn`` at best where nobody knows whether it is the person."""
+        """See :func:`overall`; at best ``warn`` if the face was not compared with the picture's."""
         found = overall(self.scores)
         return "warn" if found == "pass" and not self.knows_person else found
 
@@ -323,13 +322,13 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """What made the frames, for the report.
+    """The engine, for the report.
 
     Attributes:
         moves: what moves in the picture; the ``camera`` engine moves the camera, not the person.
         device: e.g. ``cpu`` or ``NVIDIA H200``; picks the rate of the bill.
-        notes: plain sentences the user must know (the negative prompt had no effect, …).
-        provenance: revisions, sigmas, scales: whatever is needed to make the frames again.
+        notes: sentences that the user must read (the negative prompt had no effect, …).
+        provenance: revisions, sigmas, scales: what is needed to make the same frames again.
     """
 
     name: str
@@ -342,20 +341,20 @@ class EngineInfo:
 class Engine(Protocol):
     """A generator: picture in, frames out.
 
-    Making one is cheap; weights are loaded by :meth:`generate`, after its options were checked.
+    The constructor is cheap; :meth:`generate` loads the weights, after it has checked the options.
     """
 
     @property
     def info(self) -> EngineInfo:
-        """What it is; after :meth:`generate`, with what it did."""
+        """The engine; after :meth:`generate`, with notes and provenance of that clip."""
         ...
 
     def generate(self, portrait: Portrait, request: Request, observe: Observer) -> Clip:
         """Start a clip.
 
-        The work happens while the clip's chunks are consumed, ``observe`` being called with
-        stage ``generate`` after every denoising step, decoded chunk or drawn frame. The clip may
-        be smaller than the request: its centre, cut to the request's aspect, is the picture.
+        The work is done while the clip's chunks are read. ``observe`` is called with stage
+        ``generate`` after every denoising step, decoded chunk or drawn frame. The clip may have
+        another size than the request: it is scaled, and its centre is cut to the request's aspect.
 
         Raises:
             OptionError: an option this engine does not have or cannot take.
@@ -366,19 +365,19 @@ class Engine(Protocol):
 
 @runtime_checkable
 class EngineOfMany(Engine, Protocol):
-    """An engine that makes several clips of one picture in one call, and shares work among them.
+    """An engine that makes several clips of one picture in one call and shares work among them.
 
-    Optional: of an engine without it, clips are asked for one after another.
+    Optional: without it, the clips are generated one after another.
     """
 
     def generate_many(
         self, portrait: Portrait, request: Request, seeds: tuple[int, ...], observe: Observer
     ) -> list[Clip]:
-        """Start clips that differ by their seed alone, in the order of ``seeds``.
+        """Start clips that differ only by their seed, in the order of ``seeds``.
 
-        A seed's clip is the one that :meth:`generate` makes, to rounding, whatever its
-        companions. What all share is done when the first chunk of any of them is asked for; the
-        rest of a clip when its own chunks are, so that no more than one is held in pixels.
+        Each clip equals the one that :meth:`generate` makes with its seed, except for rounding.
+        The shared work is done when the first chunk of any clip is read; the rest of a clip when
+        its own chunks are read, so that only one clip is held as pixels.
         ``request.seed`` is not used.
 
         Raises:
@@ -389,11 +388,11 @@ class EngineOfMany(Engine, Protocol):
 
 
 class Upscaler(Protocol):
-    """Pixels to more pixels, after decoding (the *upsampler* works on latents, in the engine)."""
+    """Enlarges decoded frames; an *upsampler* enlarges latents, inside the engine."""
 
     @property
     def name(self) -> str:
-        """As in the report, e.g. ``lanczos``."""
+        """Its name in the report, e.g. ``lanczos``."""
         ...
 
     def upscale(self, clip: Clip, *, width: int, height: int, observe: Observer) -> Clip:
@@ -403,7 +402,7 @@ class Upscaler(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTime:
-    """How long a stage was busy. Stages overlap, so they add up to more than the total."""
+    """Seconds that a stage was busy. Stages overlap: their sum can exceed the total."""
 
     stage: Stage
     seconds: float
@@ -411,7 +410,7 @@ class StageTime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """What the clip cost at the rate of the device it was made on.
+    """The cost of a clip at the rate of the device that made it.
 
     Attributes:
         rate: US dollars per second of ``device``.
@@ -429,7 +428,7 @@ class Bill:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything known about one finished clip; ``report.json`` is this, as JSON.
+    """Everything known about one finished clip. ``report.json`` holds it as JSON.
 
     Attributes:
         schema_version: raised whenever a field changes meaning or goes away.
@@ -437,7 +436,7 @@ class Report:
         settings: the request without the picture.
         seconds: wall time of the whole job.
         peak_memory_mb: largest resident memory of this process, MB (10**6 bytes).
-        bill: None where the device has no rate; a warning says how to set one.
+        bill: None if the device has no rate; a warning then says how to set one.
         files: role (``clip``, ``thumbnail``, ``contact_sheet``, …) → file name beside the report.
     """
 
@@ -462,7 +461,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A finished job: where the files are, and the report; ``page`` is the report for people."""
+    """A finished clip: its files and its report. ``page`` is the report as HTML."""
 
     clip: Path
     thumbnail: Path
@@ -482,8 +481,8 @@ class Take:
     """One of several clips of one picture.
 
     Attributes:
-        result: None where it could not be made; ``reason`` says why.
-        seconds: it took, with its part of what all have in common.
+        result: None if the clip could not be made; ``reason`` says why.
+        seconds: its own time and its share of the common work.
     """
 
     seed: int
@@ -501,7 +500,7 @@ class Series:
         page: all clips of the folder side by side, for people.
         contact_sheet: frames of all of them.
         seconds: wall time of the whole call.
-        bill: of these seconds; None where the device has no rate.
+        bill: of these seconds; None if the device has no rate.
     """
 
     takes: tuple[Take, ...]

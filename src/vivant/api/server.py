@@ -20,9 +20,9 @@ from vivant.api.events import EventBroker
 from vivant.api.state import build
 from vivant.errors import MachineError, OptionError
 from vivant.service import logs
+from vivant.service.database import open_database
 from vivant.service.keys import Keyring
-from vivant.service.places import open_database
-from vivant.service.supervise import Supervisor
+from vivant.service.supervisor import Supervisor
 from vivant.settings import Settings
 from vivant.types import Request
 

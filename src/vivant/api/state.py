@@ -16,8 +16,7 @@ from vivant.service.comparisons import Comparisons
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
 from vivant.service.ledger import Ledger
-from vivant.service.objects import Objects
-from vivant.service.places import open_objects
+from vivant.service.objects import Objects, open_objects
 from vivant.settings import Settings
 
 

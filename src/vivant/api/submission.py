@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 
 from fastapi import Request
 
@@ -12,10 +13,10 @@ from vivant.api.errors import HttpError
 from vivant.api.schemas import IDEMPOTENCY_PATTERN, VideoFields
 from vivant.api.state import State
 from vivant.api.uploads.picture_files import PictureUpload
-from vivant.errors import StorageError
+from vivant.errors import DatabaseError, StorageError
 from vivant.service.adapters import check_adapters
 from vivant.service.admission import request_hash, same
-from vivant.service.job import PORTRAIT, SOURCE, Job, Order, key, new_id, request_json
+from vivant.service.job import SOURCE, Job, Order, key, new_id, remove_unfinished, request_json
 
 LARGE_BYTES = 4_000_000
 """Before a larger body is read, it is looked whether the queue is full."""
@@ -116,10 +117,8 @@ def check_signature(picture: PictureUpload) -> None:
 
 def discard(shared: State, name: str) -> None:
     """Remove one object that nobody needs."""
-    try:
+    with suppress(StorageError):  # the sweeper removes it later
         shared.objects.delete(name)
-    except StorageError:
-        return  # the sweeper removes it later
 
 
 def cancel(shared: State, job_id: str, owner: str | None) -> Job:
@@ -127,7 +126,8 @@ def cancel(shared: State, job_id: str, owner: str | None) -> Job:
     job = shared.ledger.cancel(job_id, owner, keep_seconds=shared.keep_seconds)
     shared.admission.withdraw(job_id)
     if not job.active:
-        discard(shared, key(job_id, PORTRAIT))
+        with suppress(StorageError):  # they go when the job expires
+            remove_unfinished(shared.objects, job_id)
     return job
 
 
@@ -138,6 +138,16 @@ def delete(shared: State, job_id: str, owner: str) -> None:
         JobNotFoundError: there is none, or it is somebody else's.
     """
     shared.ledger.get(job_id, owner)
+    try:
+        _forget(shared, job_id, owner)
+    except DatabaseError as error:
+        if error.error_code != "storage_full":
+            raise
+        shared.objects.delete_folder(f"jobs/{job_id}")  # makes the room that the database needs
+        _forget(shared, job_id, owner)
+
+
+def _forget(shared: State, job_id: str, owner: str) -> None:
     cancel(shared, job_id, owner)
     shared.ledger.delete(job_id, owner)
     shared.objects.delete_folder(f"jobs/{job_id}")

@@ -84,6 +84,8 @@ def list_jobs(
     if as_json:
         typer.echo(json.dumps([_facts(job) for job in found], indent=2))
         return
+    if not found:
+        typer.echo("no jobs" if status is None else "no jobs with this status", err=True)
     for job in found:
         error = f"  {job.error['code']}" if job.error else ""
         typer.echo(

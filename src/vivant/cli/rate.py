@@ -35,7 +35,7 @@ def rate(
     pairs = read_pairs(folder)
     journal = Journal(folder / JOURNAL)
     if not report:
-        from vivant.compare.rating.server import Rating, create_app, serve
+        from vivant.compare.rating.server import RatingSession, create_app, serve
 
         def ready(address: str) -> None:
             sys.stdout.write(
@@ -49,7 +49,9 @@ def rate(
                 webbrowser.open(address)
 
         try:
-            serve(create_app(Rating(folder, pairs, journal), default_settings()), port, ready)
+            serve(
+                create_app(RatingSession(folder, pairs, journal), default_settings()), port, ready
+            )
         except KeyboardInterrupt:
             sys.stdout.write("\n")
     _tell(write_results(folder, pairs, journal), folder / PAGE_NAME)

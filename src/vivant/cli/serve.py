@@ -70,8 +70,8 @@ def data_settings(data: Path | None) -> dict[str, Any]:
 
 
 def _keyring(data: Path | None) -> Any:
+    from vivant.service.database import open_database
     from vivant.service.keys import Keyring
-    from vivant.service.places import open_database
     from vivant.settings import read_settings
 
     database = open_database(read_settings(**data_settings(data)))

@@ -1,4 +1,4 @@
-"""``compare.json`` and ``compare.csv``. Knows nothing of how anything was made or found."""
+"""Writes ``compare.json`` and ``compare.csv``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JSON_NAME, CSV_NAME, PAGE_NAME = "compare.json", "compare.csv", "compare.html"
 
 
 def earlier_looks(folder: Path) -> tuple[str, ...]:
-    """Evidence keys of the pages this folder has had; empty for a fresh one."""
+    """Evidence keys of the pages that were written into this folder before, oldest first."""
     try:
         looks = json.loads((folder / JSON_NAME).read_text("utf-8"))["looks"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""From clips to evidence to recommendations: the numbers of the page, as plain values."""
+"""The numbers of the page: every variant's scores, time and cost against the baseline."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ScoreTable:
 
     Attributes:
         scores: name → group, unit and paired values, in the report's order.
-        pictures: in how many pictures the variant's median is better, by score.
+        pictures: score → (pictures in which the variant's median is better, all pictures).
     """
 
     variant: str
@@ -54,8 +54,12 @@ class Findings:
     """Everything the page says.
 
     Attributes:
-        planned: pairs there would be of each variant if none failed.
-        pictures: of which there are clips to compare.
+        look: how many times the question has been evaluated, this time included; from 1.
+        evidence: :func:`vivant.compare.clips.evidence_key` of the clips.
+        seconds: median difference in seconds per clip, by variant.
+        amounts: median difference in cost per clip, by variant, in the currency of ``spending``.
+        planned: pairs of each variant if no clip fails.
+        pictures: pictures of which there is a clip.
     """
 
     look: int
@@ -77,8 +81,8 @@ def evaluate(
     Args:
         comparison: the clips.
         earlier: :func:`evidence_key` of earlier pages of this folder, oldest first; looking again
-            at the same clips costs nothing.
-        final: no more clips of this plan are on their way; before that nothing is decided.
+            at the same clips does not count as another look.
+        final: no clip of this plan is still being made; before that nothing is decided.
     """
     plan = comparison.plan
     key = evidence_key((cell.key for cell in comparison.cells.values()), plan.judged)

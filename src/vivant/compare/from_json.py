@@ -1,7 +1,7 @@
-"""A comparison that a service keeps, as plain values: found out and written down like any other.
+"""Findings and page of a comparison that a service keeps, given as plain values.
 
-Runs in a process of its own (:mod:`vivant.api.comparison.worker`), so that neither SciPy
-nor the checks are loaded into the one that answers clients. Knows nothing of jobs or HTTP.
+Runs in a process of its own (:mod:`vivant.api.comparison.worker`), so that the process that
+answers clients does not load SciPy and the checks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def findings_json(told: Mapping[str, Any]) -> dict[str, Any]:
         told: ``plan``, ``pictures``, ``clips`` and ``failures`` as
             :class:`vivant.service.comparisons.Kept` and ``Gathered`` have them, one clip at
             least, each with its ``link`` and whether it is ``there``; ``earlier`` evidence; and
-            ``final``: no more clips are on their way.
+            ``final``: no clip is still being made.
     """
     comparison, findings = _found(told)
     body = as_json(comparison, findings, ())
@@ -50,7 +50,7 @@ def page(told: Mapping[str, Any], mark: str, home: ClipsLocation) -> str:
 
     Args:
         told: as for :func:`findings_json`.
-        mark: a text that is found nowhere else.
+        mark: a text that occurs nowhere else on the page.
         home: where the clips are.
     """
     comparison, findings = _found(told)

@@ -1,4 +1,4 @@
-"""One self-contained page in Korean and English. Knows nothing of how anything was found."""
+"""The page of a comparison: one file, in Korean and English."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import jinja2
 
 from vivant.checks.checklist import group_title, title, unit_word, verdict_word
 from vivant.compare.clips import ComparedClip, Comparison, LocalClip
+from vivant.compare.failure_reasons import failure_reason
 from vivant.compare.findings import Findings
 from vivant.compare.recommendation import ALPHA, MATTERS, JudgedScore
 from vivant.compare.sentences import heading, paragraph, price
@@ -41,7 +42,7 @@ def render(
         comparison: the clips; their sizes and links are asked for, and their bytes for ``embed``.
         findings: what they show.
         home: where the clips are.
-        embed: a clip as base64, or what will be replaced by it; read from disk where None.
+        embed: returns a clip as base64, or a placeholder for it; None: read from disk.
     """
     plan = comparison.plan
     cells = [cell for cell in comparison.cells.values() if cell.clip.there]
@@ -159,6 +160,11 @@ def _template() -> jinja2.Template:
     )
     environment.filters.update(number=_number, signed=_signed, p=_p)
     environment.globals.update(
-        title=title, unit_word=unit_word, verdict_word=verdict_word, marks=_MARKS, money=money
+        failure_reason=failure_reason,
+        title=title,
+        unit_word=unit_word,
+        verdict_word=verdict_word,
+        marks=_MARKS,
+        money=money,
     )
     return environment.get_template("page.html.j2")

@@ -1,6 +1,6 @@
-"""The rule that turns paired differences into a recommendation. It is printed on the page.
+"""The rule that turns paired differences into a recommendation. The page prints it.
 
-1. Scores that decide are chosen before; all of them, of all variants, are judged together.
+1. The scores that decide are chosen beforehand; all of them, of all variants, are judged together.
 2. A score is *better* or *worse* where the sign test, corrected by Holm, is at most α and the
    median difference is at least 5 % of the check's limit; it is *the same* where the whole 95 %
    interval is smaller than that; otherwise it is *unclear*.
@@ -9,8 +9,6 @@
 4. Fidelity first: a variant that is worse in a fidelity score is not used, whatever else it is
    better at; one that fails more fidelity checks, or is not yet shown to be as faithful, is not
    recommended.
-
-Knows nothing of clips or pages.
 """
 
 from __future__ import annotations
@@ -40,7 +38,7 @@ ScoreFinding = Literal["better", "worse", "same", "unclear"]
 
 Advice = Literal["use", "keep", "choose", "same", "more", "identical", "nothing", "wait"]
 """use the variant, keep the baseline, a trade-off, no difference that matters, run more,
-the clips are identical, nothing to go by, clips are still being made."""
+the clips are identical, no score could be measured, clips are still being made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +66,7 @@ class Recommendation:
         judged: the deciding scores that could be measured.
         more: how many more pairs to run; 0 unless ``advice`` is ``more``.
         blocked: the variant is better, but not shown to be as faithful.
-        early: there are too few pairs to foresee anything; ``more`` are the fewest that prove.
+        early: too few pairs for a forecast; ``more`` is the fewest that can prove anything.
         fails: clips with a failed fidelity check: baseline's, variant's.
     """
 
@@ -142,7 +140,7 @@ def recommend(evidence: Sequence[VariantEvidence], look: int = 1) -> tuple[Recom
 
 
 def undecided(evidence: Sequence[VariantEvidence]) -> tuple[Recommendation, ...]:
-    """Where clips are still being made: whoever judged at every look would err far too often."""
+    """For clips that are still being made: judging at every look would err far too often."""
     return tuple(
         Recommendation(variant=e.variant, advice="wait", judged=(), pairs=e.pairs, fails=e.fails)
         for e in evidence
@@ -199,7 +197,7 @@ def _decide(
 
 
 def _no_worse(score: JudgedScore) -> bool:
-    """Shown not to be worse by as much as matters."""
+    """Whether the interval excludes a loss that matters."""
     interval = score.paired.gain_interval
     return interval is not None and interval[0] > -score.margin
 
@@ -214,7 +212,7 @@ def _more(pairs: int, judged: Sequence[JudgedScore], alpha: float) -> int:
             continue
         pair = score.paired
         decided = pair.wins + pair.losses
-        # one win and one loss are added: a share of a few pairs is not to be taken at its word
+        # one win and one loss are added: the share of a few pairs is not reliable
         share = (max(pair.wins, pair.losses) + 1) / (decided + 2)
         if abs(pair.gain) >= score.margin:
             wanted.append(pairs_needed(round(share, 3), alpha))

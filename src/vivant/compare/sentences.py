@@ -6,25 +6,20 @@ All words are in one table, so that none is missing in one of the languages.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
-from vivant.checks.checklist import title
+from vivant.checks.checklist import Words, title
+from vivant.compare.bilingual import LANGUAGES, fill
 from vivant.compare.findings import Findings
 from vivant.compare.plan import ComparisonPlan
 from vivant.compare.recommendation import JudgedScore, Recommendation
 from vivant.compare.statistics import MOST_PAIRS
 from vivant.cost import money
 
-Language = Literal["en", "ko"]
-Words = Mapping[Language, str]
-
-LANGUAGES: tuple[Language, ...] = ("en", "ko")
-
 FEW_PICTURES = 6
-"""Fewer pictures than this say little about others, and it is said."""
+"""With fewer pictures than this, the text says that other pictures may differ."""
 
 CLOSE = 0.05
-"""Share of the baseline's cost below which two variants cost the same, for all one can tell."""
+"""Share of the baseline's cost below which two variants are told to cost the same."""
 
 HEADINGS: Mapping[str, Words] = {
     "use": {"en": "Use {b}", "ko": "{b} 사용을 권합니다"},
@@ -169,7 +164,7 @@ def heading(found: Recommendation, plan: ComparisonPlan, findings: Findings) -> 
         if use:
             priced = _priced(findings, found.variant, plan.baseline.name)
             key = "same_cheaper" if priced else "same_faster"
-    return _say(
+    return fill(
         HEADINGS[key],
         a=plan.called(plan.baseline.name),
         b=plan.called(found.variant),
@@ -199,12 +194,12 @@ def price(findings: Findings, found: Recommendation, plan: ComparisonPlan) -> Wo
         amount = findings.amounts[variant]
         sign = "−" if amount < 0 else "+"
         cost = f", {sign}{money(abs(amount), findings.spending[variant].currency)}"
-    text = _say(SENTENCES["per_clip"], seconds=seconds)
+    text = fill(SENTENCES["per_clip"], seconds=seconds)
     told = {language: text[language] + cost for language in LANGUAGES}
     cheaper = _cheaper(findings, variant, plan.baseline.name) if found.advice == "same" else ""
     if not cheaper:
-        return _say(SENTENCES["medians"], text=told)
-    return _say(SENTENCES["take"], text=told, name=plan.called(cheaper))
+        return fill(SENTENCES["medians"], text=told)
+    return fill(SENTENCES["take"], text=told, name=plan.called(cheaper))
 
 
 def _priced(findings: Findings, variant: str, baseline: str) -> bool:
@@ -225,7 +220,7 @@ def _cheaper(findings: Findings, variant: str, baseline: str) -> str:
 
 def _sentences(found: Recommendation, plan: ComparisonPlan, findings: Findings) -> list[Words]:
     if found.advice in ("nothing", "identical", "wait"):
-        return [_say(SENTENCES[found.advice], pairs=found.pairs, planned=findings.planned)]
+        return [fill(SENTENCES[found.advice], pairs=found.pairs, planned=findings.planned)]
     said: list[Words] = []
     baseline = plan.called(plan.baseline.name)
     for finding in ("better", "worse", "same", "unclear"):
@@ -233,16 +228,16 @@ def _sentences(found: Recommendation, plan: ComparisonPlan, findings: Findings) 
         if scores:
             listed = _counted(scores) if finding in ("better", "worse") else _named(scores)
             names = {lang: "; ".join(one[lang] for one in listed) for lang in LANGUAGES}
-            said.append(_say(SENTENCES[finding], a=baseline, list=names))
+            said.append(fill(SENTENCES[finding], a=baseline, list=names))
     said += [
-        _say(SENTENCES[name], before=found.fails[0], after=found.fails[1], more=found.more)
+        fill(SENTENCES[name], before=found.fails[0], after=found.fails[1], more=found.more)
         for name in _conclusion(found)
     ]
     if found.pairs == 1:
-        return [*said, _say(SENTENCES["scope_pair"])]
+        return [*said, fill(SENTENCES["scope_pair"])]
     pictures = findings.pictures
     scope = "scope_one" if pictures == 1 else "scope_few" if pictures < FEW_PICTURES else "scope"
-    return [*said, _say(SENTENCES[scope], pairs=found.pairs, pictures=pictures)]
+    return [*said, fill(SENTENCES[scope], pairs=found.pairs, pictures=pictures)]
 
 
 def _conclusion(found: Recommendation) -> list[str]:
@@ -280,16 +275,6 @@ def _counted(scores: Sequence[JudgedScore]) -> list[Words]:
 
 def _named(scores: Sequence[JudgedScore]) -> list[Words]:
     return [{language: title(score.name)[language] for language in LANGUAGES} for score in scores]
-
-
-def _say(words: Words, **values: object) -> Words:
-    """Filled in; what has words of its own in each language gives those."""
-    return {
-        language: words[language].format(
-            **{k: v[language] if isinstance(v, Mapping) else v for k, v in values.items()}
-        )
-        for language in LANGUAGES
-    }
 
 
 def _p(value: float) -> str:

@@ -1,8 +1,8 @@
-"""Paired differences and what they are worth. Knows nothing of clips, pages or recommendations.
+"""Statistics of paired differences.
 
-A pair is one picture and seed made by two variants. The sign test asks only which of the two is
-better, so that it holds whatever the distribution of the differences; the interval of the
-median difference is the one that belongs to it.
+A pair is one picture and seed, made by two variants. The sign test only asks which of the two is
+better, so it needs no assumption about the distribution of the differences. The interval of the
+median difference is the one that belongs to the sign test.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ CONFIDENCE = 0.95
 """Of the intervals of the median difference."""
 
 POWER = 0.8
-"""How likely "run N more" is to settle it, if the share of wins stays what it is."""
+"""Probability that "run N more" is enough, if the share of wins stays the same."""
 
 MOST_PAIRS = 400
-"""No more than this many pairs are ever asked for."""
+"""Most pairs that are ever asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Paired:
         low: of the 95 % interval of that median; None where there are too few pairs (< 6).
         high: of the same interval.
         wins: pairs in which the variant is better.
-        losses: pairs in which it is worse; the rest are ties and say nothing.
+        losses: pairs in which it is worse; the rest are ties and are not counted.
         p: two-sided sign test, uncorrected.
     """
 
@@ -58,7 +58,7 @@ class Paired:
 
     @property
     def ties(self) -> int:
-        """Pairs with the very same value."""
+        """Pairs with equal values."""
         return self.pairs - self.wins - self.losses
 
     @property
@@ -153,7 +153,7 @@ def holm(p_values: Sequence[float]) -> tuple[float, ...]:
 
 
 def fewest_pairs(alpha: float) -> int:
-    """Pairs without which even a clean sweep proves nothing: 2 · ½ⁿ ≤ α."""
+    """Fewest pairs that can be significant, if all go one way: 2 · ½ⁿ ≤ α."""
     return max(1, math.ceil(1 - math.log2(alpha)))
 
 

@@ -1,7 +1,8 @@
 """Runs in a render container: one engine, loaded once, and one clip at a time.
 
-A clip is made by the code of the service's own worker (:class:`vivant.service.stages.Bench`), on
-a private ledger and object store on the container's disk. A thread writes the progress to the
+A clip is made by the code of the service's own worker
+(:class:`vivant.service.stages.JobStages`), on a private ledger and object store on the
+container's disk. A thread writes the progress to the
 shared dict and reads from it whether to stop. So the container needs no database, no bucket and
 no secret. It does not import Modal's client.
 """
@@ -34,11 +35,10 @@ from vivant.modal.messages import RenderError, RenderRequest, RenderResult
 from vivant.service import logs
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
-from vivant.service.job import SOURCE, Order, attempt_key, key, request_from_json
+from vivant.service.job import SOURCE, Order, attempt_key, error_json, key, request_from_json
 from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
-from vivant.service.stages import Bench
-from vivant.service.trouble import explain
+from vivant.service.stages import JobStages
 from vivant.settings import Settings
 from vivant.types import (
     Box,
@@ -134,7 +134,7 @@ class ModalContainer:
             found = self._render(request, gpu, scratch)
         except Exception as error:
             log.exception("rendering failed")
-            found = {"error": explain(error)}
+            found = {"error": error_json(error)}
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
             self._remove_progress(request["job_id"])
@@ -157,11 +157,11 @@ class ModalContainer:
             ledger.delete(job_id, None)
             admission.forget(job_id)
         admission.accept(job_id, order, "")
-        bench = Bench(
+        stages = JobStages(
             ledger,
             objects,
             self._settings_for(gpu),
-            scratch / "bench",
+            scratch / "stages",
             engines=self._engines,
             upscalers=self._load_upscaler,
             stopping=threading.Event(),
@@ -172,8 +172,8 @@ class ModalContainer:
         )
         reporter.start()
         try:
-            bench.prepare(job_id)
-            bench.make(job_id)
+            stages.prepare(job_id)
+            stages.render(job_id)
         finally:
             done.set()
             reporter.join()

@@ -24,9 +24,12 @@ from vivant.errors import OptionError
 from vivant.modal import gpus
 from vivant.settings import Settings
 
-START_SECONDS = 60.0
-"""From a stopped GPU container to its first clip: whole process on an H200 with cold files, without
-Modal's own scheduling (docs/benchmarks.md, "start to first clip")."""
+START_SECONDS = 55.0
+"""From a stopped GPU container until it can make a clip, without Modal's own scheduling.
+
+Measured: a process on an H200 with cold files has finished its first clip after 60.0 s, of which
+the clip takes about 5 (docs/benchmarks.md, "start to first clip").
+"""
 
 FORWARDED_SETTINGS = (
     "cors_origins",

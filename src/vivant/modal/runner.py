@@ -30,23 +30,16 @@ from vivant.modal.gpus import GPUS
 from vivant.modal.messages import RenderRequest, RenderResult, container_kind
 from vivant.modal.options import DeploymentOptions, with_engines
 from vivant.picture.faces import lend_reader
-from vivant.service.job import SOURCE, Job, attempt_key, key
+from vivant.service.job import CALL, SOURCE, TRANSIENT, Job, attempt_key, key
 from vivant.service.ledger import Lease
 from vivant.service.reporter import ShuttingDownError
-from vivant.service.stages import Bench
-from vivant.service.trouble import PASSING
+from vivant.service.stages import JobStages
 from vivant.settings import Settings, read_settings
 
 T = TypeVar("T")
 
-CALL = "call"
-"""Name of the object that holds the id of a job's call."""
-
 POLL_SECONDS = 0.4
 """Between two polls of a call."""
-
-PREPARED_SECONDS = 0.1
-"""Between two looks whether the job's picture has been read."""
 
 PATIENCE_SECONDS = 300.0
 """How long Modal may be unreachable before a job fails."""
@@ -54,16 +47,16 @@ PATIENCE_SECONDS = 300.0
 log = logging.getLogger("vivant.modal.runner")
 
 
-class ModalRunner(Bench):
-    """A bench whose clips are rendered on Modal.
+class ModalRunner(JobStages):
+    """The stages of a worker whose clips are rendered on Modal.
 
     Args:
         backend: Modal, or the fake.
-        *arguments: passed to :class:`vivant.service.stages.Bench`.
+        *arguments: passed to :class:`vivant.service.stages.JobStages`.
         **more: passed to it too.
     """
 
-    passing = (*Bench.passing, CALL)
+    renders_here = False
 
     def __init__(self, backend: Backend, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -76,20 +69,20 @@ class ModalRunner(Bench):
             return
 
     def _make(self, job_id: str) -> bool:
-        """Wait until a container has started the clip, then go on as the bench does.
+        """Wait until a container has started the clip, then go on as other workers do.
 
         Until then the job stays ``queued``.
         """
         if self._made(job_id):
             return True
         try:
-            job = self._wait_until_prepared(job_id)
+            job = self._prepared(job_id)
             if job is None or not self._wait_until_started(job_id, self._call(job)):
                 self._tidy(job_id)
                 return False
         except ShuttingDownError:
             self._park()
-        except PASSING:
+        except TRANSIENT:
             raise
         except VivantError as error:
             self._fail(job_id, error)
@@ -157,10 +150,12 @@ class ModalRunner(Bench):
         log.info("render spawned", extra={"job": job.id, "stage": kind})
         return call
 
-    def _wait_until_prepared(self, job_id: str) -> Job | None:
+    def _prepared(self, job_id: str) -> Job | None:
         """The job once its picture was read; None if it ended: a bad picture costs no GPU."""
-        while (job := self._active_job(job_id)) is not None and job.prepared is None:
-            self._sleep(PREPARED_SECONDS)
+        job = self._active_job(job_id)
+        if job is not None and job.prepared is None:
+            self.prepare(job_id)
+            job = self._active_job(job_id)
         return job
 
     def _active_job(self, job_id: str) -> Job | None:
@@ -190,8 +185,8 @@ class ModalRunner(Bench):
         if not started:
             self._retry(lambda: self._backend.cancel(call))
 
-    def _sleep(self, seconds: float = POLL_SECONDS) -> None:
-        if self._stopping.wait(seconds):
+    def _sleep(self) -> None:
+        if self._stopping.wait(POLL_SECONDS):
             raise ShuttingDownError
 
     def _retry(self, ask: Callable[[], T]) -> T:
@@ -255,7 +250,7 @@ def run(settings: Settings, options: DeploymentOptions) -> None:
     settings = with_engines(settings, options)
     backend = open_backend(settings, options)
 
-    def make_bench(*arguments: Any, **more: Any) -> ModalRunner:
+    def make_stages(*arguments: Any, **more: Any) -> ModalRunner:
         return ModalRunner(backend, *arguments, **more)
 
     def not_loaded(name: str, *_: Any) -> Any:
@@ -265,7 +260,7 @@ def run(settings: Settings, options: DeploymentOptions) -> None:
         settings,
         load_engine=not_loaded,
         load_upscaler=not_loaded,
-        make_bench=make_bench,
+        make_stages=make_stages,
         why_not=lambda name: "" if name in options.engines else "not offered",
         gpu=lambda: GPUS[options.gpu[0]].row,
         # all containers of both models busy, and one more job waiting to start

@@ -17,10 +17,9 @@ from vivant.modal.options import DeploymentOptions, with_engines
 from vivant.modal.sqlite_backup import SqliteBackup
 from vivant.service import logs
 from vivant.service.admission import Admission, Limits
-from vivant.service.database import Database
+from vivant.service.database import Database, database_url, open_database
 from vivant.service.job import Job, Order
-from vivant.service.places import database_url, open_database
-from vivant.service.supervise import Supervisor
+from vivant.service.supervisor import Supervisor
 from vivant.settings import Settings
 
 

@@ -139,9 +139,11 @@ class BudgetMeter:
         if usd is not None and self.budget.amount is not None:
             rate = {**EXCHANGE, **self._settings.exchange}[self.budget.currency]
             cost = f", {money(usd * rate, self.budget.currency)}"
+        used = self.elapsed()
+        before = f", and {used:.1f} s of it are used already" if used >= 0.1 else ""
         raise OptionError(
-            f"budget {self.budget} is smaller than one clip (about {likely:.0f} s{cost} on "
-            "this machine): give more, or a shorter clip",
+            f"budget {self.budget} is smaller than one clip (about {likely:.1f} s{cost} on "
+            f"this machine{before}): give more, or a shorter clip",
             param="budget",
         )
 

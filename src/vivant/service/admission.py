@@ -1,7 +1,4 @@
-"""Accept a job or refuse it: counted and enqueued in one transaction.
-
-Knows nothing of HTTP, nor of how a picture came into the object store.
-"""
+"""Accept a job or refuse it: counted and enqueued in one transaction."""
 
 from __future__ import annotations
 
@@ -13,21 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOSClient, EnqueueOptions
 
 from vivant.errors import BusyError, ConflictError
-from vivant.service import news
 from vivant.service.database import Database
 from vivant.service.job import ACTIVE, PRIORITIES, Job, Order, request_json
-from vivant.service.ledger import event_data, from_row
-from vivant.service.queues import (
-    APPLICATION,
-    APPLICATION_VERSION,
-    PREPARE_QUEUE,
-    PREPARE_SUFFIX,
-    PUBLISH_SUFFIX,
-    render_queue,
-)
+from vivant.service.queue import JobQueue
+from vivant.service.rows import event_data, from_row
 from vivant.service.tables import events, jobs, meta
 
 BOUND = "active_jobs_bound"
@@ -35,12 +23,7 @@ BOUND = "active_jobs_bound"
 
 
 MICROSECOND = 1e-6
-"""Between jobs that are taken in together, so that they have an order."""
-
-
-def workflow_ids(job_id: str) -> tuple[str, str, str]:
-    """Of render, prepare and publish, in this order. The job's own id is the clip's making."""
-    return job_id, job_id + PREPARE_SUFFIX, job_id + PUBLISH_SUFFIX
+"""Between jobs that are accepted together, so that they have an order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +40,7 @@ class Limits:
 
 
 class Admission:
-    """The door.
+    """Accepts jobs or refuses them.
 
     Args:
         database: of the jobs.
@@ -71,12 +54,7 @@ class Admission:
         self._database = database
         self._limits = limits
         self._typical = typical_seconds
-        self._client = DBOSClient(
-            system_database_engine=database.engine,
-            application_name=APPLICATION,
-            lazy=True,
-            retry_connection_errors=False,
-        )
+        self._queue = JobQueue(database)
 
     def most_at_once(self, owner: str) -> int:
         """Jobs that an empty service would take from one client."""
@@ -127,7 +105,6 @@ class Admission:
                 connection, job_id, order, owner, request=request, digest=digest,
                 idempotency_key=idempotency_key,
             )  # fmt: skip
-            news.tell(connection, PREPARE_QUEUE, render_queue(order.request.engine))
             return job, True
 
     def accept_all(
@@ -163,8 +140,6 @@ class Admission:
                     connection, job_id, order, owner, request=request,
                     digest=request_hash(request, order), created_at=now + place * MICROSECOND,
                 )  # fmt: skip
-            queues = {render_queue(order.request.engine) for _, order in orders}
-            news.tell(connection, PREPARE_QUEUE, *sorted(queues))
             return True
 
     def _take(
@@ -199,19 +174,7 @@ class Admission:
         row["snapshot"] = event_data(row, "queued", 1, {})
         connection.execute(jobs.insert().values(**row))
         connection.execute(events.insert().values(job_id=job_id, seq=1, data=row["snapshot"]))
-        render, prepare, _ = workflow_ids(job_id)
-        for workflow_id, name, queue in (
-            (prepare, "prepare", PREPARE_QUEUE),
-            (render, "render", render_queue(order.request.engine)),
-        ):
-            options: EnqueueOptions = {
-                "workflow_name": name,
-                "queue_name": queue,
-                "workflow_id": workflow_id,
-                "priority": row["priority"],
-                "app_version": APPLICATION_VERSION,
-            }
-            self._client.enqueue_in_transaction(connection, options, job_id)
+        self._queue.add(connection, job_id, order.request.engine, row["priority"])
         empty = dict.fromkeys(
             ("started_at", "completed_at", "expires_at", "swept_at", "prepared", "verdict",
              "result", "error")
@@ -223,11 +186,11 @@ class Admission:
 
         Only saves work: the stages look at the ledger first, so that nothing depends on it.
         """
-        self._client.cancel_workflows(list(workflow_ids(job_id)))
+        self._queue.cancel(job_id)
 
     def forget(self, job_id: str) -> None:
         """Remove what DBOS remembers of a job."""
-        self._client.delete_workflows(list(workflow_ids(job_id)))
+        self._queue.forget(job_id)
 
     def _count(self, connection: sa.Connection, more: int = 1) -> None:
         """So many more active jobs, or a refusal; in the transaction that accepts it.

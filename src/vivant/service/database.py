@@ -1,11 +1,7 @@
-"""The database of jobs: one SQLite file, or Postgres. The only place that knows which.
-
-Knows nothing of what the tables mean.
-"""
+"""The database of jobs: one SQLite file, or Postgres. The only place that knows which."""
 
 from __future__ import annotations
 
-import random
 import secrets
 import sqlite3
 import time
@@ -20,9 +16,18 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.pool import ConnectionPoolEntry
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_before_delay,
+    wait_exponential,
+    wait_random,
+)
 
 from vivant.errors import DatabaseError, OptionError
-from vivant.service.tables import METADATA, SCHEMA_VERSION, meta
+from vivant.service.schema import MIGRATIONS, make_private, revision_of, upgrade
+from vivant.service.tables import REVISION, meta
+from vivant.settings import Settings
 
 T = TypeVar("T")
 
@@ -89,37 +94,59 @@ class Database:
         else:
             ping_what_was_idle(self.engine)
 
+    @property
+    def path(self) -> Path | None:
+        """Of the SQLite file; None where it is Postgres."""
+        return Path(str(self.engine.url.database)) if self.sqlite else None
+
     def migrate(self, *, stages: bool = True) -> None:
-        """Create what is missing: DBOS's tables and ours.
+        """Check a SQLite file, and bring DBOS's tables and ours to the newest layout.
 
         Args:
             stages: DBOS's too; who does not touch jobs need not wait for its import.
 
         Raises:
-            DatabaseError: the database cannot be reached, or is of a newer Vivant.
+            DatabaseError: the database cannot be reached or written, is damaged, or is of a newer
+                Vivant.
         """
-        if self.sqlite:
-            Path(str(self.engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
         try:
-            with self.engine.connect() as connection:
-                if self.sqlite:
-                    connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            if self.path is not None:
+                self._check_file(self.path)
             if stages:
                 from dbos import DBOS
 
                 DBOS.migrate(self.url)
-            METADATA.create_all(self.engine)
-            for table in METADATA.tables.values():
-                for index in table.indexes:  # of tables that were there before
-                    index.create(self.engine, checkfirst=True)
-        except DBAPIError as error:
+        except (DBAPIError, sqlite3.Error) as error:
             raise unreachable(error) from error
-        found = self.remember("schema_version", lambda: SCHEMA_VERSION)
-        if found != SCHEMA_VERSION:
+        self.upgrade()
+
+    def upgrade(self, *, revision: str = REVISION, folder: Path = MIGRATIONS) -> None:
+        """Bring our tables to the layout of a revision; several processes may do so at once.
+
+        Raises:
+            DatabaseError: the database cannot be reached, or is of a newer Vivant.
+        """
+        with self.read() as connection:
+            if revision_of(connection) == revision:
+                return
+        with self.write(exclusive=True) as connection:
+            upgrade(connection, self.path, revision=revision, folder=folder)
+
+    def _check_file(self, path: Path) -> None:
+        """Make the file where it is missing, readable by its owner alone; else look it over."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(path)
+        except OSError as error:
             raise DatabaseError(
-                f"the database has schema {found} and this Vivant knows {SCHEMA_VERSION}: "
-                "use the Vivant that made it, or another database"
-            )
+                f"the database {path} cannot be written ({error.strerror}): give another folder "
+                "with --data, or make this one writable"
+            ) from error
+        with self.engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        if found != "ok":
+            raise damaged(f"{path}: {found}")
 
     def remember(self, key: str, make: Callable[[], str]) -> str:
         """The value kept under ``key``, made the first time it is asked for."""
@@ -186,16 +213,13 @@ class Database:
         Raises:
             DatabaseError: it did not come back within ``seconds``.
         """
-        until = time.monotonic() + seconds
-        pause = 0.1
-        while True:
-            try:
-                return work()
-            except DatabaseError:
-                if time.monotonic() + pause > until:
-                    raise
-                time.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - jitter
-                pause = min(2 * pause, 3.0)
+        again = Retrying(
+            retry=retry_if_exception_type(DatabaseError),
+            wait=wait_exponential(multiplier=0.1, max=3) + wait_random(0, 0.1),
+            stop=stop_before_delay(seconds),
+            reraise=True,
+        )
+        return again(work)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -203,6 +227,8 @@ class Database:
             yield
         except (IntegrityError, ProgrammingError):
             raise
+        except sa.exc.DataError as error:  # such as a NUL in a name: no outage
+            raise OptionError("a name or text holds characters that cannot be stored") from error
         except (DBAPIError, sa.exc.TimeoutError, sqlite3.Error) as error:
             raise unreachable(error) from error
 
@@ -243,10 +269,20 @@ def ping_what_was_idle(engine: sa.Engine) -> None:
             raise sa.exc.DisconnectionError from error  # the pool makes another
 
 
+def damaged(what: str) -> DatabaseError:
+    """The sentence for a file that is no whole database any more."""
+    return DatabaseError(
+        f"the database is damaged ({what[:300]}): stop the service, put a back-up in its place "
+        "(docs/service.md tells how) and start again"
+    )
+
+
 def unreachable(error: Exception) -> DatabaseError:
     """The sentence for a database that does not do its work."""
     text = str(getattr(error, "orig", None) or error).strip().splitlines()
     first = text[0][:300] if text else type(error).__name__
+    if "malformed" in first or "not a database" in first:
+        return damaged(first)
     if "disk is full" in first or "No space left" in first or "disk I/O error" in first:
         return DatabaseError(
             f"the database cannot be written ({first}): make room", code="storage_full"
@@ -270,3 +306,13 @@ def normal_url(url: str) -> str:
         f"database_url {url.split('@')[-1][:80]!r} is not sqlite:///FILE or postgresql://…",
         param="database_url",
     )
+
+
+def database_url(settings: Settings) -> str:
+    """The operator's, or a SQLite file of our own."""
+    return settings.database_url or f"sqlite:///{settings.service_dir / 'vivant.db'}"
+
+
+def open_database(settings: Settings, *, durable: bool = True) -> Database:
+    """The database of jobs, not yet connected to."""
+    return Database(database_url(settings), durable=durable)

@@ -1,14 +1,59 @@
-"""The engines of a worker: each is loaded once and stays.
-
-Knows nothing of jobs.
-"""
+"""Which engines this machine can run, and the engines of a worker, each loaded once."""
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
 from threading import Lock
 
 from vivant.types import Engine
+
+LTX2_PACKAGES = ("torch", "diffusers", "transformers")
+
+
+@cache
+def gpu_names() -> tuple[str, ...]:
+    """NVIDIA GPUs by their index, by their driver's own tool."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    try:
+        found = subprocess.run(
+            [tool, "--query-gpu=name", "--format=csv,noheader"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        ).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(name.strip() for name in found)
+
+
+def gpu_name(number: int = 0) -> str | None:
+    """Of a worker's GPU; where there are more workers than GPUs they share.
+
+    Args:
+        number: of the worker on this machine, from 0.
+    """
+    names = gpu_names()
+    return names[number % len(names)] if names else None
+
+
+def why_not(engine: str) -> str:
+    """Why an engine cannot run here; empty where it can."""
+    if engine != "ltx2":
+        return ""
+    missing = [name for name in LTX2_PACKAGES if find_spec(name) is None]
+    if missing:
+        return f"{', '.join(missing)}: not installed on this server; uv sync --extra ltx2 does"
+    if gpu_name() is None and sys.platform != "darwin":
+        return "no GPU was found: vivant doctor tells more"
+    return ""
 
 
 class Engines:

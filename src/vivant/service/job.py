@@ -1,4 +1,4 @@
-"""A job as clients and workers see it. Knows nothing of where it is kept."""
+"""A job as clients and workers see it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
+from vivant.errors import DatabaseError, OutputError, StorageError, VivantError
+from vivant.service.objects import Objects
 from vivant.types import Request
 
 Status: TypeAlias = Literal["queued", "in_progress", "completed", "failed"]
@@ -46,6 +48,15 @@ def attempt_key(job_id: str, attempt: int | str, name: str) -> str:
 SOURCE, PORTRAIT, REFERENCE = "source", "portrait.npz", "reference.jpg"
 CLIP, THUMBNAIL, CONTACT_SHEET = "clip.mp4", "thumbnail.jpg", "contact_sheet.jpg"
 REPORT, REPORT_HTML = "report.json", "report.html"
+CALL = "call"
+"""Id of the call of a container that makes the clip elsewhere."""
+
+
+def remove_unfinished(objects: Objects, job_id: str) -> None:
+    """Remove what only an active job needs: its decoded picture, its attempts, its call."""
+    objects.delete(key(job_id, PORTRAIT), key(job_id, CALL))
+    objects.delete_folder(key(job_id, ATTEMPTS))
+
 
 VARIANTS: Mapping[str, str] = {
     "video": CLIP,
@@ -162,3 +173,21 @@ def request_from_json(data: Mapping[str, Any], image: bytes = b"") -> Request:
         quality=data["quality"],
         options=data["options"],
     )
+
+
+TRANSIENT = (StorageError, OutputError, DatabaseError)
+"""Errors of the surroundings, after which a stage is tried again."""
+
+
+def error_json(error: BaseException) -> dict[str, Any]:
+    """What a client is told: our own sentence, and nothing about what nobody foresaw."""
+    if isinstance(error, VivantError):
+        return {"code": error.error_code, "message": error.message, "param": error.param}
+    if isinstance(error, MemoryError):
+        message = "the worker's memory is not enough: use smaller settings"
+        return {"code": "out_of_memory", "message": message, "param": None}
+    return {
+        "code": "internal",
+        "message": "the worker failed in a way that nobody foresaw; its log tells more",
+        "param": None,
+    }

@@ -1,6 +1,6 @@
 """API keys: random, shown once, kept as hashes.
 
-A key has 256 random bits, so that one SHA-256 is as good as a slow hash. Knows nothing of HTTP.
+A key has 256 random bits, so that one SHA-256 is as good as a slow hash.
 """
 
 from __future__ import annotations
@@ -100,6 +100,13 @@ class Keyring:
         # Compared even where the id is unknown, so that both take the same time.
         valid = hmac.compare_digest(_hash(presented), known or "0" * 64)
         return match[1] if match and valid and known else None
+
+    def active(self, key_id: str) -> bool:
+        """Whether what belongs to a key may be read: it has not been revoked.
+
+        What was made while there were no keys belongs to none, and may be read.
+        """
+        return not key_id or key_id in self._current()
 
     def any(self) -> bool:
         """Whether there are active keys."""

@@ -2,7 +2,7 @@
 
 Every change of a job is one transaction that also writes the event about it. A run of a worker
 may write only while its token is the newest and the job is not over, so that a worker that was
-frozen or presumed dead cannot disturb its successor. Knows nothing of queues or files.
+frozen or presumed dead cannot disturb its successor.
 """
 
 from __future__ import annotations
@@ -10,25 +10,32 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from vivant.errors import JobNotFoundError, printable
 from vivant.service.database import Database
-from vivant.service.job import ACTIVE, Event, Job
-from vivant.service.tables import events, jobs, timings
-
-MAX_STARTS = 3
-"""A job whose worker died this often while at it is set aside."""
+from vivant.service.job import ACTIVE, Job
+from vivant.service.rows import (
+    MAX_STARTS,
+    Row,
+    end_job,
+    event_statements,
+    from_row,
+    locked,
+    not_found,
+    poison,
+    queue_position,
+    queue_positions,
+    write_event,
+)
+from vivant.service.tables import comparisons, events, jobs, timings
 
 MEASURED = 20
 """Finished clips that estimates look back at."""
 
 BATCH = 1_000
 """Jobs of a batch that are told of."""
-
-Row: TypeAlias = Mapping[str, Any] | sa.RowMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +71,17 @@ class Ledger:
             row = connection.execute(query).mappings().one_or_none()
             if row is None:
                 raise not_found(job_id)
-            ahead = _ahead(connection, row) if row["status"] == "queued" else None
+            ahead = queue_position(connection, row) if row["status"] == "queued" else None
         return from_row(row, ahead)
+
+    def owner_of(self, name: str) -> str | None:
+        """Whose job, comparison or batch that is; None where there is none of that name."""
+        found = sa.union_all(
+            sa.select(jobs.c.owner).where(jobs.c.id == name),
+            sa.select(comparisons.c.owner).where(comparisons.c.id == name),
+        )
+        with self.database.read() as connection:
+            return connection.execute(found.limit(1)).scalar()
 
     def page(
         self,
@@ -93,7 +109,7 @@ class Ledger:
         with self.database.read() as connection:
             rows = connection.execute(query.limit(limit + 1)).mappings().all()
             waiting = [row["id"] for row in rows[:limit] if row["status"] == "queued"]
-            places = _places(connection, waiting) if waiting else {}
+            places = queue_positions(connection, waiting) if waiting else {}
         return [from_row(row, places.get(row["id"])) for row in rows[:limit]], len(rows) > limit
 
     def batch(self, name: str, owner: str | None, *, active: bool = False) -> list[Job]:
@@ -112,7 +128,7 @@ class Ledger:
         with self.database.read() as connection:
             rows = connection.execute(query).mappings().all()
             waiting = [row["id"] for row in rows if row["status"] == "queued"]
-            places = _places(connection, waiting) if waiting else {}
+            places = queue_positions(connection, waiting) if waiting else {}
         return [from_row(row, places.get(row["id"])) for row in rows]
 
     def some(self, job_ids: Sequence[str]) -> dict[str, Job]:
@@ -175,11 +191,11 @@ class Ledger:
         A job whose picture killed its worker :data:`MAX_STARTS` times is failed here.
         """
         with self.database.write() as connection:
-            row = _locked(connection, job_id)
+            row = locked(connection, job_id)
             if row is None or row["status"] not in ACTIVE or row["prepared"] is not None:
                 return None
             if row["prepare_starts"] >= MAX_STARTS:
-                _end(connection, row, "failed", error=poison("its picture was read"))
+                end_job(connection, row, "failed", error=poison("its picture was read"))
                 return None
             connection.execute(
                 jobs.update()
@@ -187,6 +203,15 @@ class Ledger:
                 .values(prepare_starts=row["prepare_starts"] + 1)
             )
             return from_row(row)
+
+    def give_back_picture(self, job_id: str) -> None:
+        """The picture's reading ended in good order: this start was no death of the worker."""
+        with self.database.write() as connection:
+            connection.execute(
+                jobs.update()
+                .where(jobs.c.id == job_id, jobs.c.prepare_starts > 0)
+                .values(prepare_starts=jobs.c.prepare_starts - 1)
+            )
 
     def prepared(self, job_id: str, facts: Mapping[str, Any]) -> None:
         """Keep what the prepare stage found out."""
@@ -204,11 +229,11 @@ class Ledger:
         failed here instead.
         """
         with self.database.write() as connection:
-            row = _locked(connection, job_id)
+            row = locked(connection, job_id)
             if row is None or row["status"] not in ACTIVE:
                 return None
             if row["render_starts"] >= MAX_STARTS:
-                _end(connection, row, "failed", error=poison("the clip was made"))
+                end_job(connection, row, "failed", error=poison("the clip was made"))
                 return None
             now = time.time()
             token, starts = row["token"] + 1, row["render_starts"] + 1
@@ -219,7 +244,7 @@ class Ledger:
                 "render_starts": starts,
                 "progress": 0,
             }
-            _write_event(connection, {**row, **changes}, "started", {"attempt": token}, changes)
+            write_event(connection, {**row, **changes}, "started", {"attempt": token}, changes)
             return Lease(from_row({**row, **changes}), token)
 
     def report(self, lease: Lease, progress: int, snapshot: Mapping[str, Any]) -> bool:
@@ -236,7 +261,7 @@ class Ledger:
                 return False
             changes = {"progress": progress}
             data = {**snapshot, "attempt": lease.token}
-            update, event = _event({**row, **changes}, "progress", data, changes)
+            update, event = event_statements({**row, **changes}, "progress", data, changes)
             with self.database.write() as connection:
                 if connection.execute(update.where(jobs.c.seq == row["seq"])).rowcount:
                     connection.execute(event)
@@ -261,7 +286,7 @@ class Ledger:
     def rendered(self, lease: Lease, result: Mapping[str, Any]) -> bool:
         """Keep what the render stage made, before it is published."""
         with self.database.write() as connection:
-            row = _locked(connection, lease.job.id)
+            row = locked(connection, lease.job.id)
             if not _may_write(row, lease):
                 return False
             connection.execute(
@@ -272,10 +297,10 @@ class Ledger:
     def complete(self, job_id: str, *, keep_seconds: float, result: Mapping[str, Any]) -> bool:
         """The job is done and its files are there; False where it was over already."""
         with self.database.write() as connection:
-            row = _locked(connection, job_id)
+            row = locked(connection, job_id)
             if row is None or row["status"] != "in_progress":
                 return False
-            _end(connection, row, "completed", result=result, keep_seconds=keep_seconds)
+            end_job(connection, row, "completed", result=result, keep_seconds=keep_seconds)
             request = row["request"]
             connection.execute(
                 timings.insert().values(
@@ -296,10 +321,10 @@ class Ledger:
     def fail(self, job_id: str, error: Mapping[str, Any], *, keep_seconds: float) -> bool:
         """The job cannot be done; False where it was over already."""
         with self.database.write() as connection:
-            row = _locked(connection, job_id)
+            row = locked(connection, job_id)
             if row is None or row["status"] not in ACTIVE:
                 return False
-            _end(connection, row, "failed", error=error, keep_seconds=keep_seconds)
+            end_job(connection, row, "failed", error=error, keep_seconds=keep_seconds)
             return True
 
     # -- clients ---------------------------------------------------------------------------
@@ -311,12 +336,12 @@ class Ledger:
             JobNotFoundError: there is none, or it is somebody else's.
         """
         with self.database.write() as connection:
-            row = _locked(connection, job_id)
+            row = locked(connection, job_id)
             if row is None or (owner is not None and row["owner"] != owner):
                 raise not_found(job_id)
             if row["status"] in ACTIVE:
                 error = {"code": "cancelled", "message": "cancelled on request", "param": None}
-                _end(connection, row, "failed", error=error, keep_seconds=keep_seconds)
+                end_job(connection, row, "failed", error=error, keep_seconds=keep_seconds)
         return self.get(job_id, owner)
 
     def delete(self, job_id: str, owner: str | None) -> None:
@@ -326,7 +351,7 @@ class Ledger:
             JobNotFoundError: there is none, or it is somebody else's.
         """
         with self.database.write() as connection:
-            row = _locked(connection, job_id)
+            row = locked(connection, job_id)
             if row is None or (owner is not None and row["owner"] != owner):
                 raise not_found(job_id)
             connection.execute(events.delete().where(events.c.job_id == job_id))
@@ -380,149 +405,5 @@ class Ledger:
             return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def not_found(job_id: str) -> JobNotFoundError:
-    """The error for an id that means nothing to the asker."""
-    shown = printable(job_id[:60])
-    return JobNotFoundError(
-        f"there is no video {shown!r}: list the videos to see which there are", param="video_id"
-    )
-
-
-def poison(when: str) -> dict[str, Any]:
-    """The error of a job that kills its workers."""
-    return {
-        "code": "poison_job",
-        "message": f"the worker died {MAX_STARTS} times while {when}, so the job is set aside: "
-        "try another picture or smaller settings",
-        "param": None,
-    }
-
-
-def from_row(row: Row, queue_position: int | None = None) -> Job:
-    """A table row as a :class:`Job`."""
-    known = Job.__dataclass_fields__
-    values = {name: row[name] for name in known if name in row and name != "queue_position"}
-    values["snapshot"] = values.get("snapshot") or {}
-    return Job(**values, queue_position=queue_position)
-
-
-def _ahead(connection: sa.Connection, row: Row) -> int:
-    here = sa.tuple_(
-        sa.literal(row["priority"]), sa.literal(row["created_at"]), sa.literal(row["id"])
-    )
-    query = sa.select(sa.func.count()).where(
-        jobs.c.status == "queued",
-        sa.tuple_(jobs.c.priority, jobs.c.created_at, jobs.c.id) < here,
-    )
-    return int(connection.execute(query).scalar_one())
-
-
-def _places(connection: sa.Connection, job_ids: Sequence[str]) -> dict[str, int]:
-    """Queued jobs' :func:`_ahead`, of all in one pass over the queue."""
-    order = (jobs.c.priority, jobs.c.created_at, jobs.c.id)
-    queue = (
-        sa.select(jobs.c.id, (sa.func.row_number().over(order_by=order) - 1).label("ahead"))
-        .where(jobs.c.status == "queued")
-        .subquery()
-    )
-    query = sa.select(queue.c.id, queue.c.ahead).where(queue.c.id.in_(job_ids))
-    return {row.id: row.ahead for row in connection.execute(query)}
-
-
-def _locked(connection: sa.Connection, job_id: str) -> dict[str, Any] | None:
-    """The row, locked until the transaction ends (SQLite locks the file)."""
-    query = sa.select(jobs).where(jobs.c.id == job_id).with_for_update()
-    row = connection.execute(query).mappings().one_or_none()
-    return None if row is None else dict(row)
-
-
 def _may_write(row: Row | None, lease: Lease) -> bool:
     return row is not None and row["status"] == "in_progress" and row["token"] == lease.token
-
-
-def _end(
-    connection: sa.Connection,
-    row: Mapping[str, Any],
-    status: Literal["completed", "failed"],
-    *,
-    error: Mapping[str, Any] | None = None,
-    result: Mapping[str, Any] | None = None,
-    keep_seconds: float = 7 * 86_400.0,
-) -> None:
-    now = time.time()
-    changes: dict[str, Any] = {
-        "status": status,
-        "completed_at": now,
-        "expires_at": now + keep_seconds,
-        "error": None if error is None else dict(error),
-    }
-    name: Event = status
-    data: dict[str, Any] = {"attempt": row["token"]}
-    if error is not None:
-        name = "cancelled" if error["code"] == "cancelled" else "failed"
-    if result is not None:
-        changes |= {"result": dict(result), "verdict": result["verdict"], "progress": 100}
-        data |= {"cost": result["cost"], "stages": result["stages"], "eta_seconds": 0.0}
-    _write_event(connection, {**row, **changes}, name, data, changes)
-
-
-def _write_event(
-    connection: sa.Connection,
-    row: Mapping[str, Any],
-    name: Event,
-    data: Mapping[str, Any],
-    changes: Mapping[str, Any],
-) -> None:
-    """Update the row with ``changes`` and append the event that tells of it."""
-    for statement in _event(row, name, data, changes):
-        connection.execute(statement)
-
-
-def _event(
-    row: Mapping[str, Any], name: Event, data: Mapping[str, Any], changes: Mapping[str, Any]
-) -> tuple[sa.Update, sa.Insert]:
-    seq = row["seq"] + 1
-    snapshot = event_data(row, name, seq, {**(row.get("snapshot") or {}), **data})
-    return (
-        jobs.update().where(jobs.c.id == row["id"]).values(**changes, seq=seq, snapshot=snapshot),
-        events.insert().values(job_id=row["id"], seq=seq, data=snapshot),
-    )
-
-
-def event_data(
-    row: Mapping[str, Any], name: Event, seq: int, extra: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The one shape of every event; see docs/api.md."""
-    now = time.time()
-    started = row.get("started_at")
-    elapsed = extra.get("elapsed_seconds")
-    if name == "started":
-        # what was tried before the worker died was not for nothing
-        extra = {"attempt": extra.get("attempt", 1), "gate": extra.get("gate")}
-        elapsed = 0.0
-    elif elapsed is None and started is not None:
-        elapsed = max(0.0, now - started)
-    final = row["status"] not in ACTIVE
-    return {
-        "id": row["id"],
-        "seq": seq,
-        "event": name,
-        "status": row["status"],
-        "progress": row["progress"],
-        "attempt": extra.get("attempt", 0),
-        "stage": None if final else extra.get("stage"),
-        "done": extra.get("done"),
-        "total": extra.get("total"),
-        "unit": extra.get("unit"),
-        "step": extra.get("step"),
-        "frame": extra.get("frame"),
-        "stages": extra.get("stages", []),
-        "queue_position": extra.get("queue_position"),
-        "elapsed_seconds": None if elapsed is None else round(elapsed, 3),
-        "eta_seconds": None if final and row["status"] != "completed" else extra.get("eta_seconds"),
-        "cost": extra.get("cost"),
-        "gate": extra.get("gate"),
-        "verdict": row.get("verdict"),
-        "error": row.get("error"),
-        "at": round(now, 3),
-    }

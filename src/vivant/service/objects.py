@@ -1,8 +1,7 @@
 """Pictures, clips and reports by key, in a local folder or an S3 bucket.
 
 Keys are chosen by the caller and deterministic, so that writing again replaces and never
-duplicates. Whatever the store raises leaves here as one of ours. Knows nothing of jobs, and of
-what is in an object.
+duplicates. Whatever the store raises leaves here as one of ours.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
 from vivant.errors import OptionError, StorageError
+from vivant.settings import Settings
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -172,6 +172,28 @@ class Objects:
                 for meta in page:
                     yield _stored(meta)
 
+    def newest(self, prefix: str) -> float:
+        """When something below ``prefix`` was written last, seconds since 1970; 0 where nothing is.
+
+        Uploads that are under way count too, or were cut off: a local store lists no such file.
+        """
+        times = [stored.modified.timestamp() for stored in self.walk(prefix)]
+        times += [path.stat().st_mtime for path in self._staged(prefix) if path.exists()]
+        return max(times, default=0.0)
+
+    def move_folder(self, prefix: str, to: str) -> int:
+        """Put everything below ``prefix`` below ``to``; how many objects there were."""
+        keys = [stored.key for stored in self.walk(prefix)]
+        for key in keys:
+            self.copy(key, f"{to}/{key.removeprefix(f'{prefix}/')}")
+        self.delete_folder(prefix)
+        return len(keys)
+
+    def _staged(self, prefix: str) -> list[Path]:
+        """Files that a local store writes before it renames them to an object's name."""
+        folder = self._folder
+        return [] if folder is None else list((folder / prefix).rglob("*#*"))
+
     def folders(self, prefix: str) -> list[str]:
         """Names directly below the folder ``prefix``."""
         with _translated(f"{prefix} cannot be listed"):
@@ -193,6 +215,8 @@ class Objects:
         self.delete(*keys)
         if self._folder is not None:
             folder = self._folder / prefix
+            for staged in self._staged(prefix):
+                staged.unlink(missing_ok=True)
             if folder.is_dir():
                 for path in sorted(folder.rglob("*"), reverse=True):
                     if path.is_dir():
@@ -240,3 +264,10 @@ def _translated(what: str) -> Iterator[None]:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+def open_objects(settings: Settings) -> Objects:
+    """The object store of a service: the operator's, or a folder of our own."""
+    return Objects.open(
+        settings.objects_url or settings.service_dir / "objects", settings.objects_options
+    )

@@ -1,7 +1,4 @@
-"""What an operator does with jobs: find, cancel, retry and purge them, and look at the workers.
-
-Knows nothing of terminals or HTTP.
-"""
+"""What an operator does with jobs: find, cancel, retry and purge them, and look at the workers."""
 
 from __future__ import annotations
 
@@ -11,25 +8,25 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOSClient
 
 from vivant.errors import ConflictError, StorageError
 from vivant.service.admission import Admission, Limits
-from vivant.service.database import Database
+from vivant.service.database import Database, open_database
 from vivant.service.job import (
     ATTEMPTS,
-    PORTRAIT,
     PRIORITIES,
     SOURCE,
     Job,
     Order,
     key,
     new_id,
+    remove_unfinished,
     request_from_json,
 )
-from vivant.service.ledger import Ledger, from_row
-from vivant.service.places import open_database, open_objects
-from vivant.service.queues import APPLICATION
+from vivant.service.ledger import Ledger
+from vivant.service.objects import open_objects
+from vivant.service.queue import JobQueue
+from vivant.service.rows import from_row
 from vivant.service.tables import jobs, workers
 from vivant.settings import Settings
 
@@ -120,7 +117,7 @@ class Operations:
         keep = self._settings.result_days * 86_400
         job = self._ledger.cancel(job_id, None, keep_seconds=keep)
         self._admission.withdraw(job_id)
-        self._objects.delete(key(job_id, PORTRAIT))
+        remove_unfinished(self._objects, job_id)
         return job
 
     def retry(self, job_id: str) -> Job:
@@ -184,15 +181,7 @@ class Operations:
         first = self._beats()
         time.sleep(LOOK_SECONDS if first else 0)
         second = self._beats()
-        client = DBOSClient(
-            system_database_engine=self._database.engine, application_name=APPLICATION, lazy=True
-        )
-        clips = {}
-        if second:
-            running = client.list_workflows(
-                status="PENDING", name="render", load_input=False, load_output=False
-            )
-            clips = {stage.executor_id: stage.workflow_id for stage in running}
+        clips = JobQueue(self._database).renders() if second else {}
         return [
             WorkerSeen(
                 worker_id,

@@ -1,16 +1,25 @@
-"""A job's picture: decoded, framed, and kept where the render stage finds it.
+"""A job's picture: decoded, framed, and kept as an object where the render stage finds it.
 
-May be repeated at any time, like every stage. Knows nothing of who asks for it when.
+Preparing and rendering may happen on different machines. Either may be repeated at any time.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
+import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from vivant.errors import OutputError, StorageError
 from vivant.picture.faces import lend_reader
 from vivant.picture.framing import crop_pixels
 from vivant.picture.intake import load_portrait
@@ -18,11 +27,42 @@ from vivant.pipeline import image_limits
 from vivant.service.job import PORTRAIT, REFERENCE, SOURCE, Job, key, request_from_json
 from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
-from vivant.service.portrait_file import read_portrait, write_portrait
-from vivant.service.scratch import Scratch
 from vivant.settings import Settings
-from vivant.types import Portrait
+from vivant.types import Box, Face, Portrait, Source
 from vivant.video.sheet import write_jpeg
+
+
+class Scratch:
+    """Folders that are gone after use.
+
+    Args:
+        root: of this process alone; made where it is missing.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        """A new folder.
+
+        Raises:
+            OutputError: the disk does not take it, or what is written into it.
+        """
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(dir=self._root))
+        except OSError as error:
+            raise self._unwritable(error) from error
+        try:
+            yield folder
+        except OSError as error:
+            raise self._unwritable(error) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _unwritable(self, error: OSError) -> OutputError:
+        return OutputError(f"cannot write in {self._root}: {error.strerror}")
 
 
 class Preparation:
@@ -45,19 +85,19 @@ class Preparation:
         self._ledger, self._objects, self._settings = ledger, objects, settings
         self._scratch = scratch
         self._guard = threading.Lock()
-        self._at_it: dict[str, threading.Lock] = {}
+        self._preparing: dict[str, threading.Lock] = {}
 
     @contextmanager
     def once(self, job_id: str) -> Iterator[None]:
         """One thread at a time prepares a job; the second one finds it done."""
         with self._guard:
-            lock = self._at_it.setdefault(job_id, threading.Lock())
+            lock = self._preparing.setdefault(job_id, threading.Lock())
         try:
             with lock:
                 yield
         finally:
             with self._guard:
-                self._at_it.pop(job_id, None)
+                self._preparing.pop(job_id, None)
 
     def prepare(self, job: Job) -> Portrait:
         """Decode the picture and choose its framing.
@@ -106,3 +146,45 @@ class Preparation:
             path = folder / PORTRAIT
             self._objects.get_file(key(job_id, PORTRAIT), path)
             return read_portrait(path), float(job.prepared["seconds"])
+
+
+def write_portrait(path: Path, portrait: Portrait) -> None:
+    """Pixels as they are, and the rest as JSON beside them: an uncompressed ``.npz``."""
+    facts = json.dumps(
+        {
+            "crop": asdict(portrait.crop),
+            "faces": [asdict(face) for face in portrait.faces],
+            "source": asdict(portrait.source),
+            "warnings": portrait.warnings,
+        }
+    )
+    with path.open("wb") as file:
+        np.savez(file, pixels=portrait.pixels, facts=np.frombuffer(facts.encode(), np.uint8))
+
+
+def read_portrait(path: Path) -> Portrait:
+    """The inverse of :func:`write_portrait`.
+
+    Raises:
+        StorageError: the file is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            pixels = file["pixels"]
+            facts: dict[str, Any] = json.loads(file["facts"].tobytes())
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise StorageError(f"the prepared picture is damaged ({error}): send it again") from error
+    return Portrait(
+        pixels=pixels,
+        crop=Box(**facts["crop"]),
+        faces=tuple(
+            Face(
+                box=Box(**face["box"]),
+                score=face["score"],
+                landmarks=tuple((x, y) for x, y in face["landmarks"]),
+            )
+            for face in facts["faces"]
+        ),
+        source=Source(**facts["source"]),
+        warnings=tuple(facts["warnings"]),
+    )

@@ -3,7 +3,7 @@
 Frames and chunks are only noted; a thread writes them, at most every :data:`INTERVAL`, so that a
 slow database slows no clip down. A denoising step takes long enough to be written at once. Each
 write says whether the run may go on; when it may not, the observer raises at that very step, or
-at the next frame or chunk. Knows nothing of what is being made.
+at the next frame or chunk.
 """
 
 from __future__ import annotations

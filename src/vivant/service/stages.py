@@ -11,39 +11,33 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from vivant.errors import (
-    Cancelled,
-    JobNotFoundError,
-    StorageError,
-    VivantError,
-)
+from vivant.cost import bill
+from vivant.errors import Cancelled, DatabaseError, JobNotFoundError, StorageError, VivantError
 from vivant.picture.faces import lend_reader
 from vivant.pipeline import ClipJob
 from vivant.runs.estimates import estimate
 from vivant.service.adapters import check_adapters
 from vivant.service.clips import JobClips, Uploader
 from vivant.service.job import (
-    ATTEMPTS,
-    PORTRAIT,
+    TRANSIENT,
     attempt_key,
+    error_json,
     key,
+    remove_unfinished,
     request_from_json,
 )
 from vivant.service.ledger import Lease, Ledger
 from vivant.service.logs import job_id as log_job_id
 from vivant.service.objects import Objects
-from vivant.service.preparation import Preparation
-from vivant.service.prices import price
+from vivant.service.preparation import Preparation, Scratch
 from vivant.service.progress import Meter, timings, usual_seconds
 from vivant.service.reporter import Reporter, ShuttingDownError
-from vivant.service.scratch import Scratch
-from vivant.service.trouble import PASSING, explain
 from vivant.service.until_pass import JobUntilPass
 from vivant.settings import Settings
 from vivant.types import Engine, Progress, Upscaler
@@ -52,8 +46,45 @@ from vivant.video.stage_times import StageTimes
 log = logging.getLogger("vivant.service")
 
 
-class Bench:
-    """Where the stages are worked on: one per worker process.
+class SoloLock:
+    """Work that goes side by side, and work that goes alone.
+
+    A job that was at work when a worker died goes alone from then on: if it kills the worker
+    again, no other job is at hand that would be taken along and counted as a killer too. Whoever
+    waits here holds nothing that others wait for.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._at_work = self._waiting = 0
+        self._solo = False
+
+    @contextmanager
+    def hold(self, *, alone: bool) -> Iterator[None]:
+        """Work within the ``with`` block.
+
+        Args:
+            alone: wait for all others to end, and keep new ones waiting meanwhile.
+        """
+        with self._changed:
+            self._waiting += alone
+            self._changed.wait_for(
+                lambda: not self._solo and not (self._at_work if alone else self._waiting)
+            )
+            self._waiting -= alone
+            self._at_work += 1
+            self._solo = alone
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._at_work -= 1
+                self._solo = False
+                self._changed.notify_all()
+
+
+class JobStages:
+    """The stages as one worker process does them.
 
     Args:
         ledger: of the jobs.
@@ -64,13 +95,12 @@ class Bench:
         upscalers: name → upscaler.
         stopping: set when the worker is to stop.
         closing: set when no clip is to be begun any more.
-        clips_at_once: renders of one engine that run side by side.
 
     Attributes:
-        passing: names of a job's objects that only a render needs.
+        renders_here: whether a clip can kill this process.
     """
 
-    passing: tuple[str, ...] = (PORTRAIT,)
+    renders_here = True
 
     def __init__(
         self,
@@ -83,15 +113,14 @@ class Bench:
         upscalers: Callable[[str], Upscaler],
         stopping: threading.Event,
         closing: threading.Event | None = None,
-        clips_at_once: int = 1,
     ) -> None:
         self._ledger, self._objects, self._settings = ledger, objects, settings
         self._engines, self._upscalers = engines, upscalers
         self._stopping, self._closing = stopping, closing or stopping
-        self._clips_at_once = clips_at_once
-        self._rendering: dict[str, threading.Semaphore] = {}
+        self._solo = SoloLock()
         self._guard = threading.Lock()
         self._running = 0
+        self._pictures: set[str] = set()
         files = Scratch(scratch)
         self._folder = files.folder
         self._uploader = Uploader(objects, stopping)
@@ -114,39 +143,49 @@ class Bench:
         """Decode the picture and choose its framing, ahead of the GPU.
 
         A picture that cannot be used fails the job here, before anything else is spent on it.
+
+        Raises:
+            StorageError: the picture cannot be read or stored now.
+            OutputError: the disk does not work now.
+            DatabaseError: the database does not answer now.
         """
-        with self._about(job_id, "prepare"), self._apart(job_id), self._preparation.once(job_id):
+        with (
+            self._about(job_id, "prepare"),
+            self._solo.hold(alone=self._starts(job_id)[0] > 0),
+            self._preparation.once(job_id),
+        ):
             job = self._ledger.preparing(job_id)
             if job is None:
+                self._tidy(job_id)
                 return
+            with self._guard:
+                self._pictures.add(job_id)
             try:
                 self._preparation.prepare(job)
-            except PASSING:
+                self._tidy(job_id)  # it may have ended meanwhile
+            except TRANSIENT:
+                self._uncount(lambda: self._ledger.give_back_picture(job_id), seconds=60)
                 raise
             except VivantError as error:
                 self._fail(job_id, error)
+            finally:
+                with self._guard:
+                    self._pictures.discard(job_id)
 
-    @contextmanager
-    def _apart(self, job_id: str) -> Iterator[None]:
-        """A picture that was being read when a worker died is read while nothing else is made.
-
-        Otherwise a job that kills its worker would again and again take along what is at hand,
-        and the innocent would be counted as poison too.
-        """
-        try:
-            suspect = self._ledger.get(job_id).prepare_starts > 0
-        except JobNotFoundError:
-            suspect = False
-        with ExitStack() as stack:
-            for engine in sorted(self._settings.engines) if suspect else ():
-                for _ in range(self._clips_at_once):
-                    stack.enter_context(self._room(engine))
-            yield
-
-    def _room(self, engine: str) -> threading.Semaphore:
-        """For one more clip of an engine; clips of another one are made beside it."""
+    def give_back_pictures(self) -> None:
+        """The worker ends: pictures that are being read were not read until it died."""
         with self._guard:
-            return self._rendering.setdefault(engine, threading.Semaphore(self._clips_at_once))
+            left = list(self._pictures)
+        for job_id in left:
+            self._ledger.give_back_picture(job_id)
+
+    def _starts(self, job_id: str) -> tuple[int, int]:
+        """How often the job's picture and its clip were begun without an orderly end."""
+        try:
+            job = self._ledger.get(job_id)
+        except JobNotFoundError:
+            return 0, 0
+        return (0 if job.prepared else job.prepare_starts), job.render_starts
 
     def warm_up(self, engine: str) -> None:
         """Load what every job needs, so that the first one does not wait for it."""
@@ -156,15 +195,14 @@ class Bench:
 
     # -- render ----------------------------------------------------------------------------
 
-    def make(self, job_id: str) -> bool:
+    def render(self, job_id: str) -> bool:
         """Generate, encode, verify and store; whether there is something to publish."""
         with self._about(job_id, "render"):
-            try:
-                job = self._ledger.get(job_id)
-            except JobNotFoundError:
-                self._tidy(job_id)
-                return False
-            with self._room(str(job.request["engine"])):
+            picture, clip = self._starts(job_id)
+            if picture:  # read alone, before anything is held that others wait for
+                self.prepare(job_id)
+            beside = self._solo.hold(alone=clip > 0) if self.renders_here else nullcontext()
+            with beside:
                 # counted first: whoever finds nobody running has told to begin nothing before
                 self._count(1)
                 if self._closing.is_set():
@@ -181,24 +219,37 @@ class Bench:
         if lease is None:
             self._tidy(job_id)
             return False
+        if not self.renders_here:  # the end of this process is not this clip's doing
+            self._ledger.give_back(lease)
         try:
-            return self._render(lease)
+            made = self._render(lease)
         except ShuttingDownError:
-            self._ledger.database.patiently(lambda: self._ledger.give_back(lease), seconds=5)
+            if self.renders_here:
+                self._uncount(lambda: self._ledger.give_back(lease), seconds=5)
             log.info("given back: the worker stops")
             self._park()
-            raise
         except Cancelled:
             log.info("stopped: cancelled, deleted or taken over")
             self._tidy(job_id)
             return False
-        except PASSING:
+        except TRANSIENT:
             # It may be over in a moment, and this start was not the job's fault.
-            self._ledger.database.patiently(lambda: self._ledger.give_back(lease), seconds=60)
+            if self.renders_here:
+                self._uncount(lambda: self._ledger.give_back(lease), seconds=60)
             raise
         except VivantError as error:
             self._fail(job_id, error)
             return False
+        if not made:  # it ended while its files were stored
+            self._tidy(job_id)
+        return made
+
+    def _uncount(self, work: Callable[[], None], *, seconds: float) -> None:
+        """Take a start off the job's count, unless the database is away for longer."""
+        try:
+            self._ledger.database.patiently(work, seconds=seconds)
+        except DatabaseError as error:
+            log.warning("a start is counted as a death: %s", error.message)
 
     def _count(self, change: int) -> None:
         with self._guard:
@@ -280,8 +331,12 @@ class Bench:
     def publish(self, job_id: str) -> None:
         """See that everything is there, and finish the job."""
         with self._about(job_id, "publish"):
-            job = self._ledger.get(job_id)
-            if not job.active or job.result is None:
+            try:
+                job = self._ledger.get(job_id)
+            except JobNotFoundError:
+                job = None
+            if job is None or not job.active or job.result is None:
+                self._tidy(job_id)
                 return
             for name, size in job.result["sizes"].items():
                 made = attempt_key(job_id, job.result.get("attempt", 0), name)
@@ -293,13 +348,8 @@ class Bench:
                 if stored is None or stored.size != size:
                     found = "missing" if stored is None else f"{stored.size} of {size} bytes"
                     raise StorageError(f"{name} is {found} in the object store")
-            self._objects.delete(key(job_id, PORTRAIT))
-            self._objects.delete_folder(key(job_id, ATTEMPTS))
-            done = self._ledger.complete(
-                job_id,
-                keep_seconds=self.keep_seconds,
-                result=job.result,
-            )
+            remove_unfinished(self._objects, job_id)
+            done = self._ledger.complete(job_id, keep_seconds=self.keep_seconds, result=job.result)
             if done:
                 log.info("completed", extra={"seconds": round(job.result["seconds"], 2)})
 
@@ -313,16 +363,14 @@ class Bench:
         """Remove what only a render needs, where there will be none."""
         try:
             if not self._ledger.get(job_id).active:
-                for name in self.passing:
-                    self._objects.delete(key(job_id, name))
-                self._objects.delete_folder(key(job_id, ATTEMPTS))
+                remove_unfinished(self._objects, job_id)
         except JobNotFoundError:
             self._objects.delete_folder(f"jobs/{job_id}")
         except VivantError as error:
             log.warning("not tidied: %s", error.message)
 
     def _fail(self, job_id: str, error: BaseException) -> None:
-        told = explain(error)
+        told = error_json(error)
         if told["code"] == "internal":
             log.error("failed for a reason that nobody foresaw", exc_info=error)
         else:
@@ -343,7 +391,30 @@ class Bench:
             log.info("stage ended", extra={"stage": stage, "seconds": seconds})
             log_job_id.reset(token)
 
-    def _park(self) -> None:
+    def _park(self) -> NoReturn:
         """Wait for the end of the process, so that nothing more is recorded about this run."""
         self._count(-1)
-        threading.Event().wait()
+        while True:
+            threading.Event().wait()
+
+
+def price(
+    settings: Settings, device: str, seconds: float, currency: str | None
+) -> dict[str, Any] | None:
+    """Seconds on a device as clients see them; None where there is no rate."""
+    charged = bill(
+        device,
+        seconds,
+        currency=currency or settings.currency,
+        rates=settings.rates,
+        exchange=settings.exchange,
+    )
+    if charged is None:
+        return None
+    return {
+        "currency": charged.currency,
+        "amount": round(charged.amount, 4),
+        "usd": round(charged.usd, 7),
+        "device": charged.device,
+        "final": False,
+    }

@@ -1,27 +1,35 @@
 """Removes what is due: expired files, forgotten rows, objects nobody owns, jobs nobody runs.
 
 Time is this process's start plus its monotonic clock, so that moving the machine's clock removes
-nothing early. Every action may be repeated, by several workers at once. Knows nothing of HTTP.
+nothing early. Every action may be repeated, by several workers at once.
 """
 
 from __future__ import annotations
 
 import logging
+import secrets
 import time
 from pathlib import Path
 
-from dbos import DBOS
-
 from vivant.errors import JobNotFoundError
-from vivant.service import handover
-from vivant.service.admission import workflow_ids
 from vivant.service.comparisons import Comparisons
+from vivant.service.job import remove_unfinished
 from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
+from vivant.service.queue import JobQueue
 from vivant.settings import Settings
 
 ORPHAN_SECONDS = 3600.0
 """An object without a job is left alone that long: its upload may still be going on."""
+
+ASIDE, ASIDE_DAYS = "set-aside", 3.0
+"""Where objects without a job go, and how long they stay there: nobody can ask for them."""
+
+OWNER = "service/id"
+"""Object with the id of the service that the store belongs to."""
+
+SERVICE_ID = "service_id"
+"""Key of that id in the table of single values."""
 
 FORGET_DAYS = 30.0
 """After its files are gone a job's row stays that long, to answer ``expired``."""
@@ -38,6 +46,7 @@ class Sweeper:
     Args:
         ledger: of the jobs.
         objects: where their files are.
+        queue: of their stages.
         settings: how long things stay.
         orphan_seconds: see :data:`ORPHAN_SECONDS`.
     """
@@ -48,16 +57,19 @@ class Sweeper:
         self,
         ledger: Ledger,
         objects: Objects,
+        queue: JobQueue,
         settings: Settings,
         *,
         orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
         self._ledger, self._objects, self._settings = ledger, objects, settings
+        self._queue = queue
         self._comparisons = Comparisons(ledger.database, ledger, objects)
         self._orphan_seconds = orphan_seconds
         self._wall, self._mono = time.time(), time.monotonic()
         self._stuck: dict[str, float] = {}
         self._orphans_at = 0.0
+        self._warned = False
 
     @property
     def now(self) -> float:
@@ -92,24 +104,56 @@ class Sweeper:
                 self._ledger.delete(job_id, None)
             except JobNotFoundError:
                 continue  # another worker was first
-            DBOS.delete_workflows(list(workflow_ids(job_id)))
+            self._queue.forget(job_id)
         return len(due)
 
-    def collect_orphans(self) -> int:
-        """Remove objects without a job: cut-off uploads, late writes of the dead; how many."""
-        names = self._objects.folders("jobs")
-        unowned = set(names) - self._ledger.existing(names)
-        removed = 0
-        for name in unowned:
-            newest = max(
-                (stored.modified.timestamp() for stored in self._objects.walk(f"jobs/{name}")),
-                default=0.0,
+    def owns_store(self) -> bool:
+        """Whether the objects are this database's, so that those without a job may go.
+
+        The store keeps the id of its service. A database that was lost, or a wrong address of one,
+        has another id: nothing is removed then. A store without an id gets one at the first look;
+        not this service's where the database knows none of the jobs in it.
+        """
+        own = self._ledger.database.remember(SERVICE_ID, lambda: secrets.token_hex(16))
+        if self._objects.head(OWNER) is None:
+            owner = own if self._knows_store() else "another service"
+            self._objects.put(OWNER, owner.encode())
+        owns = self._objects.get(OWNER).decode() == own
+        if not owns and not self._warned:
+            self._warned = True
+            log.error(
+                "the object store belongs to another database: objects without a job are left "
+                "alone. Give the database that belongs to it or another store; where this one is "
+                "to be kept, remove the object %s and restart",
+                OWNER,
             )
-            if self.now - newest > self._orphan_seconds:
-                removed += self._objects.delete_folder(f"jobs/{name}")
-        if removed:
-            log.info("removed %d objects without a job", removed)
-        return removed
+        return owns
+
+    def _knows_store(self) -> bool:
+        names = self._objects.folders("jobs")
+        if self._ledger.existing(names):
+            return True
+        oldest = self.now - self._orphan_seconds
+        return not any(self._objects.newest(f"jobs/{name}") < oldest for name in names)
+
+    def collect_orphans(self) -> int:
+        """Set objects without a job aside, and remove them later; how many were set aside.
+
+        They are left by cut-off uploads and by late writes of the dead.
+        """
+        if not self.owns_store():
+            return 0
+        for name in self._objects.folders(ASIDE):
+            if self.now - self._objects.newest(f"{ASIDE}/{name}") > ASIDE_DAYS * 86_400:
+                self._objects.delete_folder(f"{ASIDE}/{name}")
+        names = self._objects.folders("jobs")
+        aside = 0
+        for name in set(names) - self._ledger.existing(names):
+            if self.now - self._objects.newest(f"jobs/{name}") > self._orphan_seconds:
+                aside += self._objects.move_folder(f"jobs/{name}", f"{ASIDE}/{name}")
+        if aside:
+            log.info("set %d objects without a job aside", aside)
+        return aside
 
     def collect_scratch(self) -> None:
         """Remove uploads that were cut off by the end of their process."""
@@ -125,7 +169,8 @@ class Sweeper:
         two rounds is settled.
         """
         now = time.monotonic()
-        idle = {job_id: self._stuck.get(job_id, now) for job_id in handover.unattended()}
+        active = [job_id for job_id, _ in self._ledger.unfinished()]
+        idle = {job_id: self._stuck.get(job_id, now) for job_id in self._queue.unattended(active)}
         settled = 0
         for job_id, since in idle.items():
             if time.monotonic() - since >= self.pause * 0.9:
@@ -136,6 +181,7 @@ class Sweeper:
                 }
                 keep = self._settings.result_days * 86_400
                 settled += self._ledger.fail(job_id, error, keep_seconds=keep)
+                remove_unfinished(self._objects, job_id)
         self._stuck = idle
         return settled
 

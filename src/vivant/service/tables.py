@@ -14,7 +14,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = "1"
+REVISION = "0001"
+"""Of the newest migration in ``migrations/versions``; these tables are what it leaves."""
 
 METADATA = MetaData()
 

@@ -18,9 +18,8 @@ from vivant.runs.budget import Budget, BudgetMeter
 from vivant.runs.remedies import Remedy
 from vivant.runs.until_pass import UntilPass
 from vivant.service.clips import JobClip, JobClips
-from vivant.service.job import REPORT, attempt_key
+from vivant.service.job import REPORT, TRANSIENT, attempt_key
 from vivant.service.objects import Objects
-from vivant.service.trouble import PASSING
 from vivant.types import Observer, Request, Verification
 
 RESULT = "result.json"
@@ -64,7 +63,7 @@ class JobUntilPass:
         self._meter = BudgetMeter(
             self._budget, lambda: first.device, first.settings, elapsed, self.spent + elapsed()
         )
-        self._loop = UntilPass(first.request, self._meter, attempts, PASSING)
+        self._loop = UntilPass(first.request, self._meter, attempts, TRANSIENT)
         if not attempts:
             self._meter.check_first(expected)
 

@@ -109,6 +109,14 @@ async def send(
     stored = await asyncio.to_thread(shared.objects.head, key(job.id, name))
     if stored is None:
         raise HttpError(404, f"the {variant} is not there any more", "not_found", param="variant")
+    whole = ((job.result or {}).get("sizes") or {}).get(name, stored.size)
+    if stored.size != whole:
+        raise HttpError(
+            404,
+            f"the {variant} is damaged ({stored.size} of {whole} bytes): make it again",
+            "damaged",
+            param="variant",
+        )
     etag = f'"{stored.etag}"'
     media_type = MEDIA_TYPES[name]
     if variant == "source":

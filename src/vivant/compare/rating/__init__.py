@@ -1,6 +1,6 @@
-"""The blind test: a person's own judgement of pairs of clips, set against the checks.
+"""The blind test: a person judges pairs of clips, and the checks are compared with the judgements.
 
-``pairs`` reads a folder of ``vivant compare`` or ``vivant batch``, ``journal`` keeps judgements,
-``agreement`` holds them against the scores, ``results`` writes that down, ``server`` serves the
-pages to this machine's browser. Composition above the pipeline; makes no clips.
+``pairs`` reads a folder of ``vivant compare`` or ``vivant batch``, ``journal`` stores judgements,
+``agreement`` compares them with the scores, ``results`` writes that down, ``server`` serves the
+pages to this machine's browser.
 """

@@ -21,7 +21,7 @@ from vivant.compare.recommendation import ALPHA, better_when, margin
 from vivant.compare.statistics import CONFIDENCE, holm, sign_test
 
 FEWEST = 6
-"""Pairs below which no check is said to disagree: six is what 95 % can ever rest on."""
+"""A check needs this many pairs to be called disagreeing: 95 % confidence needs six."""
 
 AgreementFinding = Literal["agrees", "disagrees", "unclear", "few"]
 
@@ -72,11 +72,11 @@ class Preference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RatingResults:
-    """Everything the results say.
+    """All results.
 
     Attributes:
         judged: pairs with a judgement.
-        pairs: pairs there are.
+        pairs: all pairs.
         looked: judgements given after a look at the results.
         pictures: different pictures among the judged pairs.
         at_a: share of decided judgements for the side that stood at A; far from a half means a

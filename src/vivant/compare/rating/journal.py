@@ -1,7 +1,7 @@
-"""Judgements, one line of JSON each, in a file that only grows. Knows nothing of clips.
+"""Judgements, one line of JSON each, appended to a file.
 
-A line is on the disk before anybody is told so; half a line at the end, left by a crash, is not
-counted and does not spoil the next.
+A judgement is confirmed only after its line is on the disk. A crash may leave half a line at the
+end: it is ignored, and the next line starts anew.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Judgement:
     Attributes:
         a: which side stood at A: 0 the first, 1 the second.
         seconds: from both clips playing to the answer.
-        looked: the results had been looked at before, so that it was not quite blind any more.
+        looked: whether the results had been seen before, so that the test was no longer blind.
     """
 
     pair: str
@@ -61,7 +61,7 @@ class Journal:
 
     @property
     def judgements(self) -> dict[str, Judgement]:
-        """The last word about each pair."""
+        """The newest judgement of each pair."""
         return dict(self._judgements)
 
     def judge(self, pair: str, answer: Answer, *, a: int, seconds: float) -> Judgement:

@@ -1,7 +1,7 @@
-"""Which clips to put side by side: from a comparison's folder, or a batch's.
+"""The pairs of clips of a comparison's or a batch's folder.
 
-Knows nothing of judgements. Order and sides follow from a seed, so that nobody has to remember
-them, and new clips do not move what was judged.
+The order of the pairs and the sides follow from a seed. So they need not be stored, and new clips
+do not change pairs that were judged.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ClipPair:
     """Two clips of one picture.
 
     Attributes:
-        id: of what is compared, not of where it lies; tells nothing to who sees it.
+        id: hash of what is compared; it does not reveal which clip is which.
         picture: name of the input.
         sides: baseline (or the earlier row) first.
     """
@@ -53,7 +53,7 @@ class ClipPairs:
     """All pairs of a folder.
 
     Attributes:
-        title: of the comparison; only for the results, it names what is compared.
+        title: of the comparison; shown with the results only, since it names what is compared.
         all: in the folder's order.
     """
 

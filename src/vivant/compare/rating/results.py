@@ -1,4 +1,4 @@
-"""``rate.json`` and the page of the results, in Korean and English. Knows nothing of servers."""
+"""``rate.json`` and the page of the results, in Korean and English."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 
 import jinja2
 
-from vivant.checks.checklist import title
+from vivant.checks.checklist import Words, title
+from vivant.compare.bilingual import fill
 from vivant.compare.rating.agreement import FEWEST, Agreement, RatingResults, verdicts
 from vivant.compare.rating.journal import JOURNAL, Journal
 from vivant.compare.rating.pairs import ClipPairs
@@ -25,9 +26,7 @@ SCHEMA_VERSION = 1
 JSON_NAME, PAGE_NAME = "rate.json", "rate.html"
 
 FEW_PICTURES = 6
-"""Judgements of fewer pictures say little about others."""
-
-Words = Mapping[str, str]
+"""With fewer pictures than this, the summary says so."""
 
 SUMMARY: Mapping[str, Words] = {
     "none": {"en": "Nothing is judged yet.", "ko": "아직 판단한 쌍이 없습니다."},
@@ -74,11 +73,11 @@ SUMMARY: Mapping[str, Words] = {
 }
 
 HABIT = 0.01
-"""p below which always choosing the same place is mentioned."""
+"""The summary mentions that one place was chosen more often if the sign test's p is below."""
 
 
 def write_results(folder: Path, pairs: ClipPairs, journal: Journal) -> RatingResults:
-    """Write both files; the old ones or the new ones, never half of them.
+    """Write both files, each whole or not at all.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -112,17 +111,17 @@ def as_json(pairs: ClipPairs, journal: Journal, found: RatingResults) -> dict[st
 
 
 def summary(found: RatingResults) -> list[Words]:
-    """The findings in plain words, the most important first."""
+    """The results in sentences, the most important first."""
     if not found.judged:
         return [SUMMARY["none"]]
     said = [_worst(found)]
     decided = sum(p.wins + p.losses for p in found.preferences)
     if found.at_a is not None and _habit(found.at_a, decided) < HABIT:
-        said.append(_say("habit", share=f"{100 * found.at_a:.0f} %"))
+        said.append(fill(SUMMARY["habit"], share=f"{100 * found.at_a:.0f} %"))
     if found.looked:
-        said.append(_say("looked", looked=found.looked))
+        said.append(fill(SUMMARY["looked"], looked=found.looked))
     if found.pictures < FEW_PICTURES:
-        said.append(_say("pictures", pictures=found.pictures))
+        said.append(fill(SUMMARY["pictures"], pictures=found.pictures))
     return said
 
 
@@ -131,21 +130,19 @@ def _worst(found: RatingResults) -> Words:
     if not solid:
         decided = sum(p.wins + p.losses for p in found.preferences)
         if decided >= FEWEST and max((a.decided for a in found.agreements), default=0) < 2:
-            return _say("blind", decided=decided)
-        return _say("few", fewest=FEWEST)
+            return fill(SUMMARY["blind"], decided=decided)
+        return fill(SUMMARY["few"], fewest=FEWEST)
     if found.worst is None:
-        return _say("all", fewest=FEWEST)
+        return fill(SUMMARY["all"], fewest=FEWEST)
     check = next(a for a in solid if a.name == found.worst)
     kind = "disagrees" if check.finding == "disagrees" else "least"
-    return {
-        language: SUMMARY[kind][language].format(
-            name=title(check.name)[language],
-            agreed=check.agreed,
-            decided=check.decided,
-            p=f"{check.p:.2g}",
-        )
-        for language in ("en", "ko")
-    }
+    return fill(
+        SUMMARY[kind],
+        name=title(check.name),
+        agreed=check.agreed,
+        decided=check.decided,
+        p=f"{check.p:.2g}",
+    )
 
 
 def _habit(at_a: float, decided: int) -> float:
@@ -172,10 +169,6 @@ def page(pairs: ClipPairs, found: RatingResults) -> tuple[str, str]:
         journal=JOURNAL,
     )
     return text, f"{policy}; frame-ancestors 'none'"
-
-
-def _say(key: str, **values: object) -> Words:
-    return {language: text.format(**values) for language, text in SUMMARY[key].items()}
 
 
 def _percent(agreement: Agreement) -> str:

@@ -1,8 +1,8 @@
-"""Serves the blind test to this machine's browser. Knows nothing of statistics.
+"""Serves the blind test to this machine's browser.
 
-The same guard stands around it as around the service: only this machine's names, no other
-origins, nothing from elsewhere on the page. Nothing that reaches the browser before the results
-tells which clip is which.
+The service's guard protects it: only this machine's host names, no other origins, nothing from
+elsewhere on the page. Before the results are shown, nothing that is sent to the browser tells which
+clip is which.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from vivant.web import PAGE_POLICY, asset
 from vivant.web.files import MEDIA_TYPES
 
 MAX_BODY = 1_000
-"""Bytes of a judgement."""
+"""Most bytes of a judgement."""
 
 OWN = {"": "index.html", "rate/rate.js": "rate.js", "rate/rate.css": "rate.css"}
-"""Path → file of this page; the rest is the service's page's."""
+"""Path → file of this page; all other assets are those of the service's page."""
 
 
-class Rating:
-    """One folder being rated."""
+class RatingSession:
+    """The blind test of one folder."""
 
     def __init__(self, folder: Path, pairs: ClipPairs, journal: Journal) -> None:
         self._folder, self._pairs, self._journal = folder, pairs, journal
@@ -49,7 +49,7 @@ class Rating:
         self._lock = threading.Lock()
 
     def listed(self) -> dict[str, Any]:
-        """The pairs in their order, without anything that tells them apart."""
+        """The pairs in the order of the test, without anything that tells their clips apart."""
         judged = self._journal.judgements
         return {"pairs": [{"id": p.id, "judged": p.id in judged} for p in self._order]}
 
@@ -76,13 +76,13 @@ class Rating:
             return {"judged": len(self._journal.judgements), "pairs": len(self._order)}
 
     def results(self) -> tuple[str, str]:
-        """The page of the results and its policy; from now on it is not blind any more."""
+        """The page of the results and its policy. Records that the results were seen."""
         with self._lock:
             self._journal.look()
             return page(self._pairs, write_results(self._folder, self._pairs, self._journal))
 
 
-def create_app(rating: Rating, settings: Settings) -> Starlette:
+def create_app(rating: RatingSession, settings: Settings) -> Starlette:
     """The application around one folder."""
 
     def pairs(_: Request) -> Response:
@@ -154,12 +154,12 @@ def create_app(rating: Rating, settings: Settings) -> Starlette:
 
 
 async def keyless() -> bool:
-    """Nobody needs an API key here: only this machine gets in."""
+    """No API key is needed: the guard only lets this machine in."""
     return False
 
 
 def make_server(app: Starlette) -> uvicorn.Server:
-    """What serves the application; ``run(sockets=[…])`` lasts until it is told to stop."""
+    """The server; its ``run(sockets=[…])`` returns when it is told to stop."""
     return uvicorn.Server(
         uvicorn.Config(
             app,

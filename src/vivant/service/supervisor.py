@@ -1,7 +1,4 @@
-"""Keeps worker processes alive: starts them, and starts them anew when they die or freeze.
-
-Knows nothing of what a worker does, only that its counter in the database rises.
-"""
+"""Keeps worker processes alive: starts them, and starts them anew when they die or freeze."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from vivant.errors import DatabaseError
-from vivant.service.database import Database
+from vivant.service.database import BUSY_TIMEOUT_MS, Database
 from vivant.service.tables import workers
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
@@ -36,7 +33,7 @@ class Supervisor:
     Args:
         database: to see its heartbeat.
         data_dir: of the service; other settings travel in the environment.
-        timeout: seconds without a heartbeat after which it is killed.
+        timeout: seconds without a heartbeat after which it is dead, and soon killed.
         module: what is run; it must end when its standard input closes.
     """
 
@@ -105,29 +102,37 @@ class Supervisor:
             self._stopping.wait(pause)
 
     def _watch(self, process: subprocess.Popen[bytes]) -> None:
-        """Until it ends; one that freezes is killed."""
+        """Until it ends; one that freezes is killed.
+
+        Others take its jobs over after the timeout. It is killed later, because a beat may have
+        to wait for the database on a busy machine.
+        """
         last, since, look = -1, time.monotonic(), 0.0
         while process.poll() is None and not self._stopping.is_set():
             self._stopping.wait(0.1)
             now = time.monotonic()
             if now < look:
                 continue
+            if now - look > self._timeout:
+                since = now  # this process was frozen itself
             look = now + 1.0
-            beats = self._beats(process.pid)
-            if beats != last or beats is None:
-                last, since = beats if beats is not None else last, now
-            elif now - since > self._timeout:
+            try:
+                beats = self._beats(process.pid)
+            except DatabaseError:
+                since = now
+                continue
+            if beats != last or last == -1:  # -1: it is still starting
+                last, since = beats, now
+            elif now - since > self._timeout + BUSY_TIMEOUT_MS / 1e3:
                 log.error("worker froze: killing it")
                 process.kill()
                 return
 
-    def _beats(self, pid: int) -> int | None:
+    def _beats(self, pid: int) -> int:
+        """The worker's counter; -1 where it has no row (yet, or any more)."""
         query = sa.select(workers.c.beats, workers.c.facts)
-        try:
-            with self._database.read() as connection:
-                for beats, facts in connection.execute(query):
-                    if (facts.get("host"), facts.get("pid")) == (socket.gethostname(), pid):
-                        return int(beats)
-        except DatabaseError:
-            return None
-        return None
+        with self._database.read() as connection:
+            for beats, facts in connection.execute(query):
+                if (facts.get("host"), facts.get("pid")) == (socket.gethostname(), pid):
+                    return int(beats)
+        return -1

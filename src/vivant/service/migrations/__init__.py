@@ -1,0 +1,1 @@
+"""The database's layout and its changes, for Alembic; see :mod:`vivant.service.schema`."""
