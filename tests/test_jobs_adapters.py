@@ -1,4 +1,4 @@
-"""Strangers' requests and LoRA adapters: what is allowed, at the door and where it would load."""
+"""Strangers' requests and LoRA adapters: what is accepted, and what a worker loads."""
 
 from __future__ import annotations
 

@@ -262,6 +262,15 @@ def test_others_jobs_are_not_there(database: Database, ledger: Ledger) -> None:
     assert ledger.get(job.id, "ann").active
 
 
+def test_what_cannot_be_stored_is_no_outage(database: Database, ledger: Ledger) -> None:
+    """Postgres keeps no NUL."""
+    for look in (ledger.get, ledger.owner_of, lambda name: ledger.batch(name, None)):
+        try:
+            assert not look("a\0b")
+        except (JobNotFoundError, OptionError):
+            continue
+
+
 def test_keys_open_until_they_are_revoked(database: Database) -> None:
     ring = Keyring(database)
     key = ring.add("studio")
@@ -393,17 +402,17 @@ def test_postgres_comes_back_from_a_dump_with_the_documented_commands(
             return [[tuple(r) for r in connection.execute(sa.text(q))] for q in queries]
 
     store.migrate()
-    door, ledger = Admission(store, Limits(queue=1_000)), Ledger(store)
-    begun, waiting = (door.accept(new_id(), order(seed), "")[0].id for seed in range(2))
+    admission, ledger = Admission(store, Limits(queue=1_000)), Ledger(store)
+    begun, waiting = (admission.accept(new_id(), order(seed), "")[0].id for seed in range(2))
     assert ledger.begin(begun) is not None
     before = told()
     run(dump)
     ledger.delete(waiting, None)
-    door.forget(waiting)
-    door.accept(new_id(), order(9), "")
+    admission.forget(waiting)
+    admission.accept(new_id(), order(9), "")
     assert told() != before
     store.close()
     run(restore)
     assert told() == before
-    door.accept(new_id(), order(10), "")
+    admission.accept(new_id(), order(10), "")
     store.close()

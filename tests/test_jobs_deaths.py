@@ -19,7 +19,7 @@ from vivant.service.keys import Keyring
 from vivant.service.ledger import Lease, Ledger
 from vivant.service.queue import JobQueue
 from vivant.service.rows import MAX_STARTS
-from vivant.service.stages import SoloLock
+from vivant.service.solo_lock import SoloLock
 from vivant.service.sweeper import Sweeper
 from vivant.settings import read_settings
 

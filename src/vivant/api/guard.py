@@ -3,8 +3,6 @@
 Pages of other origins may come where the operator lists them. A page opened from a disk has the
 origin ``null``, which a sandboxed frame of any site has too: it may come where a key is needed,
 because no browser sends one by itself, and elsewhere only where it is listed.
-
-Knows nothing of routes.
 """
 
 from __future__ import annotations

@@ -6,6 +6,10 @@
     source.py          bytes, bounded; which format they are
     decode.py          pixels, upright, within limits
     color.py           any mode and profile → sRGB
+    code_points.py     colours given by numbers → sRGB; HDR is tone-mapped
+    heif_boxes.py      codec and colours of HEIF and AVIF files
+    png_color.py       colours of PNG files without an ICC profile
+    camera_raw.py      tell camera RAW files
     crop.py            the part to show
     faces.py           find faces, compare two
     embedding.py       dlib's embedding network, run by OpenCV

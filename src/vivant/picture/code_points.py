@@ -150,7 +150,7 @@ def _linear(source: SourceColor) -> Floats:
     if source.gamma is not None:
         light = values**source.gamma
     elif source.transfer == PQ:
-        light = _pq_light(values)
+        light = _pq_light(values).astype(np.float64)
     elif source.transfer == HLG:  # ITU-R BT.2100-2, table 5
         a, b, c = 0.17883277, 0.28466892, 0.55991073
         light = np.where(values <= 0.5, values**2 / 3, (np.exp((values - c) / a) + b) / 12)

@@ -17,6 +17,7 @@
     worker.py       a worker process
     supervisor.py   keeps worker processes alive
     stages.py       prepare → render → publish: what a worker does for a job
+    solo_lock.py    a job that killed a worker is made alone
     preparation.py  a job's picture, decoded and framed
     clips.py        a run's clips, made and stored
     until_pass.py   a job that goes on until a clip passes

@@ -82,7 +82,7 @@ def usual_seconds(measured: Sequence[Mapping[str, Any]], request: Request) -> di
 
 
 @dataclass
-class Meter:
+class ProgressMeter:
     """Takes units as they are done, from any order of stages.
 
     Args:

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from vivant.errors import Cancelled, DatabaseError
 from vivant.service.ledger import Lease, Ledger
-from vivant.service.progress import Meter
+from vivant.service.progress import ProgressMeter
 from vivant.types import Progress
 
 INTERVAL = 0.2
@@ -52,7 +52,7 @@ class Reporter:
         self,
         ledger: Ledger,
         lease: Lease,
-        meter: Meter,
+        meter: ProgressMeter,
         *,
         cost: Callable[[float], Mapping[str, Any] | None],
         expected: float | None,
@@ -63,7 +63,7 @@ class Reporter:
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._written_at = 0.0
-        self._news = threading.Event()
+        self._changed = threading.Event()
         self._lost = threading.Event()
         self._done = threading.Event()
         self._started = time.monotonic()
@@ -86,12 +86,12 @@ class Reporter:
         with self._lock:
             self._meter.take(progress)
         if progress.unit != "step" or time.monotonic() - self._written_at <= STEP_INTERVAL:
-            self._news.set()
+            self._changed.set()
             return
         try:
             allowed = self._write()
         except DatabaseError:
-            self._news.set()  # the thread tries on, and tells
+            self._changed.set()  # the thread tries on, and tells
             return
         if not allowed:
             self._lost.set()
@@ -108,7 +108,7 @@ class Reporter:
         trace: TracebackType | None,
     ) -> None:
         self._done.set()
-        self._news.set()
+        self._changed.set()
         self._thread.join()
 
     @property
@@ -116,7 +116,7 @@ class Reporter:
         """Seconds since the run began."""
         return time.monotonic() - self._started
 
-    def again(self, meter: Meter | None, gate: Mapping[str, Any], spent: float) -> None:
+    def again(self, meter: ProgressMeter | None, gate: Mapping[str, Any], spent: float) -> None:
         """Tell of the attempts; where one more is made, its progress begins anew.
 
         Args:
@@ -131,7 +131,7 @@ class Reporter:
             self._gate, self._spent = gate, spent
             if meter is not None:
                 self._meter, self._clip_started = meter, time.monotonic()
-        self._news.set()
+        self._changed.set()
         try:
             allowed = self._write()
         except DatabaseError:
@@ -151,12 +151,12 @@ class Reporter:
 
     def _run(self) -> None:
         while not self._done.is_set() and not self._lost.is_set():
-            news = self._news.wait(LOOK)
-            self._news.clear()
+            changed = self._changed.wait(LOOK)
+            self._changed.clear()
             if self._done.is_set():
                 return
             try:
-                allowed = self._write() if news else self._ledger.alive(self._lease)
+                allowed = self._write() if changed else self._ledger.alive(self._lease)
             except DatabaseError as error:
                 log.warning("progress is not written: %s", error.message)
                 self._done.wait(1.0)

@@ -36,51 +36,15 @@ from vivant.service.ledger import Lease, Ledger
 from vivant.service.logs import job_id as log_job_id
 from vivant.service.objects import Objects
 from vivant.service.preparation import Preparation, Scratch
-from vivant.service.progress import Meter, timings, usual_seconds
+from vivant.service.progress import ProgressMeter, timings, usual_seconds
 from vivant.service.reporter import Reporter, ShuttingDownError
+from vivant.service.solo_lock import SoloLock
 from vivant.service.until_pass import JobUntilPass
 from vivant.settings import Settings
 from vivant.types import Engine, Progress, Upscaler
 from vivant.video.stage_times import StageTimes
 
 log = logging.getLogger("vivant.service")
-
-
-class SoloLock:
-    """Work that goes side by side, and work that goes alone.
-
-    A job that was at work when a worker died goes alone from then on: if it kills the worker
-    again, no other job is at hand that would be taken along and counted as a killer too. Whoever
-    waits here holds nothing that others wait for.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._at_work = self._waiting = 0
-        self._solo = False
-
-    @contextmanager
-    def hold(self, *, alone: bool) -> Iterator[None]:
-        """Work within the ``with`` block.
-
-        Args:
-            alone: wait for all others to end, and keep new ones waiting meanwhile.
-        """
-        with self._changed:
-            self._waiting += alone
-            self._changed.wait_for(
-                lambda: not self._solo and not (self._at_work if alone else self._waiting)
-            )
-            self._waiting -= alone
-            self._at_work += 1
-            self._solo = alone
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._at_work -= 1
-                self._solo = False
-                self._changed.notify_all()
 
 
 class JobStages:
@@ -275,8 +239,8 @@ class JobStages:
         def cost(seconds: float) -> dict[str, Any] | None:
             return price(settings, device, seconds, currency)
 
-        def meter() -> Meter:
-            return Meter(usual_seconds(measured, request))
+        def meter() -> ProgressMeter:
+            return ProgressMeter(usual_seconds(measured, request))
 
         reporter = Reporter(
             self._ledger,

@@ -2,7 +2,7 @@
 
 The host's name is resolved here, every address it has must be public, and the connection goes to
 the very address that was checked, so that neither a redirect nor a second answer of the DNS leads
-inside. Knows nothing of what is fetched.
+inside.
 """
 
 from __future__ import annotations

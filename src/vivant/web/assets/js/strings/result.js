@@ -77,7 +77,7 @@ export const RESULT_STRINGS = {
     "This version does not measure it. Judge it by eye.",
     "이 버전은 이 항목을 재지 않습니다. 직접 눈으로 확인해 주세요.",
   ],
-  over_time: ["Over the clip", "영상 전체에서"],
+  over_time: ["Over time", "영상 전체에서"],
   over_time_hint: ["Click in a plot to see that moment.", "그래프를 누르면 그 순간을 볼 수 있습니다."],
   numbers: ["Numbers ({n})", "수치 보기 ({n})"],
   show_frame: ["Show frame {n}", "{n}번 프레임 보기"],
