@@ -28,7 +28,7 @@ def serve(
     file_pages: Annotated[
         bool,
         typer.Option(
-            help="Accept a page opened from a file. Any page in that browser can then use the server."
+            help="Accept pages opened from files. Any page in that browser can then use the server."
         ),
     ] = False,
     data: DataFolder = None,
