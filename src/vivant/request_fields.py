@@ -126,7 +126,7 @@ def frame_rate(value: object) -> Fraction:
     return rate
 
 
-def _length(seconds: float) -> float:
+def _check_seconds(seconds: float) -> float:
     if not 0 < seconds < 86_400:
         raise OptionError(f"{seconds:g} seconds is not a length: 4 is usual", param="seconds")
     return seconds
@@ -203,7 +203,7 @@ class ClipFields(RequestFields):
     """What must not happen."""
     engine: Text = "camera"
     """What makes the clip."""
-    seconds: Annotated[Number, AfterValidator(_length)] | None = Field(None, examples=["4"])
+    seconds: Annotated[Number, AfterValidator(_check_seconds)] | None = Field(None, examples=["4"])
     """Length, instead of num_frames: 4 s at 24 fps are 97 frames."""
     num_frames: NumFrames | None = None
     """Length in frames."""
@@ -269,7 +269,7 @@ class ClipFields(RequestFields):
         return size
 
     @property
-    def length(self) -> int:
+    def frame_count(self) -> int:
         """Number of frames."""
         if self.seconds is not None:
             return frames_for(self.seconds, self.fps)
@@ -282,12 +282,12 @@ class ClipFields(RequestFields):
             OptionError: more frames than the settings allow.
         """
         width, height = self.dimensions
-        check_frames(self.length, settings.max_frames)
+        check_frames(self.frame_count, settings.max_frames)
         return Request(
             image=image,
             prompt=self.prompt,
             negative_prompt=self.negative_prompt,
-            num_frames=self.length,
+            num_frames=self.frame_count,
             fps=self.fps,
             width=width,
             height=height,

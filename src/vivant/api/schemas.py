@@ -1,7 +1,8 @@
 """The fields of the API's requests, and the OpenAPI document's bodies, answers and examples.
 
-A new field of ``POST /v1/videos`` is added to :class:`VideoFields`: forms, JSON, errors and the
-OpenAPI document follow from it.
+A new field that describes a clip is added to :class:`vivant.request_fields.ClipFields`, one that
+only the service needs to :class:`VideoFields`: forms, JSON, errors and the OpenAPI document follow
+from it.
 """
 
 from __future__ import annotations

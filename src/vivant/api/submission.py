@@ -33,7 +33,7 @@ async def submit(request: Request, shared: State, owner: str) -> Job:
     idempotency_key = idempotency_key_of(request)
     if idempotency_key is None and is_large(request):
         # with a key the job may be there already, and is answered even where the queue is full
-        await asyncio.to_thread(shared.admission.look, owner)
+        await asyncio.to_thread(shared.admission.refuse_if_full, owner)
     async with shared.uploads.read(request) as upload:
         fields = VideoFields.read(upload.fields)
         clip = fields.to_request(b"", shared.settings)

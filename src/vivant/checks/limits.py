@@ -1,6 +1,7 @@
 """The limits the checks hold their numbers against, read from ``limits.json``.
 
-The file is written by ``bench/calibrate.py``, never by hand; ``docs/calibration.md`` says how
+The file is written by ``bench/calibrate.py``, and by hand only for a
+new check until it was calibrated; ``docs/calibration.md`` says how
 each limit was got.
 """
 

@@ -40,7 +40,7 @@ def remedies(request: Request, failed: tuple[str, ...]) -> list[Remedy]:
     curable = [name for name in failed if _curable(name)]
     if not curable:
         return []
-    changes = _camera if request.engine == "camera" else _generative
+    changes = CHANGES.get(request.engine, _no_changes)
     found = [
         Remedy(code, words, replace(request, options={**request.options, **options}))
         for code, words, options in changes(dict(request.options), frozenset(curable))
@@ -115,3 +115,12 @@ def _camera(options: dict[str, Any], failed: frozenset[str]) -> list[Change]:
     if failed & {*SHAPE, *IDENTITY, "seams"} and options.get("parallax", 0.012):
         found.append(("no_parallax", "no parallax", {"parallax": 0.0}))
     return found
+
+
+def _no_changes(_: dict[str, Any], __: frozenset[str]) -> list[Change]:
+    """For engines whose options are not known here."""
+    return []
+
+
+CHANGES = {"camera": _camera, "ltx2": _generative, "fake": _generative}
+"""Engine → what of its options could be changed, by its options and the failed checks."""

@@ -66,7 +66,7 @@ class Admission:
             row = connection.execute(_by_key(owner, idempotency_key)).mappings().one_or_none()
         return None if row is None else from_row(row)
 
-    def look(self, owner: str, more: int = 1) -> None:
+    def refuse_if_full(self, owner: str, more: int = 1) -> None:
         """Refuse early what would be refused anyway, before an upload is read.
 
         Raises:

@@ -157,10 +157,14 @@ def request_json(order: Order) -> dict[str, Any]:
     }
 
 
-def request_from_json(data: Mapping[str, Any], image: bytes = b"") -> Request:
-    """The inverse of :func:`request_json`."""
+def request_from_json(data: Mapping[str, Any]) -> Request:
+    """The inverse of :func:`request_json`, without the picture.
+
+    A field that a later version adds is read with ``get`` and its default: jobs that were
+    stored before an upgrade do not have it.
+    """
     return Request(
-        image=image,
+        image=b"",
         prompt=data["prompt"],
         negative_prompt=data["negative_prompt"],
         num_frames=data["num_frames"],

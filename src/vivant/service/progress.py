@@ -10,7 +10,7 @@ from typing import Any
 from vivant.runs.estimates import Timing, request_recipe
 from vivant.types import Progress, Request
 
-WEIGHTS: Mapping[str, Mapping[str, float]] = {
+FIRST_GUESS_SECONDS: Mapping[str, Mapping[str, float]] = {
     "camera": {"image": 0.5, "generate": 8.0, "encode": 6.0, "verify": 9.0, "store": 0.2},
     "ltx2": {
         "image": 0.5,
@@ -77,7 +77,7 @@ def usual_seconds(measured: Sequence[Mapping[str, Any]], request: Request) -> di
     recipe = request_recipe(request)
     same = [row["stages"] for row in measured if row["recipe"] == recipe][:5]
     if not same:
-        return dict(WEIGHTS.get(request.engine, OTHERS))
+        return dict(FIRST_GUESS_SECONDS.get(request.engine, OTHERS))
     return {name: max(0.01, median(stages.get(name, 0.0) for stages in same)) for name in same[0]}
 
 

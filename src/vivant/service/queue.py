@@ -376,10 +376,10 @@ def step(name: str) -> StepOptions:
         "max_attempts": STEP_ATTEMPTS,
         "interval_seconds": 1.0,
         "backoff_rate": 2.0,
-        "should_retry": passes,
+        "should_retry": is_temporary,
     }
 
 
-def passes(error: BaseException) -> bool:
+def is_temporary(error: BaseException) -> bool:
     """Storage, disk and database come back; bad pictures and failed engines stay."""
     return isinstance(error, (StorageError, DatabaseError, DBAPIError, OutputError, OSError))

@@ -121,7 +121,7 @@ def accept(
                 f"{picture['name']}: {error.message}", code=error.error_code,
                 param="input_reference",
             ) from None  # fmt: skip
-    shared.admission.look(owner, clips)
+    shared.admission.refuse_if_full(owner, clips)
     comparison_id = f"comparison_{secrets.token_hex(16)}"
     orders, cells = _orders(comparison_id, planned, uploads, pictures)
     stored: list[str] = []

@@ -73,7 +73,7 @@ async def create(request: Request, shared: Shared, owner: RateLimitedOwner) -> R
     """Accept one job for every picture, variant and seed, or nothing at all."""
     idempotency_key = idempotency_key_of(request)
     if idempotency_key is None and is_large(request):
-        await asyncio.to_thread(shared.admission.look, owner)
+        await asyncio.to_thread(shared.admission.refuse_if_full, owner)
     async with shared.uploads.read(request, most=MAX_PICTURES) as upload:
         if "pictures" in upload.fields:
             raise OptionError("pictures is for estimates: send the pictures", param="pictures")

@@ -145,4 +145,4 @@ def _disk(shared: State) -> None:
 
 
 def _queue(shared: State) -> None:
-    shared.admission.look("")
+    shared.admission.refuse_if_full("")
