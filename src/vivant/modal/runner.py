@@ -68,12 +68,12 @@ class ModalRunner(JobStages):
         with lend_reader():
             return
 
-    def _make(self, job_id: str) -> bool:
+    def _run_once(self, job_id: str) -> bool:
         """Wait until a container has started the clip, then go on as other workers do.
 
         Until then the job stays ``queued``.
         """
-        if self._made(job_id):
+        if self._already_made(job_id):
             return True
         try:
             job = self._prepared(job_id)
@@ -87,9 +87,9 @@ class ModalRunner(JobStages):
         except VivantError as error:
             self._fail(job_id, error)
             return False
-        return super()._make(job_id)
+        return super()._run_once(job_id)
 
-    def _render(self, lease: Lease) -> bool:
+    def _make_and_store(self, lease: Lease) -> bool:
         """Copy the container's progress to the ledger until the clip is there, then store it."""
         job_id = lease.job.id
         call = self._call(lease.job)

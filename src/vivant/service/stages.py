@@ -172,12 +172,12 @@ class JobStages:
                 if self._closing.is_set():
                     self._park()
                 try:
-                    return self._make(job_id)
+                    return self._run_once(job_id)
                 finally:
                     self._count(-1)
 
-    def _make(self, job_id: str) -> bool:
-        if self._made(job_id):
+    def _run_once(self, job_id: str) -> bool:
+        if self._already_made(job_id):
             return True
         lease = self._ledger.begin(job_id)
         if lease is None:
@@ -186,7 +186,7 @@ class JobStages:
         if not self.renders_here:  # the end of this process is not this clip's doing
             self._ledger.give_back(lease)
         try:
-            made = self._render(lease)
+            made = self._make_and_store(lease)
         except ShuttingDownError:
             if self.renders_here:
                 self._uncount(lambda: self._ledger.give_back(lease), seconds=5)
@@ -219,7 +219,7 @@ class JobStages:
         with self._guard:
             self._running += change
 
-    def _made(self, job_id: str) -> bool:
+    def _already_made(self, job_id: str) -> bool:
         """The clip is in the store already: the worker ended just before it could say so."""
         try:
             job = self._ledger.get(job_id)
@@ -227,7 +227,7 @@ class JobStages:
             return False
         return job.active and job.result is not None
 
-    def _render(self, lease: Lease) -> bool:
+    def _make_and_store(self, lease: Lease) -> bool:
         job, settings = lease.job, self._settings
         request = request_from_json(job.request)
         check_adapters(request, settings)
