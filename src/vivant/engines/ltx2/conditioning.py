@@ -54,11 +54,6 @@ def pack_audio(latents: Tensor) -> Tensor:
     return latents.transpose(1, 2).flatten(2)
 
 
-def unpack_audio(tokens: Tensor, mel_bins: int) -> Tensor:
-    """``[B, L, C·M]`` → ``[B, C, L, M]``."""
-    return tokens.reshape(*tokens.shape[:2], -1, mel_bins).transpose(1, 2)
-
-
 def recompress(pixels: Image, crf: int) -> Image:
     """One H.264 round trip at ``crf``, as the model's training pictures had.
 

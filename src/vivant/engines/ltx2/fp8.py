@@ -106,11 +106,17 @@ class Float8Linear(nn.Module):
         )
 
 
+GATES = "to_gate_logits"
+"""Layers that stay as they are, as in Lightricks' code: small, and what they scale is large."""
+
+
 def quantize_linears(module: nn.Module) -> int:
-    """Replace every ``nn.Linear`` under ``module`` in place; the number replaced."""
+    """Replace every ``nn.Linear`` under ``module`` in place but the gates'; the number replaced."""
     count = 0
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
+            if name == GATES:
+                continue
             setattr(module, name, Float8Linear.from_linear(child))
             count += 1
         else:
@@ -123,6 +129,8 @@ def skeleton(module: nn.Module) -> int:
     count = 0
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
+            if name == GATES:
+                continue
             device = child.weight.device
             weight = torch.empty_like(child.weight, dtype=FLOAT8)
             scale = torch.empty((child.out_features, 1), dtype=torch.float32, device=device)

@@ -27,8 +27,8 @@ def choose_tier(device: torch.device, wanted: str = "auto") -> str:
     return tier_of(torch.cuda.get_device_properties(device).total_memory)
 
 
-class Berth:
-    """A component's place: on the GPU all the time, or only while it is used.
+class OffloadedModule:
+    """A component that is on the GPU all the time, or only while it is used.
 
     Args:
         module: the component; its tensors are moved, the object stays the same.
