@@ -30,9 +30,9 @@ def main() -> None:
     tokens = frames * rows * columns
     latents, audio = torch.randn(batch, tokens, 4), torch.randn(batch, 5, 4)
     # of one text, as the clips of a call have
-    text, negative = (
-        tuple(torch.randn(1, 8, width) for width in architecture.text) for _ in range(2)
-    )
+    first, second = architecture.text
+    text = (torch.randn(1, 8, first), torch.randn(1, 8, second))
+    negative = (torch.randn(1, 8, first), torch.randn(1, 8, second))
     coords = clip_coords(model.rope, frames, rows, columns, 24.0)
     audio_coords = model.audio_rope.prepare_audio_coords(1, 5, torch.device("cpu"))
     found = {}

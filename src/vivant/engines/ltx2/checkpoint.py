@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from vivant.engines.ltx2.architecture import ARCHITECTURES
 from vivant.engines.ltx2.fp8 import FLOAT8, Float8Linear, quantize_rows, skeleton
 from vivant.engines.ltx2.lora import Adapter, Deltas
+from vivant.engines.ltx2.memory import pinned
 from vivant.engines.ltx2.versions import version_of_header
 from vivant.errors import MissingPartError, WeightsError
 from vivant.types import Observer, Progress, ignore_progress
@@ -170,7 +171,16 @@ def fill(
     adapters: tuple[Adapter, ...] = (),
     observe: Observer = ignore_progress,
 ) -> None:
-    """Put ``tensors`` into ``module``, which is on the meta device."""
+    """Put ``tensors`` into ``module``, which is on the meta device.
+
+    In host memory they are pinned at once: pinned later, both copies of a model would stay in the
+    process, since the C library keeps what is freed in small pieces.
+    """
+
+    def stored(value: Tensor) -> Tensor:
+        value = value.to(store)
+        return pinned(value, device) if store.type == "cpu" else value
+
     if quantize:
         for block in module.transformer_blocks:
             skeleton(block)
@@ -200,10 +210,10 @@ def fill(
                 value = (value.float() + delta).to(value.dtype)
             if isinstance(parent, Float8Linear) and leaf == "weight" and value.dtype != FLOAT8:
                 value, scale = quantize_rows(value)
-                put_tensor(module, f"{owner}.weight_scale", scale.to(store))
+                put_tensor(module, f"{owner}.weight_scale", stored(scale))
                 missing.discard(f"{owner}.weight_scale")
                 done += 1
-            put_tensor(module, name, value.to(store))
+            put_tensor(module, name, stored(value))
             missing.discard(name)
             done += 1
             observe(Progress("load", min(done, total), total, "item"))

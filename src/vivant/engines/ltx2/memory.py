@@ -42,9 +42,9 @@ class OffloadedModule:
         self.swap = swap
         self._home: dict[str, Tensor] = {}
         if swap:
-            # one tensor after another: both copies of all of them would be 38 GB of host memory
+            # loading has put them there already; what comes from elsewhere is moved one by one
             for name, tensor in self._tensors():
-                self._home[name] = _pinned(tensor.detach().to("cpu"), device)
+                self._home[name] = pinned(tensor.detach().to("cpu"), device)
                 tensor.data = self._home[name]
         else:
             module.to(device)
@@ -75,9 +75,9 @@ class OffloadedModule:
             release(self.device)
 
 
-def _pinned(tensor: Tensor, device: torch.device) -> Tensor:
+def pinned(tensor: Tensor, device: torch.device) -> Tensor:
     """``tensor`` in host memory that copies run beside computing from, if there is enough."""
-    if device.type != "cuda":
+    if device.type != "cuda" or tensor.is_pinned():
         return tensor
     try:
         return tensor.pin_memory()
