@@ -4,8 +4,6 @@
 goes; what another model has already is linked) and writes a lock file with the commit and the
 SHA-256 of every file; from then on the model is those bytes and nothing else. ``verify`` hashes
 them again.
-
-Knows nothing of what is in the files.
 """
 
 from __future__ import annotations

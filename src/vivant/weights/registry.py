@@ -1,4 +1,4 @@
-"""The models there are. Knows nothing of networks or disks."""
+"""The models there are."""
 
 from __future__ import annotations
 

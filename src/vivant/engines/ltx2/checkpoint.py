@@ -2,8 +2,7 @@
 
 Weights go to their place one by one, adapters are added and matrices rounded to fp8 on the way,
 so that host memory never holds a second copy. Every file's header is read first: a missing,
-foreign or truncated file is an error before anything is loaded. Knows nothing of what a model
-is made of.
+foreign or truncated file is an error before anything is loaded.
 """
 
 from __future__ import annotations

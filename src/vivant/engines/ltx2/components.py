@@ -1,7 +1,4 @@
-"""Diffusers' components of an LTX-2 model: from folders, one big file or an fp8 checkpoint.
-
-Knows nothing of requests.
-"""
+"""Diffusers' components of an LTX-2 model: from folders, one big file or an fp8 checkpoint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a picture to clean tokens among noisy ones. Knows nothing of prompts or of steps.
+"""From a picture to clean tokens among noisy ones.
 
 Tokens are latents of one video latent pixel each, ``[batch, frames·rows·columns, channels]``.
 A token with strength 1 is kept as it is; with strength 0 it is made from noise; between, its

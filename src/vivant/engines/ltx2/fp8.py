@@ -5,7 +5,6 @@ token. ``torch._scaled_mm`` multiplies e4m3 by e4m3 and accumulates in float32; 
 around it is plain torch, so that ``torch.compile`` fuses it with the norms before it. On a CPU the
 same rounded values are multiplied in the activation's dtype; GPUs without fp8 matrix units (before
 Ada) keep fp8 weights to save memory, widen them at every use and leave activations as they are.
-Knows nothing of LTX-2.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ from vivant.picture.framing import crop_pixels, framed
 from vivant.types import Box, Frames, Image, Observer, Portrait, Progress, Request
 
 
-class Report(Protocol):
+class ReportSink(Protocol):
     """What the engine tells of a call while it runs."""
 
     def record(self, **facts: object) -> None:
@@ -56,7 +56,7 @@ class Generation:
     def __init__(
         self,
         loader: ModelLoader,
-        report: Report,
+        report: ReportSink,
         portrait: Portrait,
         request: Request,
         options: LTX2Options,

@@ -1,8 +1,7 @@
 """Low-rank adapters: read, checked against the model, then added to its weights.
 
 Added, an adapter costs nothing at any step. It may change the transformer and what stands between
-text encoder and transformer (the distilled adapter does both). Knows nothing of what an adapter
-is good for.
+text encoder and transformer (the distilled adapter does both).
 """
 
 from __future__ import annotations

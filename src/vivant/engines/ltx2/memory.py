@@ -3,7 +3,6 @@
 Three tiers. ``resident`` and ``fp8`` keep every component on the GPU (the transformer in bf16 or
 fp8 by the option; ``fp8`` insists on it). ``swap`` keeps one component at a time there; the others
 wait in pinned host memory, and since weights never change, leaving the GPU is forgetting the copy.
-Knows nothing of what the components compute.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Components with random weights: tiny ones for tests, or at real size to time with.
-
-Knows nothing of files.
-"""
+"""Components with random weights: tiny ones for tests, or at real size to time with."""
 
 from __future__ import annotations
 

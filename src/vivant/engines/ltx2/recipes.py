@@ -1,4 +1,4 @@
-"""Sigmas, stages and grids. Knows nothing of torch, of weights or of what the numbers do.
+"""Sigmas, stages and grids.
 
 Sigmas are noise levels in 0 … 1 of the rectified flow ``x_σ = (1 − σ)·x₀ + σ·noise``; every
 list runs downwards and ends, implicitly, at 0.
