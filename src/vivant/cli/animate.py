@@ -66,7 +66,10 @@ def animate(
     force: Force = False,
     strict: Strict = False,
     until_pass: Annotated[
-        bool, typer.Option("--until-pass", help="Try again with what helps until no check fails.")
+        bool,
+        typer.Option(
+            "--until-pass", help="Try again with a change that fits, until no check fails."
+        ),
     ] = False,
     budget: Annotated[
         str | None,

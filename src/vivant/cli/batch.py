@@ -40,15 +40,13 @@ def batch(
     size: Annotated[
         str | None, typer.Option(help="Exact size instead, e.g. 1920x1080.", metavar="WxH")
     ] = None,
-    seed: Annotated[
-        int, typer.Option(help="Of every row without its own.", metavar="N", min=0)
-    ] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of rows that have none.", metavar="N", min=0)] = 0,
     prompt: Annotated[str | None, typer.Option(help="What should happen.", metavar="TEXT")] = None,
     negative: Annotated[
         str | None, typer.Option(help="What must not happen.", metavar="TEXT")
     ] = None,
     engine: Annotated[str, typer.Option(help="camera or ltx2.", metavar="NAME")] = "camera",
-    upscaler: Annotated[str, typer.Option(help="As of animate.", metavar="NAME")] = "auto",
+    upscaler: Annotated[str, typer.Option(help="See animate.", metavar="NAME")] = "auto",
     quality: Annotated[
         str, typer.Option(help="draft, standard or high.", metavar="NAME")
     ] = "standard",

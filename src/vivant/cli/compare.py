@@ -58,7 +58,7 @@ def compare(
     quiet: Quiet = False,
     json: Annotated[bool, typer.Option("--json", help="Print compare.json, nothing else.")] = False,
 ) -> None:
-    """Make clips by several variants, and say which to use and why.
+    """Make clips in several variants, and recommend one.
 
     The first variant is the baseline. Finished clips are never made again: stop at any time and
     run the same command once more.

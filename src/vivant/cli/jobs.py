@@ -113,7 +113,7 @@ def show(
 
 @jobs_app.command()
 def cancel(ids: Ids, data: DataFolder = None) -> None:
-    """End jobs now; those that are over stay as they are."""
+    """End jobs now; finished jobs do not change."""
     service = operations(data)
     for job_id in ids:
         typer.echo(f"{job_id}  {service.cancel(job_id).status}")
@@ -136,7 +136,7 @@ def purge(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print which.")] = False,
     data: DataFolder = None,
 ) -> None:
-    """Remove finished jobs with their files, before their time."""
+    """Remove finished jobs with their files, before their retention ends."""
     statuses = _statuses(status) or ("completed", "failed")
     if set(statuses) & {"queued", "in_progress"}:
         raise OptionError("only completed and failed jobs are purged", param="status")

@@ -55,7 +55,7 @@ EngineName = Annotated[
 ]
 UpscalerName = Annotated[
     str,
-    typer.Option("--upscaler", help="Used where the engine's frames are smaller.", metavar="NAME"),
+    typer.Option("--upscaler", help="Used if the engine's frames are smaller.", metavar="NAME"),
 ]
 QualityName = Annotated[
     str, typer.Option("--quality", help="draft, standard or high.", metavar="NAME")
@@ -69,7 +69,7 @@ Currency = Annotated[
     typer.Option(help="Currency of the bill: KRW, USD, ….  [default: KRW]", metavar="CODE"),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON, nothing else.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Exit code 1 if a check of a clip failed.")]
 DataFolder = Annotated[

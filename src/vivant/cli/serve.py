@@ -19,15 +19,17 @@ EMBEDDED_NICENESS = 5
 
 def serve(
     host: Annotated[
-        str, typer.Option(help="Address to listen on; others than loopback need a key.")
+        str, typer.Option(help="Address to listen on; any address but loopback needs a key.")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="0 picks a free one.", min=0, max=65535)] = 8000,
     workers: Annotated[
-        int, typer.Option(help="Worker processes; 0 where they run elsewhere.", min=0, max=16)
+        int, typer.Option(help="Workers here; 0 if they run on other machines.", min=0, max=16)
     ] = 1,
     file_pages: Annotated[
         bool,
-        typer.Option(help="Accept a page opened from a file. Other sites can then ask as well."),
+        typer.Option(
+            help="Accept pages opened from files. Any page in that browser can then use the server."
+        ),
     ] = False,
     data: DataFolder = None,
 ) -> None:
@@ -81,7 +83,7 @@ def _keyring(data: Path | None) -> Any:
 
 @keys_app.command("add")
 def add_key(
-    name: Annotated[str, typer.Argument(help="Whose it is.")], data: DataFolder = None
+    name: Annotated[str, typer.Argument(help="Name of the owner.")], data: DataFolder = None
 ) -> None:
     """Make a key and print it; it is not shown again."""
     key = _keyring(data).add(name)
@@ -91,7 +93,7 @@ def add_key(
 
 @keys_app.command("list")
 def list_keys(data: DataFolder = None) -> None:
-    """Show whose keys there are."""
+    """List the keys and their owners."""
     from datetime import UTC, datetime
 
     for key in _keyring(data).all():

@@ -20,7 +20,7 @@ def verify(
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Is it still the same person, and a good clip? Exit code 1 if a check fails."""
+    """Check whether a clip shows the same person and is good. Exit code 1 if a check fails."""
     from vivant.cli import run_log
     from vivant.cli.progress import progress_bars
     from vivant.cli.terminal import CleanConsole

@@ -101,7 +101,7 @@ def list_models() -> None:
 
 @app.command()
 def pull(name: Name = "ltx-2-19b-distilled") -> None:
-    """Fetch a model; goes on where it stopped."""
+    """Fetch a model; resumes an interrupted download."""
     from vivant.weights import find_model
 
     typer.echo(f"licence: {find_model(name).licence}", err=True)
