@@ -206,14 +206,13 @@ def file_times(
     rows: dict[str, list[float]] = {"total": [], "first_step": [], "after_denoise": [], "image": []}
     marks: dict[str, list[float]] = {}
     stages: dict[str, list[float]] = {}
-    settings = engine._settings
     for rep in range(reps + 1):
         clock = Clock(bench)
         if rep == 1:
             bench.reset_peak()
         start = time.perf_counter()
         upscaler = load_upscaler("auto")
-        job = ClipJob(request, Cadence(engine, frames), upscaler, settings, clock)
+        job = ClipJob(request, Cadence(engine, frames), upscaler, engine.loader.settings, clock)
         result = job.run(folder / "clip.mp4", force=True)
         end = time.perf_counter()
         if not rep:
@@ -348,8 +347,7 @@ def vivant(bench: Bench, args: Any, settings: Settings, device: torch.device) ->
     if "start" in args.parts:
         start_time(bench, args, engine, seed, settings)
     if "precision" in args.parts and "frames" in args.parts:
-        engine._loaded = None
-        torch.cuda.empty_cache() if device.type == "cuda" else None
+        engine.loader.forget()
         plain = replace(quiet, options={**quiet.options, "precision": "bf16", "compile": False})
         exact = np.concatenate(
             list(engine.generate(portrait(16, 9), plain, ignore_progress).chunks)
@@ -359,7 +357,7 @@ def vivant(bench: Bench, args: Any, settings: Settings, device: torch.device) ->
             "fp8 vs bf16, frames PSNR dB by fifth",
             [psnr(fp8_frames[i], exact[i]) for i in range(0, len(exact), max(1, len(exact) // 5))],
         )
-    engine._loaded = None
+    engine.loader.forget()
     for part, tier, card, room in (("fp8", "fp8", 48, 46), ("swap", "swap", 24, 22)):
         if part in args.parts:
             held_tier(bench, asked, settings, device, tier, card, room)
@@ -401,7 +399,7 @@ def held_tier(
             bench.note(f"{name}, {card} GB tier", found)
         except Exception as error:  # noqa: BLE001
             bench.note(f"{name}, {card} GB tier failed", repr(error)[:500])
-    engine._loaded = None
+    engine.loader.forget()
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
@@ -563,6 +561,7 @@ def stock(bench: Bench, args: Any, device: torch.device) -> None:
     from PIL import Image as PillowImage
 
     from vivant.engines.ltx2 import tiny
+    from vivant.engines.ltx2.architecture import LTX_2_0, TINY_2_0
     from vivant.engines.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS
 
     dtype = torch.float32 if args.tiny else torch.bfloat16
@@ -570,7 +569,7 @@ def stock(bench: Bench, args: Any, device: torch.device) -> None:
     def make(cls: Any, small: Any, full: Any) -> Any:
         return tiny.build(cls, small if args.tiny else full, device=device, dtype=dtype)
 
-    vae = make(AutoencoderKLLTX2Video, tiny.TINY_VAE, tiny.VAE_2_0)
+    vae = make(AutoencoderKLLTX2Video, TINY_2_0.vae, LTX_2_0.vae)
     small_audio = {"base_channels": 4, "ch_mult": (1, 1, 1), "latent_channels": 2, "mel_bins": 8}
     _ = LTX2Vocoder
     shared: dict[str, Any] = {
@@ -579,10 +578,8 @@ def stock(bench: Bench, args: Any, device: torch.device) -> None:
         "audio_vae": AutoencoderKLLTX2Audio(**small_audio if args.tiny else {}).to(device, dtype),
         "text_encoder": None,
         "tokenizer": None,
-        "connectors": make(LTX2TextConnectors, tiny.TINY_CONNECTORS, tiny.CONNECTORS_2_0),
-        "transformer": make(
-            LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER, tiny.TRANSFORMER_2_0
-        ),
+        "connectors": make(LTX2TextConnectors, TINY_2_0.connectors, LTX_2_0.connectors),
+        "transformer": make(LTX2VideoTransformer3DModel, TINY_2_0.transformer, LTX_2_0.transformer),
         "vocoder": None,
     }
     tokens, channels = (16, 48) if args.tiny else (1024, 3840 * 49)
@@ -628,7 +625,7 @@ def stock(bench: Bench, args: Any, device: torch.device) -> None:
     if "stock-native" not in args.parts:
         return
     full = (128, 128) if args.tiny else (1920, 1088)
-    upsampler = make(LTX2LatentUpsamplerModel, tiny.TINY_UPSAMPLER, tiny.UPSAMPLER_2_0)
+    upsampler = make(LTX2LatentUpsamplerModel, TINY_2_0.upsampler, LTX_2_0.upsampler)
     upsample = LTX2LatentUpsamplePipeline(vae=vae, latent_upsampler=upsampler)
 
     def two() -> None:

@@ -1,8 +1,12 @@
 # mypy: disable-error-code="arg-type,assignment,call-overload,operator,no-untyped-call"
-"""The fused kernels on a real GPU against plain torch, at real width and few layers."""
+"""The fused kernels on a real GPU against plain torch, at real width and few layers.
+
+Takes the version, 2.0 where none is given.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 
 import torch
@@ -10,6 +14,7 @@ from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2V
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 
 from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.architecture import ARCHITECTURES
 from vivant.engines.ltx2.conditioning import clip_coords, statistics
 from vivant.engines.ltx2.decode import decode, prepare
 from vivant.engines.ltx2.transformer import Denoiser
@@ -23,7 +28,8 @@ def relative(a: torch.Tensor, b: torch.Tensor) -> float:
 @torch.no_grad()
 def main() -> None:
     """Print relative differences and milliseconds per layer."""
-    config = {**tiny.TRANSFORMER_2_0, "num_layers": 4}
+    architecture = ARCHITECTURES[sys.argv[1] if len(sys.argv) > 1 else "2.0"]
+    config = {**architecture.transformer, "num_layers": 4}
     frames, rows, columns = 13, 22, 40
     tokens = frames * rows * columns
     outs = {}
@@ -38,8 +44,8 @@ def main() -> None:
         generator = torch.Generator().manual_seed(0)
         latents = torch.randn(1, tokens, 128, generator=generator)
         audio = torch.randn(1, 101, 128, generator=generator)
-        text = tuple(torch.randn(1, 1024, 3840, generator=generator) for _ in range(2))
-        negative = tuple(torch.randn(1, 1024, 3840, generator=generator) for _ in range(2))
+        text = tuple(torch.randn(1, 1024, n, generator=generator) for n in architecture.text)
+        negative = tuple(torch.randn(1, 1024, n, generator=generator) for n in architecture.text)
         mask = torch.zeros(tokens)
         mask[: rows * columns] = 1
         strengths, kind = torch.unique(mask, return_inverse=True)
@@ -85,7 +91,7 @@ def main() -> None:
     ):
         video, sound = (relative(x, y) for x, y in zip(outs[a], outs[b], strict=True))
         print(f"{a} against {b}: video {video:.4f}, audio {sound:.4f}")
-    vae = tiny.build(AutoencoderKLLTX2Video, tiny.VAE_2_0, device="cuda", dtype=torch.bfloat16)
+    vae = tiny.build(AutoencoderKLLTX2Video, architecture.vae, device="cuda", dtype=torch.bfloat16)
     z = torch.randn(1, 128, 13, 22, 40)
     mean, std = statistics(vae, torch.device("cuda"))
     reference = vae.decode((z.cuda() * std + mean).bfloat16(), None, return_dict=False)[0].cpu()

@@ -20,6 +20,7 @@ from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2V
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 
 from vivant.engines.ltx2 import attention, fp8, tiny
+from vivant.engines.ltx2.architecture import LTX_2_0, TINY_2_0
 from vivant.engines.ltx2.conditioning import clip_coords
 from vivant.engines.ltx2.conditioning import statistics as latent_statistics
 from vivant.engines.ltx2.decode import decode, prepare, to_frames
@@ -168,7 +169,7 @@ def micro(bench: Bench) -> None:
 
 
 def vae(bench: Bench, grids: Any, device: torch.device, dtype: torch.dtype, args: Any) -> None:
-    config = tiny.TINY_VAE if args.tiny else tiny.VAE_2_0
+    config = TINY_2_0.vae if args.tiny else LTX_2_0.vae
     model = tiny.build(AutoencoderKLLTX2Video, config, device=device, dtype=dtype)
     for name in ("704p", "1088p"):
         frames, rows, columns = grids[name]
@@ -229,7 +230,7 @@ def vae(bench: Bench, grids: Any, device: torch.device, dtype: torch.dtype, args
 
 
 def dit(bench: Bench, grids: Any, device: torch.device, dtype: torch.dtype, args: Any) -> None:
-    config = tiny.TINY_TRANSFORMER if args.tiny else tiny.TRANSFORMER_2_0
+    config = TINY_2_0.transformer if args.tiny else LTX_2_0.transformer
     start = time.perf_counter()
     model = tiny.build(LTX2VideoTransformer3DModel, config, device=device, dtype=dtype)
     bench.sync()

@@ -1,4 +1,4 @@
-"""Run by a test with TRITON_INTERPRET=1: the fused block against the plain one, on the CPU.
+"""Run by a test with TRITON_INTERPRET=1 and a version: the fused block against the plain one.
 
 Prints, as JSON, the relative difference of video and audio for each case.
 """
@@ -6,11 +6,13 @@ Prints, as JSON, the relative difference of video and audio for each case.
 from __future__ import annotations
 
 import json
+import sys
 
 import torch
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 
 from vivant.engines.ltx2 import block_kernels, fp8, tiny
+from vivant.engines.ltx2.architecture import TINY
 from vivant.engines.ltx2.conditioning import clip_coords
 from vivant.engines.ltx2.transformer import Denoiser
 
@@ -18,7 +20,8 @@ from vivant.engines.ltx2.transformer import Denoiser
 def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    model = tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER, quantize=True)
+    architecture = TINY[sys.argv[1]]
+    model = tiny.build(LTX2VideoTransformer3DModel, architecture.transformer, quantize=True)
     # Triton's interpreter rounds e4m3 wrongly (1 % of values): leave activations unrounded in
     # both paths, which compares everything else; the rounding itself is the GPU's
     for module in (fp8, block_kernels):
@@ -27,8 +30,9 @@ def main() -> None:
     tokens = frames * rows * columns
     latents, audio = torch.randn(batch, tokens, 4), torch.randn(batch, 5, 4)
     # of one text, as the clips of a call have
-    text = (torch.randn(1, 8, 16), torch.randn(1, 8, 16))
-    negative = (torch.randn(1, 8, 16), torch.randn(1, 8, 16))
+    first, second = architecture.text
+    text = (torch.randn(1, 8, first), torch.randn(1, 8, second))
+    negative = (torch.randn(1, 8, first), torch.randn(1, 8, second))
     coords = clip_coords(model.rope, frames, rows, columns, 24.0)
     audio_coords = model.audio_rope.prepare_audio_coords(1, 5, torch.device("cpu"))
     found = {}

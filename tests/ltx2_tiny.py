@@ -10,6 +10,7 @@ import torch
 
 from ltx2_reference import follow_timestep_rule
 from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.architecture import TINY
 from vivant.engines.ltx2.engine import LTX2Engine
 from vivant.settings import Settings
 from vivant.types import Box, Portrait, Request, Source
@@ -43,7 +44,11 @@ def portrait() -> Portrait:
     )
 
 
-def request(**options: Any) -> Request:
+MODELS = {"2.0": "ltx-2-19b-distilled", "2.3": "ltx-2.3-22b-distilled"}
+"""A model of the registry for each version."""
+
+
+def request(version: str = "2.0", **options: Any) -> Request:
     fields = {
         key: options.pop(key)
         for key in ("seed", "prompt", "negative_prompt", "num_frames")
@@ -54,7 +59,12 @@ def request(**options: Any) -> Request:
         **{"num_frames": FRAMES, "seed": 3, **fields},
         width=192,
         height=108,
-        options={"weights": "tiny", "grid": f"{WIDTH}x{HEIGHT}", **options},
+        options={
+            "weights": "tiny",
+            "grid": f"{WIDTH}x{HEIGHT}",
+            **({} if version == "2.0" else {"model": MODELS[version]}),
+            **options,
+        },
     )
 
 
@@ -68,6 +78,7 @@ def stock(cls: Any, **parts: Any) -> Any:
     from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 
     follow_timestep_rule(parts["transformer"])
+    version = "2.0" if parts["transformer"].config.use_prompt_embeddings else "2.3"
     torch.manual_seed(0)
     audio = AutoencoderKLLTX2Audio(
         base_channels=4, ch_mult=(1, 1, 1), num_res_blocks=1, latent_channels=2, mel_bins=8
@@ -79,7 +90,7 @@ def stock(cls: Any, **parts: Any) -> Any:
         audio_vae=audio,
         text_encoder=tiny.tiny_text_encoder(),
         tokenizer=tiny.TinyTokenizer(),
-        connectors=tiny.build(LTX2TextConnectors, tiny.TINY_CONNECTORS),
+        connectors=tiny.build(LTX2TextConnectors, TINY[version].connectors),
         vocoder=None,
         **parts,
     )

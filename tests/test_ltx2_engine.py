@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 import ltx2_tiny as small
 from vivant.engines.ltx2.attention import nag_mix
-from vivant.engines.ltx2.block import Block
-from vivant.engines.ltx2.job import grid_pixels
-from vivant.engines.ltx2.memory import Berth, choose_tier
+from vivant.engines.ltx2.block import TransformerBlock
+from vivant.engines.ltx2.generation import grid_pixels
+from vivant.engines.ltx2.memory import OffloadedModule, choose_tier
 from vivant.engines.ltx2.prompts import PromptCache
 from vivant.engines.ltx2.tiers import next_tier, tier_of
 from vivant.errors import (
@@ -352,11 +352,11 @@ def test_every_tier_makes_the_same_clip(tmp_path: Path) -> None:
 def test_swapped_components_come_back_unchanged() -> None:
     module = torch.nn.Linear(4, 4)
     before = module.weight.detach().clone()
-    berth = Berth(module, torch.device("cpu"), swap=True)
-    with berth.use() as inside:
+    offloaded = OffloadedModule(module, torch.device("cpu"), swap=True)
+    with offloaded.use() as inside:
         assert inside is module
         assert torch.equal(module.weight, before)
-    with pytest.raises(RuntimeError), berth.use():
+    with pytest.raises(RuntimeError), offloaded.use():
         raise RuntimeError
     assert torch.equal(module.weight, before)
 
@@ -394,7 +394,7 @@ def test_memory_that_runs_out_while_decoding(tmp_path: Path) -> None:
     failed = False
     original = type(engine.loaded.vae).use
 
-    def use(self: Berth) -> Any:
+    def use(self: OffloadedModule) -> Any:
         nonlocal failed
         decoding = self.module is engine.loaded.parts.vae and engine.loaded.denoiser.forwards >= 3
         if decoding and not failed:
@@ -454,11 +454,11 @@ def test_real_weights_need_a_gpu_and_to_be_there(tmp_path: Path) -> None:
         Library(tmp_path).need("ltx-2-19b-dev")
 
 
-@pytest.mark.parametrize("where", ["random_components", "Berth"])
+@pytest.mark.parametrize("where", ["random_components", "OffloadedModule"])
 def test_memory_that_runs_out_while_loading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
-    from vivant.engines.ltx2 import engine as module
+    from vivant.engines.ltx2 import loading as module
 
     engine = small.engine(tmp_path)
     full = getattr(module, where)
@@ -486,7 +486,7 @@ def test_memory_that_runs_out_while_loading(
 
     monkeypatch.setattr(module, where, never)
     for again in (engine, small.engine(tmp_path / "other")):
-        again._loaded = None
+        again.loader.forget()
         with pytest.raises(OutOfMemoryError, match="GPU memory is not enough"):
             frames(again, request)
 
@@ -531,9 +531,11 @@ def test_a_worker_meets_any_number_of_sizes(
     try:
         model = engine.loaded.parts.transformer
         # the limit is dynamo's: any backend meets it, and this one is fast
-        compiled = Block.compile
+        compiled = TransformerBlock.compile
         monkeypatch.setattr(
-            Block, "compile", lambda block, **how: compiled(block, backend="eager", **how)
+            TransformerBlock,
+            "compile",
+            lambda block, **how: compiled(block, backend="eager", **how),
         )
         engine.loaded.denoiser = module.Denoiser(model, compile_blocks=True)
         assert torch._dynamo.config.recompile_limit == 4
@@ -575,11 +577,18 @@ def test_the_centre_of_the_grid_is_the_portraits_crop(grid: tuple[int, int]) -> 
 @pytest.mark.skipif(
     sys.platform != "linux", reason="not measured: Triton, the kernels' language, is Linux only"
 )
-def test_fused_kernels_compute_what_plain_torch_does() -> None:
+@pytest.mark.parametrize("version", ["2.0", "2.3"])
+def test_fused_kernels_compute_what_plain_torch_does(version: str) -> None:
     import os
 
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", str(Path(__file__).parent / "interpreted_block.py")],
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            str(Path(__file__).parent / "interpreted_block.py"),
+            version,
+        ],
         env={**os.environ, "TRITON_INTERPRET": "1"},
         capture_output=True,
         text=True,

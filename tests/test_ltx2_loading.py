@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from torch import Tensor
 
 import ltx2_tiny as small
 from vivant.engines.ltx2 import attention, lora, tiny
+from vivant.engines.ltx2.architecture import TINY, TINY_2_0
 from vivant.engines.ltx2.attention import choose_backend
 from vivant.engines.ltx2.components import load_components, load_connectors
 from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening, quantize_rows
@@ -38,11 +40,12 @@ SINGLE = Model(
 )
 
 
-def built() -> dict[str, Any]:
+def built(version: str = "2.0") -> dict[str, Any]:
+    architecture = TINY[version]
     return {
-        "transformer": tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER),
-        "vae": tiny.build(AutoencoderKLLTX2Video, tiny.TINY_VAE),
-        "latent_upsampler": tiny.build(LTX2LatentUpsamplerModel, tiny.TINY_UPSAMPLER),
+        "transformer": tiny.build(LTX2VideoTransformer3DModel, architecture.transformer),
+        "vae": tiny.build(AutoencoderKLLTX2Video, architecture.vae),
+        "latent_upsampler": tiny.build(LTX2LatentUpsamplerModel, architecture.upsampler),
     }
 
 
@@ -74,6 +77,8 @@ TO_ORIGINAL = {
     "time_embed.": "adaln_single.",
     "audio_proj_in": "audio_patchify_proj",
     "proj_in": "patchify_proj",
+    "audio_prompt_adaln.": "audio_prompt_adaln_single.",
+    "prompt_adaln.": "prompt_adaln_single.",
     "norm_q": "q_norm",
     "norm_k": "k_norm",
 }
@@ -114,22 +119,48 @@ def original_vae_name(name: str) -> str:
     return ".".join(["vae", parts[0], block, *rest]).replace("resnets", "res_blocks")
 
 
-def write_single(path: Path) -> dict[str, Any]:
-    parts = built()
+LIGHTRICKS_CONNECTORS = (
+    ("text_proj_in", "text_embedding_projection.aggregate_embed"),
+    ("video_text_proj_in", "text_embedding_projection.video_aggregate_embed"),
+    ("audio_text_proj_in", "text_embedding_projection.audio_aggregate_embed"),
+    ("transformer_blocks", "transformer_1d_blocks"),
+    ("video_connector", "model.diffusion_model.video_embeddings_connector"),
+    ("audio_connector", "model.diffusion_model.audio_embeddings_connector"),
+    ("norm_q", "q_norm"),
+    ("norm_k", "k_norm"),
+)
+
+
+def original_connector_name(name: str) -> str:
+    """diffusers' name of a tensor of the text connectors → Lightricks'."""
+    for ours, theirs in LIGHTRICKS_CONNECTORS:
+        if name.startswith(ours) or ours in ("transformer_blocks", "norm_q", "norm_k"):
+            name = name.replace(ours, theirs)
+    return name
+
+
+def write_single(path: Path, version: str = "2.0") -> dict[str, Any]:
+    """A file as Lightricks writes it, of all parts but upsampler and text encoder."""
+    parts = built(version)
+    parts["connectors"] = tiny.build(LTX2TextConnectors, TINY[version].connectors)
     state: dict[str, Tensor] = {
         original_name(name): tensor.contiguous()
         for name, tensor in parts["transformer"].state_dict().items()
     }
     for name, tensor in parts["vae"].state_dict().items():
         state[original_vae_name(name)] = tensor.contiguous()
+    for name, tensor in parts["connectors"].state_dict().items():
+        state[original_connector_name(name)] = tensor.contiguous()
     # what a real file also holds, and diffusers' converters drop
-    state["model.diffusion_model.video_embeddings_connector.learnable_registers"] = torch.ones(1)
+    state["audio_vae.decoder.conv_in.conv.weight"] = torch.ones(1)
+    state["vocoder.conv_pre.weight"] = torch.ones(1)
     state["vae.per_channel_statistics.mean-of-stds"] = torch.ones(1)
     path.parent.mkdir(parents=True, exist_ok=True)
+    architecture = TINY[version]
     configs = {
-        "transformer": tiny.TINY_TRANSFORMER,
-        "vae": tiny.TINY_VAE,
-        "connectors": tiny.TINY_CONNECTORS,
+        "transformer": architecture.transformer,
+        "vae": architecture.vae,
+        "connectors": architecture.connectors,
     }
     save_file(state, path, metadata={"diffusers_config": json.dumps(configs)})
     return parts
@@ -186,44 +217,37 @@ def test_of_weights_kept_twice_the_index_tells_which(tmp_path: Path) -> None:
         load(MODEL, tmp_path)
 
 
-def test_one_file_is_loaded_under_lightricks_names(tmp_path: Path) -> None:
-    parts = write_single(tmp_path / "one.safetensors")
-    names = set(load_file(tmp_path / "one.safetensors"))
+@pytest.mark.parametrize("version", ["2.0", "2.3"])
+def test_one_file_is_loaded_under_lightricks_names(tmp_path: Path, version: str) -> None:
+    path = tmp_path / "one.safetensors"
+    parts = write_single(path, version)
+    names = set(load_file(path))
     assert "model.diffusion_model.adaln_single.linear.weight" in names
     assert "vae.encoder.down_blocks.1.conv.conv.weight" in names
-    loaded = load(SINGLE, tmp_path)
+    assert ("vae.decoder.up_blocks.8.res_blocks.0.conv1.conv.weight" in names) == (version == "2.3")
+    model = replace(SINGLE, version=version, upsampler_file="up.safetensors")
+    upsampler = parts["latent_upsampler"]
+    save_file(
+        {name: value.contiguous() for name, value in upsampler.state_dict().items()},
+        tmp_path / "up.safetensors",
+        metadata={"diffusers_config": json.dumps(TINY[version].upsampler)},
+    )
+    loaded = load(model, tmp_path, two_stages=True)
     assert_same(loaded.transformer, parts["transformer"])
     assert_same(loaded.vae, parts["vae"])
+    assert_same(loaded.upsampler, upsampler)
+    connectors = load_connectors(tmp_path, path, torch.float32, CPU)
+    assert_same(connectors, parts["connectors"])
 
-
-LIGHTRICKS_CONNECTORS = (
-    ("text_proj_in", "text_embedding_projection.aggregate_embed"),
-    ("transformer_blocks", "transformer_1d_blocks"),
-    ("video_connector", "model.diffusion_model.video_embeddings_connector"),
-    ("audio_connector", "model.diffusion_model.audio_embeddings_connector"),
-    ("norm_q", "q_norm"),
-    ("norm_k", "k_norm"),
-)
-
-
-def test_one_file_brings_its_text_connectors(tmp_path: Path) -> None:
-    connectors = tiny.build(LTX2TextConnectors, tiny.TINY_CONNECTORS)
-    path = tmp_path / "one.safetensors"
-    write_single(path)
-    state = load_file(path)
-    del state["model.diffusion_model.video_embeddings_connector.learnable_registers"]
-    for name, tensor in connectors.state_dict().items():
-        for ours, theirs in LIGHTRICKS_CONNECTORS:
-            name = name.replace(ours, theirs)
-        state[name] = tensor.contiguous()
-    configs = {
-        "transformer": tiny.TINY_TRANSFORMER,
-        "vae": tiny.TINY_VAE,
-        "connectors": tiny.TINY_CONNECTORS,
-    }
-    save_file(state, path, metadata={"diffusers_config": json.dumps(configs)})
-    assert_same(load_connectors(tmp_path, path, torch.float32, CPU), connectors)
-    load(SINGLE, tmp_path)  # and the transformer does not stumble over them
+    # rounded once, it is read under diffusers' names
+    quantize_folder(model, tmp_path)
+    rounded = load(model, tmp_path, precision="fp8").transformer
+    first = rounded.transformer_blocks[0].attn1
+    assert isinstance(first.to_q, Float8Linear)
+    if version == "2.3":  # gates are not rounded
+        assert isinstance(first.to_gate_logits, torch.nn.Linear)
+        exact = parts["transformer"].transformer_blocks[0].attn1.to_gate_logits.weight
+        torch.testing.assert_close(first.to_gate_logits.weight, exact, atol=0.01, rtol=0.01)
 
 
 def test_fp8_checkpoint_equals_rounding_at_load(tmp_path: Path) -> None:
@@ -308,7 +332,7 @@ def test_gpus_that_hold_fp8_and_cannot_multiply_it_widen_the_weights(
     assert not needs_widening(ampere)
     assert not needs_widening(CPU)
 
-    model = tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER, quantize=True)
+    model = tiny.build(LTX2VideoTransformer3DModel, TINY_2_0.transformer, quantize=True)
     layer = model.transformer_blocks[0].attn1.to_q
     x = torch.randn(5, 32)
     exact = torch.nn.functional.linear(x, layer.dequantized(torch.float32), layer.bias)
@@ -373,7 +397,11 @@ def replace_tensor(folder: Path, change: Any) -> None:
     ("change", "kind", "words"),
     [
         (lambda s: s.pop(sorted(s)[0]), WeightsError, "lack 1 tensors"),  # noqa: FURB192
-        (lambda s: s.update(extra=torch.ones(2)), WeightsError, "which LTX-2 19B has not"),
+        (
+            lambda s: s.update(extra=torch.ones(2)),
+            WeightsError,
+            "which this version of LTX-2 has not",
+        ),
         (
             lambda s: s.update({sorted(s)[0]: torch.ones(3, 3)}),  # noqa: FURB192
             WeightsError,
@@ -418,7 +446,7 @@ def test_parts_that_are_missing(tmp_path: Path) -> None:
 def test_transformer_of_a_later_model_is_refused(tmp_path: Path) -> None:
     from vivant.engines.ltx2.transformer import Denoiser
 
-    later = tiny.build(LTX2VideoTransformer3DModel, {**tiny.TINY_TRANSFORMER, "gated_attn": True})
+    later = tiny.build(LTX2VideoTransformer3DModel, {**TINY_2_0.transformer, "gated_attn": True})
     with pytest.raises(WeightsError, match="gated_attn, which belongs to another LTX"):
         Denoiser(later)
     write_folder(tmp_path)
@@ -446,6 +474,110 @@ def test_transformer_of_a_later_model_is_refused(tmp_path: Path) -> None:
         load(SINGLE, tmp_path)
 
 
+# -- versions ------------------------------------------------------------------------------
+
+
+NEWER = replace(SINGLE, name="ltx-2.3", version="2.3", upsampler_file="up.safetensors")
+
+
+def test_parts_of_two_versions_are_refused_before_loading(tmp_path: Path) -> None:
+    def refused(model: Model, folder: Path, *words: str) -> None:
+        read: list[Any] = []
+        with pytest.raises(WeightsError) as caught:
+            load(model, folder, two_stages=True, observe=read.append)
+        assert not read
+        for word in words:
+            assert word in str(caught.value)
+
+    write_single(tmp_path / "one.safetensors", "2.3")
+    old = built("2.0")
+    # 2.0's upsampler, in a file and in a folder, VAE and connectors beside 2.3's transformer
+    save_file(
+        {name: value.contiguous() for name, value in old["latent_upsampler"].state_dict().items()},
+        tmp_path / "up.safetensors",
+    )
+    refused(NEWER, tmp_path, "up.safetensors is the upsampler of LTX-2.0", "LTX-2.3")
+    (tmp_path / "up.safetensors").unlink()
+    # the whole file is of another version than its name in the registry
+    refused(SINGLE, tmp_path, "is of LTX-2.3", "ltx-2-19b-distilled-file is LTX-2.0")
+    for part, config in (
+        ("vae", old["vae"].config),
+        ("connectors", TINY["2.0"].connectors),
+        ("latent_upsampler", TINY["2.0"].upsampler),
+    ):
+        folder = tmp_path / "folders"
+        newer = built("2.3")["transformer"].config
+        for name, body in (("transformer", newer), (part, config)):
+            (folder / name).mkdir(parents=True)
+            plain = {key: value for key, value in body.items() if not key.startswith("_")}
+            (folder / name / "config.json").write_text(json.dumps(plain))
+        wanted = replace(MODEL, name="x", version="2.3")
+        refused(wanted, folder, "of LTX-2.0", "the transformer of LTX-2.3")
+        shutil.rmtree(folder)
+
+
+def test_a_later_version_is_refused_with_what_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "one.safetensors"
+    write_single(path, "2.3")
+    state = load_file(path)
+    without = {name: value for name, value in state.items() if not name.endswith(".ff.net.2.bias")}
+    save_file(without, path)
+    with pytest.raises(WeightsError, match=r"of LTX-2.5, which is not supported yet.* Gemma 4"):
+        load(replace(SINGLE, version="2.3"), tmp_path)
+    with pytest.raises(WeightsError, match=r"LTX-2.5"):
+        quantize_folder(replace(SINGLE, version="2.3"), tmp_path)
+    write_folder(tmp_path / "model")
+    (tmp_path / "model" / "text_encoder").mkdir()
+    config = tmp_path / "model" / "text_encoder" / "config.json"
+    config.write_text('{"model_type": "gemma4_unified"}')
+    with pytest.raises(WeightsError, match=r"text_encoder is of LTX-2.5"):
+        load(MODEL, tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "version", "why"),
+    [
+        ("ltx-2-19b-lora-camera-control-static", {}, "2.0", "its name"),
+        ("ltx-2.3-22b-lora-style", {}, "2.3", "its name"),
+        ("style", {"name": "caption_projection.linear_1", "wide": (32, 16)}, "2.0", "layers"),
+        (
+            "style",
+            {"name": "transformer_blocks.0.attn1.to_gate_logits", "wide": (2, 32)},
+            "2.3",
+            "layers",
+        ),
+        ("style", {}, None, ""),
+    ],
+)
+def test_adapters_of_another_version_are_refused(
+    tmp_path: Path, name: str, changes: Any, version: str | None, why: str
+) -> None:
+    path = adapter(tmp_path / f"{name}.safetensors", **changes)
+    for model in ("2.0", "2.3"):
+        found, text = lora.model_shapes(TINY[model])
+        if version in (None, model):
+            checked = lora.inspect(path, 1.0, found, text, version=model)
+            assert checked.version == version
+            assert any("Nothing in" in note for note in checked.notes()) == (version is None)
+        else:
+            words = rf"made for LTX-{version} .*{why}.* the model is LTX-{model}"
+            with pytest.raises(WeightsError, match=words):
+                lora.inspect(path, 1.0, found, text, version=model)
+
+
+def test_the_newest_model_that_is_here_is_the_default(tmp_path: Path) -> None:
+    books = Library(tmp_path)
+    assert books.default_model() == "ltx-2-19b-distilled"
+    folder = tmp_path / "ltx-2.3-22b-distilled"
+    folder.mkdir()
+    (folder / "a").write_bytes(b"abc")
+    lock = {"files": {"a": {"repo": "r", "commit": "c", "size": 3}}}
+    (folder / LOCK).write_text(json.dumps(lock))
+    assert books.default_model() == "ltx-2.3-22b-distilled"
+    (folder / LOCK).write_text("nope")  # broken: told where it is asked for
+    assert books.default_model() == "ltx-2-19b-distilled"
+
+
 # -- adapters ------------------------------------------------------------------------------
 
 
@@ -466,12 +598,12 @@ def adapter(path: Path, *, rank: int = 2, prefix: str = "diffusion_model.", **ch
 
 def shapes() -> dict[str, tuple[int, int]]:
     with torch.device("meta"):
-        return lora.linear_shapes(LTX2VideoTransformer3DModel(**tiny.TINY_TRANSFORMER))
+        return lora.linear_shapes(LTX2VideoTransformer3DModel(**TINY_2_0.transformer))
 
 
 def text_shapes() -> dict[str, tuple[int, int]]:
     with torch.device("meta"):
-        return lora.linear_shapes(LTX2TextConnectors(**tiny.TINY_CONNECTORS))
+        return lora.linear_shapes(LTX2TextConnectors(**TINY_2_0.connectors))
 
 
 @pytest.mark.parametrize("alpha", [None, 4.0])
@@ -483,7 +615,7 @@ def test_adapters_add_up(tmp_path: Path, alpha: float | None) -> None:
     )
     path = adapter(tmp_path / "a.safetensors", extra=extra)
     checked = lora.inspect(path, 0.65, shapes())
-    model = tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER)
+    model = tiny.build(LTX2VideoTransformer3DModel, TINY_2_0.transformer)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     lora.fuse(model, [checked])
     state = load_file(path)
@@ -600,7 +732,7 @@ def test_adapters_are_refused_before_anything_is_built(tmp_path: Path) -> None:
     for source, kind, words in cases:
         with pytest.raises(kind, match=words):
             engine.generate(small.portrait(), small.request(loras=[source]), ignore_progress)
-        assert engine._loaded is None
+        assert engine.loader._loaded is None
 
 
 def test_an_adapter_changes_the_clip_and_scale_zero_does_not(tmp_path: Path) -> None:
@@ -638,7 +770,7 @@ def test_the_alpha_that_diffusers_writes_for_a_whole_file(tmp_path: Path, stable
     path = adapter(tmp_path / "a.safetensors")
     config = {"transformer.r": 2, "transformer.lora_alpha": 8.0, "transformer.use_rslora": stable}
     save_file(load_file(path), path, metadata={"lora_adapter_metadata": json.dumps(config)})
-    model = tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER)
+    model = tiny.build(LTX2VideoTransformer3DModel, TINY_2_0.transformer)
     layer = model.transformer_blocks[0].attn1.to_q
     before = layer.weight.clone()
     lora.fuse(model, [lora.inspect(path, 0.5, shapes())])
@@ -688,7 +820,7 @@ def test_an_adapter_of_the_text_connectors_changes_what_the_prompt_means(tmp_pat
     assert not checked.pairs
     assert set(checked.text) == {"text_proj_in", "video_connector.transformer_blocks.0.attn1.to_q"}
     folder = tmp_path / "model"
-    connectors = tiny.build(LTX2TextConnectors, tiny.TINY_CONNECTORS)
+    connectors = tiny.build(LTX2TextConnectors, TINY_2_0.connectors)
     (folder / "connectors").mkdir(parents=True)
     config = {key: value for key, value in connectors.config.items() if not key.startswith("_")}
     (folder / "connectors" / "config.json").write_text(json.dumps(config), "utf-8")

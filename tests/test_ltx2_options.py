@@ -95,7 +95,7 @@ def test_any_number_of_steps_falls_from_one(steps: int) -> None:
         ({"nag_alpha": float("nan")}, "nag_alpha", "outside"),
         ({"nag_to_sigma": 2}, "nag_to_sigma", "outside 0…1"),
         ({"nag_to_sigma": 0.5}, "nag_to_sigma", "below nag_from_sigma 0.725"),
-        ({"model": "sora"}, "model", "choose one of ltx-2-19b-distilled, "),
+        ({"model": "sora"}, "model", "choose one of ltx-2.3-22b-distilled, ltx-2-19b-distilled, "),
         ({"model": "camera-static"}, "model", "is an adapter"),
         ({"model": "owner/repository"}, "model", "is an adapter"),
         ({"nag": "maybe"}, "nag", "neither on nor off"),

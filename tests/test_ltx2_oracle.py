@@ -17,9 +17,10 @@ from torch import Tensor
 import ltx2_tiny as small
 from ltx2_reference import PartlyHeld, Reference, follow_timestep_rule
 from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.architecture import TINY, TINY_2_0, TINY_2_3
 from vivant.engines.ltx2.conditioning import Tokens, statistics
 from vivant.engines.ltx2.engine import UNGUIDED, LTX2Engine
-from vivant.engines.ltx2.job import Job, grid_pixels
+from vivant.engines.ltx2.generation import Generation, grid_pixels
 from vivant.engines.ltx2.options import LTX2Options
 from vivant.engines.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS, SEED_SIGMAS
 from vivant.engines.ltx2.sampling import denoise
@@ -29,6 +30,7 @@ from vivant.types import Request, ignore_progress
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
 TOLERANCE = 1e-4
+VERSIONS = pytest.mark.parametrize("version", ["2.0", "2.3"])
 COMMON: dict[str, Any] = {
     **UNGUIDED,
     "prompt": "subtle motion",
@@ -41,25 +43,28 @@ COMMON: dict[str, Any] = {
 }
 
 
-def latents_of(engine: LTX2Engine, request: Request) -> tuple[Tensor, Job]:
+def latents_of(engine: LTX2Engine, request: Request) -> tuple[Tensor, Generation]:
     """The engine's clean latents, denormalised as diffusers returns them."""
     list(engine.generate(small.portrait(), request, ignore_progress).chunks)
     options = LTX2Options.from_request(request)
-    job = Job(engine, small.portrait(), request, options, (request.seed,), ignore_progress)
-    latents = job._sample()
+    generation = Generation(
+        engine.loader, engine, small.portrait(), request, options, (request.seed,), ignore_progress
+    )
+    latents = generation._sample()
     mean, std = statistics(engine.loaded.parts.vae, torch.device("cpu"))
-    return latents * std + mean, job
+    return latents * std + mean, generation
 
 
 def picture(width: int, height: int) -> PillowImage.Image:
     return PillowImage.fromarray(grid_pixels(small.portrait(), width, height))
 
 
-def test_one_stage_equals_diffusers_image_to_video(tmp_path: Path) -> None:
+@VERSIONS
+def test_one_stage_equals_diffusers_image_to_video(tmp_path: Path, version: str) -> None:
     from diffusers import LTX2ImageToVideoPipeline
 
     engine = small.engine(tmp_path)
-    request = small.request(recipe="seed", nag=False, image_crf=0)
+    request = small.request(version, recipe="seed", nag=False, image_crf=0)
     ours, _ = latents_of(engine, request)
     parts = engine.loaded.parts
     pipe = small.stock(LTX2ImageToVideoPipeline, transformer=parts.transformer, vae=parts.vae)
@@ -114,14 +119,17 @@ def condition_pipeline(engine: LTX2Engine) -> Any:
     return small.stock(LastFrame, transformer=parts.transformer, vae=parts.vae)
 
 
-@pytest.mark.parametrize(("strength", "speed"), [(1.0, 1.0), (0.8, 0.5)])
+@pytest.mark.parametrize(
+    ("version", "strength", "speed"), [("2.0", 1.0, 1.0), ("2.0", 0.8, 0.5), ("2.3", 0.8, 0.5)]
+)
 def test_end_anchor_equals_a_keyframe_on_the_last_frame(
-    tmp_path: Path, strength: float, speed: float
+    tmp_path: Path, version: str, strength: float, speed: float
 ) -> None:
     from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
 
     engine = small.engine(tmp_path)
     request = small.request(
+        version,
         recipe="fast",
         nag=False,
         image_crf=0,
@@ -146,14 +154,17 @@ def test_end_anchor_equals_a_keyframe_on_the_last_frame(
     assert (ours - theirs).abs().max() < TOLERANCE
 
 
+@VERSIONS
 @pytest.mark.parametrize("anchor", [0.0, 0.5])
-def test_two_stages_equal_diffusers_three_pipelines(tmp_path: Path, anchor: float) -> None:
+def test_two_stages_equal_diffusers_three_pipelines(
+    tmp_path: Path, version: str, anchor: float
+) -> None:
     from diffusers import LTX2ImageToVideoPipeline
     from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
     from diffusers.pipelines.ltx2.pipeline_ltx2_latent_upsample import LTX2LatentUpsamplePipeline
 
     engine = small.engine(tmp_path)
-    request = small.request(recipe="native", nag=False, image_crf=0, end_anchor=anchor)
+    request = small.request(version, recipe="native", nag=False, image_crf=0, end_anchor=anchor)
     ours, _ = latents_of(engine, request)
     parts = engine.loaded.parts
     generator = torch.Generator().manual_seed(request.seed)
@@ -314,12 +325,15 @@ def test_all_guidance_off_is_one_forward_per_step(tmp_path: Path) -> None:
     handle.remove()
 
 
+@VERSIONS
 @pytest.mark.parametrize("text", ["subtle motion", "x", "눈을 깜빡인다", "a" * 100])
-def test_prompts_are_encoded_as_diffusers_encodes_them(tmp_path: Path, text: str) -> None:
+def test_prompts_are_encoded_as_diffusers_encodes_them(
+    tmp_path: Path, version: str, text: str
+) -> None:
     from diffusers import LTX2ImageToVideoPipeline
 
     engine = small.engine(tmp_path)
-    request = small.request(recipe="fast")
+    request = small.request(version, recipe="fast")
     engine.generate(small.portrait(), request, ignore_progress)
     parts = engine.loaded.parts
     pipe = small.stock(LTX2ImageToVideoPipeline, transformer=parts.transformer, vae=parts.vae)
@@ -356,8 +370,7 @@ def drawn_inputs(model: Any, strengths: tuple[float, ...], batch: int = 1) -> di
     held = torch.zeros(frames, rows * columns)
     for index, strength in enumerate(strengths):
         held[-index] = strength
-    channels = model.config.caption_channels
-    widths = (channels, channels)
+    widths = (TINY_2_0 if model.config.use_prompt_embeddings else TINY_2_3).text
     return {
         "latents": draw(batch, frames * rows * columns, 4),
         "clean": draw(batch, frames * rows * columns, 4),
@@ -374,17 +387,20 @@ STRENGTHS = [(1.0,), (0.8,), (1.0, 0.6), (0.0,)]
 """Of the first frame and of the last: pinned, held in part, both, free."""
 
 
-def transformer(model: str = "2.0") -> Any:
+def transformer(version: str) -> Any:
     from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 
-    return tiny.build(LTX2VideoTransformer3DModel, tiny.TINY_TRANSFORMER)
+    return tiny.build(LTX2VideoTransformer3DModel, TINY[version].transformer)
 
 
+@VERSIONS
 @pytest.mark.parametrize("strengths", STRENGTHS)
 @pytest.mark.parametrize("guided", [False, True])
-def test_one_forward_follows_the_official_rules(strengths: tuple[float, ...], guided: bool) -> None:
+def test_one_forward_follows_the_official_rules(
+    version: str, strengths: tuple[float, ...], guided: bool
+) -> None:
     """The scale and shift that a token's sound attention gets is that of its own timestep."""
-    model = transformer()
+    model = transformer(version)
     drawn = drawn_inputs(model, strengths, batch=2)
     setting = (5.0, 2.5, 0.25) if guided else None
     theirs = Reference(model)(
@@ -419,9 +435,10 @@ def forward(
         )
 
 
-def test_the_corrections_of_diffusers_are_the_official_rules() -> None:
+@VERSIONS
+def test_the_corrections_of_diffusers_are_the_official_rules(version: str) -> None:
     """What the pipelines above run is the reference's forward pass, to rounding."""
-    model = transformer()
+    model = transformer(version)
     drawn = drawn_inputs(model, (1.0, 0.6))
     theirs = Reference(model)(
         drawn["latents"], drawn["audio"], drawn["text"], drawn["strengths"], 0.725,
@@ -447,10 +464,11 @@ def test_the_corrections_of_diffusers_are_the_official_rules() -> None:
         assert relative(mine, yours) < 1e-5
 
 
+@VERSIONS
 @pytest.mark.parametrize("strengths", STRENGTHS)
-def test_the_loop_follows_the_official_rules(strengths: tuple[float, ...]) -> None:
+def test_the_loop_follows_the_official_rules(version: str, strengths: tuple[float, ...]) -> None:
     """The estimate of a token held with strength s uses the noise level σ·(1 - s)."""
-    model = transformer()
+    model = transformer(version)
     drawn = drawn_inputs(model, strengths)
     sigmas = (1.0, 0.975, 0.725, 0.421875)
     hold = drawn["strengths"][None, :, None]

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.architecture import TINY_2_0
 from vivant.engines.ltx2.prompts import PromptEncoder, tokenize
 from vivant.engines.ltx2.text_encoder import streamed_text_encoder
 from vivant.errors import MissingPartError, WeightsError
@@ -196,7 +197,7 @@ def test_text_encoder_and_connectors_are_never_there_together() -> None:
 
     def connectors() -> Any:
         events.append("connectors")
-        return tiny.build(LTX2TextConnectors, tiny.TINY_CONNECTORS)
+        return tiny.build(LTX2TextConnectors, TINY_2_0.connectors)
 
     encode = PromptEncoder(
         tokenizer=tiny.TinyTokenizer,

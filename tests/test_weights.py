@@ -283,7 +283,8 @@ def test_the_registry_is_pinned_and_says_where_it_is_not() -> None:
             wanted = {pattern for part in model.parts for pattern in part.patterns}
             # a stale copy of the text encoder lies beside it, 52 GB
             assert "text_encoder/*" not in wanted
-            assert {"text_encoder/model*", "tokenizer/*", "latent_upsampler/*"} <= wanted
-    assert branches == {"rootonchair/LTX-2-19b-distilled"} | {
+            assert {"text_encoder/model*", "tokenizer/*"} <= wanted
+            assert model.upsampler_file in wanted or "latent_upsampler/*" in wanted
+    assert branches == {"rootonchair/LTX-2-19b-distilled", "Lightricks/LTX-2.3"} | {
         model.parts[0].repo for name, model in MODELS.items() if name.startswith("camera-")
     }

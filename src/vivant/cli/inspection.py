@@ -258,7 +258,7 @@ def _weights() -> Iterator[Finding]:
             of = f" of about {model.size / 1e9:.0f}" if model.size else ""
             have = f"{state.size / 1e9:.0f}{of} GB are here"
             yield Finding(f"weights {name}", "limited", have, f"{pull} goes on")
-        elif name == DEFAULT_MODEL:
+        elif name == DEFAULT_MODEL == library.default_model():
             place = state.folder
             while not place.exists():
                 place = place.parent

@@ -32,10 +32,11 @@ def _ltx2(settings: Settings) -> Engine:
             f"engine ltx2 needs {', '.join(missing)}: uv sync --extra ltx2", param="engine"
         )
     from vivant.engines.ltx2.readahead import read_ahead
-    from vivant.weights import DEFAULT_MODEL
+    from vivant.weights import Library
 
     # most clips are the default model's: its files come off the disk while torch is imported
-    model = settings.weights_path / DEFAULT_MODEL
+    library = Library(settings.weights_path)
+    model = library.folder(library.default_model())
     read_ahead([model / "transformer-fp8", model / "vae"])
     from vivant.engines.ltx2.engine import LTX2Engine
 

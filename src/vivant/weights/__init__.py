@@ -13,10 +13,19 @@ Knows nothing of torch or of what the numbers mean.
 from vivant.weights.header import read_header
 from vivant.weights.hub import Hub
 from vivant.weights.library import FP8_FOLDER, LOCK, SUMS, Library, State, hash_file
-from vivant.weights.registry import DEFAULT_MODEL, LICENCE, MODELS, Model, Part, find_model
+from vivant.weights.registry import (
+    DEFAULT_MODEL,
+    DEFAULT_MODELS,
+    LICENCE,
+    MODELS,
+    Model,
+    Part,
+    find_model,
+)
 
 __all__ = [
     "DEFAULT_MODEL",
+    "DEFAULT_MODELS",
     "FP8_FOLDER",
     "LICENCE",
     "LOCK",

@@ -1,4 +1,4 @@
-"""What a safetensors file says of itself. Knows nothing of where files come from."""
+"""What a safetensors file says of itself."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The Hugging Face Hub over plain HTTP: revisions, lists of files, and their bytes.
-
-Knows nothing of where files go.
-"""
+"""The Hugging Face Hub over plain HTTP: revisions, lists of files, and their bytes."""
 
 from __future__ import annotations
 

@@ -4,8 +4,6 @@
 goes; what another model has already is linked) and writes a lock file with the commit and the
 SHA-256 of every file; from then on the model is those bytes and nothing else. ``verify`` hashes
 them again.
-
-Knows nothing of what is in the files.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from typing import Any
 from vivant.errors import MissingPartError, OptionError, OutputError, WeightsError
 from vivant.types import Observer, Progress, ignore_progress
 from vivant.weights.hub import Hub, RemoteFile
-from vivant.weights.registry import Model, Part, find_model
+from vivant.weights.registry import DEFAULT_MODELS, Model, Part, find_model
 
 LOCK = "vivant.lock.json"
 FP8_FOLDER = "transformer-fp8"
@@ -126,6 +124,14 @@ class Library:
                 f"`vivant weights pull {name}`{size}"
             )
         return state.folder
+
+    def default_model(self) -> str:
+        """The newest of the registry's default models that is complete, or else the last."""
+        for name in DEFAULT_MODELS:
+            with suppress(WeightsError):
+                if self.state(name).status == "complete":
+                    return name
+        return DEFAULT_MODELS[-1]
 
     def adapters(self) -> list[str]:
         """Adapters here that the registry does not name, by their repositories."""

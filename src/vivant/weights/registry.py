@@ -1,4 +1,4 @@
-"""The models there are. Knows nothing of networks or disks."""
+"""The models there are."""
 
 from __future__ import annotations
 
@@ -40,11 +40,13 @@ class Model:
     """One entry of the registry.
 
     Attributes:
+        version: of LTX-2: which parts and adapters go together.
         size: bytes to download, about; 0 where nobody said.
         kind: ``model``, or ``lora`` for an adapter.
-        single_file: name of the file that holds everything but the text encoder, or the adapter.
+        single_file: name of the file that holds everything but text encoder and upsampler, or
+            the adapter.
+        upsampler_file: name of the file of the latent upsampler, where it has no folder.
         image_crf: H.264 quality the model's training pictures had.
-        family: which engine code runs it; ``ltx-2.0`` is the only one today.
     """
 
     name: str
@@ -54,7 +56,8 @@ class Model:
     kind: str = "model"
     single_file: str | None = None
     image_crf: int = 33
-    family: str = "ltx-2.0"
+    version: str = "2.0"
+    upsampler_file: str | None = None
 
 
 _TEXT = (
@@ -82,9 +85,25 @@ def _camera(move: str) -> Model:
     )
 
 
+LTX_2_3_FILE = "ltx-2.3-22b-distilled-1.1.safetensors"
+LTX_2_3_UPSAMPLER = "ltx-2.3-spatial-upscaler-x2-1.1.safetensors"
+"""Version 1.1 of both: the upsampler's 1.0 leaves artefacts in the last frames."""
+
 MODELS: dict[str, Model] = {
     model.name: model
     for model in (
+        # one file of 46.1 GB, upsampler 1.0, and the text encoder of 2.0, 48.8
+        Model(
+            name="ltx-2.3-22b-distilled",
+            parts=(
+                Part(repo="Lightricks/LTX-2.3", patterns=(LTX_2_3_FILE, LTX_2_3_UPSAMPLER)),
+                _official(*_TEXT),
+            ),
+            size=96_000_000_000,
+            single_file=LTX_2_3_FILE,
+            upsampler_file=LTX_2_3_UPSAMPLER,
+            version="2.3",
+        ),
         # transformer 37.8 GB, text encoder 48.8 (float32 on disk), connectors 2.9, VAE 2.4
         Model(
             name="ltx-2-19b-distilled",
@@ -130,8 +149,12 @@ MODELS: dict[str, Model] = {
 is known, the first pull records commit and hashes in the lock file."""
 
 
-DEFAULT_MODEL = "ltx-2-19b-distilled"
-"""What recipes use where they name no other."""
+DEFAULT_MODELS = ("ltx-2.3-22b-distilled", "ltx-2-19b-distilled")
+"""What recipes use where they name no other: the first of these whose weights are here, and else
+the last. The licence asks to use the latest version where that is reasonable."""
+
+DEFAULT_MODEL = DEFAULT_MODELS[-1]
+"""What is fetched and told of where nothing is here."""
 
 
 _REPOSITORY = re.compile(

@@ -5,6 +5,9 @@
     options.py        what a request may ask of this engine, checked before any GPU work (no torch)
     recipes.py        sigmas, stages and grids: seed, fast, native and their LoRA kin (no torch)
     framing.py        the portrait's crop, widened with real pixels to the model's grid (no torch)
+    architecture.py   how LTX-2.0 and 2.3 are built: arguments of diffusers' classes (no torch)
+    versions.py       which version a file is of; parts of two versions are refused (no torch)
+    names.py          Lightricks' names of weights → diffusers' (no torch)
     components.py     diffusers' components, from folders, single files and fp8 checkpoints
     checkpoint.py     weight files → modules, one tensor at a time
     fp8_checkpoint.py writes the transformer rounded to fp8, once
@@ -18,12 +21,14 @@
     sampling.py       the denoising loop, on one screen
     decode.py         latents → frames, chunk by chunk, equal to decoding the whole clip
     prompts.py        text → connector outputs, kept on disk
+    text_encoder.py   Gemma 3, one layer in memory at a time
     lora.py           low-rank adapters, checked, then fused
     tiers.py          how much memory asks for which tier (no torch)
     memory.py         what stays on the GPU, what waits beside it
     readahead.py      the checkpoint comes off the disk while torch is imported (no torch)
-    job.py            one call: prompts, picture, denoising, decoding, one tier lower if need be
-    engine.py         LTX2Engine: loads a model, keeps it, hands it to jobs
+    loading.py        loads a model, keeps it, goes a tier lower where memory runs out
+    generation.py     one call: prompts, picture, denoising, decoding
+    engine.py         LTX2Engine: options in, clips and report out
 
 Importing this package loads no torch.
 """

@@ -1,7 +1,6 @@
 """The fastest exact attention at hand, and NAG around it.
 
-Queries, keys and values are ``[batch, tokens, heads, channels]`` throughout. Knows nothing of
-where they come from.
+Queries, keys and values are ``[batch, tokens, heads, channels]`` throughout.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """One block of LTX-2's transformer, in plain torch: any device, any precision.
 
-In float32 it equals diffusers' block to rounding. Knows nothing of steps or of other blocks.
+Of LTX-2.0 and of 2.3, whose attention is gated per head and whose text attention is modulated too.
+In float32 it equals the official block to rounding. ``fused_block.py`` runs the same steps with
+its own kernels.
 """
 
 from __future__ import annotations
@@ -44,9 +46,10 @@ class TextKeys(NamedTuple):
 class Modulation(NamedTuple):
     """Timestep embeddings of one step.
 
-    ``video`` is ``[batch, kinds, 6·D]``, ``video_cross`` ``[batch, kinds, 4·D]``, and ``kind``
-    ``[tokens]`` says which row a token takes: tokens of one conditioning strength share a
-    timestep. The gates, on the global sigma, and the audio's are ``[batch, 1, …]``.
+    ``video`` is ``[batch, kinds, 6·D]`` (LTX-2.3: 9·D), ``video_cross`` ``[batch, kinds, 4·D]``,
+    and ``kind`` ``[tokens]`` says which row a token takes: tokens of one conditioning strength
+    share a timestep. The gates, on the global sigma, and the audio's are ``[batch, 1, …]``.
+    ``prompt`` and ``audio_prompt`` ``[1, 1, 2·D]``, also of the global sigma, are LTX-2.3's.
     """
 
     video: Tensor
@@ -58,6 +61,12 @@ class Modulation(NamedTuple):
     audio_cross: Tensor
     audio_gate: Tensor
     kind: Tensor
+    prompt: Tensor | None = None
+    audio_prompt: Tensor | None = None
+
+
+ShiftScale = tuple[Tensor, Tensor]
+"""Rows that tokens are modulated with, each ``[batch, kinds, D]``."""
 
 
 def rotate(x: Tensor, rotary: Rotary) -> Tensor:
@@ -73,7 +82,29 @@ def norm(x: Tensor, eps: float) -> Tensor:
     return nn.functional.rms_norm(x, (x.shape[-1],), None, eps)
 
 
-class Block(nn.Module):
+def rows_of(table: Tensor, kind: Tensor) -> Tensor:
+    """Every token's row of ``[batch, kinds, D]``; one row for all stays one."""
+    return table[:, kind] if table.shape[1] > 1 else table
+
+
+def modulated(x: Tensor, by: ShiftScale, kind: Tensor) -> Tensor:
+    """``x·(1 + scale) + shift``, with each token's rows."""
+    shift, scale = by
+    return x * (1 + rows_of(scale, kind)) + rows_of(shift, kind)
+
+
+def combined(table: Tensor, embedded: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
+    """A block's table ``[n, D]`` plus a step's ``[batch, kinds, n·D]``.
+
+    Returns:
+        n tensors ``[batch, kinds, D]``.
+    """
+    batch, kinds = embedded.shape[:2]
+    values = (table + embedded.view(batch, kinds, table.shape[0], -1)).to(dtype)
+    return tuple(part.contiguous() for part in values.unbind(2))
+
+
+class TransformerBlock(nn.Module):
     """One of diffusers' ``LTX2VideoTransformerBlock``, run by the rules of ``transformer.py``."""
 
     if TYPE_CHECKING:
@@ -100,42 +131,115 @@ class Block(nn.Module):
             "audio_a2v_cross_attn_scale_shift_table",
         ):
             self.register_parameter(name, getattr(source, name))
+        for name in ("prompt_scale_shift_table", "audio_prompt_scale_shift_table"):
+            self.register_parameter(name, getattr(source, name, None))
         self.eps = eps
         self.fa3 = fa3
 
-    def text_keys(self, text: Tensor, audio_text: Tensor) -> TextKeys:
-        """Keys and values of the projected text ``[batch, tokens, D]`` in this block."""
-        parts = []
-        for attn, source in ((self.attn2, text), (self.audio_attn2, audio_text)):
-            parts.append(attn.norm_k(attn.to_k(source)).unflatten(-1, (attn.heads, -1)))
-            parts.append(attn.to_v(source).unflatten(-1, (attn.heads, -1)))
+    def text_keys(self, text: Tensor, audio_text: Tensor, modulation: Modulation) -> TextKeys:
+        """Keys and values of the projected text ``[batch, tokens, D]`` in this block.
+
+        LTX-2.3 modulates the text first, so that they are those of one noise level.
+        """
+        parts: list[Tensor] = []
+        for attn, source, table, embedded in (
+            (self.attn2, text, self.prompt_scale_shift_table, modulation.prompt),
+            (
+                self.audio_attn2,
+                audio_text,
+                self.audio_prompt_scale_shift_table,
+                modulation.audio_prompt,
+            ),
+        ):
+            if table is None:
+                rows = self._rounded(source)
+            else:
+                assert embedded is not None  # noqa: S101 - such blocks come with such embeddings
+                rows = self._modulated_text(source, table, embedded)
+            parts += self._keys(attn, rows, None)
         return TextKeys(*parts)
 
-    def _attend(
+    # -- the steps that FusedBlock does with kernels -------------------------------------------
+
+    def _norm(
+        self,
+        x: Tensor,
+        kind: Tensor,
+        *,
+        added: Tensor | None = None,
+        gate: Tensor | None = None,
+        by: ShiftScale | None = None,
+        second: ShiftScale | None = None,
+        keep: bool = False,  # noqa: ARG002 - for the kernels
+    ) -> tuple[Tensor, Any, Any]:
+        """``x + added·gate``, its modulated RMS norm, and the norm by a second modulation."""
+        if added is not None:
+            x = x + (added if gate is None else added * rows_of(gate, kind))
+        normed = norm(x, self.eps)
+        first = normed if by is None else modulated(normed, by, kind)
+        return x, first, None if second is None else modulated(normed, second, kind)
+
+    def _modulated_text(self, text: Tensor, table: Tensor, embedded: Tensor) -> Any:
+        """The text by shift and scale of one noise level, as the linear layers want it."""
+        shift, scale = combined(table, embedded, text.dtype)
+        return text * (1 + scale) + shift
+
+    def _rounded(self, x: Tensor) -> Any:
+        """``x`` as the linear layers want it."""
+        return x
+
+    def _queries(self, attn: Any, x: Any, rotary: Rotary | None) -> Tensor:
+        query: Tensor = attn.norm_q(attn.to_q(x)).unflatten(-1, (attn.heads, -1))
+        return query if rotary is None else rotate(query, rotary)
+
+    def _keys(self, attn: Any, context: Any, rotary: Rotary | None) -> tuple[Tensor, Tensor]:
+        """Keys and values, ``[batch, tokens, heads, channels]``."""
+        key: Tensor = attn.norm_k(attn.to_k(context)).unflatten(-1, (attn.heads, -1))
+        value: Tensor = attn.to_v(context).unflatten(-1, (attn.heads, -1))
+        return key if rotary is None else rotate(key, rotary), value
+
+    def _output(
         self,
         attn: Any,
-        x: Tensor,
-        context: Tensor,
-        rotary: Rotary,
-        key_rotary: Rotary,
+        x: Any,
+        attended: Tensor,
+        negative: Tensor | None = None,
+        nag: Tensor | None = None,
     ) -> Tensor:
-        heads = (attn.heads, -1)
-        query = rotate(attn.norm_q(attn.to_q(x)).unflatten(-1, heads), rotary)
-        key = rotate(attn.norm_k(attn.to_k(context)).unflatten(-1, heads), key_rotary)
-        value = attn.to_v(context).unflatten(-1, heads)
-        out: Tensor = attn.to_out[0](attend(query, key, value, fa3=self.fa3).flatten(2))
-        return out
-
-    def _attend_text(
-        self, attn: Any, x: Tensor, key: Tensor, value: Tensor, length: int, nag: Tensor | None
-    ) -> Tensor:
-        query = attn.norm_q(attn.to_q(x)).unflatten(-1, (attn.heads, -1))
-        out = attend(query, key[:, :length], value[:, :length], fa3=self.fa3).flatten(2)
+        """From attention ``[batch, tokens, heads, channels]`` to channels, guided and gated."""
+        out = attended.flatten(2)
         if nag is not None:
-            negative = attend(query, key[:, length:], value[:, length:], fa3=self.fa3).flatten(2)
-            out = nag_mix(out, negative, nag)
+            assert negative is not None  # noqa: S101 - they come together
+            out = nag_mix(out, negative.flatten(2), nag)
+        if attn.to_gate_logits is not None:
+            gates = 2 * torch.sigmoid(attn.to_gate_logits(x))
+            out = (out.unflatten(-1, (attn.heads, -1)) * gates.unsqueeze(-1)).flatten(2)
         joined: Tensor = attn.to_out[0](out)
         return joined
+
+    def _feed_forward(self, layers: Any, x: Any) -> Tensor:
+        out: Tensor = layers(x)
+        return out
+
+    # -- the block -----------------------------------------------------------------------------
+
+    def _attend(
+        self, attn: Any, x: Any, context: Any, rotary: Rotary, key_rotary: Rotary
+    ) -> Tensor:
+        key, value = self._keys(attn, context, key_rotary)
+        return self._output(
+            attn, x, attend(self._queries(attn, x, rotary), key, value, fa3=self.fa3)
+        )
+
+    def _attend_text(
+        self, attn: Any, x: Any, key: Tensor, value: Tensor, length: int, nag: Tensor | None
+    ) -> Tensor:
+        query = self._queries(attn, x, None)
+        out = attend(query, key[:, :length], value[:, :length], fa3=self.fa3)
+        negative = None
+        if nag is not None:
+            negative = attend(query, key[:, length:], value[:, length:], fa3=self.fa3)
+        return self._output(attn, x, out, negative, nag)
 
     def forward(
         self,
@@ -153,60 +257,67 @@ class Block(nn.Module):
             length: text tokens of the positive prompt inside ``text``.
             nag: ``(scale, tau, alpha)``, or None to attend to the positive prompt only.
         """
-        eps, kind = self.eps, modulation.kind
-        batch, kinds = modulation.video.shape[:2]
-        table = self.scale_shift_table + modulation.video.view(batch, kinds, 6, -1)
-        table = table.to(x.dtype)[:, kind]
-        shift, scale, gate, shift_ff, scale_ff, gate_ff = table.unbind(2)
-        audio_table = self.audio_scale_shift_table + modulation.audio.view(batch, 1, 6, -1)
-        a_shift, a_scale, a_gate, a_shift_ff, a_scale_ff, a_gate_ff = audio_table.to(
-            audio.dtype
-        ).unbind(2)
+        kind, dtype = modulation.kind, x.dtype
+        gated = self.attn1.to_gate_logits is not None
+        video = combined(self.scale_shift_table, modulation.video, dtype)
+        sound = combined(self.audio_scale_shift_table, modulation.audio, dtype)
+        table = self.video_a2v_cross_attn_scale_shift_table
+        v_cross = combined(table[:4], modulation.video_cross, dtype)
+        (v_gate,) = combined(table[4:], modulation.video_gate, dtype)
+        table = self.audio_a2v_cross_attn_scale_shift_table
+        a_cross = combined(table[:4], modulation.audio_cross, dtype)
+        (a_gate,) = combined(table[4:], modulation.audio_gate, dtype)
+        # LTX-2.3 modulates the queries of the text attention too
+        text_by, text_gate = ((video[6], video[7]), video[8]) if len(video) == 9 else (None, None)
 
-        normed = norm(x, eps) * (1 + scale) + shift
-        x = x + self._attend(self.attn1, normed, normed, rotaries.video, rotaries.video) * gate
-        a_normed = norm(audio, eps) * (1 + a_scale) + a_shift
-        audio = audio + a_gate * self._attend(
-            self.audio_attn1, a_normed, a_normed, rotaries.audio, rotaries.audio
+        def sounded(by: ShiftScale) -> Tensor:
+            """The sound's tokens, normed and modulated: one timestep for all of them."""
+            return norm(audio, self.eps) * (1 + by[1]) + by[0]
+
+        # self-attention
+        x, normed, _ = self._norm(x, kind, by=(video[0], video[1]), keep=gated)
+        attended = self._attend(self.attn1, normed, normed, rotaries.video, rotaries.video)
+        heard = sounded((sound[0], sound[1]))
+        audio = audio + sound[2] * self._attend(
+            self.audio_attn1, heard, heard, rotaries.audio, rotaries.audio
         )
 
-        x = x + self._attend_text(self.attn2, norm(x, eps), text.key, text.value, length, nag)
-        audio = audio + self._attend_text(
-            self.audio_attn2,
-            norm(audio, eps),
-            text.audio_key,
-            text.audio_value,
-            length,
-            nag,
+        # text
+        x, normed, _ = self._norm(x, kind, added=attended, gate=video[2], by=text_by, keep=gated)
+        attended = self._attend_text(self.attn2, normed, text.key, text.value, length, nag)
+        heard = norm(audio, self.eps) if text_by is None else sounded((sound[6], sound[7]))
+        told = self._attend_text(
+            self.audio_attn2, heard, text.audio_key, text.audio_value, length, nag
         )
+        audio = audio + (told if text_gate is None else told * sound[8])
 
-        cross = self.video_a2v_cross_attn_scale_shift_table
-        v_table = (cross[:4] + modulation.video_cross.view(batch, kinds, 4, -1)).to(x.dtype)
-        v_cross = v_table[:, kind].unbind(2)
-        v_gate = (cross[4:] + modulation.video_gate.view(batch, 1, 1, -1)).to(x.dtype)[:, :, 0]
-        cross = self.audio_a2v_cross_attn_scale_shift_table
-        a_cross = (
-            (cross[:4] + modulation.audio_cross.view(batch, 1, 4, -1)).to(audio.dtype).unbind(2)
+        # picture and sound attend to each other; their tables hold scale before shift
+        x, normed, context = self._norm(
+            x,
+            kind,
+            added=attended,
+            gate=text_gate,
+            by=(v_cross[1], v_cross[0]),
+            second=(v_cross[3], v_cross[2]),
+            keep=gated,
         )
-        a2v_gate = (cross[4:] + modulation.audio_gate.view(batch, 1, 1, -1)).to(audio.dtype)[
-            :, :, 0
-        ]
-        normed, a_normed = norm(x, eps), norm(audio, eps)
-        x = x + v_gate * self._attend(
+        attended = self._attend(
             self.audio_to_video_attn,
-            normed * (1 + v_cross[0]) + v_cross[1],
-            a_normed * (1 + a_cross[0]) + a_cross[1],
+            normed,
+            self._rounded(sounded((a_cross[1], a_cross[0]))),
             rotaries.video_cross,
             rotaries.audio_cross,
         )
-        audio = audio + a2v_gate * self._attend(
+        audio = audio + a_gate * self._attend(
             self.video_to_audio_attn,
-            a_normed * (1 + a_cross[2]) + a_cross[3],
-            normed * (1 + v_cross[2]) + v_cross[3],
+            self._rounded(sounded((a_cross[3], a_cross[2]))),
+            context,
             rotaries.audio_cross,
             rotaries.video_cross,
         )
 
-        x = x + self.ff(norm(x, eps) * (1 + scale_ff) + shift_ff) * gate_ff
-        audio = audio + self.audio_ff(norm(audio, eps) * (1 + a_scale_ff) + a_shift_ff) * a_gate_ff
+        # feed-forward
+        x, normed, _ = self._norm(x, kind, added=attended, gate=v_gate, by=(video[3], video[4]))
+        x = x + self._feed_forward(self.ff, normed) * rows_of(video[5], kind)
+        audio = audio + self.audio_ff(sounded((sound[3], sound[4]))) * sound[5]
         return x, audio

@@ -1,19 +1,43 @@
 """What happens between the matrix products of a block, fused: norms, modulation, rounding to fp8.
 
 Custom operators around the kernels of ``block_triton``, so that ``torch.compile`` takes them as
-they are. ``transformer.Block`` holds the same formulas in plain torch; the two are tested against
-each other. Knows nothing of blocks.
+they are. ``block.py`` holds the same formulas in plain torch, and the two are tested against each
+other.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from vivant.engines.ltx2.fp8 import FLOAT8, has_fp8_matmul
+
+_LIBRARY = torch.library.Library("vivant", "FRAGMENT")
+
+
+def _operator(
+    schema: str, fake: Callable[..., Any]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Make a function an operator of torch, with ``fake`` for tracing.
+
+    ``torch.library.custom_op`` does this too, and adds checks in Python to every call: a step makes
+    a thousand of them, and at small sizes the GPU waits for that.
+    """
+    name = schema.partition("(")[0]
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+        _LIBRARY.impl(name, function, "CompositeExplicitAutograd")
+        torch.library.register_fake(f"vivant::{name}", fake, lib=_LIBRARY)
+        operator: Callable[..., Any] = getattr(torch.ops.vivant, name).default
+        return operator
+
+    return register
+
 
 Rounded = tuple[Tensor, Tensor]
 """e4m3 rows ``[rows, channels]`` and their float32 scales ``[rows, 1]``."""
@@ -44,70 +68,131 @@ def _kernels() -> Any:
     return block_triton
 
 
-@torch.library.custom_op(
-    "vivant::quantize", mutates_args=(), schema="(Tensor x, bool gelu) -> (Tensor, Tensor)"
-)
-def _quantize(x: Tensor, gelu: bool) -> Rounded:
-    rows, width = _rows(x)
-    out, scale = _rounded_like(x)
-    _kernels().quantize_kernel[(rows,)](
-        x, out, scale, WIDTH=width, GELU=gelu, num_warps=16 if width > 8192 else WARPS
-    )
-    return out, scale
-
-
-@_quantize.register_fake
-def _(x: Tensor, gelu: bool) -> Rounded:  # noqa: ARG001
+def _fake_quantize(x: Tensor, gelu: bool, gate: Tensor | None) -> Rounded:  # noqa: ARG001
     return _rounded_like(x)
 
 
-def quantize(x: Tensor, *, gelu: bool = False) -> Rounded:
-    """Rows of contiguous ``x`` to e4m3, through GELU first if asked."""
-    rounded: Rounded = _quantize(x, gelu)
-    return rounded
-
-
-@torch.library.custom_op(
-    "vivant::nag",
-    mutates_args=(),
-    schema="(Tensor positive, Tensor negative, Tensor settings) -> (Tensor, Tensor)",
-)
-def _nag(positive: Tensor, negative: Tensor, settings: Tensor) -> Rounded:
-    rows, width = _rows(positive)
-    out, scale = _rounded_like(positive)
-    _kernels().nag_kernel[(rows,)](
-        positive, negative, settings, out, scale, WIDTH=width, num_warps=WARPS
+@_operator("quantize(Tensor x, bool gelu, Tensor? gate) -> (Tensor, Tensor)", _fake_quantize)
+def _quantize(x: Tensor, gelu: bool, gate: Tensor | None) -> Rounded:
+    rows, width = _rows(x)
+    out, scale = _rounded_like(x)
+    _kernels().quantize_kernel[(rows,)](
+        x,
+        x if gate is None else gate,
+        out,
+        scale,
+        WIDTH=width,
+        GELU=gelu,
+        HEADS=0 if gate is None else gate.shape[-1],
+        num_warps=16 if width > 8192 else WARPS,
     )
     return out, scale
 
 
-@_nag.register_fake
-def _(positive: Tensor, negative: Tensor, settings: Tensor) -> Rounded:  # noqa: ARG001
-    return _rounded_like(positive)
+def quantize(x: Tensor, *, gelu: bool = False, gate: Tensor | None = None) -> Rounded:
+    """Rows of contiguous ``x`` to e4m3, through GELU or gates first if asked.
 
-
-def nag(positive: Tensor, negative: Tensor, settings: Tensor) -> Rounded:
-    """``attention.nag_mix`` of contiguous ``[..., channels]``, to e4m3."""
-    rounded: Rounded = _nag(positive, negative, settings)
+    Args:
+        gate: logits ``[..., heads]`` of LTX-2.3's gates: each head is multiplied by 2·σ(logit).
+    """
+    rounded: Rounded = _quantize(x, gelu, None if gate is None else gate.contiguous())
     return rounded
 
 
-_Normed = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+def _fake_nag(
+    positive: Tensor,
+    negative: Tensor,  # noqa: ARG001
+    settings: Tensor,  # noqa: ARG001
+    gate: Tensor | None,  # noqa: ARG001
+) -> Rounded:
+    return _rounded_like(positive)
 
 
-def _normed_like(x: Tensor, *, added: bool, second: bool) -> _Normed:
+@_operator(
+    "nag(Tensor positive, Tensor negative, Tensor settings, Tensor? gate) -> (Tensor, Tensor)",
+    _fake_nag,
+)
+def _nag(positive: Tensor, negative: Tensor, settings: Tensor, gate: Tensor | None) -> Rounded:
+    rows, width = _rows(positive)
+    out, scale = _rounded_like(positive)
+    _kernels().nag_kernel[(rows,)](
+        positive,
+        negative,
+        settings,
+        positive if gate is None else gate,
+        out,
+        scale,
+        WIDTH=width,
+        HEADS=0 if gate is None else gate.shape[-1],
+        num_warps=WARPS,
+    )
+    return out, scale
+
+
+def nag(
+    positive: Tensor, negative: Tensor, settings: Tensor, *, gate: Tensor | None = None
+) -> Rounded:
+    """``attention.nag_mix`` of contiguous ``[..., channels]``, gated, to e4m3."""
+    rounded: Rounded = _nag(
+        positive, negative, settings, None if gate is None else gate.contiguous()
+    )
+    return rounded
+
+
+def _fake_modulate(x: Tensor, table: Tensor, embedded: Tensor) -> Rounded:  # noqa: ARG001
+    return _rounded_like(x)
+
+
+@_operator("modulate(Tensor x, Tensor table, Tensor embedded) -> (Tensor, Tensor)", _fake_modulate)
+def _modulate(x: Tensor, table: Tensor, embedded: Tensor) -> Rounded:
+    rows, width = _rows(x)
+    out, scale = _rounded_like(x)
+    _kernels().modulate_kernel[(rows,)](
+        x, table, embedded, out, scale, WIDTH=width, num_warps=WARPS
+    )
+    return out, scale
+
+
+def modulate(x: Tensor, table: Tensor, embedded: Tensor) -> Rounded:
+    """``x·(1 + scale) + shift`` to e4m3, with shift and scale = table + embedded, ``[2, D]``.
+
+    The text of LTX-2.3, which one noise level modulates alike for all tokens.
+    """
+    rounded: Rounded = _modulate(x.contiguous(), table.contiguous(), embedded.contiguous())
+    return rounded
+
+
+_Normed = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+def _normed_like(x: Tensor, *, added: bool, second: bool, keep: bool) -> _Normed:
     none = torch.empty(0, dtype=x.dtype, device=x.device)
     total = torch.empty_like(x) if added else none
     out2, scale2 = _rounded_like(x) if second else (none.clone(), none.clone())
-    return (total, *_rounded_like(x), out2, scale2)
+    plain = torch.empty_like(x) if keep else none.clone()
+    return (total, *_rounded_like(x), out2, scale2, plain)
 
 
-@torch.library.custom_op(
-    "vivant::norm",
-    mutates_args=(),
-    schema="(Tensor x, Tensor kind, float eps, Tensor? added, Tensor? gate, Tensor? shift, "
-    "Tensor? scale, Tensor? shift2, Tensor? scale2) "
-    "-> (Tensor, Tensor, Tensor, Tensor, Tensor)",
+def _fake_norm(
+    x: Tensor,
+    kind: Tensor,  # noqa: ARG001
+    eps: float,  # noqa: ARG001
+    added: Tensor | None,
+    gate: Tensor | None,  # noqa: ARG001
+    shift: Tensor | None,  # noqa: ARG001
+    scale: Tensor | None,  # noqa: ARG001
+    shift2: Tensor | None,
+    scale2: Tensor | None,  # noqa: ARG001
+    keep: bool,
+) -> _Normed:
+    return _normed_like(x, added=added is not None, second=shift2 is not None, keep=keep)
+
+
+@_operator(
+    "norm(Tensor x, Tensor kind, float eps, Tensor? added, Tensor? gate, Tensor? shift, "
+    "Tensor? scale, Tensor? shift2, Tensor? scale2, bool keep) "
+    "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    _fake_norm,
 )
 def _norm(
     x: Tensor,
@@ -119,10 +204,11 @@ def _norm(
     scale: Tensor | None,
     shift2: Tensor | None,
     scale2: Tensor | None,
+    keep: bool,
 ) -> _Normed:
     rows, width = _rows(x)
-    made = _normed_like(x, added=added is not None, second=shift2 is not None)
-    total, out, scale_out, out2, scale_out2 = made
+    made = _normed_like(x, added=added is not None, second=shift2 is not None, keep=keep)
+    total, out, scale_out, out2, scale_out2, plain = made
 
     def stride(table: Tensor | None) -> int:
         return 0 if table is None else table.stride(1 if table.shape[1] > 1 else 0)
@@ -144,6 +230,7 @@ def _norm(
         scale_out,
         out2,
         scale_out2,
+        plain,
         x.shape[1],
         stride(shift),
         stride(shift2),
@@ -154,27 +241,13 @@ def _norm(
         GATE=gate is not None,
         MODULATE=shift is not None,
         TWICE=shift2 is not None,
+        KEEP=keep,
         KINDS=1 if shift is None else shift.shape[1],
         KINDS2=1 if shift2 is None else shift2.shape[1],
         GATE_KINDS=1 if gate is None else gate.shape[1],
         num_warps=WARPS,
     )
     return made
-
-
-@_norm.register_fake
-def _(
-    x: Tensor,
-    kind: Tensor,  # noqa: ARG001
-    eps: float,  # noqa: ARG001
-    added: Tensor | None,
-    gate: Tensor | None,  # noqa: ARG001
-    shift: Tensor | None,  # noqa: ARG001
-    scale: Tensor | None,  # noqa: ARG001
-    shift2: Tensor | None,
-    scale2: Tensor | None,  # noqa: ARG001
-) -> _Normed:
-    return _normed_like(x, added=added is not None, second=shift2 is not None)
 
 
 def norm(
@@ -186,7 +259,8 @@ def norm(
     gate: Tensor | None = None,
     modulation: tuple[Tensor, Tensor] | None = None,
     second: tuple[Tensor, Tensor] | None = None,
-) -> tuple[Tensor, Rounded, Rounded]:
+    keep: bool = False,
+) -> tuple[Tensor, Rounded, Rounded, Tensor | None]:
     """``x + added·gate``, then RMS norm, ``·(1 + scale) + shift``, and rounding.
 
     Tensors are ``[batch, tokens, channels]`` and contiguous; gates, shifts and scales ``[batch,
@@ -194,21 +268,36 @@ def norm(
     scale)``, and so is ``second``, a second modulation of the same normed rows.
 
     Returns:
-        The sum (``x`` itself where nothing is added), the rounded result and the second one
-        (empty where there is none).
+        The sum (``x`` itself where nothing is added), the rounded result, the second one (empty
+        where there is none), and with ``keep`` the first result before rounding.
     """
     shift, scale = modulation if modulation is not None else (None, None)
     shift2, scale2 = second if second is not None else (None, None)
-    total, out, scale_out, out2, scale_out2 = _norm(
-        x, kind, eps, added, gate, shift, scale, shift2, scale2
+    total, out, scale_out, out2, scale_out2, plain = _norm(
+        x, kind, eps, added, gate, shift, scale, shift2, scale2, keep
     )
-    return x if added is None else total, (out, scale_out), (out2, scale_out2)
+    return (
+        x if added is None else total,
+        (out, scale_out),
+        (out2, scale_out2),
+        plain if keep else None,
+    )
 
 
-@torch.library.custom_op(
-    "vivant::head_norm",
-    mutates_args=(),
-    schema="(Tensor x, Tensor weight, int heads, float eps, Tensor? cos, Tensor? sin) -> Tensor",
+def _fake_head_norm(
+    x: Tensor,
+    weight: Tensor,  # noqa: ARG001
+    heads: int,  # noqa: ARG001
+    eps: float,  # noqa: ARG001
+    cos: Tensor | None,  # noqa: ARG001
+    sin: Tensor | None,  # noqa: ARG001
+) -> Tensor:
+    return torch.empty_like(x)
+
+
+@_operator(
+    "head_norm(Tensor x, Tensor weight, int heads, float eps, Tensor? cos, Tensor? sin) -> Tensor",
+    _fake_head_norm,
 )
 def _head_norm(
     x: Tensor, weight: Tensor, heads: int, eps: float, cos: Tensor | None, sin: Tensor | None
@@ -229,18 +318,6 @@ def _head_norm(
         num_warps=WARPS,
     )
     return out
-
-
-@_head_norm.register_fake
-def _(
-    x: Tensor,
-    weight: Tensor,  # noqa: ARG001
-    heads: int,  # noqa: ARG001
-    eps: float,  # noqa: ARG001
-    cos: Tensor | None,  # noqa: ARG001
-    sin: Tensor | None,  # noqa: ARG001
-) -> Tensor:
-    return torch.empty_like(x)
 
 
 def head_norm(

@@ -23,8 +23,23 @@ def _round_row(value, out, scale_out, row, columns, WIDTH: tl.constexpr):  # noq
 
 
 @triton.jit
-def quantize_kernel(x, out, scale_out, WIDTH: tl.constexpr, GELU: tl.constexpr):  # noqa: N803
-    """Rows to e4m3; with ``GELU``, through GELU (tanh form) first."""
+def _gated(value, gate, row, columns, kept, WIDTH: tl.constexpr, HEADS: tl.constexpr):  # noqa: N803
+    """Each head of a row times 2·σ(logit)."""
+    logit = tl.load(gate + row * HEADS + columns // (WIDTH // HEADS)).to(tl.float32)
+    return (value * (2.0 * tl.sigmoid(logit))).to(kept).to(tl.float32)
+
+
+@triton.jit
+def quantize_kernel(
+    x,
+    gate,
+    out,
+    scale_out,
+    WIDTH: tl.constexpr,  # noqa: N803
+    GELU: tl.constexpr,  # noqa: N803
+    HEADS: tl.constexpr,  # noqa: N803
+):
+    """Rows to e4m3; with ``GELU``, through GELU (tanh form) first; with ``HEADS``, gated."""
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, WIDTH)
     value = tl.load(x + row * WIDTH + columns).to(tl.float32)
@@ -32,6 +47,8 @@ def quantize_kernel(x, out, scale_out, WIDTH: tl.constexpr, GELU: tl.constexpr):
         # ½·(1 + tanh u) = σ(2u), u = √(2/π)·(v + 0.044715·v³)
         value = value * tl.sigmoid(1.5957691216057308 * (value + 0.044715 * value * value * value))
         value = value.to(x.dtype.element_ty).to(tl.float32)
+    if HEADS > 0:
+        value = _gated(value, gate, row, columns, x.dtype.element_ty, WIDTH, HEADS)
     _round_row(value, out, scale_out, row, columns, WIDTH)
 
 
@@ -40,11 +57,13 @@ def nag_kernel(
     positive,
     negative,
     settings,
+    gate,
     out,
     scale_out,
     WIDTH: tl.constexpr,  # noqa: N803
+    HEADS: tl.constexpr,  # noqa: N803
 ):
-    """``attention.nag_mix`` of two rows, to e4m3."""
+    """``attention.nag_mix`` of two rows, gated where there are ``HEADS``, to e4m3."""
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, WIDTH)
     z = tl.load(positive + row * WIDTH + columns).to(tl.float32)
@@ -57,7 +76,24 @@ def nag_kernel(
     ratio = tl.sum(tl.abs(guided), axis=0) / tl.maximum(tl.sum(tl.abs(z), axis=0), tiny)
     guided = guided * (tl.minimum(ratio, tau) / tl.maximum(ratio, tiny))
     value = (alpha * guided + (1 - alpha) * z).to(positive.dtype.element_ty).to(tl.float32)
+    if HEADS > 0:
+        value = _gated(value, gate, row, columns, positive.dtype.element_ty, WIDTH, HEADS)
     _round_row(value, out, scale_out, row, columns, WIDTH)
+
+
+@triton.jit
+def modulate_kernel(x, table, embedded, out, scale_out, WIDTH: tl.constexpr):  # noqa: N803
+    """Rows times ``1 + scale`` plus ``shift``, the two rows of ``table + embedded``; to e4m3."""
+    row = tl.program_id(0).to(tl.int64)
+    columns = tl.arange(0, WIDTH)
+    kept = x.dtype.element_ty
+    value = tl.load(x + row * WIDTH + columns).to(tl.float32)
+    shift = tl.load(table + columns).to(tl.float32)
+    shift += tl.load(embedded + columns).to(tl.float32)
+    scale = tl.load(table + WIDTH + columns).to(tl.float32)
+    scale += tl.load(embedded + WIDTH + columns).to(tl.float32)
+    value = value * (1 + scale.to(kept).to(tl.float32)) + shift.to(kept).to(tl.float32)
+    _round_row(value.to(kept).to(tl.float32), out, scale_out, row, columns, WIDTH)
 
 
 @triton.jit
@@ -75,6 +111,7 @@ def norm_kernel(
     scale_out,
     out2,
     scale_out2,
+    plain,
     tokens,
     stride,
     stride2,
@@ -85,11 +122,14 @@ def norm_kernel(
     GATE: tl.constexpr,  # noqa: N803
     MODULATE: tl.constexpr,  # noqa: N803
     TWICE: tl.constexpr,  # noqa: N803
+    KEEP: tl.constexpr,  # noqa: N803
     KINDS: tl.constexpr,  # noqa: N803
     KINDS2: tl.constexpr,  # noqa: N803
     GATE_KINDS: tl.constexpr,  # noqa: N803
 ):
     """``x += added·gate``; RMS norm; modulate; to e4m3, once or with two modulations.
+
+    With ``KEEP`` the first result is also written as it was before rounding.
 
     Modulation rows are ``base + (batch·kinds + kind[token])·stride``.
     """
@@ -118,6 +158,8 @@ def norm_kernel(
         result = normed * (1 + tl.load(scale + place * stride + columns).to(tl.float32))
         result += tl.load(shift + place * stride + columns).to(tl.float32)
     result = result.to(x.dtype.element_ty).to(tl.float32)
+    if KEEP:
+        tl.store(plain + row * WIDTH + columns, result.to(plain.dtype.element_ty))
     _round_row(result, out, scale_out, row, columns, WIDTH)
     if TWICE:
         place = batch

@@ -2,15 +2,14 @@
 
 Weights go to their place one by one, adapters are added and matrices rounded to fp8 on the way,
 so that host memory never holds a second copy. Every file's header is read first: a missing,
-foreign or truncated file is an error before anything is loaded. Knows nothing of what a model
-is made of.
+foreign or truncated file is an error before anything is loaded.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.architecture import ARCHITECTURES
 from vivant.engines.ltx2.fp8 import FLOAT8, Float8Linear, quantize_rows, skeleton
 from vivant.engines.ltx2.lora import Adapter, Deltas
+from vivant.engines.ltx2.memory import pinned
+from vivant.engines.ltx2.versions import version_of_header
 from vivant.errors import MissingPartError, WeightsError
 from vivant.types import Observer, Progress, ignore_progress
 from vivant.weights import read_header
@@ -72,37 +73,54 @@ def config_of(folder: Path, default: dict[str, Any] | None = None) -> dict[str, 
         raise WeightsError(f"{path} is not a configuration: pull the model again") from None
 
 
-def empty(cls: Any, config: dict[str, Any], where: Path) -> Any:
+def empty(cls: Any, config: Mapping[str, Any], where: Path) -> Any:
     """A module on the meta device; ``where`` is to blame if ``config`` does not fit."""
     try:
         with torch.device("meta"):
             return cls(**config)
     except TypeError as error:
-        raise WeightsError(f"{where} describes another model than LTX-2 19B: {error}") from None
+        raise WeightsError(
+            f"{where} describes another model than LTX-2.0 or 2.3: {error}"
+        ) from None
 
 
-def embedded(path: Path, part: str) -> dict[str, Any]:
-    """Diffusers' configuration of a part, where a single file carries one; LTX-2.0's otherwise."""
-    metadata = read_header(path).get("__metadata__", {})
-    if "diffusers_config" in metadata:
-        try:
-            return dict(json.loads(metadata["diffusers_config"])[part])
-        except (ValueError, KeyError, TypeError):
-            raise WeightsError(f"{path} does not say how its {part} is made") from None
-    return {
-        "transformer": tiny.TRANSFORMER_2_0,
-        "vae": tiny.VAE_2_0,
-        "connectors": tiny.CONNECTORS_2_0,
-    }[part]
+def embedded(path: Path, part: str) -> Mapping[str, Any]:
+    """Diffusers' configuration of a part of a single file: its own, or that of its version."""
+    header = read_header(path)
+    own = diffusers_config(header, path)
+    if own is not None:
+        if not isinstance(own.get(part), dict):
+            raise WeightsError(f"{path} does not say how its {part} is made")
+        return dict(own[part])
+    config: Mapping[str, Any] = getattr(ARCHITECTURES[version_of_header(header)], part)
+    return config
 
 
-def read_tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
-    """Names and tensors of a file, one at a time."""
+def diffusers_config(header: Mapping[str, Any], path: Path) -> dict[str, Any] | None:
+    """The configuration in diffusers' terms that a file carries, if it does.
+
+    Raises:
+        WeightsError: it is none.
+    """
+    text = (header.get("__metadata__") or {}).get("diffusers_config")
+    if text is None:
+        return None
+    try:
+        return dict(json.loads(text))
+    except (ValueError, TypeError):
+        raise WeightsError(f"{path} does not say how it is made") from None
+
+
+def read_tensors(
+    path: Path, wanted: Callable[[str], bool] = lambda _: True
+) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors of a file, one at a time; of those ``wanted``."""
     read_header(path)
     try:
         with safe_open(path, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - not a mapping
-                yield name, file.get_tensor(name)
+                if wanted(name):
+                    yield name, file.get_tensor(name)
     except SafetensorError as error:
         raise WeightsError(f"{path} cannot be read: {error}") from None
 
@@ -152,7 +170,16 @@ def fill(
     adapters: tuple[Adapter, ...] = (),
     observe: Observer = ignore_progress,
 ) -> None:
-    """Put ``tensors`` into ``module``, which is on the meta device."""
+    """Put ``tensors`` into ``module``, which is on the meta device.
+
+    In host memory they are pinned at once: pinned later, both copies of a model would stay in the
+    process, since the C library keeps what is freed in small pieces.
+    """
+
+    def stored(value: Tensor) -> Tensor:
+        value = value.to(store)
+        return pinned(value, device) if store.type == "cpu" else value
+
     if quantize:
         for block in module.transformer_blocks:
             skeleton(block)
@@ -165,7 +192,7 @@ def fill(
     with Deltas(adapters) as deltas:
         for name, tensor in tensors:
             if name not in wanted:
-                raise WeightsError(f"the weights hold {name}, which LTX-2 19B has not")
+                raise WeightsError(f"the weights hold {name}, which this version of LTX-2 has not")
             if tuple(tensor.shape) != shapes[name]:
                 raise WeightsError(
                     f"{name} has shape {tuple(tensor.shape)} in the weights, and {shapes[name]} in "
@@ -182,10 +209,10 @@ def fill(
                 value = (value.float() + delta).to(value.dtype)
             if isinstance(parent, Float8Linear) and leaf == "weight" and value.dtype != FLOAT8:
                 value, scale = quantize_rows(value)
-                put_tensor(module, f"{owner}.weight_scale", scale.to(store))
+                put_tensor(module, f"{owner}.weight_scale", stored(scale))
                 missing.discard(f"{owner}.weight_scale")
                 done += 1
-            put_tensor(module, name, value.to(store))
+            put_tensor(module, name, stored(value))
             missing.discard(name)
             done += 1
             observe(Progress("load", min(done, total), total, "item"))

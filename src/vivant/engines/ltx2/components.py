@@ -1,12 +1,9 @@
-"""Diffusers' components of an LTX-2 model: from folders, one big file or an fp8 checkpoint.
-
-Knows nothing of requests.
-"""
+"""Diffusers' components of an LTX-2 model: from folders, one big file or an fp8 checkpoint."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,9 +16,11 @@ from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
 from torch import Tensor
 
+from vivant.engines.ltx2.architecture import ARCHITECTURES
 from vivant.engines.ltx2.checkpoint import (
     config_of,
     configured,
+    diffusers_config,
     embedded,
     empty,
     files_of,
@@ -30,13 +29,15 @@ from vivant.engines.ltx2.checkpoint import (
     read_tensors,
 )
 from vivant.engines.ltx2.decode import prepare
-from vivant.engines.ltx2.lora import CONNECTOR_NAMES, Adapter, fuse, text_digest
+from vivant.engines.ltx2.lora import Adapter, fuse, text_digest
+from vivant.engines.ltx2.names import renamed_in_connectors, transformer_name, vae_name
 from vivant.engines.ltx2.prompts import EncodeTexts, PromptEncoder
 from vivant.engines.ltx2.text_encoder import streamed_text_encoder
 from vivant.engines.ltx2.transformer import check_supported
+from vivant.engines.ltx2.versions import check_parts, refuse_unsupported, version_of_header
 from vivant.errors import MissingPartError, WeightsError
 from vivant.types import Observer, ignore_progress
-from vivant.weights import FP8_FOLDER, Model
+from vivant.weights import FP8_FOLDER, Model, read_header
 
 logging.getLogger("diffusers").setLevel(logging.ERROR)
 
@@ -87,6 +88,7 @@ def load_components(
         MissingPartError: a file is not there.
         WeightsError: a file is corrupt, or another model's.
     """
+    check_parts(model, folder, two_stages=two_stages)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     notes = [note for adapter in adapters for note in adapter.notes()]
     single = folder / model.single_file if model.single_file else None
@@ -117,9 +119,7 @@ def load_components(
     prepare(vae)
     upsampler = None
     if two_stages:
-        upsampler = configured(
-            LTX2LatentUpsamplerModel, folder / "latent_upsampler", dtype, device, store
-        )
+        upsampler = _upsampler(model, folder, dtype, device, store)
     return Components(
         transformer=transformer.eval().requires_grad_(requires_grad=False),
         vae=vae,
@@ -147,6 +147,8 @@ def empty_transformer(source: Path, single: bool) -> Any:
     Raises:
         WeightsError: it is a later model's.
     """
+    if single and source.is_file():
+        refuse_unsupported(version_of_header(read_header(source)), source)
     config = embedded(source, "transformer") if single and source.is_file() else config_of(source)
     transformer = empty(LTX2VideoTransformer3DModel, config, source)
     check_supported(transformer.config)
@@ -158,12 +160,15 @@ def transformer_tensors(source: Path, *, single: bool) -> Iterator[tuple[str, Te
     if not single:
         yield from read_side_by_side(files_of(source))
         return
-    from diffusers.loaders.single_file_utils import convert_ltx2_transformer_to_diffusers
+    yield from _renamed(source, transformer_name)
 
-    for name, tensor in read_tensors(source):
-        if name.startswith("model.diffusion_model.") and not _of_connectors(name):
-            converted = convert_ltx2_transformer_to_diffusers({name: tensor})
-            yield from converted.items()
+
+def _renamed(source: Path, rename: Callable[[str], str | None]) -> Iterator[tuple[str, Tensor]]:
+    """A part's tensors of a file that holds all parts, under diffusers' names."""
+    for name, tensor in read_tensors(source, lambda name: rename(name) is not None):
+        renamed = rename(name)
+        assert renamed is not None  # noqa: S101 - only such are read
+        yield renamed, tensor
 
 
 def _vae(
@@ -175,16 +180,23 @@ def _vae(
 ) -> Any:
     if single is None:
         return configured(AutoencoderKLLTX2Video, folder / "vae", dtype, device, store)
-    from diffusers.loaders.single_file_utils import convert_ltx2_vae_to_diffusers
-
     module = empty(AutoencoderKLLTX2Video, embedded(single, "vae"), single)
+    fill(module, _renamed(single, vae_name), dtype=dtype, device=device, store=store)
+    return module.eval().requires_grad_(requires_grad=False)
 
-    def tensors() -> Iterator[tuple[str, Tensor]]:
-        for name, tensor in read_tensors(single):
-            if name.startswith("vae."):
-                yield from convert_ltx2_vae_to_diffusers({name: tensor}).items()
 
-    fill(module, tensors(), dtype=dtype, device=device, store=store)
+def _upsampler(
+    model: Model, folder: Path, dtype: torch.dtype, device: torch.device, store: torch.device
+) -> Any:
+    if model.upsampler_file is None:
+        return configured(
+            LTX2LatentUpsamplerModel, folder / "latent_upsampler", dtype, device, store
+        )
+    path = folder / model.upsampler_file
+    architecture = ARCHITECTURES[model.version]
+    config = diffusers_config(read_header(path), path) or architecture.upsampler
+    module = empty(LTX2LatentUpsamplerModel, config, path)
+    fill(module, read_tensors(path), dtype=dtype, device=device, store=store)
     return module.eval().requires_grad_(requires_grad=False)
 
 
@@ -192,11 +204,6 @@ def _audio(folder: Path) -> tuple[int, int]:
     """Latent channels and mel bins; the audio VAE compresses mel bins by 4 (diffusers)."""
     config = config_of(folder / "audio_vae", {"latent_channels": 8, "mel_bins": 64})
     return int(config["latent_channels"]), int(config["mel_bins"]) // 4
-
-
-def _of_connectors(name: str) -> bool:
-    """Whether a tensor of a single file belongs to the text connectors."""
-    return "embeddings_connector" in name or "text_embedding_projection" in name
 
 
 def load_connectors(
@@ -212,15 +219,7 @@ def load_connectors(
         fuse(module, adapters, text=True)
         return module
     module = empty(LTX2TextConnectors, embedded(single, "connectors"), single)
-
-    def tensors() -> Iterator[tuple[str, Tensor]]:
-        for name, tensor in read_tensors(single):
-            if _of_connectors(name):
-                for old, new in CONNECTOR_NAMES:
-                    name = name.replace(old, new)
-                yield name, tensor
-
-    fill(module, tensors(), dtype=dtype, device=device, store=device)
+    fill(module, _renamed(single, renamed_in_connectors), dtype=dtype, device=device, store=device)
     fuse(module, adapters, text=True)
     return module.eval().requires_grad_(requires_grad=False)
 

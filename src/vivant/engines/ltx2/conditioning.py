@@ -1,4 +1,4 @@
-"""From a picture to clean tokens among noisy ones. Knows nothing of prompts or of steps.
+"""From a picture to clean tokens among noisy ones.
 
 Tokens are latents of one video latent pixel each, ``[batch, frames·rows·columns, channels]``.
 A token with strength 1 is kept as it is; with strength 0 it is made from noise; between, its
@@ -52,11 +52,6 @@ def unpack(tokens: Tensor, frames: int, rows: int, columns: int) -> Tensor:
 def pack_audio(latents: Tensor) -> Tensor:
     """``[B, C, L, M]`` → ``[B, L, C·M]``."""
     return latents.transpose(1, 2).flatten(2)
-
-
-def unpack_audio(tokens: Tensor, mel_bins: int) -> Tensor:
-    """``[B, L, C·M]`` → ``[B, C, L, M]``."""
-    return tokens.reshape(*tokens.shape[:2], -1, mel_bins).transpose(1, 2)
 
 
 def recompress(pixels: Image, crf: int) -> Image:

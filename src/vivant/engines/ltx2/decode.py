@@ -5,8 +5,6 @@ attention, no statistics over frames. So every convolution keeps the last two fr
 emits a frame as soon as the frame after it has come; residual paths wait for it in a queue. No
 frame is computed twice and no seam exists to be blended. The first levels, small, run on the
 whole clip; memory after them depends on the chunk, not on the clip.
-
-Knows nothing of how latents were made.
 """
 
 from __future__ import annotations

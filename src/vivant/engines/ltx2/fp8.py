@@ -5,7 +5,6 @@ token. ``torch._scaled_mm`` multiplies e4m3 by e4m3 and accumulates in float32; 
 around it is plain torch, so that ``torch.compile`` fuses it with the norms before it. On a CPU the
 same rounded values are multiplied in the activation's dtype; GPUs without fp8 matrix units (before
 Ada) keep fp8 weights to save memory, widen them at every use and leave activations as they are.
-Knows nothing of LTX-2.
 """
 
 from __future__ import annotations
@@ -106,11 +105,17 @@ class Float8Linear(nn.Module):
         )
 
 
+GATES = "to_gate_logits"
+"""Layers that stay as they are, as in Lightricks' code: small, and what they scale is large."""
+
+
 def quantize_linears(module: nn.Module) -> int:
-    """Replace every ``nn.Linear`` under ``module`` in place; the number replaced."""
+    """Replace every ``nn.Linear`` under ``module`` in place but the gates'; the number replaced."""
     count = 0
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
+            if name == GATES:
+                continue
             setattr(module, name, Float8Linear.from_linear(child))
             count += 1
         else:
@@ -123,6 +128,8 @@ def skeleton(module: nn.Module) -> int:
     count = 0
     for name, child in module.named_children():
         if isinstance(child, nn.Linear):
+            if name == GATES:
+                continue
             device = child.weight.device
             weight = torch.empty_like(child.weight, dtype=FLOAT8)
             scale = torch.empty((child.out_features, 1), dtype=torch.float32, device=device)

@@ -1,7 +1,4 @@
-"""A pulled model's transformer, rounded to fp8 once: later starts read half the bytes.
-
-Knows nothing of requests.
-"""
+"""A pulled model's transformer, rounded to fp8 once: later starts read half the bytes."""
 
 from __future__ import annotations
 

@@ -1,149 +1,105 @@
 """A block whose linear layers are fp8: what is between the products runs in ``block_kernels``.
 
-The video stream's norms, modulation, rotary embedding, GELU and rounding are one pass over memory
-each; the audio stream, short, stays in plain torch. Knows nothing of steps or of other blocks.
+The video stream's norms, modulation, rotary embedding, gates, GELU and rounding are one pass over
+memory each; the audio stream, short, stays in plain torch.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from vivant.engines.ltx2 import block_kernels
-from vivant.engines.ltx2.attention import attend
-from vivant.engines.ltx2.block import Block, Modulation, Rotaries, Rotary, TextKeys, norm
+from vivant.engines.ltx2.block import Rotary, ShiftScale, TransformerBlock
 
 
-class FusedBlock(Block):
-    """A :class:`Block` of ``Float8Linear`` layers, faster."""
+class Rows(NamedTuple):
+    """Tokens rounded to fp8.
 
-    def forward(
+    Attributes:
+        rounded: e4m3 rows ``[batch·tokens, D]`` and their scales.
+        batch: clips the rows belong to.
+        dtype: of the products.
+        plain: the same tokens ``[batch, tokens, D]``, not rounded, where gates need them.
+    """
+
+    rounded: block_kernels.Rounded
+    batch: int
+    dtype: torch.dtype
+    plain: Tensor | None = None
+
+    def times(self, linear: Any) -> Tensor:
+        """Through a ``Float8Linear``: ``[batch, tokens, out]``."""
+        out: Tensor = linear.multiply(self.rounded, self.dtype)
+        return out.view(self.batch, -1, out.shape[-1])
+
+
+class FusedBlock(TransformerBlock):
+    """A :class:`TransformerBlock` of ``Float8Linear`` layers, faster."""
+
+    def _norm(
         self,
         x: Tensor,
-        audio: Tensor,
-        text: TextKeys,
-        modulation: Modulation,
-        rotaries: Rotaries,
-        length: int,
-        nag: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """See :meth:`vivant.engines.ltx2.block.Block.forward`."""
-        eps, kind, dtype = self.eps, modulation.kind, x.dtype
-        batch, kinds = modulation.video.shape[:2]
-        table = (self.scale_shift_table + modulation.video.view(batch, kinds, 6, -1)).to(dtype)
-        shift, scale, gate, shift_ff, scale_ff, gate_ff = (
-            part.contiguous() for part in table.unbind(2)
+        kind: Tensor,
+        *,
+        added: Tensor | None = None,
+        gate: Tensor | None = None,
+        by: ShiftScale | None = None,
+        second: ShiftScale | None = None,
+        keep: bool = False,
+    ) -> tuple[Tensor, Any, Any]:
+        total, first, other, plain = block_kernels.norm(
+            x, kind, eps=self.eps, added=added, gate=gate, modulation=by, second=second, keep=keep
         )
-        audio_table = self.audio_scale_shift_table + modulation.audio.view(batch, 1, 6, -1)
-        a_shift, a_scale, a_gate, a_shift_ff, a_scale_ff, a_gate_ff = audio_table.to(dtype).unbind(
-            2
+        batch, dtype = x.shape[0], x.dtype
+        return total, Rows(first, batch, dtype, plain), Rows(other, batch, dtype)
+
+    def _rounded(self, x: Tensor) -> Any:
+        x = x.contiguous()
+        return Rows(block_kernels.quantize(x), x.shape[0], x.dtype, x)
+
+    def _modulated_text(self, text: Tensor, table: Tensor, embedded: Tensor) -> Any:
+        rounded = block_kernels.modulate(text, table, embedded.view(2, -1))
+        return Rows(rounded, text.shape[0], text.dtype)
+
+    def _queries(self, attn: Any, x: Any, rotary: Rotary | None) -> Tensor:
+        if not isinstance(x, Rows):
+            return super()._queries(attn, x, rotary)
+        return block_kernels.head_norm(
+            x.times(attn.to_q), attn.norm_q.weight, attn.heads, attn.norm_q.eps, rotary
         )
 
-        # self-attention
-        attn = self.attn1
-        _, rounded, _ = block_kernels.norm(x, kind, eps=eps, modulation=(shift, scale))
-        attended = self._joined(attn, rounded, rounded, x, rotaries.video, rotaries.video)
-        a_normed = norm(audio, eps) * (1 + a_scale) + a_shift
-        audio = audio + a_gate * self._attend(
-            self.audio_attn1, a_normed, a_normed, rotaries.audio, rotaries.audio
+    def _keys(self, attn: Any, context: Any, rotary: Rotary | None) -> tuple[Tensor, Tensor]:
+        if not isinstance(context, Rows):
+            return super()._keys(attn, context, rotary)
+        key = block_kernels.head_norm(
+            context.times(attn.to_k), attn.norm_k.weight, attn.heads, attn.norm_k.eps, rotary
         )
+        value: Tensor = context.times(attn.to_v).unflatten(-1, (attn.heads, -1))
+        return key, value
 
-        # text
-        attn = self.attn2
-        x, rounded, _ = block_kernels.norm(x, kind, eps=eps, added=attended, gate=gate)
-        query = block_kernels.head_norm(
-            attn.to_q.multiply(rounded, dtype).view(x.shape[0], x.shape[1], -1),
-            attn.norm_q.weight,
-            attn.heads,
-            attn.norm_q.eps,
-            None,
-        )
-        out = attend(query, text.key[:, :length], text.value[:, :length], fa3=self.fa3)
-        out = out.flatten(2).contiguous()
-        if nag is None:
-            rounded = block_kernels.quantize(out)
-        else:
-            other = attend(query, text.key[:, length:], text.value[:, length:], fa3=self.fa3)
-            rounded = block_kernels.nag(out, other.flatten(2).contiguous(), nag)
-        attended = attn.to_out[0].multiply(rounded, dtype).view_as(x)
-        audio = audio + self._attend_text(
-            self.audio_attn2, norm(audio, eps), text.audio_key, text.audio_value, length, nag
-        )
-
-        # video and audio listen to each other
-        cross = self.video_a2v_cross_attn_scale_shift_table
-        v_cross = (cross[:4] + modulation.video_cross.view(batch, kinds, 4, -1)).to(dtype)
-        v_scale, v_shift, v_scale2, v_shift2 = (part.contiguous() for part in v_cross.unbind(2))
-        v_gate = (cross[4:] + modulation.video_gate.view(batch, 1, 1, -1)).to(dtype)[:, :, 0]
-        cross = self.audio_a2v_cross_attn_scale_shift_table
-        a_cross = (cross[:4] + modulation.audio_cross.view(batch, 1, 4, -1)).to(dtype).unbind(2)
-        a2v_gate = (cross[4:] + modulation.audio_gate.view(batch, 1, 1, -1)).to(dtype)[:, :, 0]
-        x, rounded, context = block_kernels.norm(
-            x,
-            kind,
-            eps=eps,
-            added=attended,
-            modulation=(v_shift, v_scale),
-            second=(v_shift2, v_scale2),
-        )
-        a_normed = norm(audio, eps)
-        heard = a_normed * (1 + a_cross[0]) + a_cross[1]
-        attended = self._joined(
-            self.audio_to_video_attn,
-            rounded,
-            block_kernels.quantize(heard.contiguous()),
-            x,
-            rotaries.video_cross,
-            rotaries.audio_cross,
-        )
-        spoken = block_kernels.quantize((a_normed * (1 + a_cross[2]) + a_cross[3]).contiguous())
-        audio = audio + a2v_gate * self._joined(
-            self.video_to_audio_attn,
-            spoken,
-            context,
-            audio,
-            rotaries.audio_cross,
-            rotaries.video_cross,
-        )
-
-        # feed-forward
-        x, rounded, _ = block_kernels.norm(
-            x,
-            kind,
-            eps=eps,
-            added=attended,
-            gate=v_gate.contiguous(),
-            modulation=(shift_ff, scale_ff),
-        )
-        hidden = self.ff.net[0].proj.multiply(rounded, dtype)
-        fed = self.ff.net[2].multiply(block_kernels.quantize(hidden, gelu=True), dtype)
-        x = x + fed.view_as(x) * gate_ff[:, kind]
-        audio = audio + self.audio_ff(norm(audio, eps) * (1 + a_scale_ff) + a_shift_ff) * a_gate_ff
-        return x, audio
-
-    def _joined(
+    def _output(
         self,
         attn: Any,
-        rounded: block_kernels.Rounded,
-        context: Any,
-        x: Tensor,
-        rotary: Rotary,
-        key_rotary: Rotary,
+        x: Any,
+        attended: Tensor,
+        negative: Tensor | None = None,
+        nag: Tensor | None = None,
     ) -> Tensor:
-        """:meth:`_attend` of rows already rounded; ``x`` gives batch and dtype."""
-        batch, dtype = x.shape[0], x.dtype
+        if not isinstance(x, Rows):
+            return super()._output(attn, x, attended, negative, nag)
+        logits = None if attn.to_gate_logits is None else attn.to_gate_logits(x.plain)
+        out = attended.flatten(2).contiguous()
+        if nag is None:
+            rounded = block_kernels.quantize(out, gate=logits)
+        else:
+            assert negative is not None  # noqa: S101 - they come together
+            rounded = block_kernels.nag(out, negative.flatten(2).contiguous(), nag, gate=logits)
+        return Rows(rounded, x.batch, x.dtype).times(attn.to_out[0])
 
-        def project(linear: Any, rows: block_kernels.Rounded) -> Tensor:
-            out: Tensor = linear.multiply(rows, dtype)
-            return out.view(batch, -1, out.shape[-1])
-
-        query = block_kernels.head_norm(
-            project(attn.to_q, rounded), attn.norm_q.weight, attn.heads, attn.norm_q.eps, rotary
-        )
-        key = block_kernels.head_norm(
-            project(attn.to_k, context), attn.norm_k.weight, attn.heads, attn.norm_k.eps, key_rotary
-        )
-        value = project(attn.to_v, context).unflatten(-1, (attn.heads, -1))
-        out = attend(query, key, value, fa3=self.fa3).flatten(2).contiguous()
-        return project(attn.to_out[0], block_kernels.quantize(out))
+    def _feed_forward(self, layers: Any, x: Any) -> Tensor:
+        hidden = x.times(layers.net[0].proj)
+        rounded = block_kernels.quantize(hidden, gelu=True)
+        return Rows(rounded, x.batch, x.dtype).times(layers.net[2])

@@ -1,8 +1,7 @@
 """Low-rank adapters: read, checked against the model, then added to its weights.
 
 Added, an adapter costs nothing at any step. It may change the transformer and what stands between
-text encoder and transformer (the distilled adapter does both). Knows nothing of what an adapter
-is good for.
+text encoder and transformer (the distilled adapter does both).
 """
 
 from __future__ import annotations
@@ -22,33 +21,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from vivant.engines.ltx2.architecture import Architecture
 from vivant.engines.ltx2.fp8 import Float8Linear, quantize_rows
+from vivant.engines.ltx2.names import renamed_in_connectors, renamed_in_transformer
+from vivant.engines.ltx2.versions import version_of_adapter
 from vivant.errors import MissingPartError, OptionError, WeightsError
 from vivant.types import Observer, ignore_progress
 from vivant.weights import MODELS, Library, find_model, read_header
-
-_RENAMES = (
-    ("audio_patchify_proj", "audio_proj_in"),
-    ("patchify_proj", "proj_in"),
-    ("av_ca_video_scale_shift_adaln_single", "av_cross_attn_video_scale_shift"),
-    ("av_ca_a2v_gate_adaln_single", "av_cross_attn_video_a2v_gate"),
-    ("av_ca_audio_scale_shift_adaln_single", "av_cross_attn_audio_scale_shift"),
-    ("av_ca_v2a_gate_adaln_single", "av_cross_attn_audio_v2a_gate"),
-    ("audio_adaln_single", "audio_time_embed"),
-    ("adaln_single", "time_embed"),
-)
-"""Lightricks' names → diffusers', as in ``_convert_non_diffusers_ltx2_lora_to_diffusers``."""
-
-CONNECTOR_NAMES = (
-    ("model.diffusion_model.", ""),
-    ("video_embeddings_connector", "video_connector"),
-    ("audio_embeddings_connector", "audio_connector"),
-    ("transformer_1d_blocks", "transformer_blocks"),
-    ("text_embedding_projection.aggregate_embed", "text_proj_in"),
-    ("q_norm", "norm_q"),
-    ("k_norm", "norm_k"),
-)
-"""Lightricks' names → diffusers', as in its ``convert_ltx2_to_diffusers`` script."""
 
 _PREFIX = r"^(?:model\.diffusion_model\.|diffusion_model\.|transformer\.|base_model\.model\.)?"
 _KEY = re.compile(
@@ -56,11 +35,10 @@ _KEY = re.compile(
     r"(?P<side>lora_A|lora_B|lora_down|lora_up)(?:\.default)?\.weight$"
 )
 _ALPHA = re.compile(_PREFIX + r"(?P<module>.+?)\.alpha$")
-_OF_TEXT = ("connectors.", "video_connector", "audio_connector", "text_proj_in")
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class LowRankPair:
     """``down`` ``[rank, in]`` and ``up`` ``[out, rank]`` of one linear layer, by their keys.
 
     ``alpha`` is a key or a value; the pair's scale is alpha / rank, and 1 without.
@@ -77,22 +55,30 @@ class Adapter:
     """A checked file: module name → its pair, in the transformer and in the text connectors.
 
     ``skipped`` names modules of which the file holds ``lora_A`` alone: they change nothing.
+    ``version`` is that of LTX-2 it is made for, None where nothing tells.
     """
 
     path: Path
     scale: float
-    pairs: dict[str, Pair]
-    text: dict[str, Pair] = field(default_factory=dict)
+    pairs: dict[str, LowRankPair]
+    text: dict[str, LowRankPair] = field(default_factory=dict)
     skipped: tuple[str, ...] = ()
+    version: str | None = None
 
     def notes(self) -> list[str]:
         """What the report says of this adapter."""
-        if not self.skipped:
-            return []
-        return [
-            f"{self.path.name} holds only lora_A of {', '.join(self.skipped)}, which changes "
-            "nothing without its lora_B: it was skipped."
-        ]
+        notes = []
+        if self.skipped:
+            notes.append(
+                f"{self.path.name} holds only lora_A of {', '.join(self.skipped)}, which changes "
+                "nothing without its lora_B: it was skipped."
+            )
+        if self.version is None:
+            notes.append(
+                f"Nothing in {self.path.name} or its name tells which version of LTX-2 it is made "
+                "for: adapters of one version do not transfer to another."
+            )
+        return notes
 
 
 def find_file(source: str, library: Library, observe: Observer = ignore_progress) -> Path:
@@ -133,16 +119,21 @@ def inspect(
     scale: float,
     shapes: dict[str, tuple[int, int]],
     text_shapes: dict[str, tuple[int, int]] | None = None,
+    *,
+    version: str = "2.0",
+    source: str = "",
 ) -> Adapter:
     """Read an adapter's header and hold it against the model's linear layers.
 
     Args:
         shapes: module name of the transformer → ``(out, in)``.
         text_shapes: the same of the text connectors.
+        version: of the model.
+        source: the adapter's name, of the registry or the Hub.
 
     Raises:
-        WeightsError: not an adapter, for another model, of a kind that is not low-rank pairs
-            alone, or ranks that do not match.
+        WeightsError: not an adapter, for another model or version, of a kind that is not
+            low-rank pairs alone, or ranks that do not match.
     """
     header = read_header(path)
     metadata = header.pop("__metadata__", None) or {}
@@ -164,15 +155,24 @@ def inspect(
             f"{path.name} holds {strange}, which is no part of a LoRA: adapters of other kinds "
             "(DoRA, LoKr, changed biases) would be added only in part, and are refused"
         )
+    told = version_of_adapter(
+        {"__metadata__": metadata}, (name for name, _ in sides), f"{source} {path.name}"
+    )
+    if told is not None and told[0] != version:
+        raise WeightsError(
+            f"{path.name} is made for LTX-{told[0]} ({told[1]} tells), and the model is "
+            f"LTX-{version}: adapters of one version do not transfer to another"
+        )
     general = _general_alpha(metadata)
-    pairs: dict[str, Pair] = {}
-    text: dict[str, Pair] = {}
+    pairs: dict[str, LowRankPair] = {}
+    text: dict[str, LowRankPair] = {}
     skipped: list[str] = []
     for (name, of_text), found in sides.items():
         wide = ((text_shapes or {}) if of_text else shapes).get(name)
         if wide is None:
             raise WeightsError(
-                f"{path.name} is made for another model: it changes {name}, which LTX-2 19B has not"
+                f"{path.name} is made for another model: it changes {name}, which LTX-{version} "
+                "has not"
             )
         if set(found) == {"down"} and len(sides) > 1:
             # the official distilled adapter may hold such halves: they add nothing
@@ -192,10 +192,10 @@ def inspect(
                 f"{path.name} has mismatched ranks at {name}: {down[0]} down, {up[1]} up"
             )
         alpha = alphas.get((name, of_text), general(down[0]))
-        (text if of_text else pairs)[name] = Pair(found["down"], found["up"], down[0], alpha)
+        (text if of_text else pairs)[name] = LowRankPair(found["down"], found["up"], down[0], alpha)
     if not pairs and not text:
         raise WeightsError(f"{path.name} has only one half of {skipped[0]}: it was cut off")
-    return Adapter(path, scale, pairs, text, tuple(skipped))
+    return Adapter(path, scale, pairs, text, tuple(skipped), told[0] if told else None)
 
 
 def _general_alpha(metadata: Any) -> Any:
@@ -212,17 +212,23 @@ def _general_alpha(metadata: Any) -> Any:
 
 def _rename(module: str) -> tuple[str, bool]:
     """Diffusers' name, and whether it is one of the text connectors'."""
-    name = module
-    for old, new in CONNECTOR_NAMES:
-        name = name.replace(old, new)
-    # Lightricks' other spelling of the same projection
-    name = re.sub(r"^aggregate_embed$", "text_proj_in", name)
-    if name.startswith(_OF_TEXT):
-        return name.removeprefix("connectors."), True
-    for old, new in _RENAMES:
-        if old in module:
-            return module.replace(old, new), False
-    return module, False
+    name = renamed_in_connectors(module)
+    if name is not None:
+        return name, True
+    return renamed_in_transformer(module), False
+
+
+def model_shapes(
+    architecture: Architecture,
+) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
+    """Shapes of the linear layers of transformer and text connectors, for :func:`inspect`."""
+    from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
+    from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
+
+    with torch.device("meta"):
+        transformer = LTX2VideoTransformer3DModel(**architecture.transformer)
+        connectors = LTX2TextConnectors(**architecture.connectors)
+    return linear_shapes(transformer), linear_shapes(connectors)
 
 
 def linear_shapes(transformer: nn.Module) -> dict[str, tuple[int, int]]:

@@ -3,7 +3,6 @@
 Three tiers. ``resident`` and ``fp8`` keep every component on the GPU (the transformer in bf16 or
 fp8 by the option; ``fp8`` insists on it). ``swap`` keeps one component at a time there; the others
 wait in pinned host memory, and since weights never change, leaving the GPU is forgetting the copy.
-Knows nothing of what the components compute.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ def choose_tier(device: torch.device, wanted: str = "auto") -> str:
     return tier_of(torch.cuda.get_device_properties(device).total_memory)
 
 
-class Berth:
-    """A component's place: on the GPU all the time, or only while it is used.
+class OffloadedModule:
+    """A component that is on the GPU all the time, or only while it is used.
 
     Args:
         module: the component; its tensors are moved, the object stays the same.
@@ -42,9 +41,9 @@ class Berth:
         self.swap = swap
         self._home: dict[str, Tensor] = {}
         if swap:
-            # one tensor after another: both copies of all of them would be 38 GB of host memory
+            # loading has put them there already; what comes from elsewhere is moved one by one
             for name, tensor in self._tensors():
-                self._home[name] = _pinned(tensor.detach().to("cpu"), device)
+                self._home[name] = pinned(tensor.detach().to("cpu"), device)
                 tensor.data = self._home[name]
         else:
             module.to(device)
@@ -75,9 +74,9 @@ class Berth:
             release(self.device)
 
 
-def _pinned(tensor: Tensor, device: torch.device) -> Tensor:
+def pinned(tensor: Tensor, device: torch.device) -> Tensor:
     """``tensor`` in host memory that copies run beside computing from, if there is enough."""
-    if device.type != "cuda":
+    if device.type != "cuda" or tensor.is_pinned():
         return tensor
     try:
         return tensor.pin_memory()

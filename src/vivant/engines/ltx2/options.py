@@ -92,6 +92,12 @@ class LTX2Options:
     chunk: int = 16
     weights: str = "hub"
 
+    @property
+    def guided_steps(self) -> int:
+        """Steps that NAG would guide, if it is on."""
+        sigmas = (*self.recipe.sigmas, *self.recipe.refine_sigmas)
+        return sum(self.nag_from_sigma <= sigma <= self.nag_to_sigma for sigma in sigmas)
+
     @classmethod
     def from_request(cls, request: Request) -> LTX2Options:
         """Options of a request.

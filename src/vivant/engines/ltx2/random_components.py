@@ -1,7 +1,4 @@
-"""Components with random weights: tiny ones for tests, or at real size to time with.
-
-Knows nothing of files.
-"""
+"""Components with random weights: tiny ones for tests, or at real size to time with."""
 
 from __future__ import annotations
 
@@ -17,6 +14,7 @@ from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
 from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
 
 from vivant.engines.ltx2 import tiny
+from vivant.engines.ltx2.architecture import Architecture
 from vivant.engines.ltx2.components import Components, named
 from vivant.engines.ltx2.decode import prepare
 from vivant.engines.ltx2.lora import Adapter, fuse
@@ -24,6 +22,7 @@ from vivant.engines.ltx2.prompts import MAX_TOKENS, Embedding, EncodeTexts, Prom
 
 
 def random_components(
+    architecture: Architecture,
     *,
     small: bool,
     device: torch.device,
@@ -36,40 +35,42 @@ def random_components(
     """Random weights: tiny, or at real size to time with.
 
     Args:
+        architecture: which version, and of which size.
+        small: with a tiny text encoder; else every text gets noise.
         device: where they are drawn.
         store: where they stay.
     """
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     quantized = precision == "fp8"
 
-    def make(cls: Any, tiny_config: Any, config: Any, **more: Any) -> Any:
-        module = tiny.build(
-            cls, tiny_config if small else config, device=device, dtype=dtype, seed=seed, **more
-        )
+    def make(cls: Any, config: Any, **more: Any) -> Any:
+        module = tiny.build(cls, config, device=device, dtype=dtype, seed=seed, **more)
         return module.to(store)
 
-    transformer = make(
-        LTX2VideoTransformer3DModel,
-        tiny.TINY_TRANSFORMER,
-        tiny.TRANSFORMER_2_0,
-        quantize=quantized,
-    )
+    transformer = make(LTX2VideoTransformer3DModel, architecture.transformer, quantize=quantized)
     fuse(transformer, adapters)
-    vae = make(AutoencoderKLLTX2Video, tiny.TINY_VAE, tiny.VAE_2_0)
+    vae = make(AutoencoderKLLTX2Video, architecture.vae)
     prepare(vae)
     upsampler = None
     if two_stages:
-        upsampler = make(LTX2LatentUpsamplerModel, tiny.TINY_UPSAMPLER, tiny.UPSAMPLER_2_0)
-    audio = tiny.TINY_AUDIO if small else tiny.AUDIO_2_0
-    text = _tiny_text(device, dtype, seed, adapters) if small else partial(_noise_for_text, seed)
+        upsampler = make(LTX2LatentUpsamplerModel, architecture.upsampler)
+    text: EncodeTexts = (
+        _tiny_text(architecture, device, dtype, seed, adapters)
+        if small
+        else partial(_noise_for_text, architecture.text, seed)
+    )
     return Components(
         transformer=transformer,
         vae=vae,
         upsampler=upsampler,
         text=text,
-        audio=(audio["latent_channels"], audio["mel_bins"]),
+        audio=architecture.audio,
         identity=named(
-            {"model": "tiny" if small else "random", "seed": str(seed), "dtype": str(dtype)},
+            {
+                "model": f"{'tiny' if small else 'random'} LTX-{architecture.version}",
+                "seed": str(seed),
+                "dtype": str(dtype),
+            },
             adapters,
         ),
         precision=precision,
@@ -81,11 +82,15 @@ def random_components(
 
 
 def _tiny_text(
-    device: torch.device, dtype: torch.dtype, seed: int, adapters: tuple[Adapter, ...]
+    architecture: Architecture,
+    device: torch.device,
+    dtype: torch.dtype,
+    seed: int,
+    adapters: tuple[Adapter, ...],
 ) -> EncodeTexts:
     def connectors() -> Any:
         module = tiny.build(
-            LTX2TextConnectors, tiny.TINY_CONNECTORS, device=device, dtype=dtype, seed=seed
+            LTX2TextConnectors, architecture.connectors, device=device, dtype=dtype, seed=seed
         )
         fuse(module, adapters, text=True)
         return module
@@ -99,12 +104,16 @@ def _tiny_text(
     )
 
 
-def _noise_for_text(seed: int, texts: tuple[str, ...]) -> Generator[Embedding]:
+def _noise_for_text(
+    channels: tuple[int, int], seed: int, texts: tuple[str, ...]
+) -> Generator[Embedding]:
     """Random weights have no text encoder: each text gets noise of its own."""
-    shape = (1, MAX_TOKENS, 3840)
     for text in texts:
         generator = torch.Generator().manual_seed(
             seed + sum(byte << (8 * (i % 6)) for i, byte in enumerate(text.encode()))
         )
-        video = torch.randn(shape, generator=generator).to(torch.bfloat16)
-        yield video, torch.randn(shape, generator=generator).to(torch.bfloat16)
+        video, audio = (
+            torch.randn((1, MAX_TOKENS, width), generator=generator).to(torch.bfloat16)
+            for width in channels
+        )
+        yield video, audio

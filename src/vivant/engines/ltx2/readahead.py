@@ -1,6 +1,6 @@
 """Bring a checkpoint into the page cache while Python imports torch: both take long when cold.
 
-Knows nothing of what is in the files. No torch.
+No torch.
 """
 
 from __future__ import annotations

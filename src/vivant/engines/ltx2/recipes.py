@@ -1,4 +1,4 @@
-"""Sigmas, stages and grids. Knows nothing of torch, of weights or of what the numbers do.
+"""Sigmas, stages and grids.
 
 Sigmas are noise levels in 0 … 1 of the rectified flow ``x_σ = (1 − σ)·x₀ + σ·noise``; every
 list runs downwards and ends, implicitly, at 0.
@@ -59,14 +59,14 @@ class Recipe:
     Attributes:
         sigmas: of the first, or only, stage.
         refine_sigmas: of the second stage at twice the size; empty for a single stage.
-        model: name in the registry of models.
+        model: name in the registry of models; None for the newest that is here.
         distilled_lora: scale of the distilled LoRA fused onto the model; 0 for none.
     """
 
     name: str
     sigmas: tuple[float, ...]
     refine_sigmas: tuple[float, ...] = ()
-    model: str = "ltx-2-19b-distilled"
+    model: str | None = None
     distilled_lora: float = 0.0
 
     @property
@@ -78,7 +78,7 @@ class Recipe:
 SEED = Recipe(name="seed", sigmas=SEED_SIGMAS)
 FAST = replace(SEED, name="fast", sigmas=DISTILLED_SIGMAS)
 NATIVE = replace(FAST, name="native", refine_sigmas=REFINE_SIGMAS)
-SEED_LORA = replace(SEED, name="seed-lora", distilled_lora=0.65)
+SEED_LORA = replace(SEED, name="seed-lora", model="ltx-2-19b-distilled", distilled_lora=0.65)
 DEV_LORA = replace(SEED_LORA, name="dev-lora", model="ltx-2-19b-dev")
 
 RECIPES = {recipe.name: recipe for recipe in (SEED, FAST, NATIVE, SEED_LORA, DEV_LORA)}

@@ -1,4 +1,4 @@
-"""The denoising loop. Knows nothing of pictures, prompts or pixels.
+"""The denoising loop.
 
 Euler steps of a rectified flow, as diffusers' ``FlowMatchEulerDiscreteScheduler`` takes them
 with its shift and its terminal rescaling off: those rewrite the distilled sigmas.

@@ -21,8 +21,8 @@ SWAP_BYTES: Final = 22 * 2**30
 """Least GPU memory the engine runs in."""
 
 SWAP_HOST_BYTES: Final = 30 * 2**30
-"""Host memory of the tier ``swap``: 19 GB of weights, and what of the text encoder (24 GB) does
-not fit on the GPU while a prompt is new. Machines sold with 32 GB show a little less."""
+"""Host memory of the tier ``swap``: it peaks at 25 GiB, 20 of them weights (docs/benchmarks.md).
+Machines sold with 32 GB show a little less."""
 
 BF16_CAPABILITY: Final = (8, 0)
 """Ampere: bf16 in hardware."""

@@ -8,77 +8,13 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vivant.engines.ltx2.fp8 import quantize_linears
-
-TRANSFORMER_2_0: dict[str, Any] = {"rope_type": "split"}
-"""LTX-2.0 19B: diffusers' defaults but for the rotary embedding."""
-
-VAE_2_0: dict[str, Any] = {
-    "decoder_causal": False,
-    "spatial_compression_ratio": 32,
-    "temporal_compression_ratio": 8,
-}
-"""LTX-2.0: the decoder sees both ways in time and has no timestep."""
-
-UPSAMPLER_2_0: dict[str, Any] = {"rational_spatial_scale": 2.0, "use_rational_resampler": True}
-
-CONNECTORS_2_0: dict[str, Any] = {"rope_type": "split"}
-
-TINY_TRANSFORMER: dict[str, Any] = {
-    "in_channels": 4,
-    "out_channels": 4,
-    "num_attention_heads": 2,
-    "attention_head_dim": 16,
-    "cross_attention_dim": 32,
-    "audio_in_channels": 4,
-    "audio_out_channels": 4,
-    "audio_num_attention_heads": 2,
-    "audio_attention_head_dim": 8,
-    "audio_cross_attention_dim": 16,
-    "num_layers": 2,
-    "caption_channels": 16,
-    "rope_type": "split",
-}
-
-TINY_VAE: dict[str, Any] = {
-    "latent_channels": 4,
-    "block_out_channels": (8, 8, 8, 8),
-    "decoder_block_out_channels": (8, 16, 32),
-    "layers_per_block": (1, 1, 1, 1, 1),
-    "decoder_layers_per_block": (1, 1, 2, 1),
-    **VAE_2_0,
-}
-
-TINY_AUDIO: dict[str, Any] = {"latent_channels": 2, "mel_bins": 2}
-"""Latent channels and mel bins of the audio VAE after its compression: 2 · 2 = 4."""
-
-AUDIO_2_0: dict[str, Any] = {"latent_channels": 8, "mel_bins": 16}
-
-TINY_UPSAMPLER: dict[str, Any] = {
-    "in_channels": 4,
-    "mid_channels": 32,
-    "num_blocks_per_stage": 1,
-    **UPSAMPLER_2_0,
-}
-
-TINY_CONNECTORS: dict[str, Any] = {
-    "caption_channels": 16,
-    "text_proj_in_factor": 3,
-    "video_connector_num_attention_heads": 2,
-    "video_connector_attention_head_dim": 8,
-    "video_connector_num_layers": 1,
-    "video_connector_num_learnable_registers": 8,
-    "audio_connector_num_attention_heads": 2,
-    "audio_connector_attention_head_dim": 8,
-    "audio_connector_num_layers": 1,
-    "audio_connector_num_learnable_registers": 8,
-    "rope_type": "split",
-}
 
 
 @torch.no_grad()
@@ -98,7 +34,7 @@ def randomize(module: nn.Module, seed: int = 0) -> nn.Module:
 
 def build(
     cls: Any,
-    config: dict[str, Any],
+    config: Mapping[str, Any],
     *,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,

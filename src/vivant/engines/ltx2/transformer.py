@@ -5,16 +5,18 @@ The weights stay in diffusers' ``LTX2VideoTransformer3DModel``; this runs its la
 * modulation is computed once per distinct timestep (two or three) instead of once per token,
   for all steps of a clip at once;
 * rotary embeddings are computed once per grid;
-* the text's keys and values, the same at every step, are computed once per clip;
+* the text's keys and values are computed once per clip, where they are the same at every step
+  (LTX-2.0), or once per step for all clips made together (LTX-2.3);
 * the negative text is attended to where NAG asks for it;
 * one block is one compiled graph, shared by all 48.
 
-In float32 it equals diffusers' forward to rounding. It knows nothing of noise, steps or pictures.
+In float32 it equals the official forward to rounding; where diffusers departs from that is told in
+docs/ltx2.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,18 +25,25 @@ from torch import Tensor
 
 from vivant.engines.ltx2 import block_kernels
 from vivant.engines.ltx2.attention import choose_backend, using
-from vivant.engines.ltx2.block import Block, Modulation, Rotaries, Rotary, TextKeys
+from vivant.engines.ltx2.block import (
+    Modulation,
+    Rotaries,
+    Rotary,
+    TextKeys,
+    TransformerBlock,
+)
 from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening
 from vivant.engines.ltx2.fused_block import FusedBlock
 from vivant.errors import WeightsError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TextContext:
     """What the transformer needs of a prompt, for all blocks.
 
     Attributes:
-        keys: of every block, or None where they are computed at each use (to save memory).
+        keys: of every block, or None where they are computed at each use: to save memory, or
+            because they depend on the noise level (LTX-2.3).
         text: projected text ``[batch, tokens, D]``, positive then negative.
         audio_text: the same for the audio stream.
         length: tokens of the positive prompt.
@@ -48,15 +57,15 @@ class TextContext:
     has_negative: bool
 
 
-_UNSUPPORTED = (
-    "gated_attn",
-    "audio_gated_attn",
-    "cross_attn_mod",
-    "audio_cross_attn_mod",
-    "perturbed_attn",
-    "use_keyframes_abs_pos_embedding",
-)
-"""Of LTX-2.3 and later. The seam: teach :class:`Block` one, and take it off this list."""
+_SUPPORTED: dict[str, Any] = {
+    "rope_type": "split",
+    "ff_bias": True,
+    "audio_ff_bias": True,
+    "use_prompt_adaln_single": True,
+    "use_keyframes_abs_pos_embedding": False,
+}
+"""What LTX-2.0 and 2.3 have in common and later models have not. The seam: teach
+:class:`TransformerBlock` one, and take it off this list."""
 
 
 def check_supported(config: Any) -> None:
@@ -65,13 +74,27 @@ def check_supported(config: Any) -> None:
     Raises:
         WeightsError: naming them.
     """
-    later = [name for name in _UNSUPPORTED if config.get(name, False)]
-    if later or config.rope_type != "split" or not config.use_prompt_embeddings:
-        what = ", ".join(later) or f"rope_type={config.rope_type!r}"
-        raise WeightsError(
-            f"this transformer uses {what}, which belongs to another LTX model than 2.0: "
-            "choose an LTX-2 19B checkpoint"
+    later = {
+        name: config[name] for name, value in _SUPPORTED.items() if config.get(name, value) != value
+    }
+    # what LTX-2.3 brought comes together or not at all
+    news = {name: config.get(name, False) for name in _OF_2_3}
+    projected = config.get("use_prompt_embeddings", True)
+    if len({*news.values(), not projected}) > 1:
+        later |= {name: True for name, value in news.items() if value}
+        later |= {} if projected else {"use_prompt_embeddings": False}
+    if later:
+        what = ", ".join(
+            name if value is True else f"{name}={value!r}" for name, value in later.items()
         )
+        raise WeightsError(
+            f"this transformer uses {what}, which belongs to another LTX model than "
+            "2.0 or 2.3: choose one that `vivant weights list` names"
+        )
+
+
+_OF_2_3 = ("gated_attn", "audio_gated_attn", "cross_attn_mod", "audio_cross_attn_mod")
+"""LTX-2.3 has all of these, LTX-2.0 none."""
 
 
 MAX_SHAPES = 32
@@ -120,9 +143,9 @@ class Denoiser:
                 layer.weight_only = needs_widening(self.device)
         if fused is None:
             fused = quantized and block_kernels.available(self.device)
-        kind = FusedBlock if fused else Block
+        block_class = FusedBlock if fused else TransformerBlock
         blocks = [
-            kind(block, eps=config.norm_eps, fa3=self.backend == "fa3")
+            block_class(block, eps=config.norm_eps, fa3=self.backend == "fa3")
             for block in transformer.transformer_blocks
         ]
         self._shapes: set[tuple[Any, ...]] | None = None
@@ -165,14 +188,26 @@ class Denoiser:
         if negative is not None:
             video = torch.cat([video, negative[0]], dim=1)
             audio = torch.cat([audio, negative[1]], dim=1)
-        projected = self.transformer.caption_projection(video.to(self.device, self.dtype))
-        audio_projected = self.transformer.audio_caption_projection(
-            audio.to(self.device, self.dtype)
+        video, audio = video.to(self.device, self.dtype), audio.to(self.device, self.dtype)
+        model = self.transformer
+        if model.config.use_prompt_embeddings:
+            # LTX-2.3 has this in its connectors
+            video, audio = model.caption_projection(video), model.audio_caption_projection(audio)
+        return TextContext(None, video, audio, length, negative is not None)
+
+    def _text_keys(self, context: TextContext, modulation: Modulation) -> Iterator[TextKeys]:
+        """Keys and values of every block, kept in ``context`` where they hold for all steps."""
+        if context.keys is not None:
+            yield from context.keys
+            return
+        made = (
+            block.text_keys(context.text, context.audio_text, modulation) for block in self._blocks
         )
-        keys = None
-        if self.cache_text:
-            keys = tuple(block.text_keys(projected, audio_projected) for block in self._blocks)
-        return TextContext(keys, projected, audio_projected, length, negative is not None)
+        if self.cache_text and modulation.prompt is None:
+            context.keys = tuple(made)
+            yield from context.keys
+        else:
+            yield from made
 
     def modulations(
         self, sigmas: tuple[float, ...], strengths: Tensor, kind: Tensor, batch: int
@@ -209,6 +244,16 @@ class Denoiser:
         v_gate, _ = embed(model.av_cross_attn_video_a2v_gate, time * ratio, 1)
         a_cross, _ = embed(model.av_cross_attn_audio_scale_shift, time, 1)
         a_gate, _ = embed(model.av_cross_attn_audio_v2a_gate, time * ratio, 1)
+        prompts: list[tuple[Tensor | None, Tensor | None]] = [(None, None)] * steps
+        if model.prompt_modulation:
+            # of the global sigma, and so the same for all clips: their text is held once
+            prompt = model.prompt_adaln(time, batch_size=steps, hidden_dtype=self.dtype)[0]
+            audio_prompt = model.audio_prompt_adaln(
+                time, batch_size=steps, hidden_dtype=self.dtype
+            )[0]
+            prompts = [
+                (prompt[i].view(1, 1, -1), audio_prompt[i].view(1, 1, -1)) for i in range(steps)
+            ]
         kind = kind.to(device)
         return [
             Modulation(
@@ -221,6 +266,7 @@ class Denoiser:
                 a_cross[i],
                 a_gate[i],
                 kind,
+                *prompts[i],
             )
             for i in range(steps)
         ]
@@ -251,12 +297,8 @@ class Denoiser:
         x = model.proj_in(latents.to(self.dtype))
         audio = model.audio_proj_in(audio_latents.to(self.dtype))
         with using(self.backend):
-            for index, block in enumerate(self.blocks):
-                keys = (
-                    context.keys[index]
-                    if context.keys is not None
-                    else self._blocks[index].text_keys(context.text, context.audio_text)
-                )
+            text = self._text_keys(context, modulation)
+            for block, keys in zip(self.blocks, text, strict=True):
                 x, audio = block(x, audio, keys, modulation, rotaries, context.length, nag)
         shift, scale = self._out(model.scale_shift_table, modulation.video_out, modulation.kind)
         x = model.proj_out(model.norm_out(x) * (1 + scale) + shift)

@@ -1,6 +1,6 @@
 """Norm over channels, SiLU and reflected padding of the VAE decoder, in one pass over memory.
 
-Knows nothing of time or of the layers around it. Tensors are ``[1, C, T, H, W]``.
+Tensors are ``[1, C, T, H, W]``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One call's work on a loaded model: latents once, then the frames of each clip.
 
 Embed the prompts, encode the picture, denoise in one or two stages, decode chunk by chunk; one
-tier lower where GPU memory runs out. Knows nothing of how weights are found or loaded.
+tier lower where GPU memory runs out.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from vivant.engines.ltx2.conditioning import (
     unpack,
 )
 from vivant.engines.ltx2.decode import decode, to_frames
+from vivant.engines.ltx2.loading import LoadedModel, ModelLoader
 from vivant.engines.ltx2.memory import release
 from vivant.engines.ltx2.options import LTX2Options
 from vivant.engines.ltx2.prompts import Embedding, embed
@@ -38,23 +39,32 @@ from vivant.errors import EngineError, VivantError
 from vivant.picture.framing import crop_pixels, framed
 from vivant.types import Box, Frames, Image, Observer, Portrait, Progress, Request
 
-if TYPE_CHECKING:  # the engine makes jobs
-    from vivant.engines.ltx2.engine import LTX2Engine
+
+class ReportSink(Protocol):
+    """What the engine tells of a call while it runs."""
+
+    def record(self, **facts: object) -> None:
+        """Add to what the report says of where a clip comes from."""
+
+    def lowered(self, before: str, after: LoadedModel) -> None:
+        """Memory ran out in tier ``before``: the clip is started again."""
 
 
-class Job:
+class Generation:
     """One call's work: latents once, then frames of each clip."""
 
     def __init__(
         self,
-        engine: LTX2Engine,
+        loader: ModelLoader,
+        report: ReportSink,
         portrait: Portrait,
         request: Request,
         options: LTX2Options,
         seeds: tuple[int, ...],
         observe: Observer,
     ) -> None:
-        self.engine = engine
+        self.loader = loader
+        self.report = report
         self.portrait = portrait
         self.request = request
         self.options = options
@@ -67,23 +77,27 @@ class Job:
         """Frames of clip ``index``."""
         try:
             if self._latents is None:
-                self._latents = self._laddered(self._sample)
+                self._latents = self._or_lower(self._sample)
             yield from self._decoded(self._latents[index : index + 1])
         except VivantError:
             raise
         except torch.OutOfMemoryError:
-            raise self.engine.no_memory(self.engine.loaded.tier) from None
+            raise self.loader.no_memory(self.loader.loaded.tier) from None
         except RuntimeError as error:
             raise EngineError(f"generation failed: {str(error).splitlines()[0]}") from error
 
-    def _laddered(self, work: Callable[[], Tensor]) -> Tensor:
+    def _or_lower(self, work: Callable[[], Tensor]) -> Tensor:
         """``work``, again one tier lower if GPU memory runs out."""
         try:
             return work()
         except torch.OutOfMemoryError:
             pass  # the frames of the failed attempt are freed when this block is left
-        self.engine.fall(self.options)
+        self._lower_tier()
         return work()
+
+    def _lower_tier(self) -> None:
+        before = self.loader.loaded.tier
+        self.report.lowered(before, self.loader.lower_tier())
 
     def _decoded(self, latents: Tensor) -> Iterator[Frames]:
         done = 0
@@ -96,11 +110,11 @@ class Job:
                 raise
         else:
             return
-        self.engine.fall(self.options)
+        self._lower_tier()
         yield from self._decode_once(latents)
 
     def _decode_once(self, latents: Tensor) -> Iterator[Frames]:
-        loaded, total, done = self.engine.loaded, self.request.num_frames, 0
+        loaded, total, done = self.loader.loaded, self.request.num_frames, 0
         chunk = max(1, self.options.chunk // (8 if loaded.tier == "swap" else 2))
         with loaded.vae.use() as vae, closing(_pieces(vae, latents, chunk)) as pieces:
             for frames in pieces:
@@ -114,7 +128,7 @@ class Job:
         Where GPU memory runs out with several clips side by side, half as many are tried.
         """
         positive, negative = self._text()
-        if self.engine.loaded.tier == "swap":
+        if self.loader.loaded.tier == "swap":
             self._together = 1  # there is room for no more beside the weights
         while True:
             size = self._together
@@ -130,7 +144,7 @@ class Job:
                 if size == 1:
                     raise
             # here, where the tensors of the failed attempt are freed
-            release(self.engine.device)
+            release(self.loader.device)
             self._together = (size + 1) // 2
 
     def _round(
@@ -180,19 +194,17 @@ class Job:
         texts = [request.prompt]
         if options.nag:
             texts.append(request.negative_prompt)
-        loaded = self.engine.loaded
+        loaded = self.loader.loaded
         embeddings, hits = embed(
-            tuple(texts), self.engine.prompt_cache, loaded.parts.text, self.observe
+            tuple(texts), self.loader.prompt_cache, loaded.parts.text, self.observe
         )
-        self.engine.record(prompts_from_cache=hits)
+        self.report.record(prompts_from_cache=hits)
         return embeddings[0], embeddings[1] if options.nag else None
 
     def _picture(self, width: int, height: int) -> Tensor:
         """Latents of the portrait on a grid."""
-        loaded = self.engine.loaded
-        pixels = grid_pixels(
-            self.portrait, width, height, crf=self.engine.image_crf(loaded, self.options)
-        )
+        loaded = self.loader.loaded
+        pixels = grid_pixels(self.portrait, width, height, crf=loaded.image_crf(self.options))
         with loaded.vae.use() as vae:
             return encode_image(vae, pixels).cpu()
 
@@ -208,7 +220,7 @@ class Job:
         after_step: Callable[[int], None],
     ) -> tuple[Tensor, Tensor]:
         """One walk down ``sigmas``: latents ``[B, C, F, H, W]`` and audio tokens, on the CPU."""
-        loaded, options, request = self.engine.loaded, self.options, self.request
+        loaded, options, request = self.loader.loaded, self.options, self.request
         width, height = options.width // shrink, options.height // shrink
         rows, columns = height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
         frames = (request.num_frames - 1) // TEMPORAL_FACTOR + 1
@@ -257,7 +269,7 @@ class Job:
         negative: Embedding | None,
         after_step: Callable[[int], None],
     ) -> tuple[Tensor, Tensor]:
-        loaded, options = self.engine.loaded, self.options
+        loaded, options = self.loader.loaded, self.options
         nag = None
         if options.nag:
             nag = Nag(
@@ -290,7 +302,7 @@ class Job:
         packed: bool,
     ) -> Tensor:
         """Noisy audio tokens: the picture's model always makes sound too, and listens to it."""
-        loaded = self.engine.loaded
+        loaded = self.loader.loaded
         if audio is not None:
             noise = noise_like(tuple(audio.shape), generators)
             return noise * sigma + audio * (1 - sigma)
@@ -310,9 +322,9 @@ class Job:
     @torch.no_grad()
     def _upsample(self, latents: Tensor) -> Tensor:
         """Normalised latents at twice the size."""
-        loaded = self.engine.loaded
+        loaded = self.loader.loaded
         assert loaded.upsampler is not None  # noqa: S101 - two stages load it
-        device = self.engine.device
+        device = self.loader.device
         mean, std = statistics(loaded.parts.vae, device)
         factor = loaded.parts.vae.config.scaling_factor
         out = []
