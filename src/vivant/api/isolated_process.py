@@ -35,7 +35,7 @@ class IsolatedProcess:
         wait_seconds: float,
         most: int,
         tasks_per_process: int | None = None,
-        prepare: Callable[[], None] = lambda: None,
+        prepare: Callable[[], object] = dict,  # does nothing, and can be pickled
     ) -> None:
         self._wait_seconds, self._most = wait_seconds, most
         self._tasks_per_process, self._prepare = tasks_per_process, prepare
