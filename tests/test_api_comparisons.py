@@ -380,7 +380,7 @@ def test_nothing_is_decided_on_the_way_and_a_kill_changes_nothing(
     assert (before["status"], before["findings"]["final"]) == ("in_progress", False)
     (advice,) = before["findings"]["recommendations"]
     assert advice["advice"] == "wait"
-    assert "of 4 pairs are there" in advice["text"]["en"]
+    assert "of 4 pairs are made" in advice["text"]["en"]
     assert all(score["finding"] is None for score in before["findings"]["scores"])
     children = service.workers()
     service.kill()

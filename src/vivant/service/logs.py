@@ -56,10 +56,17 @@ class Text(logging.Formatter):
         return text + ("\n" + self.formatException(record.exc_info) if record.exc_info else "")
 
 
+def drop_cancelled(record: logging.LogRecord) -> bool:
+    """Leave out what DBOS reports as an error although a client only cancelled its job."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not kind.__name__.endswith("CancelledError")
+
+
 def configure(form: Literal["auto", "json", "text"], *, quiet: bool = False) -> None:
     """Send Vivant's, DBOS's and uvicorn's records to standard error in one form."""
     handler = logging.StreamHandler(sys.stderr)
     text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    handler.addFilter(drop_cancelled)
     handler.setFormatter(Text() if text else JsonLines())
     for name in LOGGERS:
         logger = logging.getLogger(name)
