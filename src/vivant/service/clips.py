@@ -11,6 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential,
+)
+
 from vivant.errors import Cancelled, StorageError
 from vivant.picture.faces import FaceReader
 from vivant.pipeline import ClipJob
@@ -77,19 +85,27 @@ class Uploader:
             Cancelled: the job is no longer this worker's.
             ShuttingDownError: the worker stops.
         """
-        pause, until = 0.5, time.monotonic() + STORE_PATIENCE
-        while True:
-            try:
-                return self._objects.put_file(name, path)
-            except StorageError as error:
-                if time.monotonic() > until:
-                    raise
-                log.warning("stored not yet: %s", error.message)
-                if self._stopping.wait(pause):
-                    raise ShuttingDownError from error
-                if not wanted():
-                    raise Cancelled from error
-                pause = min(2 * pause, LONGEST_STORE_PAUSE)
+
+        def sleep(seconds: float) -> None:
+            if self._stopping.wait(seconds):
+                raise ShuttingDownError
+            if not wanted():
+                raise Cancelled
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(StorageError),
+            stop=stop_after_delay(STORE_PATIENCE),
+            wait=wait_exponential(0.5, max=LONGEST_STORE_PAUSE),
+            before_sleep=_log_retry,
+            sleep=sleep,
+            reraise=True,
+        )
+        retrying(self._objects.put_file, name, path)
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("stored not yet: %s", getattr(error, "message", error))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ Knows nothing of torch or of what the numbers mean.
 
 from vivant.weights.header import read_header
 from vivant.weights.hub import Hub
-from vivant.weights.library import FP8_FOLDER, LOCK, SUMS, Library, State, hash_file
+from vivant.weights.library import FP8_FOLDER, LOCK, SUMS, Library, ModelState, hash_file
 from vivant.weights.registry import (
     DEFAULT_MODEL,
     DEFAULT_MODELS,
@@ -34,8 +34,8 @@ __all__ = [
     "Hub",
     "Library",
     "Model",
+    "ModelState",
     "Part",
-    "State",
     "find_model",
     "hash_file",
     "read_header",

@@ -40,7 +40,7 @@ PAUSE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ModelState:
     """What is on disk of a model: ``absent``, ``partial`` or ``complete``, and its bytes."""
 
     model: Model
@@ -87,7 +87,7 @@ class Library:
             )
         return dict(content)
 
-    def state(self, name: str) -> State:
+    def state(self, name: str) -> ModelState:
         """What is there, by name and size, without hashing."""
         folder, lock = self.folder(name), self.lock(name)
         files = lock.get("files", {})
@@ -100,7 +100,7 @@ class Library:
             status = "absent"
         else:
             status = "complete" if files and len(there) == len(files) else "partial"
-        return State(
+        return ModelState(
             find_model(name),
             folder,
             status,
@@ -141,7 +141,7 @@ class Library:
                 names.append(str(json.loads(lock.read_text("utf-8"))["model"]))
         return names
 
-    def pull(self, name: str, observe: Observer = ignore_progress) -> State:
+    def pull(self, name: str, observe: Observer = ignore_progress) -> ModelState:
         """Fetch what is missing of a model, resuming; the lock file's bytes, once it exists.
 
         Raises:
