@@ -172,7 +172,7 @@ def test_workers_end_when_their_parent_is_killed() -> None:
         parent.wait()
         parent.stdin.close()
         parent.stdout.close()
-    _, alive = psutil.wait_procs(family, timeout=60)  # they may still be starting
+    _, alive = psutil.wait_procs(family, timeout=20)  # they may still be starting
     assert alive == []
 
 

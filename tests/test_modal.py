@@ -213,7 +213,7 @@ def test_modal_deploy_refuses_a_wrong_gpu_before_it_does_anything() -> None:
         env={**os.environ, "VIVANT_MODAL": '{"gpu": "H1000"}'},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 1
@@ -245,7 +245,7 @@ def test_the_web_app_and_the_deployment_load_no_torch(tmp_path: Path) -> None:
         },
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=60,
         check=True,
     )
     modules, refusal = done.stdout.strip().splitlines()

@@ -26,7 +26,7 @@ class IsolatedProcess:
         wait_seconds: nobody waits longer than this for the tasks before.
         most: how many may wait or run.
         tasks_per_process: a new process takes over after so many; None for never.
-        prepare: what is done first in a new process: imports.
+        prepare: done first in a new process, such as imports; it must be picklable.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class IsolatedProcess:
         wait_seconds: float,
         most: int,
         tasks_per_process: int | None = None,
-        prepare: Callable[[], object] = dict,  # does nothing, and can be pickled
+        prepare: Callable[[], None] | None = None,
     ) -> None:
         self._wait_seconds, self._most = wait_seconds, most
         self._tasks_per_process, self._prepare = tasks_per_process, prepare
@@ -74,7 +74,8 @@ class IsolatedProcess:
         try:
             if self._pool is None:
                 self._pool = self._started()
-                await self._wait(self._pool, START_SECONDS, self._prepare)
+                if self._prepare is not None:
+                    await self._wait(self._pool, START_SECONDS, self._prepare)
             self._tasks += 1
             found = await self._wait(self._pool, seconds, work, *arguments)
         except BaseException:
