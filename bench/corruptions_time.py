@@ -125,8 +125,7 @@ def rate_converted(_: str, dose: float) -> Apply:
 
     def apply(material: Material, _: Material, __: np.random.Generator) -> Frames:
         order = (np.arange(int(len(material.frames) * dose)) / dose).astype(int)
-        return material.frames[order[: len(material.frames)]]
+        frames: Frames = material.frames[order[: len(material.frames)]]
+        return frames
 
     return apply
-
-
