@@ -89,6 +89,7 @@ def open_page(browser: Browser, server: str) -> Iterator[Open]:
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: asked(request.url))
+        page.on("requestfailed", lambda request: print(request.url, request.failure))  # if it fails
         if url is not None:
             allowed.append(url)
         page.goto(url or f"{server}/{query}")
