@@ -67,6 +67,10 @@ FAMILIES = {
     "melt": ("identity_mean", "face_deformation"),
     "wobble": ("face_deformation",),
     "jelly": ("motion_speed",), "frozen": ("motion_speed",), "flicker": ("motion_speed",),
+    **dict.fromkeys(
+        ("freeze", "low_rate", "stutter", "jump", "reversed", "color_glitch", "pumping"),
+        ("motion_speed", "freeze", "color_glitch"),
+    ),
     "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation",),
     **dict.fromkeys(STILL, ("sharpness", "plastic_skin", "seams", "saturation")),
 }  # fmt: skip

@@ -75,6 +75,13 @@ AIMS: Final[Mapping[str, Aim]] = {
     "motion": Aim("below", ("frozen/",), 0.7, near=None),
     "motion_speed": Aim("above", (), 100.0, warn_only=True),
     "ending": Aim("above", ("ending/",), 6.0, share=0.2),
+    "freeze": Aim("above", ("freeze/",), 8.0),
+    "repeated_frames": Aim("above", ("low_rate/repeated@4",), 34.0, share=0.2),
+    "stutter": Aim("above", ("stutter/held@4",), 8.0, share=0.2, near=0.5),
+    "jump": Aim("above", (), 2.6),
+    "exposure_pumping": Aim("above", ("pumping/exposure@0.03",), 3.2),
+    "contrast_pumping": Aim("above", ("pumping/contrast@0.05",), 5.0),
+    "color_glitch": Aim("above", ("color_glitch/tint@0.1",), 5.0, near=0.5),
     "sharpness": Aim("below", SOFT, 0.86, margin=1.07),
     "face_sharpness": Aim("below", SOFT, 0.86, margin=1.07),
     "detail": Aim("below", SOFT, 0.88, margin=1.07),
@@ -95,7 +102,9 @@ AIMS: Final[Mapping[str, Aim]] = {
 """Score → what it is for. Floors are what experience outside this folder says: dlib's distances
 between and within people, YouTube's and encoders' usual losses, how much talking people move."""
 
-CLEAN: Final = ("clean/", "reencode/libx264@18", "reencode/libx264@23", "resize/")
+CLEAN: Final = (
+    "clean/", "reencode/libx264@18", "reencode/libx264@23", "resize/", "rate_converted/",
+)  # fmt: skip
 """Labels that must not fail."""
 
 GENTLE: Final = 100.0

@@ -17,6 +17,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from corruptions_time import (
+    color_glitch,
+    freeze,
+    jump,
+    low_rate,
+    pumping,
+    rate_converted,
+    reversed_motion,
+    stutter,
+)
 from vivant.types import Face, Frames, Image
 from vivant.video.reader import to_rgb
 
@@ -636,6 +646,14 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "drift": (_drift, {"warm": (16,), "dark": (32,)}),
     "banding": (lambda _, d: _banding(d), {"levels": (16,)}),
     "cartoon": (lambda _, d: _cartoon(d), {"bilateral": (1,)}),
+    "rate_converted": (rate_converted, {"repeated": (1.25,)}),
+    "freeze": (freeze, {"start": (0.62,), "middle": (0.15,), "end": (0.15, 0.62)}),
+    "low_rate": (low_rate, {"repeated": (2, 4)}),
+    "stutter": (stutter, {"held": (2, 4)}),
+    "jump": (jump, {"skip": (0.3, 1), "snap_back": (0.6,)}),
+    "reversed": (reversed_motion, {"half": (1,)}),
+    "color_glitch": (color_glitch, {"tint": (0.05, 0.1), "dark": (0.07, 0.15)}),
+    "pumping": (pumping, {"exposure": (0.03, 0.1), "contrast": (0.05, 0.15)}),
 }  # fmt: skip
 """Defect → how it is made, its variants and their doses (see each maker for the unit)."""
 

@@ -14,7 +14,12 @@ import vivant
 ROOT = Path(vivant.__file__).parent
 
 GROUND = {"types", "errors", "grid", "version"}
-LIGHT_PICTURE = {"picture.embedding", "picture.faces", "picture.framing"}
+LIGHT_PICTURE = {
+    "picture.embedding",
+    "picture.face_mesh",
+    "picture.faces",
+    "picture.framing",
+}
 ALLOWED: dict[str, set[str]] = {
     "types": {"errors"},
     "errors": set(),
@@ -38,6 +43,7 @@ PICTURE_INSIDE = {
     "sample_picture": set[str](),
     "onnx_graph": set[str](),
     "embedding": {"onnx_graph"},
+    "face_mesh": set[str](),
     "faces": {"embedding"},
     "framing": set[str](),
 }

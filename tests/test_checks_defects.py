@@ -55,6 +55,16 @@ MOVING = [
     ("ending/flash@0.4", "ending"),
     ("drift/warm@16", "color_drift"),
     ("drift/dark@32", "color_drift"),
+    ("freeze/start@0.62", "freeze"),
+    ("freeze/end@0.15", "freeze"),
+    ("low_rate/repeated@4", "repeated_frames"),
+    ("stutter/held@4", "stutter"),
+    ("jump/skip@1", "jump"),
+    ("jump/snap_back@0.6", "jump"),
+    ("color_glitch/tint@0.1", "color_glitch"),
+    ("color_glitch/dark@0.15", "color_glitch"),
+    ("pumping/exposure@0.03", "exposure_pumping"),
+    ("pumping/contrast@0.05", "contrast_pumping"),
 ]
 STILL = [
     ("blur/gauss@1.2", "sharpness"),

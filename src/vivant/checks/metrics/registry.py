@@ -8,12 +8,14 @@ from vivant.checks.frame import Reference
 from vivant.checks.metric import Metric
 from vivant.checks.metrics.color import Color
 from vivant.checks.metrics.deform import Deformation
+from vivant.checks.metrics.exposure import Exposure
 from vivant.checks.metrics.identity import FacePresence, Identity
 from vivant.checks.metrics.motion import FrameDifference
 from vivant.checks.metrics.seams import Seams
 from vivant.checks.metrics.skin import Skin
 from vivant.checks.metrics.steadiness import Steadiness
 from vivant.checks.metrics.texture import Texture
+from vivant.checks.metrics.timing import Timing
 
 
 def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
@@ -24,6 +26,8 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         Deformation(fps),
         FrameDifference(reference),
         Steadiness(fps),
+        Timing(fps),
+        Exposure(fps),
         Texture(reference),
         Skin(reference),
         Seams(reference),
