@@ -25,6 +25,7 @@ from vivant.engines.ltx2.architecture import TINY, TINY_2_0
 from vivant.engines.ltx2.attention import choose_backend
 from vivant.engines.ltx2.block import TransformerBlock
 from vivant.engines.ltx2.components import load_components, load_connectors
+from vivant.engines.ltx2.direct_read import read_to
 from vivant.engines.ltx2.fp8 import FLOAT8, Float8Linear, needs_widening, quantize_rows
 from vivant.engines.ltx2.fp8_checkpoint import quantize_folder
 from vivant.engines.ltx2.tiers import FA3_MODULES
@@ -344,6 +345,38 @@ def test_gpus_that_hold_fp8_and_cannot_multiply_it_widen_the_weights(
     torch.testing.assert_close(layer(x), exact)
     whole: Any = torch.compile(layer, backend="eager", fullgraph=True)
     torch.testing.assert_close(whole(x), exact)
+
+
+# -- straight to the GPU -------------------------------------------------------------------
+
+
+def test_pieces_read_side_by_side_are_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vivant.engines.ltx2.direct_read.PIECE", 1000)
+    kept = {
+        "a": torch.randn(33, 77),
+        "b": torch.randn(5, 9).bfloat16(),
+        "c": torch.randn(4096).to(FLOAT8),
+        "empty": torch.zeros(0, 3),
+        "one": torch.tensor(3.5),
+    }
+    path = tmp_path / "model.safetensors"
+    save_file(kept, path)
+    read = dict(read_to(CPU, [path]))
+    assert list(read) == list(load_file(path))
+    for name, tensor in kept.items():
+        assert read[name].dtype == tensor.dtype
+        torch.testing.assert_close(read[name].float(), tensor.float(), rtol=0, atol=0)
+    assert list(dict(read_to(CPU, [path], lambda name: name == "b"))) == ["b"]
+
+
+def test_a_file_of_another_kind_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    header = json.dumps({"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"1234")
+    with pytest.raises(WeightsError, match="holds a as F4"):
+        list(read_to(CPU, [path]))
 
 
 # -- attention -----------------------------------------------------------------------------
