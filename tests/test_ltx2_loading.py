@@ -390,22 +390,23 @@ class FlashAttention3:
         q: Tensor,
         k: Tensor,
         v: Tensor,
-        softmax_scale: float | None = None,
-        causal: bool = False,
-        qv: Tensor | None = None,
+        softmax_scale: float | None = None,  # noqa: ARG004
+        causal: bool = False,  # noqa: ARG004
+        qv: Tensor | None = None,  # noqa: ARG004
         q_descale: Tensor | None = None,
         k_descale: Tensor | None = None,
         v_descale: Tensor | None = None,
     ) -> tuple[Tensor, None]:
         fp8 = q.dtype == FLOAT8
-        parts = []
-        for x, scale in ((q, q_descale), (k, k_descale), (v, v_descale)):
+
+        def whole(x: Tensor, scale: Tensor | None) -> Tensor:
             assert (scale is not None) == fp8
-            if scale is not None:
-                assert scale.shape == (x.shape[0], x.shape[2])
-                x = x.float() * scale[:, None, :, None]
-            parts.append(x)
-        out = attention.attend(*parts)
+            if scale is None:
+                return x
+            assert scale.shape == (x.shape[0], x.shape[2])
+            return x.float() * scale[:, None, :, None]
+
+        out = attention.attend(whole(q, q_descale), whole(k, k_descale), whole(v, v_descale))
         return (out.bfloat16() if fp8 else out), None
 
 
@@ -440,7 +441,7 @@ def test_flash_attention_3_for_another_torch_is_told_and_not_used(
     hopper: torch.device, wanted: str
 ) -> None:
     assert choose_backend(hopper) == "cudnn"
-    with pytest.raises(MissingPartError, match="needs a Hopper GPU .* --extra hopper") as caught:
+    with pytest.raises(MissingPartError, match=r"needs a Hopper GPU .* --extra hopper") as caught:
         choose_backend(hopper, wanted)
     assert caught.value.param == "attention"
 

@@ -65,7 +65,7 @@ class _Staging:
             before.synchronize()
         with path.open("rb", buffering=0) as file:
             file.seek(offset)
-            view, done = memoryview(piece.numpy()), 0
+            view, done = piece.numpy().data, 0
             while done < len(view):
                 count = file.readinto(view[done:])
                 if not count:
