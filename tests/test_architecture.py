@@ -19,6 +19,7 @@ LIGHT_PICTURE = {
     "picture.face_mesh",
     "picture.faces",
     "picture.framing",
+    "picture.matte",
 }
 ALLOWED: dict[str, set[str]] = {
     "types": {"errors"},
@@ -46,6 +47,7 @@ PICTURE_INSIDE = {
     "face_mesh": set[str](),
     "faces": {"embedding"},
     "framing": set[str](),
+    "matte": {"face_mesh"},
 }
 """Modules of ``picture`` that engines and checks may use: none of them may decode files."""
 
