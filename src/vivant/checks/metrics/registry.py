@@ -9,6 +9,7 @@ from vivant.checks.metric import Metric
 from vivant.checks.metrics.color import Color
 from vivant.checks.metrics.deform import Deformation
 from vivant.checks.metrics.exposure import Exposure
+from vivant.checks.metrics.face_parts import FaceParts
 from vivant.checks.metrics.identity import FacePresence, Identity
 from vivant.checks.metrics.motion import FrameDifference
 from vivant.checks.metrics.seams import Seams
@@ -21,9 +22,10 @@ from vivant.checks.metrics.timing import Timing
 def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
     """Every check, in the order of the checklist."""
     return (
-        Identity(),
+        Identity(reference),
         FacePresence(),
         Deformation(fps),
+        FaceParts(reference),
         FrameDifference(reference),
         Steadiness(fps),
         Timing(fps),
