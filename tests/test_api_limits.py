@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import random
 import socket
 import threading
 import time
@@ -25,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, StreamingResponse
 from starlette.routing import Route
 
+from fuzzed_requests import RequestMaker, send_all
 from service_process import FAKE, Service, picture
 from vivant.api.connections import LimitedConnection
 from vivant.api.errors import HttpError
@@ -243,6 +245,18 @@ def test_hostile_json_stops_nobody(service: Service, body: bytes) -> None:
     answer = healthy_during(service, lambda: post_json(service, body))
     assert answer.status_code in (400, 413)
     assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_fuzzed_requests_get_no_5xx_and_stop_nobody(service: Service) -> None:
+    """150 of the requests of ``bench/fuzz.py``."""
+    parts = urlsplit(service.url)
+    chance = random.Random(7)
+    maker = RequestMaker(chance, picture(64, 64), "video_none", parts.netloc)
+    sent = send_all(maker, 150, parts.hostname or "", parts.port or 0, seconds=0.3)
+    outcome = healthy_during(service, lambda: asyncio.run(sent))
+    assert not outcome.wrong
+    assert outcome.statuses[400] > 20
+    assert sum(outcome.statuses.values()) == 150
 
 
 def test_a_large_picture_in_json_stops_nobody(service: Service) -> None:

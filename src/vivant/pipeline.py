@@ -210,7 +210,7 @@ class ClipJob:
             device=self.device,
             seconds=seconds,
             bill=costs,
-            stages=self.times.seconds,
+            stages=self.times.shares(seconds),
         )
         report = describe(self.request, portrait, verification, production, names.files)
         write_html(
