@@ -94,7 +94,7 @@ def test_no_end_is_promised_while_a_stage_has_long_to_go(monkeypatch: pytest.Mon
     monkeypatch.setattr("vivant.service.progress.time.monotonic", lambda: now)
     meter = ProgressMeter({"generate": 30.0, "encode": 1.0, "verify": 1.0})
     for stage in ("generate", "encode", "verify"):
-        meter.take(Progress(stage, 0, 100))  # type: ignore[arg-type]
+        meter.take(Progress(stage, 0, 100))
     now = 30.0
     meter.take(Progress("generate", 97, 100))
     meter.take(Progress("verify", 40, 100))
