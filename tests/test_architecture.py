@@ -19,6 +19,7 @@ LIGHT_PICTURE = {
     "picture.face_mesh",
     "picture.faces",
     "picture.framing",
+    "picture.matte",
 }
 ALLOWED: dict[str, set[str]] = {
     "types": {"errors"},
@@ -44,8 +45,9 @@ PICTURE_INSIDE = {
     "onnx_graph": set[str](),
     "embedding": {"onnx_graph"},
     "face_mesh": set[str](),
-    "faces": {"embedding"},
+    "faces": {"embedding", "face_mesh"},
     "framing": set[str](),
+    "matte": {"face_mesh"},
 }
 """Modules of ``picture`` that engines and checks may use: none of them may decode files."""
 
