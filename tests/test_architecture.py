@@ -45,7 +45,7 @@ PICTURE_INSIDE = {
     "onnx_graph": set[str](),
     "embedding": {"onnx_graph"},
     "face_mesh": set[str](),
-    "faces": {"embedding"},
+    "faces": {"embedding", "face_mesh"},
     "framing": set[str](),
     "matte": {"face_mesh"},
 }

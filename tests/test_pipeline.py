@@ -58,6 +58,8 @@ def test_a_picture_becomes_a_clip_with_its_companions(
     assert report["files"]["clip"] == "me.mp4"
     assert {stage["stage"] for stage in report["stages"]} >= {"generate", "encode", "verify"}
     assert all(stage["seconds"] >= 0 for stage in report["stages"])
+    spent = sum(stage["seconds"] for stage in report["stages"])
+    assert spent == pytest.approx(report["seconds"], abs=0.01)
 
 
 def test_verify_agrees_with_the_report_to_the_digit(tmp_path: Path, portrait_bytes: bytes) -> None:

@@ -403,7 +403,10 @@ class Upscaler(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageTime:
-    """Seconds that a stage was busy. Stages overlap: their sum can exceed the total."""
+    """Wall seconds that a clip spent on a stage; those of all stages add up to its total.
+
+    Stages overlap. What overlaps is counted once, for the stage that the clip waited for.
+    """
 
     stage: Stage
     seconds: float

@@ -16,7 +16,7 @@
     engine_options.py   options checked before a job is accepted
     live_workers.py     which workers are alive
     crop_worker.py      decodes pictures for /v1/crops,
-    isolated_process.py   in a process of its own
+    isolated_process.py   in a process at which requests take turns
     auth.py             API keys, access tokens, the rate limit
     guard.py            hosts, origins, headers and the log of requests
     errors.py           every error → the client's JSON, in one place

@@ -184,14 +184,18 @@ def make(run: RunOptions) -> None:
     """Make one clip: the settings, progress, then the run log or the report as JSON."""
     from vivant.cli.progress import progress_bars
     from vivant.cli.run_log import heading, log_result, log_settings
+    from vivant.cli.time_left import time_left
     from vivant.python_api import animate as run_animate
     from vivant.report import report_json, to_json
+    from vivant.runs.timing_history import expected, remember
+    from vivant.service.progress import usual_seconds
 
     def begin() -> None:
         log_settings(run, (run.request.seed,))
         heading(run.out, "STARTING GENERATION")
 
-    with progress_bars(run.progress, begin) as observe:
+    left = time_left(usual_seconds([], run.request), expected(run.request, run.settings))
+    with progress_bars(run.progress, begin, left=left) as observe:
         result = run_animate(
             run.request,
             run.output,
@@ -200,6 +204,7 @@ def make(run: RunOptions) -> None:
             currency=run.currency,
             force=run.force,
         )
+    remember(run.request, report_json(result.report), run.settings)
     if run.json:
         sys.stdout.write(to_json(report_json(result.report)))
     else:

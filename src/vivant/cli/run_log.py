@@ -142,6 +142,8 @@ def log_result(console: Console, result: Result, settings: Settings) -> None:
 
     heading(console, "PERFORMANCE")
     for stage, label in (
+        ("image", "Picture"),
+        ("load", "Loading"),
         ("generate", "Generation"),
         ("upscale", "Upscaling"),
         ("encode", "Encoding"),
@@ -149,7 +151,9 @@ def log_result(console: Console, result: Result, settings: Settings) -> None:
     ):
         if stage in seconds:
             row(console, label, f"{seconds[stage]:.1f}s")
-    row(console, "Total", f"{report.seconds:.1f}s (stages run side by side, each on several cores)")
+    row(
+        console, "Total", f"{report.seconds:.1f}s (stages overlap: each has the time waited for it)"
+    )
     cost = report.bill
     if cost is None:
         row(console, "Cost", "not measured")

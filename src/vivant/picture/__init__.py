@@ -8,6 +8,7 @@
     color.py           any mode and profile → sRGB
     code_points.py     colours given by numbers → sRGB; HDR is tone-mapped
     heif_boxes.py      codec and colours of HEIF and AVIF files
+    jpeg_scans.py      how many scans a JPEG has
     png_color.py       colours of PNG files without an ICC profile
     camera_raw.py      tell camera RAW files
     crop.py            the part to show
