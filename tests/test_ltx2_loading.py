@@ -23,9 +23,12 @@ import ltx2_tiny as small
 from vivant.engines.ltx2 import attention, lora, tiny
 from vivant.engines.ltx2.architecture import TINY, TINY_2_0
 from vivant.engines.ltx2.attention import choose_backend
+from vivant.engines.ltx2.block import TransformerBlock
 from vivant.engines.ltx2.components import load_components, load_connectors
-from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening, quantize_rows
+from vivant.engines.ltx2.direct_read import read_to
+from vivant.engines.ltx2.fp8 import FLOAT8, Float8Linear, needs_widening, quantize_rows
 from vivant.engines.ltx2.fp8_checkpoint import quantize_folder
+from vivant.engines.ltx2.tiers import FA3_MODULES
 from vivant.errors import MissingPartError, OptionError, OutputError, VivantError, WeightsError
 from vivant.types import ignore_progress
 from vivant.weights import FP8_FOLDER, LOCK, Library, Model, Part, hash_file
@@ -344,35 +347,145 @@ def test_gpus_that_hold_fp8_and_cannot_multiply_it_widen_the_weights(
     torch.testing.assert_close(whole(x), exact)
 
 
+# -- straight to the GPU -------------------------------------------------------------------
+
+
+def test_pieces_read_side_by_side_are_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vivant.engines.ltx2.direct_read.PIECE", 1000)
+    kept = {
+        "a": torch.randn(33, 77),
+        "b": torch.randn(5, 9).bfloat16(),
+        "c": torch.randn(4096).to(FLOAT8),
+        "empty": torch.zeros(0, 3),
+        "one": torch.tensor(3.5),
+    }
+    path = tmp_path / "model.safetensors"
+    save_file(kept, path)
+    read = dict(read_to(CPU, [path]))
+    assert list(read) == list(load_file(path))
+    for name, tensor in kept.items():
+        assert read[name].dtype == tensor.dtype
+        torch.testing.assert_close(read[name].float(), tensor.float(), rtol=0, atol=0)
+    assert list(dict(read_to(CPU, [path], lambda name: name == "b"))) == ["b"]
+
+
+def test_a_file_of_another_kind_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    header = json.dumps({"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"1234")
+    with pytest.raises(WeightsError, match="holds a as F4"):
+        list(read_to(CPU, [path]))
+
+
 # -- attention -----------------------------------------------------------------------------
 
 
-def test_flash_attention_3_is_used_where_it_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    hopper = torch.device("cuda")
+class FlashAttention3:
+    """``flash_attn_func`` with the signature of the real one, by torch's own attention."""
+
+    @staticmethod
+    def flash_attn_func(
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        softmax_scale: float | None = None,  # noqa: ARG004
+        causal: bool = False,  # noqa: ARG004
+        qv: Tensor | None = None,  # noqa: ARG004
+        q_descale: Tensor | None = None,
+        k_descale: Tensor | None = None,
+        v_descale: Tensor | None = None,
+    ) -> tuple[Tensor, None]:
+        fp8 = q.dtype == FLOAT8
+
+        def whole(x: Tensor, scale: Tensor | None) -> Tensor:
+            assert (scale is not None) == fp8
+            if scale is None:
+                return x
+            assert scale.shape == (x.shape[0], x.shape[2])
+            return x.float() * scale[:, None, :, None]
+
+        out = attention.attend(whole(q, q_descale), whole(k, k_descale), whole(v, v_descale))
+        return (out.bfloat16() if fp8 else out), None
+
+
+@pytest.fixture
+def hopper(monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    """A device that says it is a Hopper GPU, and no FlashAttention 3 yet."""
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
-    monkeypatch.setattr(attention, "_has_fa3", attention._has_fa3.__wrapped__)
+    for name in FA3_MODULES:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setattr(attention, "_fa3_package", attention._fa3_package.__wrapped__)
+    return torch.device("cuda")
 
-    class Package:
-        @staticmethod
-        def flash_attn_func(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, None]:
-            return attention.attend(q, k, v), None
 
-    monkeypatch.setitem(sys.modules, "flash_attn_interface", Package)
+@pytest.mark.parametrize("module", FA3_MODULES)
+def test_flash_attention_3_is_used_where_it_works(
+    monkeypatch: pytest.MonkeyPatch, hopper: torch.device, module: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, FlashAttention3)
     assert choose_backend(hopper) == "fa3"
+    assert choose_backend(hopper, "fa3-fp8") == "fa3-fp8"
     q, k = torch.randn(1, 6, 2, 8), torch.randn(1, 4, 2, 8)
     for attend in (
         attention.attend,
         torch.compile(attention.attend, backend="eager", fullgraph=True),
     ):
-        torch.testing.assert_close(attend(q, k, k, fa3=True), attention.attend(q, k, k))
+        torch.testing.assert_close(attend(q, k, k, "fa3"), attention.attend(q, k, k))
 
-    # a package built for another torch is told, and not used
-    monkeypatch.setitem(sys.modules, "flash_attn_interface", None)
+
+@pytest.mark.parametrize("wanted", ["fa3", "fa3-fp8"])
+def test_flash_attention_3_for_another_torch_is_told_and_not_used(
+    hopper: torch.device, wanted: str
+) -> None:
     assert choose_backend(hopper) == "cudnn"
-    with pytest.raises(MissingPartError, match="needs a Hopper GPU and the package") as caught:
-        choose_backend(hopper, "fa3")
+    with pytest.raises(MissingPartError, match=r"needs a Hopper GPU .* --extra hopper") as caught:
+        choose_backend(hopper, wanted)
     assert caught.value.param == "attention"
+
+
+def test_fp8_attention_smooths_the_keys_and_scales_each_head(
+    monkeypatch: pytest.MonkeyPatch, hopper: torch.device
+) -> None:
+    monkeypatch.setitem(sys.modules, "fa3_fwd_interface", FlashAttention3)
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(1, 64, 4, 32) for _ in range(3))
+    k = k + 20 * torch.randn(1, 1, 4, 32)  # a mean that rounding to three bits would drown keys in
+    v = v * torch.tensor([0.01, 1.0, 10.0, 100.0])[:, None]
+    exact = attention.attend(q, k, v)
+    for attend in (
+        attention.attend,
+        torch.compile(attention.attend, backend="eager", fullgraph=True),
+    ):
+        out = attend(q, k, v, "fa3-fp8")
+        error = (out - exact).square().sum((0, 1, 3)) / exact.square().sum((0, 1, 3))
+        assert out.dtype == q.dtype
+        assert error.max() < 0.06**2
+    torch.testing.assert_close(
+        attention.attend(q, attention.smoothed(k), v), exact, rtol=1e-3, atol=1e-3
+    )
+
+
+def test_only_attention_of_the_picture_to_itself_is_fp8(
+    monkeypatch: pytest.MonkeyPatch, hopper: torch.device
+) -> None:
+    used: list[tuple[int, str]] = []
+    plain = attention.attend
+
+    def attend(q: Tensor, k: Tensor, v: Tensor, kernel: str = "sdpa") -> Tensor:
+        used.append((q.shape[1] if q.shape[1] == k.shape[1] else 0, kernel))
+        return plain(q, k, v)
+
+    monkeypatch.setattr("vivant.engines.ltx2.block.attend", attend)
+    model = tiny.build(LTX2VideoTransformer3DModel, TINY_2_0.transformer)
+    block = TransformerBlock(model.transformer_blocks[0], eps=1e-6, kernel="fa3-fp8")
+    x, rotary = torch.randn(1, 5, 32), None
+    for attn in (block.attn1, block.audio_attn1):
+        width = attn.to_q.in_features
+        block._attend(attn, x[..., :width], x[..., :width], rotary, rotary)  # type: ignore[arg-type]
+    assert used == [(5, "fa3-fp8"), (5, "fa3")]
 
 
 def test_rounding_error_is_that_of_e4m3() -> None:

@@ -84,6 +84,8 @@ class ModalRunner(JobStages):
             return True
         try:
             job = self._prepared(job_id)
+            if job is None:
+                self._stop_left_call(job_id)
             if job is None or not self._wait_until_started(job_id, self._call(job)):
                 self._tidy(job_id)
                 return False
@@ -185,12 +187,22 @@ class ModalRunner(JobStages):
         return True
 
     def _stop(self, job_id: str, call: str) -> None:
-        """Stop the render at its next step, or cancel the call if no container has started it."""
+        """Stop the render at its next step, or cancel the call if no container has started it.
+
+        The call is forgotten after that, so that a restart in between stops it once more.
+        """
         shared = self._backend.shared
         started = self._retry(lambda: shared.get(job_id)) is not None
         self._retry(lambda: shared.put(stop_key(job_id), True))
         if not started:
             self._retry(lambda: self._backend.cancel(call))
+        self._objects.delete(key(job_id, CALL))
+
+    def _stop_left_call(self, job_id: str) -> None:
+        """Stop the call of a job that ended while no runner was there to see it."""
+        name = key(job_id, CALL)
+        if self._objects.head(name) is not None:
+            self._stop(job_id, self._objects.get(name).decode())
 
     def _sleep(self, seconds: float = POLL_SECONDS) -> None:
         if self._stopping.wait(seconds):

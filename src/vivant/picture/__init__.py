@@ -13,6 +13,9 @@
     camera_raw.py      tell camera RAW files
     crop.py            the part to show
     faces.py           find faces, compare two
+    face_mesh.py       478 points of a face, lid aperture, head pose
+    matte.py           cut the people out
+    models/            networks of MediaPipe, as files
     embedding.py       dlib's embedding network, run by OpenCV
     onnx_graph.py      write a small network as an ONNX model
     framing.py         which pixels of the picture a frame shows

@@ -17,6 +17,7 @@ IDENTITY = (
 )
 SHAPE = ("face_deformation", "face_stretch", "face_wobble", "face_jitter", "global_jelly")
 TEXTURE = ("plastic_skin", "cartoon")
+STANDSTILL = ("motion", "freeze", "repeated_frames")
 SHARPNESS = ("sharpness", "face_sharpness", "detail", "sharpness_end")
 
 Change: TypeAlias = tuple[str, str, dict[str, Any]]
@@ -81,7 +82,7 @@ def _generative(options: dict[str, Any], failed: frozenset[str]) -> list[Change]
             for anchor in (0.5, 0.8)
             if number("end_anchor", 0.0) < anchor
         ]
-    if "motion" in failed:
+    if failed & {*STANDSTILL}:
         if number("end_anchor", 0.0) > 0.5:
             found.append(("weaker_end_anchor", "a weaker end anchor", {"end_anchor": 0.5}))
         speed = number("motion_speed", 1.0)
@@ -102,7 +103,7 @@ def _camera(options: dict[str, Any], failed: frozenset[str]) -> list[Change]:
     """Changes of the camera engine's options."""
     found: list[Change] = []
     strength = float(options.get("strength", 1.0))
-    if "motion" in failed and strength < 2:
+    if failed & {*STANDSTILL} and strength < 2:
         found.append(
             ("longer_way", "a longer way for the camera", {"strength": min(2.0, strength * 1.6)})
         )

@@ -12,6 +12,7 @@ from vivant.runs.estimates import Timing, request_recipe
 from vivant.types import Progress, Request
 
 FIRST_GUESS_SECONDS: Mapping[str, Mapping[str, float]] = {
+    "living": {"image": 0.5, "generate": 10.0, "encode": 6.0, "verify": 9.0, "store": 0.2},
     "camera": {"image": 0.5, "generate": 8.0, "encode": 6.0, "verify": 9.0, "store": 0.2},
     "ltx2": {
         "image": 0.5,

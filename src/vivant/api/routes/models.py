@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1", tags=["before"])
 CREATED = 1_767_225_600
 """1 January 2026; the field must be there, and means nothing."""
 
-MOVES: Mapping[str, str] = {"ltx2": "person"}
+MOVES: Mapping[str, str] = {"living": "person", "ltx2": "person"}
 
 FORMATS = ("JPEG", "PNG", "WebP", "AVIF", "HEIC", "GIF", "BMP", "TIFF")
 

@@ -9,7 +9,9 @@
     versions.py       which version a file is of; parts of two versions are refused (no torch)
     names.py          Lightricks' names of weights → diffusers' (no torch)
     components.py     diffusers' components, from folders, single files and fp8 checkpoints
+    diffusers_classes.py  four classes of diffusers, without importing the rest of it
     checkpoint.py     weight files → modules, one tensor at a time
+    direct_read.py    weight files → the GPU, by several readers through pinned memory
     fp8_checkpoint.py writes the transformer rounded to fp8, once
     random_components.py, tiny.py  the same classes, tiny or at real size, with random weights
     transformer.py    the forward pass: modulation per distinct timestep, one RoPE, cached text keys

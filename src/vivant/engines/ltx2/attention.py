@@ -11,12 +11,15 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Final
+from types import ModuleType
+from typing import Final, Literal
 
 import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from vivant.engines.ltx2.fp8 import FLOAT8, FLOAT8_MAX
+from vivant.engines.ltx2.tiers import FA3_MODULES
 from vivant.errors import MissingPartError
 
 log = logging.getLogger(__name__)
@@ -24,12 +27,15 @@ log = logging.getLogger(__name__)
 HOPPER: Final = 9
 """Compute capability. FlashAttention 3 is made for it; cuDNN's attention is fast from it on."""
 
-BACKENDS = ("auto", "cudnn", "flash", "fa3", "math")
-"""``auto``: FlashAttention 3 where its package is installed, cuDNN on Hopper and later, flash."""
+Kernel = Literal["sdpa", "fa3", "fa3-fp8"]
+"""What computes attention: torch's own function, or FlashAttention 3, exact or in fp8."""
 
 
 def choose_backend(device: torch.device, wanted: str = "auto") -> str:
-    """The backend that ``wanted`` means on ``device``.
+    """The backend that ``wanted`` (one of ``options.ATTENTION``) means on ``device``.
+
+    ``auto`` is FlashAttention 3 where its package is installed on Hopper, else cuDNN on Hopper
+    and later, else flash. It is never ``fa3-fp8``, which is not exact.
 
     Raises:
         MissingPartError: FlashAttention 3 is asked for, and cannot be had.
@@ -37,45 +43,105 @@ def choose_backend(device: torch.device, wanted: str = "auto") -> str:
     if device.type != "cuda":
         return "math" if wanted == "math" else "sdpa"
     capability = torch.cuda.get_device_capability(device)[0]
-    if wanted == "fa3" and (capability != HOPPER or not _has_fa3()):
+    if wanted in ("fa3", "fa3-fp8") and (capability != HOPPER or _fa3_package() is None):
         raise MissingPartError(
-            "attention=fa3 needs a Hopper GPU and the package flash_attn_interface "
-            "(FlashAttention 3): attention=auto takes the fastest that is here",
+            f"attention={wanted} needs a Hopper GPU (H100, H200) and FlashAttention 3: "
+            "uv sync --extra ltx2 --extra hopper, or attention=auto, which takes the fastest "
+            "that is here",
             param="attention",
         )
     if wanted != "auto":
         return wanted
-    if capability == HOPPER and _has_fa3():
+    if capability == HOPPER and _fa3_package() is not None:
         return "fa3"
     return "cudnn" if capability >= HOPPER else "flash"
 
 
+def kernel_of(backend: str) -> Kernel:
+    """What a block calls for ``backend``."""
+    return "fa3" if backend == "fa3" else "fa3-fp8" if backend == "fa3-fp8" else "sdpa"
+
+
 @cache
-def _has_fa3() -> bool:
-    """Whether FlashAttention 3 can be imported: a build for another torch cannot."""
-    if importlib.util.find_spec("flash_attn_interface") is None:
-        return False
-    try:
-        importlib.import_module("flash_attn_interface")
-    except (ImportError, OSError, RuntimeError, AttributeError) as error:
-        log.warning("FlashAttention 3 is installed and cannot be used: %s", error)
-        return False
-    return True
+def _fa3_package() -> ModuleType | None:
+    """FlashAttention 3, or None where it is not here: a build for another torch cannot be used."""
+    for name in FA3_MODULES:
+        if importlib.util.find_spec(name) is None:
+            continue
+        try:
+            return importlib.import_module(name)
+        except (ImportError, OSError, RuntimeError, AttributeError) as error:
+            log.warning("FlashAttention 3 is installed and cannot be used: %s", error)
+    return None
 
 
+def _flash_attn_func(query: Tensor, key: Tensor, value: Tensor, **more: Tensor) -> Tensor:
+    out = _fa3_package().flash_attn_func(query, key, value, **more)  # type: ignore[union-attr]
+    result: Tensor = out[0] if isinstance(out, tuple) else out
+    return result
+
+
+# operators of their own: not every build can be traced by torch.compile
 @torch.library.custom_op(
     "vivant::fa3", mutates_args=(), schema="(Tensor query, Tensor key, Tensor value) -> Tensor"
 )
 def _fa3(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    # an operator of its own: not every build can be traced by torch.compile
-    out = importlib.import_module("flash_attn_interface").flash_attn_func(query, key, value)
-    result: Tensor = out[0] if isinstance(out, tuple) else out
-    return result
+    return _flash_attn_func(query, key, value)
 
 
 @_fa3.register_fake
 def _(query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # noqa: ARG001
     return torch.empty_like(query, memory_format=torch.contiguous_format)
+
+
+@torch.library.custom_op(
+    "vivant::fa3_fp8",
+    mutates_args=(),
+    schema=(
+        "(Tensor query, Tensor key, Tensor value, Tensor query_scale, Tensor key_scale, "
+        "Tensor value_scale) -> Tensor"
+    ),
+)
+def _fa3_fp8(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    query_scale: Tensor,
+    key_scale: Tensor,
+    value_scale: Tensor,
+) -> Tensor:
+    return _flash_attn_func(
+        query, key, value, q_descale=query_scale, k_descale=key_scale, v_descale=value_scale
+    )
+
+
+@_fa3_fp8.register_fake
+def _(
+    query: Tensor,
+    key: Tensor,  # noqa: ARG001
+    value: Tensor,  # noqa: ARG001
+    query_scale: Tensor,  # noqa: ARG001
+    key_scale: Tensor,  # noqa: ARG001
+    value_scale: Tensor,  # noqa: ARG001
+) -> Tensor:
+    # FlashAttention 3 gives bf16 for e4m3
+    return torch.empty(query.shape, dtype=torch.bfloat16, device=query.device)
+
+
+def quantize_heads(x: Tensor) -> tuple[Tensor, Tensor]:
+    """``x`` ``[B, T, H, D]`` → e4m3 of the same shape, and float32 scales ``[B, H]``."""
+    scale = x.abs().amax(dim=(1, 3)).float().clamp(min=1e-12) * (1.0 / FLOAT8_MAX)
+    scaled = (x.float() / scale[:, None, :, None]).clamp(-FLOAT8_MAX, FLOAT8_MAX)
+    return scaled.to(FLOAT8), scale
+
+
+def smoothed(key: Tensor) -> Tensor:
+    """Keys less their mean over the tokens: the same attention, and less to round.
+
+    A query's product with the mean is the same for every key, and softmax does not see what is
+    (SageAttention, arXiv 2410.02367, section 4.2).
+    """
+    return (key.float() - key.float().mean(dim=1, keepdim=True)).to(key.dtype)
 
 
 _ORDER = {
@@ -101,7 +167,7 @@ def using(backend: str) -> Iterator[None]:
         yield
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, *, fa3: bool = False) -> Tensor:
+def attend(query: Tensor, key: Tensor, value: Tensor, kernel: Kernel = "sdpa") -> Tensor:
     """Softmax attention without mask; ``[B, T, H, D]`` in and out.
 
     Keys and values may be those of one clip, ``[1, T, H, D]``, for all of the batch.
@@ -111,9 +177,15 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, fa3: bool = False) -> T
         # repeated for one use: not every kernel takes a stride of 0
         key = key.expand(batch, -1, -1, -1).contiguous()
         value = value.expand(batch, -1, -1, -1).contiguous()
-    if fa3:
-        result: Tensor = _fa3(query, key, value)
-        return result
+    if kernel == "fa3":
+        exact: Tensor = _fa3(query, key, value)
+        return exact
+    if kernel == "fa3-fp8":
+        rounded, scales = zip(
+            *(quantize_heads(x) for x in (query, smoothed(key), value)), strict=True
+        )
+        result: Tensor = _fa3_fp8(*rounded, *scales)
+        return result.to(query.dtype)
     out = torch.nn.functional.scaled_dot_product_attention(
         query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vivant.engines.ltx2.attention import attend, nag_mix
+from vivant.engines.ltx2.attention import Kernel, attend, nag_mix
 
 
 class Rotary(NamedTuple):
@@ -111,7 +111,7 @@ class TransformerBlock(nn.Module):
         # the submodules and tables taken over from diffusers' block
         def __getattr__(self, name: str) -> Any: ...
 
-    def __init__(self, source: Any, *, eps: float, fa3: bool = False) -> None:
+    def __init__(self, source: Any, *, eps: float, kernel: Kernel = "sdpa") -> None:
         super().__init__()
         for name in (
             "attn1",
@@ -134,7 +134,8 @@ class TransformerBlock(nn.Module):
         for name in ("prompt_scale_shift_table", "audio_prompt_scale_shift_table"):
             self.register_parameter(name, getattr(source, name, None))
         self.eps = eps
-        self.fa3 = fa3
+        self.kernel = kernel
+        self.exact: Kernel = "sdpa" if kernel == "sdpa" else "fa3"
 
     def text_keys(self, text: Tensor, audio_text: Tensor, modulation: Modulation) -> TextKeys:
         """Keys and values of the projected text ``[batch, tokens, D]`` in this block.
@@ -227,18 +228,18 @@ class TransformerBlock(nn.Module):
         self, attn: Any, x: Any, context: Any, rotary: Rotary, key_rotary: Rotary
     ) -> Tensor:
         key, value = self._keys(attn, context, key_rotary)
-        return self._output(
-            attn, x, attend(self._queries(attn, x, rotary), key, value, fa3=self.fa3)
-        )
+        # only the picture's attention to itself is long enough for fp8 to pay
+        kernel = self.kernel if attn is self.attn1 else self.exact
+        return self._output(attn, x, attend(self._queries(attn, x, rotary), key, value, kernel))
 
     def _attend_text(
         self, attn: Any, x: Any, key: Tensor, value: Tensor, length: int, nag: Tensor | None
     ) -> Tensor:
         query = self._queries(attn, x, None)
-        out = attend(query, key[:, :length], value[:, :length], fa3=self.fa3)
+        out = attend(query, key[:, :length], value[:, :length], self.exact)
         negative = None
         if nag is not None:
-            negative = attend(query, key[:, length:], value[:, length:], fa3=self.fa3)
+            negative = attend(query, key[:, length:], value[:, length:], self.exact)
         return self._output(attn, x, out, negative, nag)
 
     def forward(

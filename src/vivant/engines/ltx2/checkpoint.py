@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from vivant.engines.ltx2.architecture import ARCHITECTURES
+from vivant.engines.ltx2.direct_read import read_to
 from vivant.engines.ltx2.fp8 import FLOAT8, Float8Linear, quantize_rows, skeleton
 from vivant.engines.ltx2.lora import Adapter, Deltas
 from vivant.engines.ltx2.memory import pinned
@@ -123,6 +124,20 @@ def read_tensors(
                     yield name, file.get_tensor(name)
     except SafetensorError as error:
         raise WeightsError(f"{path} cannot be read: {error}") from None
+
+
+def read_component(
+    files: list[Path],
+    device: torch.device,
+    store: torch.device,
+    wanted: Callable[[str], bool] = lambda _: True,
+) -> Iterator[tuple[str, Tensor]]:
+    """Tensors of a part that fits on the GPU as it is: straight there, if that is its place."""
+    if store.type == "cuda" and device.type == "cuda":
+        yield from read_to(device, files, wanted)
+        return
+    for path in files:
+        yield from read_tensors(path, wanted)
 
 
 def read_side_by_side(files: list[Path]) -> Iterator[tuple[str, Tensor]]:
@@ -238,6 +253,6 @@ def configured(
 ) -> Any:
     """A component from its folder."""
     module = empty(cls, config_of(folder), folder)
-    tensors = (item for path in files_of(folder) for item in read_tensors(path))
+    tensors = read_component(files_of(folder), device, store)
     fill(module, tensors, dtype=dtype, device=device, store=store)
     return module.eval().requires_grad_(requires_grad=False)

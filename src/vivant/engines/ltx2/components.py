@@ -10,10 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
-from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
-from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
-from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
 from torch import Tensor
 
 from vivant.engines.ltx2.architecture import ARCHITECTURES
@@ -25,10 +21,17 @@ from vivant.engines.ltx2.checkpoint import (
     empty,
     files_of,
     fill,
+    read_component,
     read_side_by_side,
     read_tensors,
 )
 from vivant.engines.ltx2.decode import prepare
+from vivant.engines.ltx2.diffusers_classes import (
+    AutoencoderKLLTX2Video,
+    LTX2LatentUpsamplerModel,
+    LTX2TextConnectors,
+    LTX2VideoTransformer3DModel,
+)
 from vivant.engines.ltx2.lora import Adapter, fuse, text_digest
 from vivant.engines.ltx2.names import renamed_in_connectors, transformer_name, vae_name
 from vivant.engines.ltx2.prompts import EncodeTexts, PromptEncoder
@@ -105,7 +108,9 @@ def load_components(
         )
     fill(
         transformer,
-        transformer_tensors(source, single=single is not None and not use_fp8),
+        read_component(files_of(source), device, store)
+        if use_fp8 and store.type == "cuda"
+        else transformer_tensors(source, single=single is not None and not use_fp8),
         dtype=dtype,
         device=device,
         store=store,
@@ -165,7 +170,13 @@ def transformer_tensors(source: Path, *, single: bool) -> Iterator[tuple[str, Te
 
 def _renamed(source: Path, rename: Callable[[str], str | None]) -> Iterator[tuple[str, Tensor]]:
     """A part's tensors of a file that holds all parts, under diffusers' names."""
-    for name, tensor in read_tensors(source, lambda name: rename(name) is not None):
+    yield from _named(read_tensors(source, lambda name: rename(name) is not None), rename)
+
+
+def _named(
+    tensors: Iterator[tuple[str, Tensor]], rename: Callable[[str], str | None]
+) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in tensors:
         renamed = rename(name)
         assert renamed is not None  # noqa: S101 - only such are read
         yield renamed, tensor
@@ -181,7 +192,8 @@ def _vae(
     if single is None:
         return configured(AutoencoderKLLTX2Video, folder / "vae", dtype, device, store)
     module = empty(AutoencoderKLLTX2Video, embedded(single, "vae"), single)
-    fill(module, _renamed(single, vae_name), dtype=dtype, device=device, store=store)
+    tensors = read_component([single], device, store, lambda name: vae_name(name) is not None)
+    fill(module, _named(tensors, vae_name), dtype=dtype, device=device, store=store)
     return module.eval().requires_grad_(requires_grad=False)
 
 
@@ -196,7 +208,8 @@ def _upsampler(
     architecture = ARCHITECTURES[model.version]
     config = diffusers_config(read_header(path), path) or architecture.upsampler
     module = empty(LTX2LatentUpsamplerModel, config, path)
-    fill(module, read_tensors(path), dtype=dtype, device=device, store=store)
+    tensors = read_component([path], device, store)
+    fill(module, tensors, dtype=dtype, device=device, store=store)
     return module.eval().requires_grad_(requires_grad=False)
 
 

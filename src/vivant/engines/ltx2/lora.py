@@ -222,8 +222,10 @@ def model_shapes(
     architecture: Architecture,
 ) -> tuple[dict[str, tuple[int, int]], dict[str, tuple[int, int]]]:
     """Shapes of the linear layers of transformer and text connectors, for :func:`inspect`."""
-    from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
-    from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
+    from vivant.engines.ltx2.diffusers_classes import (
+        LTX2TextConnectors,
+        LTX2VideoTransformer3DModel,
+    )
 
     with torch.device("meta"):
         transformer = LTX2VideoTransformer3DModel(**architecture.transformer)

@@ -27,7 +27,7 @@ from vivant.weights import find_model
 
 TIERS = ("auto", "resident", "fp8", "swap")
 PRECISIONS = ("auto", "bf16", "fp8")
-ATTENTION = ("auto", "cudnn", "flash", "fa3", "math")
+ATTENTION = ("auto", "cudnn", "flash", "fa3", "fa3-fp8", "math")
 WEIGHTS = ("hub", "random", "tiny")
 
 
@@ -65,7 +65,7 @@ class LTX2Options:
         loras: adapters, fused in order.
         tier: where components live; ``auto`` by the GPU's memory.
         precision: of the transformer's matrices; ``auto`` is fp8 where the GPU has it.
-        attention: backend.
+        attention: backend; ``fa3-fp8`` is faster and not exact.
         compile: compile the transformer block (CUDA only).
         chunk: frames per decoded piece, about.
         weights: ``hub`` for real ones; ``random`` (real size) and ``tiny`` draw noise.

@@ -8,15 +8,17 @@ from functools import partial
 from typing import Any
 
 import torch
-from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
-from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
-from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
-from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
 
 from vivant.engines.ltx2 import tiny
 from vivant.engines.ltx2.architecture import Architecture
 from vivant.engines.ltx2.components import Components, named
 from vivant.engines.ltx2.decode import prepare
+from vivant.engines.ltx2.diffusers_classes import (
+    AutoencoderKLLTX2Video,
+    LTX2LatentUpsamplerModel,
+    LTX2TextConnectors,
+    LTX2VideoTransformer3DModel,
+)
 from vivant.engines.ltx2.lora import Adapter, fuse
 from vivant.engines.ltx2.prompts import MAX_TOKENS, Embedding, EncodeTexts, PromptEncoder
 

@@ -30,6 +30,9 @@ BF16_CAPABILITY: Final = (8, 0)
 FP8_CAPABILITY: Final = (8, 9)
 """Ada, Hopper and later multiply e4m3 in hardware."""
 
+FA3_MODULES: Final = ("flash_attn_interface", "fa3_fwd_interface")
+"""FlashAttention 3: its own package, built from source, or ``fa3-fwd`` of the package index."""
+
 
 def tier_of(memory: int) -> str:
     """The tier for ``memory`` bytes in all."""

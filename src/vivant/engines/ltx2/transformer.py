@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from vivant.engines.ltx2 import block_kernels
-from vivant.engines.ltx2.attention import choose_backend, using
+from vivant.engines.ltx2.attention import choose_backend, kernel_of, using
 from vivant.engines.ltx2.block import (
     Modulation,
     Rotaries,
@@ -109,7 +109,7 @@ class Denoiser:
         transformer: an ``LTX2VideoTransformer3DModel`` with LTX-2.0's configuration; its linear
             layers may be :class:`~vivant.engines.ltx2.fp8.Float8Linear`.
         device: where it computes; where its weights are, if None.
-        attention: one of ``attention.BACKENDS``.
+        attention: one of ``options.ATTENTION``.
         compile_blocks: compile the block once, for all blocks (CUDA only).
         fused: run fp8 layers through ``block_kernels``; where they are available, if None.
         cache_text: keep every block's text keys (1.2 GB; 2.4 GB with a negative prompt).
@@ -145,7 +145,7 @@ class Denoiser:
             fused = quantized and block_kernels.available(self.device)
         block_class = FusedBlock if fused else TransformerBlock
         blocks = [
-            block_class(block, eps=config.norm_eps, fa3=self.backend == "fa3")
+            block_class(block, eps=config.norm_eps, kernel=kernel_of(self.backend))
             for block in transformer.transformer_blocks
         ]
         self._shapes: set[tuple[Any, ...]] | None = None
