@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import ltx2_tiny as small
-from vivant.engines.ltx2 import attention, lora, tiny
+from vivant.engines.ltx2 import attention, direct_read, lora, tiny
 from vivant.engines.ltx2.architecture import TINY, TINY_2_0
 from vivant.engines.ltx2.attention import choose_backend
 from vivant.engines.ltx2.block import TransformerBlock
@@ -371,6 +371,32 @@ def test_pieces_read_side_by_side_are_the_file(
     assert list(dict(read_to(CPU, [path], lambda name: name == "b"))) == ["b"]
 
 
+def test_files_read_early_are_taken_once_or_let_go(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        save_file({name: torch.randn(100)}, tmp_path / name / "model.safetensors")
+    files = [tmp_path / "a" / "model.safetensors"]
+    direct_read.read_early(CPU, tmp_path / "a")
+    (early,) = direct_read._early
+    early._thread.join()
+    waiting = early._tensors
+    assert waiting is not None
+    assert next(read_to(CPU, files))[1] is waiting[0][1]
+    assert next(read_to(CPU, files))[1] is not waiting[0][1]
+
+    direct_read.read_early(CPU, tmp_path / "a")
+    direct_read.drop_early(but=tmp_path / "a")
+    assert len(direct_read._early) == 1
+    direct_read.read_early(CPU, tmp_path / "b")  # instead of the first
+    direct_read.drop_early(but=tmp_path / "a")
+    assert not direct_read._early
+
+    files[0].write_bytes(b"nothing")
+    direct_read.read_early(CPU, tmp_path / "a")
+    with pytest.raises(WeightsError, match="not a safetensors file"):
+        list(read_to(CPU, files))
+
+
 def test_a_file_of_another_kind_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     header = json.dumps({"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}).encode()
@@ -390,9 +416,9 @@ class FlashAttention3:
         q: Tensor,
         k: Tensor,
         v: Tensor,
-        softmax_scale: float | None = None,
-        causal: bool = False,
-        qv: Tensor | None = None,
+        softmax_scale: float | None = None,  # noqa: ARG004
+        causal: bool = False,  # noqa: ARG004
+        qv: Tensor | None = None,  # noqa: ARG004
         q_descale: Tensor | None = None,
         k_descale: Tensor | None = None,
         v_descale: Tensor | None = None,
@@ -405,7 +431,7 @@ class FlashAttention3:
                 assert scale.shape == (x.shape[0], x.shape[2])
                 x = x.float() * scale[:, None, :, None]
             parts.append(x)
-        out = attention.attend(*parts)
+        out = attention.attend(parts[0], parts[1], parts[2])
         return (out.bfloat16() if fp8 else out), None
 
 
@@ -440,7 +466,7 @@ def test_flash_attention_3_for_another_torch_is_told_and_not_used(
     hopper: torch.device, wanted: str
 ) -> None:
     assert choose_backend(hopper) == "cudnn"
-    with pytest.raises(MissingPartError, match="needs a Hopper GPU .* --extra hopper") as caught:
+    with pytest.raises(MissingPartError, match=r"needs a Hopper GPU .* --extra hopper") as caught:
         choose_backend(hopper, wanted)
     assert caught.value.param == "attention"
 

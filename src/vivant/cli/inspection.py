@@ -190,8 +190,8 @@ def _bytecode(spec: ModuleSpec | None) -> Iterator[Finding]:
 def _gpu(name: str, memory: int, capability: tuple[int, int]) -> Finding:
     """A GPU, and how the ltx2 engine would lie in its memory."""
     from vivant.engines.ltx2.tiers import (
-        FA3_MODULES,
         BF16_CAPABILITY,
+        FA3_MODULES,
         FP8_CAPABILITY,
         SWAP_BYTES,
         SWAP_HOST_BYTES,
