@@ -12,8 +12,8 @@ import pytest
 
 from vivant.cli.main import main
 from vivant.engines.camera.options import CameraOptions
-from vivant.engines.living.options import LivingOptions
 from vivant.engines.fake import FakeEngine
+from vivant.engines.living.options import LivingOptions
 from vivant.engines.ltx2.options import LTX2Options
 from vivant.errors import Cancelled, OptionError
 from vivant.runs.budget import Budget, BudgetMeter
