@@ -122,8 +122,12 @@ class Settings(BaseSettings):
     def _offered_default(cls, values: dict[str, Any]) -> dict[str, Any]:
         """A service that does not offer the usual engine begins with the first it does."""
         engines = values.get("engines")
-        listed = isinstance(engines, list | tuple) and engines
-        if listed and "default_engine" not in values and "living" not in engines:
+        if (
+            isinstance(engines, list | tuple)
+            and engines
+            and "default_engine" not in values
+            and "living" not in engines
+        ):
             return {**values, "default_engine": engines[0]}
         return values
 
