@@ -122,9 +122,13 @@ class Settings(BaseSettings):
     def _offered_default(cls, values: dict[str, Any]) -> dict[str, Any]:
         """A service that does not offer the usual engine begins with the first it does."""
         engines = values.get("engines")
-        if isinstance(engines, list | tuple) and engines:
-            first = "living" if "living" in engines else engines[0]
-            return {"default_engine": first, **values}
+        if (
+            isinstance(engines, list | tuple)
+            and engines
+            and "default_engine" not in values
+            and "living" not in engines
+        ):
+            return {**values, "default_engine": engines[0]}
         return values
 
     @field_validator("worker_timeout")

@@ -13,10 +13,14 @@ IDENTITY = (
     "identity_first_last",
     "identity_first_frame",
     "identity_drift",
+    "identity_jump",
     "face_presence",
 )
-SHAPE = ("face_deformation", "face_stretch", "face_wobble", "face_jitter", "global_jelly")
-TEXTURE = ("plastic_skin", "cartoon")
+SHAPE = (
+    "face_deformation", "face_stretch", "face_wobble", "face_jitter", "global_jelly",
+    "mouth_detail", "eye_gaze", "eyelids", "iris_color",
+)  # fmt: skip
+TEXTURE = ("plastic_skin", "cartoon", "skin_texture_end", "skin_brightness")
 STANDSTILL = ("motion", "freeze", "repeated_frames")
 SHARPNESS = ("sharpness", "face_sharpness", "detail", "sharpness_end")
 
