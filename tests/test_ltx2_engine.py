@@ -21,6 +21,7 @@ from vivant.engines.ltx2.block import TransformerBlock
 from vivant.engines.ltx2.generation import grid_pixels
 from vivant.engines.ltx2.memory import OffloadedModule, choose_tier
 from vivant.engines.ltx2.prompts import PromptCache
+from vivant.engines.ltx2.step_graphs import StepGraphs
 from vivant.engines.ltx2.tiers import next_tier, tier_of
 from vivant.errors import (
     Cancelled,
@@ -137,6 +138,32 @@ def test_cached_prompts_give_the_same_clip_without_the_encoder(tmp_path: Path) -
     np.testing.assert_array_equal(first, second)
     with pytest.raises(AssertionError, match="was loaded"):
         frames(engine, small.request(**FAST, prompt="another"))
+
+
+CACHED = """
+import sys
+from pathlib import Path
+
+import ltx2_tiny as small
+
+engine = small.engine(Path(sys.argv[1]))
+clip = engine.generate(small.portrait(), small.request(recipe="fast", steps=1), lambda _: None)
+assert sum(len(chunk) for chunk in clip.chunks) == small.FRAMES
+assert engine.info.provenance["prompts_from_cache"] == 2
+print(*{"transformers", "scipy", "diffusers.hooks"} & sys.modules.keys())
+"""
+
+
+def test_cached_prompts_need_neither_transformers_nor_scipy(tmp_path: Path) -> None:
+    frames(small.engine(tmp_path), small.request(recipe="fast", steps=1))
+    done = subprocess.run(
+        [sys.executable, "-c", CACHED, str(tmp_path)],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not done.stdout.split()
 
 
 def test_damaged_or_foreign_cache_entries_are_not_used(tmp_path: Path) -> None:
@@ -547,6 +574,56 @@ def test_a_worker_meets_any_number_of_sizes(
     finally:
         torch._dynamo.config.recompile_limit = before
         torch._dynamo.reset()
+
+
+# -- recorded steps ------------------------------------------------------------------------
+
+
+class Rerun(StepGraphs):
+    """Records as CUDA does: replaying reads and writes the tensors of the recording."""
+
+    def record(self, work: Any) -> Any:
+        outputs = work()
+
+        def replay() -> None:
+            for kept, new in zip(outputs, work(), strict=True):
+                kept.copy_(new)
+
+        return outputs, replay
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.3"])
+def test_recorded_steps_give_the_same_clips(tmp_path: Path, version: str) -> None:
+    engine = small.engine(tmp_path)
+    asked = [
+        small.request(version, recipe="native", **more)
+        for more in ({}, {"seed": 4}, {"seed": 4, "prompt": "another"}, {"nag": False, "seed": 5})
+    ]
+    plain = [frames(engine, request) for request in asked]
+    denoiser = engine.loaded.denoiser
+    assert denoiser.graphs is None  # only on a GPU
+    denoiser.graphs = graphs = Rerun()
+    for request, expected in zip(asked, plain, strict=True):
+        np.testing.assert_array_equal(frames(engine, request), expected)
+    # the first clip of a size is not recorded; guided and unguided steps are sizes of their own
+    assert graphs.replays == 11 + 11
+    shared = [{id(item) for item in size.inputs} for size in graphs._sizes.values() if size.replay]
+    assert len(set.intersection(*shared[:2])) > 8  # text keys and embeddings are held once
+
+
+def test_steps_are_recorded_no_more_where_memory_runs_out(tmp_path: Path) -> None:
+    engine = small.engine(tmp_path)
+    plain = frames(engine, small.request(**FAST))
+
+    class Full(StepGraphs):
+        def record(self, work: Any) -> Any:
+            del work
+            raise torch.OutOfMemoryError
+
+    engine.loaded.denoiser.graphs = graphs = Full()
+    for _ in range(3):
+        np.testing.assert_array_equal(frames(engine, small.request(**FAST)), plain)
+    assert graphs.replays == 0
 
 
 # -- framing -------------------------------------------------------------------------------

@@ -15,10 +15,11 @@ from typing import Any
 
 import torch
 
-from vivant.engines.ltx2 import lora
+from vivant.engines.ltx2 import block_kernels, lora
 from vivant.engines.ltx2.architecture import ARCHITECTURES, TINY, Architecture
 from vivant.engines.ltx2.attention import choose_backend
 from vivant.engines.ltx2.components import Components, load_components
+from vivant.engines.ltx2.direct_read import drop_early
 from vivant.engines.ltx2.fp8 import has_fp8_matmul, quantize_linears
 from vivant.engines.ltx2.memory import OffloadedModule, choose_tier, release
 from vivant.engines.ltx2.options import Lora, LTX2Options
@@ -47,7 +48,7 @@ class LoadKey:
     tier: str
     precision: str
     attention: str
-    compile: bool
+    compile: bool | None
 
 
 @dataclass(slots=True)
@@ -214,6 +215,7 @@ class ModelLoader:
             "adapters": adapters,
         }
         if options.weights != "hub":
+            drop_early()
             parts = random_components(architecture, small=options.weights == "tiny", **places)
         else:
             library = self._library()
@@ -232,9 +234,14 @@ class ModelLoader:
         self, parts: Components, model: Model, key: LoadKey, adapters: tuple[str, ...]
     ) -> LoadedModel:
         swap = key.tier == "swap"
+        fused = key.precision == "fp8" and block_kernels.available(self.device)
         # compiled code is Triton's, which Windows has not
-        compiled = key.compile and self.device.type == "cuda" and find_spec("triton") is not None
-        if compiled:
+        compiled = (
+            (not fused if key.compile is None else key.compile)
+            and self.device.type == "cuda"
+            and find_spec("triton") is not None
+        )
+        if compiled or fused:
             keep_compiled(self.settings.cache_dir / "compiled")
         transformer = OffloadedModule(parts.transformer, self.device, swap=swap)
         return LoadedModel(
@@ -254,6 +261,8 @@ class ModelLoader:
                 attention=key.attention,
                 compile_blocks=compiled,
                 cache_text=not swap,
+                # where weights come and go, a recorded step would read where they were
+                record=key.compile is None and not swap,
             ),
             adapters=adapters,
         )

@@ -8,7 +8,8 @@ The weights stay in diffusers' ``LTX2VideoTransformer3DModel``; this runs its la
 * the text's keys and values are computed once per clip, where they are the same at every step
   (LTX-2.0), or once per step for all clips made together (LTX-2.3);
 * the negative text is attended to where NAG asks for it;
-* one block is one compiled graph, shared by all 48.
+* fp8 blocks run their own kernels between the products, and steps of small sizes are recorded
+  (``step_graphs.py``); other blocks are one compiled graph, shared by all 48.
 
 In float32 it equals the official forward to rounding; where diffusers departs from that is told in
 docs/ltx2.md.
@@ -17,7 +18,8 @@ docs/ltx2.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 import torch
@@ -32,8 +34,9 @@ from vivant.engines.ltx2.block import (
     TextKeys,
     TransformerBlock,
 )
-from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening
+from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening, quantize_rows
 from vivant.engines.ltx2.fused_block import FusedBlock
+from vivant.engines.ltx2.step_graphs import MOST_TOKENS, StepGraphs
 from vivant.errors import WeightsError
 
 
@@ -48,6 +51,7 @@ class TextContext:
         audio_text: the same for the audio stream.
         length: tokens of the positive prompt.
         has_negative: a negative prompt follows the positive one.
+        clip: number of the clip, or of its stage, that it was made for.
     """
 
     keys: tuple[TextKeys, ...] | None
@@ -55,6 +59,7 @@ class TextContext:
     audio_text: Tensor
     length: int
     has_negative: bool
+    clip: int = field(default_factory=count().__next__)
 
 
 _SUPPORTED: dict[str, Any] = {
@@ -102,6 +107,48 @@ MAX_SHAPES = 32
 torch gives up, with an error, at twice as many."""
 
 
+@dataclass(slots=True)
+class _StepInputs:
+    """What a step reads, as one list of tensors and back."""
+
+    latents: Tensor
+    audio: Tensor
+    context: TextContext
+    modulation: Modulation
+    rotaries: Rotaries
+    nag: Tensor | None
+
+    def tensors(self) -> list[Tensor]:
+        """Every tensor, in a fixed order; text keys only where they are kept."""
+        context, keys = self.context, self.context.keys
+        text = [context.text, context.audio_text] if keys is None else [t for k in keys for t in k]
+        return [
+            self.latents,
+            self.audio,
+            *([] if self.nag is None else [self.nag]),
+            *(tensor for tensor in self.modulation if tensor is not None),
+            *(tensor for rotary in self.rotaries for tensor in rotary),
+            *text,
+        ]
+
+    def with_tensors(
+        self, tensors: list[Tensor]
+    ) -> tuple[Tensor, Tensor, TextContext, Modulation, Rotaries, Tensor | None]:
+        """The same inputs made of other tensors of the same shapes."""
+        rest = iter(tensors)
+        latents, audio = next(rest), next(rest)
+        nag = None if self.nag is None else next(rest)
+        modulation = Modulation(*(None if t is None else next(rest) for t in self.modulation))  # type: ignore[arg-type]
+        rotaries = Rotaries(*(Rotary(next(rest), next(rest)) for _ in self.rotaries))
+        keys = self.context.keys
+        if keys is None:
+            context = replace(self.context, text=next(rest), audio_text=next(rest))
+        else:
+            made = tuple(TextKeys(*(next(rest) for _ in kept)) for kept in keys)
+            context = replace(self.context, keys=made)
+        return latents, audio, context, modulation, rotaries, nag
+
+
 class Denoiser:
     """Diffusers' transformer, ready to be run step after step.
 
@@ -112,6 +159,8 @@ class Denoiser:
         attention: one of ``options.ATTENTION``.
         compile_blocks: compile the block once, for all blocks (CUDA only).
         fused: run fp8 layers through ``block_kernels``; where they are available, if None.
+        record: record steps of small sizes, of blocks that are fused and not compiled (CUDA only,
+            and weights must stay where they are).
         cache_text: keep every block's text keys (1.2 GB; 2.4 GB with a negative prompt).
 
     Raises:
@@ -127,6 +176,7 @@ class Denoiser:
         compile_blocks: bool = False,
         cache_text: bool = True,
         fused: bool | None = None,
+        record: bool = False,
     ) -> None:
         config = transformer.config
         check_supported(config)
@@ -138,16 +188,21 @@ class Denoiser:
         self.forwards = 0
         """Forward passes so far: guidance off means one per step."""
         quantized = isinstance(transformer.transformer_blocks[0].attn1.to_q, Float8Linear)
+        if fused is None:
+            fused = quantized and block_kernels.available(self.device)
         for layer in transformer.modules():
             if isinstance(layer, Float8Linear):
                 layer.weight_only = needs_widening(self.device)
-        if fused is None:
-            fused = quantized and block_kernels.available(self.device)
+                layer.rounding = (
+                    block_kernels.quantize if fused and not compile_blocks else quantize_rows
+                )
         block_class = FusedBlock if fused else TransformerBlock
         blocks = [
             block_class(block, eps=config.norm_eps, kernel=kernel_of(self.backend))
             for block in transformer.transformer_blocks
         ]
+        self.graphs = StepGraphs() if record and fused and not compile_blocks else None
+        """Recorded steps, where steps are recorded."""
         self._shapes: set[tuple[Any, ...]] | None = None
         if compile_blocks:
             self._shapes = set()
@@ -282,17 +337,37 @@ class Denoiser:
     ) -> tuple[Tensor, Tensor]:
         """Velocities of packed latents, ``[batch, tokens, channels]``, float32."""
         self.forwards += 1
+        shape = (
+            latents.shape,
+            audio_latents.shape,
+            context.text.shape,
+            context.length,
+            modulation.video.shape,
+            nag is None,
+        )
         if self._shapes is not None:
-            self._make_room(
-                (
-                    latents.shape,
-                    audio_latents.shape,
-                    context.text.shape,
-                    context.length,
-                    modulation.video.shape,
-                    nag is None,
-                )
-            )
+            self._make_room(shape)
+        if self.graphs is None or latents.shape[0] * latents.shape[1] > MOST_TOKENS:
+            return self._step(latents, audio_latents, context, modulation, rotaries, nag)
+        if context.keys is None and self.cache_text and modulation.prompt is None:
+            context.keys = tuple(self._text_keys(context, modulation))
+        given = _StepInputs(latents, audio_latents, context, modulation, rotaries, nag)
+        return self.graphs.run(
+            shape,
+            context.clip,
+            given.tensors(),
+            lambda tensors: self._step(*given.with_tensors(tensors)),
+        )
+
+    def _step(
+        self,
+        latents: Tensor,
+        audio_latents: Tensor,
+        context: TextContext,
+        modulation: Modulation,
+        rotaries: Rotaries,
+        nag: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
         model = self.transformer
         x = model.proj_in(latents.to(self.dtype))
         audio = model.audio_proj_in(audio_latents.to(self.dtype))
