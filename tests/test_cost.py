@@ -15,6 +15,7 @@ from vivant.cost import (
     usd_per_clip,
 )
 from vivant.errors import OptionError
+from vivant.modal.options import START_SECONDS, DeploymentOptions
 
 
 def test_the_users_arithmetic() -> None:
@@ -90,3 +91,14 @@ def test_a_rare_clip_on_modal_pays_for_start_and_waiting() -> None:
     assert twenty == pytest.approx(rate * (20 * 5.46 + 120) / 20)
     with pytest.raises(ValueError, match="at least 1"):
         usd_per_clip(1, rate, clips=0)
+
+
+def test_one_rare_clip_with_the_default_options_costs_less_than_80_won() -> None:
+    """By the price list, with the start measured from the page cache."""
+    options = DeploymentOptions()
+    rate = container_rate(RATES["H100"], cores=options.cores, memory_gib=options.memory_gib)
+    usd = usd_per_clip(
+        5.46, rate, start_seconds=START_SECONDS, idle_seconds=options.scaledown_window
+    )
+    assert options.gpu == ("H100",)
+    assert usd * EXCHANGE["KRW"] < 80
