@@ -1,6 +1,7 @@
 """Calibrate the checks: spoil clean clips in every listed way, measure, choose, report.
 
     python bench/calibrate.py CLIPS…           measure, choose the limits, write them and the page
+    … --shipped --only DEFECTS…                nothing is chosen: how the limits that ship do
     python bench/calibrate.py CLIPS… --quick   only what must be caught and must not alarm
     … --held-out FOLDER                        tried in the same way, but nothing is chosen from it
 
@@ -25,6 +26,7 @@ import cv2
 import numpy as np
 
 from calibration_page import REQUIRED, page, summary
+from calibration_shipped import shipped
 from choose import CLEAN, choose
 from corruptions import Case, Material, cases, recode
 from vivant.checks.face_tracker import find_faces
@@ -64,9 +66,15 @@ STILL = (
 """Defects of single frames: a third of the clip shows them as well."""
 
 FAMILIES = {
+    **dict.fromkeys(("mouth", "eye", "skin", "skin_trend"), ("mouth_detail", "plastic_skin")),
+    "face_glitch": ("identity_mean", "face_deformation"),
     "melt": ("identity_mean", "face_deformation"),
     "wobble": ("face_deformation",),
     "jelly": ("motion_speed",), "frozen": ("motion_speed",), "flicker": ("motion_speed",),
+    **dict.fromkeys(
+        ("freeze", "low_rate", "stutter", "jump", "reversed", "color_glitch", "pumping"),
+        ("motion_speed", "freeze", "color_glitch"),
+    ),
     "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation",),
     **dict.fromkeys(STILL, ("sharpness", "plastic_skin", "seams", "saturation")),
 }  # fmt: skip
@@ -275,6 +283,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", nargs="*", default=[], help="defects to measure")
     parser.add_argument("--part", default="0/1", help="k/n: the k-th of n parallel runs")
+    parser.add_argument(
+        "--shipped", action="store_true", help="choose nothing: print how the limits that ship do"
+    )
     parser.add_argument("--no-measure", action="store_true", help="from the cache alone")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -295,7 +306,10 @@ def main() -> None:
                 only=options.only,
                 part=(first, of),
             )
-    if of == 1:
+    if of == 1 and options.shipped:
+        records = [json.loads(path.read_text()) for path in sorted(options.cache.glob("*.json"))]
+        print(shipped(records, json.loads(LIMITS.read_text(encoding="utf-8"))["limits"]))
+    elif of == 1:
         finish(options.cache)
 
 

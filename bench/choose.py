@@ -62,6 +62,13 @@ AIMS: Final[Mapping[str, Aim]] = {
     "identity_first_last": Aim("below", ("swap/clip@0.5", "melt/random@0.3"), 0.45),
     "identity_drift": Aim("above", ("melt/random@0.3", "melt/sine@0.3"), 0.4),
     "identity_first_frame": Aim("below", ("swap/paste@0", "blend/paste@0.5"), 0.6),
+    "identity_jump": Aim("above", (), 0.5, near=0.6),
+    "mouth_detail": Aim("below", ("mouth/smear@0.08",), 0.42, near=0.5),
+    "eye_gaze": Aim("above", ("eye/crossed@0.1",), 7.5, near=0.5),
+    "eyelids": Aim("above", ("eye/lid@0.09",), 3.0, near=0.5),
+    "iris_color": Aim("above", ("eye/iris@1",), 13.0, share=0.2, near=0.5),
+    "skin_brightness": Aim("above", ("skin/lighter@25",), 3.6, share=0.3, near=0.5),
+    "skin_texture_end": Aim("below", ("skin_trend/",), 0.6, near=0.5),
     "face_presence": Aim("below", (), 0.5),
     "face_deformation": Aim("above", ("melt/random@0.15", "melt/sine@0.15"), 2.75, margin=1.15),
     "face_stretch": Aim("above", ("melt/sine@0.15", "melt/droop@0.3"), 3.2, margin=1.25, share=0.2),
@@ -75,6 +82,13 @@ AIMS: Final[Mapping[str, Aim]] = {
     "motion": Aim("below", ("frozen/",), 0.7, near=None),
     "motion_speed": Aim("above", (), 100.0, warn_only=True),
     "ending": Aim("above", ("ending/",), 6.0, share=0.2),
+    "freeze": Aim("above", (), 9.0),
+    "repeated_frames": Aim("above", ("low_rate/repeated@4",), 34.0, share=0.2),
+    "stutter": Aim("above", ("stutter/held@4",), 8.0, share=0.2, near=0.5),
+    "jump": Aim("above", (), 2.6),
+    "exposure_pumping": Aim("above", ("pumping/exposure@0.03",), 3.2),
+    "contrast_pumping": Aim("above", ("pumping/contrast@0.05",), 5.0),
+    "color_glitch": Aim("above", ("color_glitch/tint@0.1",), 5.0, near=0.5),
     "sharpness": Aim("below", SOFT, 0.86, margin=1.07),
     "face_sharpness": Aim("below", SOFT, 0.86, margin=1.07),
     "detail": Aim("below", SOFT, 0.88, margin=1.07),
@@ -95,7 +109,9 @@ AIMS: Final[Mapping[str, Aim]] = {
 """Score → what it is for. Floors are what experience outside this folder says: dlib's distances
 between and within people, YouTube's and encoders' usual losses, how much talking people move."""
 
-CLEAN: Final = ("clean/", "reencode/libx264@18", "reencode/libx264@23", "resize/")
+CLEAN: Final = (
+    "clean/", "reencode/libx264@18", "reencode/libx264@23", "resize/", "rate_converted/",
+)  # fmt: skip
 """Labels that must not fail."""
 
 GENTLE: Final = 100.0

@@ -17,6 +17,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from corruptions_face import eye, hair, mouth, shape, skin, skin_trend
+from corruptions_time import (
+    color_glitch,
+    freeze,
+    jump,
+    low_rate,
+    pumping,
+    rate_converted,
+    reversed_motion,
+    stutter,
+)
 from vivant.types import Face, Frames, Image
 from vivant.video.reader import to_rgb
 
@@ -83,7 +94,7 @@ def _pose(face: Face) -> tuple[float, float, float, float]:
     )
 
 
-def _smooth_track(track: Sequence[Face]) -> npt.NDArray[np.float64]:
+def smooth_track(track: Sequence[Face]) -> npt.NDArray[np.float64]:
     """Poses ``[T, 4]`` without the landmarks' jitter (a triangular window of nine frames)."""
     poses = np.asarray([_pose(face) for face in track])
     kernel = np.asarray([1, 2, 3, 4, 5, 4, 3, 2, 1], np.float64)
@@ -148,7 +159,7 @@ def _deform(
     field: Callable[[Floats, Floats], tuple[Floats, Floats]],
 ) -> Frames:
     """Warp the face of every frame by ``amount(t)`` inter-ocular distances times ``field``."""
-    poses = _smooth_track(material.track)
+    poses = smooth_track(material.track)
     height, width = material.frames.shape[1:3]
     x, y = _grid(height, width)
     out = material.frames.copy()
@@ -265,15 +276,19 @@ def _similarity(source: Face, target: Face) -> npt.NDArray[np.float64]:
     return np.column_stack([linear, two.mean(axis=0) - linear @ one.mean(axis=0)])
 
 
-def _paste(alpha: float, start: float = 0.0) -> Callable[..., Frames]:
-    """Another person's face laid over this one, in its place, pose and colours."""
+def _paste(alpha: float, start: float = 0.0, count: int | None = None) -> Callable[..., Frames]:
+    """Another person's face laid over this one, in its place, pose and colours.
+
+    From ``start`` of the length on, for ``count`` frames or to the end.
+    """
 
     def apply(material: Material, other: Material, _: np.random.Generator) -> Frames:
         out = material.frames.copy()
-        poses = _smooth_track(material.track)
+        poses = smooth_track(material.track)
         height, width = out.shape[1:3]
         x, y = _grid(height, width)
-        for t in range(round(start * len(out)), len(out)):
+        first = round(start * len(out))
+        for t in range(first, len(out) if count is None else min(len(out), first + count)):
             donor = t % len(other.frames)
             matrix = _similarity(other.track[donor], material.track[t])
             placed = cv2.warpAffine(
@@ -601,6 +616,7 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
         lambda v, d: _other_clip(d) if v == "clip" else _paste(1.0, d),
         {"clip": (0, 0.5), "paste": (0,)},
     ),
+    "face_glitch": (lambda _, d: _paste(1.0, 0.5, int(d)), {"frames": (4, 10)}),
     "blend": (lambda _, d: _paste(d), {"paste": (0.3, 0.5)}),
     "melt": (
         _melt,
@@ -636,6 +652,20 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "drift": (_drift, {"warm": (16,), "dark": (32,)}),
     "banding": (lambda _, d: _banding(d), {"levels": (16,)}),
     "cartoon": (lambda _, d: _cartoon(d), {"bilateral": (1,)}),
+    "mouth": (mouth, {"smear": (0.04, 0.08), "melt": (0.08,)}),
+    "eye": (eye, {"crossed": (0.06, 0.1), "lid": (0.05, 0.09), "iris": (0.5, 1)}),
+    "face_shape": (shape, {"nose": (0.1,), "jaw": (0.15,), "brow": (0.12,)}),
+    "skin": (skin, {"lighter": (12, 25), "beautified": (1,)}),
+    "skin_trend": (skin_trend, {"smoother": (0.04,)}),
+    "hair": (hair, {"outline": (0.15,)}),
+    "rate_converted": (rate_converted, {"repeated": (1.25,)}),
+    "freeze": (freeze, {"start": (0.62,), "middle": (0.15,), "end": (0.15, 0.62)}),
+    "low_rate": (low_rate, {"repeated": (2, 4)}),
+    "stutter": (stutter, {"held": (2, 4)}),
+    "jump": (jump, {"skip": (0.3, 1), "snap_back": (0.6,)}),
+    "reversed": (reversed_motion, {"half": (1,)}),
+    "color_glitch": (color_glitch, {"tint": (0.05, 0.1), "dark": (0.07, 0.15)}),
+    "pumping": (pumping, {"exposure": (0.03, 0.1), "contrast": (0.05, 0.15)}),
 }  # fmt: skip
 """Defect → how it is made, its variants and their doses (see each maker for the unit)."""
 

@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from service_process import FAKE, Service, bulky, picture
 
 TINY = {"model": "fake", "size": "64x64", "num_frames": "1", "options[steps]": "1"}
+IDLE_SECONDS = 20.0
 OPEN = {"queue_limit": 5_000, "jobs_per_key": 5_000, "requests_per_minute": 1_000_000}
 
 
@@ -103,6 +104,19 @@ def queue_wait() -> dict[str, Any]:
             events = named_events(service, video_id)
             waits.append(events["started"]["at"] - events["queued"]["at"])
     return milliseconds(waits)
+
+
+def idle() -> dict[str, Any]:
+    """Processor time of a worker that has nothing to do."""
+    with serving() as service:
+        service.finished(service.submit())
+        time.sleep(5)
+        (worker,) = (psutil.Process(pid) for pid in service.workers())
+        before = worker.cpu_times()
+        time.sleep(IDLE_SECONDS)
+        after = worker.cpu_times()
+    spent = after.user + after.system - before.user - before.system
+    return {"cpu_ms_per_second": round(1e3 * spent / IDLE_SECONDS, 1)}
 
 
 SINCE = {"Last-Event-ID": "0"}
@@ -305,6 +319,7 @@ def cancel() -> dict[str, Any]:
 SECTIONS: dict[str, Callable[[], dict[str, Any]]] = {
     "acceptance": acceptance,
     "queue_wait": queue_wait,
+    "idle": idle,
     "event_delay": event_delay,
     "memory": memory,
     "cancel": cancel,

@@ -14,7 +14,13 @@ import vivant
 ROOT = Path(vivant.__file__).parent
 
 GROUND = {"types", "errors", "grid", "version"}
-LIGHT_PICTURE = {"picture.embedding", "picture.faces", "picture.framing"}
+LIGHT_PICTURE = {
+    "picture.embedding",
+    "picture.face_mesh",
+    "picture.faces",
+    "picture.framing",
+    "picture.matte",
+}
 ALLOWED: dict[str, set[str]] = {
     "types": {"errors"},
     "errors": set(),
@@ -38,8 +44,10 @@ PICTURE_INSIDE = {
     "sample_picture": set[str](),
     "onnx_graph": set[str](),
     "embedding": {"onnx_graph"},
-    "faces": {"embedding"},
+    "face_mesh": set[str](),
+    "faces": {"embedding", "face_mesh"},
     "framing": set[str](),
+    "matte": {"face_mesh"},
 }
 """Modules of ``picture`` that engines and checks may use: none of them may decode files."""
 

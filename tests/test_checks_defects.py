@@ -11,15 +11,17 @@ import pytest
 from checks_clips import (
     SHORT,
     by_name,
+    case,
     examine,
     failing,
     material,
     picture,
     portrait,
+    reader,
     spoiled,
 )
 from corruptions import LADDERS, Material, recode
-from vivant.checks.face_tracker import rescaled
+from vivant.checks.face_tracker import find_faces, rescaled
 from vivant.checks.frame import luma_of, reduced
 from vivant.checks.metrics.deform import Deformation, _face_model, _Pose
 from vivant.checks.metrics.skin import texture_kept
@@ -41,6 +43,14 @@ def test_the_clean_clip_fails_nothing(clean: Verification) -> None:
     assert troubled == []
 
 
+PARTS = [
+    ("mouth/smear@0.08", "mouth_detail"),
+    ("eye/crossed@0.1", "eye_gaze"),
+    ("eye/lid@0.09", "eyelids"),
+    ("eye/iris@1", "iris_color"),
+    ("skin/lighter@25", "skin_brightness"),
+    ("skin_trend/smoother@0.04", "skin_texture_end"),
+]
 MOVING = [
     ("melt/random@0.3", "face_deformation"),
     ("melt/droop@0.3", "face_stretch"),
@@ -55,6 +65,16 @@ MOVING = [
     ("ending/flash@0.4", "ending"),
     ("drift/warm@16", "color_drift"),
     ("drift/dark@32", "color_drift"),
+    ("freeze/start@0.62", "freeze"),
+    ("freeze/end@0.15", "freeze"),
+    ("low_rate/repeated@4", "repeated_frames"),
+    ("stutter/held@4", "stutter"),
+    ("jump/skip@1", "jump"),
+    ("jump/snap_back@0.6", "jump"),
+    ("color_glitch/tint@0.1", "color_glitch"),
+    ("color_glitch/dark@0.15", "color_glitch"),
+    ("pumping/exposure@0.03", "exposure_pumping"),
+    ("pumping/contrast@0.05", "contrast_pumping"),
 ]
 STILL = [
     ("blur/gauss@1.2", "sharpness"),
@@ -77,6 +97,48 @@ STILL = [
 @pytest.mark.parametrize(("label", "name"), MOVING)
 def test_defects_in_time(label: str, name: str) -> None:
     assert by_name(examine(spoiled(label), only=[name]))[name].verdict == "fail"
+
+
+@pytest.fixture(scope="module")
+def close_up() -> Material:
+    """The face alone, large, and still but for one blink."""
+    image, face = picture()
+    box = face.box
+    left, top = int(box.left - 0.3 * box.width), int(box.top - 0.4 * box.height)
+    part = image[top : top + int(1.8 * box.height), left : left + int(1.6 * box.width)]
+    large = cv2.resize(part, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    faces = find_faces(reader(), large)
+    frames = np.repeat(large[None], 13, axis=0)
+    return Material("close_up", "close_up", frames, 4.0, [faces[0]] * 13)
+
+
+@pytest.mark.parametrize(("label", "name"), PARTS)
+def test_defects_of_parts_of_the_face(label: str, name: str, close_up: Material) -> None:
+    frames = case(label).apply(close_up, close_up, np.random.default_rng(7))
+    given = portrait(close_up.frames[0], close_up.track[0])
+    scores = by_name(examine(frames, given=given, only=[name]))
+    assert scores[name].verdict == "fail", scores[name].value
+    assert scores[name].region is not None or name.startswith("skin")
+
+
+def test_a_blink_a_turn_and_a_smile_are_no_defects_of_parts(close_up: Material) -> None:
+    """One eye shut in two of 13 frames, and a mouth that widens in all later ones."""
+    height, width = close_up.frames.shape[1:3]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    face = close_up.track[0]
+    cx, cy = (float(v) for v in np.asarray(face.landmarks)[:4].mean(axis=0))
+    iod = np.float32(face.interocular)
+    u, v = (x - np.float32(cx)) / iod, (y - np.float32(cy)) / iod
+    smile = np.exp(-((u / 0.6) ** 2) - ((v - 1.0) / 0.3) ** 2).astype(np.float32)
+    shut = np.exp(-(((u + 0.5) / 0.25) ** 2) - (v / 0.12) ** 2).astype(np.float32) * v
+    frames = close_up.frames.copy()
+    for index in range(1, 13):
+        dx = -np.float32(0.06) * iod * smile * np.sign(u) * np.minimum(np.abs(u) * 3, 1)
+        dy = np.float32(1.2) * iod * shut if index in (5, 6) else np.float32(0)
+        frames[index] = cv2.remap(frames[0], x + dx, y + dy, cv2.INTER_CUBIC)
+    given = portrait(close_up.frames[0], face)
+    found = examine(frames, given=given, only=[name for _, name in PARTS])
+    assert failing(found) == []
 
 
 @pytest.mark.parametrize(("label", "name"), STILL)

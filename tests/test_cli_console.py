@@ -46,8 +46,14 @@ def test_a_console_that_knows_few_characters(
     refused = vivant_process(tmp_path, "animate", "없다–né.png", *SMALL, encoding=encoding)
     assert refused.returncode == 2
     assert refused.stderr.count(b"\n") == 1
+
+
+def test_longer_answers_on_a_console_that_knows_ascii_only(
+    tmp_path: Path, portrait_file: Path
+) -> None:
+    shutil.copy(portrait_file, tmp_path / "얼굴–né.png")
     for command in (("doctor",), ("batch", ".", "-o", "out", *SMALL)):
-        done = vivant_process(tmp_path, *command, encoding=encoding)
+        done = vivant_process(tmp_path, *command, encoding="ascii")
         assert b"Traceback" not in done.stderr
         assert done.returncode == 0, done.stderr
 

@@ -10,8 +10,10 @@ from vivant.errors import OutputError
 from vivant.runs.clip_cache import lock_folder
 from vivant.runs.estimates import Timing, estimate
 from vivant.runs.timing_history import HISTORY, expected, remember
+from vivant.service.progress import ProgressMeter
 from vivant.settings import read_settings
-from vivant.types import Request
+from vivant.types import Progress, Request
+from vivant.video.stage_times import StageTimes
 
 CLIP = Request(image=b"", width=100, height=100, num_frames=10)
 
@@ -72,3 +74,33 @@ def test_one_command_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
     with pytest.raises(KeyError), lock_folder(tmp_path / "empty"):
         raise KeyError
     assert not (tmp_path / "empty").exists()
+
+
+def test_stages_add_up_to_the_total_however_busy_their_threads_were() -> None:
+    times = StageTimes()
+    for stage, seconds in (("image", 1.0), ("generate", 20.0), ("encode", 51.4), ("verify", 30.0)):
+        times.add(stage, seconds)  # type: ignore[arg-type]
+    shares = times.shares(45.1)
+    assert sum(shares.values()) == pytest.approx(45.1)
+    assert (shares["image"], shares["generate"]) == (1.0, 20.0)  # they were waited for
+    assert shares["encode"] / shares["verify"] == pytest.approx(51.4 / 30)
+    assert sum(times.shares(10.0).values()) == pytest.approx(10)  # a part was spent elsewhere
+    assert min(times.shares(10.0).values()) >= 0
+    assert StageTimes().shares(3.0) == {}
+
+
+def test_no_end_is_promised_while_a_stage_has_long_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("vivant.service.progress.time.monotonic", lambda: now)
+    meter = ProgressMeter({"generate": 30.0, "encode": 1.0, "verify": 1.0})
+    for stage in ("generate", "encode", "verify"):
+        meter.take(Progress(stage, 0, 100))
+    now = 30.0
+    meter.take(Progress("generate", 97, 100))
+    meter.take(Progress("verify", 40, 100))
+    left = meter.eta(30.0, None)
+    assert left is not None
+    assert left == pytest.approx(45)  # not the 3 s of the frames, nor a share by weight
+    usual = meter.eta(30.0, expected=120.0)
+    assert usual is not None
+    assert usual >= 45

@@ -17,7 +17,24 @@ from PIL import PngImagePlugin
 from image_files import DATA, corners, face_reader, loaded, quarters, saved
 from vivant.errors import ImageError
 from vivant.picture.intake import ImageLimits, load_portrait
+from vivant.picture.jpeg_scans import count_scans
 from vivant.picture.source import webp_size
+from vivant.pipeline import MAX_SCAN_PIXELS, image_limits
+from vivant.settings import read_settings
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded() -> None:
+    jpeg = saved(noisy(), "JPEG", quality=80, progressive=True)
+    last = jpeg.rindex(b"\xff\xda")
+    many = jpeg[:-2] + jpeg[last:-2] * 6_000 + jpeg[-2:]
+    ended = many.replace(b"\xff\xda", b"\xff\xd9\xff\xda", 1)  # what follows the end is no scan
+    assert (count_scans(jpeg), count_scans(many), count_scans(ended)) == (10, 6_010, 0)
+    assert code_of(many, ImageLimits(max_scan_pixels=10**7)) == "image_too_slow"
+    load_portrait(
+        jpeg, width=96, height=64, limits=ImageLimits(max_scan_pixels=10**7), reader=face_reader()
+    )
+    for timed, bound in ((False, MAX_SCAN_PIXELS), (True, None)):
+        assert image_limits(read_settings(), timed=timed).max_scan_pixels == bound
 
 
 def code_of(image: Path | bytes, limits: ImageLimits | None = None) -> str:

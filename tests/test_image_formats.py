@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from fractions import Fraction
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -163,3 +164,42 @@ def test_twelve_bit_grey() -> None:
     values = np.tile(np.linspace(0, 4095, 96).round().astype(np.uint16), (64, 1))
     pixels = loaded(twelve_bit_tiff(values)).pixels
     assert pixels[0, :, 0].tolist() == [round(v * 255 / 4095) for v in values[0].tolist()]
+
+
+def ultra_hdr(base: bytes, gain_map: bytes) -> bytes:
+    """An Ultra HDR JPEG: the SDR picture, then its gain map, named by XMP and MPF (CIPA DC-007)."""
+
+    def segment(content: bytes) -> bytes:
+        return b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
+
+    def entry(kind: int, size: int, offset: int) -> bytes:
+        return struct.pack(">IIIHH", kind, size, offset, 0, 0)
+
+    xmp = segment(
+        b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x='adobe:ns:meta/'><rdf:RDF xmlns:rdf="
+        b"'http://www.w3.org/1999/02/22-rdf-syntax-ns#'><rdf:Description xmlns:hdrgm="
+        b"'http://ns.adobe.com/hdr-gain-map/1.0/' hdrgm:Version='1.0'/></rdf:RDF></x:xmpmeta>"
+    )
+    size = 90  # of the MPF segment; the offset of the second picture counts from its byte order
+    first = len(base) + len(xmp) + size
+    index = b"".join(
+        struct.pack(">HHII" if isinstance(value, int) else ">HHI4s", tag, kind, count, value)
+        for tag, kind, count, value in (
+            (0xB000, 7, 4, b"0100"), (0xB001, 4, 1, 2), (0xB002, 7, 32, 50),
+        )
+    )  # fmt: skip
+    mpf = b"MM\0*" + struct.pack(">IH", 8, 3) + index + struct.pack(">I", 0)
+    mpf += entry(0x030000, first, 0) + entry(0, len(gain_map), first - 2 - len(xmp) - 8)
+    marked = b"\xff\xe2" + struct.pack(">H", len(mpf) + 6) + b"MPF\0" + mpf
+    return base[:2] + xmp + marked + base[2:] + gain_map
+
+
+def test_a_gain_map_is_left_out_as_in_a_browser_on_an_sdr_screen() -> None:
+    base, dark = saved(quarters(), "JPEG", quality=95), np.zeros((16, 24), np.uint8)
+    with_map = ultra_hdr(base, saved(dark, "JPEG"))
+    with PillowImage.open(BytesIO(with_map)) as file:
+        assert (file.format, getattr(file, "n_frames", 1)) == ("MPO", 2)  # it is well made
+    portrait = loaded(with_map)
+    assert np.array_equal(portrait.pixels, loaded(base).pixels)
+    assert portrait.source.format == "JPEG"
+    assert not any("several pictures" in warning for warning in portrait.warnings)

@@ -94,8 +94,15 @@ def test_the_index_at_the_end_is_seen(tmp_path: Path) -> None:
     assert not probe(write(tmp_path / "a.mp4", ramp(), movflags="")).moov_first
 
 
-def test_an_edit_list_is_seen(tmp_path: Path) -> None:
+def test_an_edit_list_is_seen_where_it_skips_something(tmp_path: Path) -> None:
+    """With B-frames, a start at the first sample's composition time skips nothing."""
     path = write(tmp_path / "a.mp4", ramp(), options={"bf": "2", "crf": "16"})
+    data = bytearray(path.read_bytes())
+    start = data.index(b"elst") + 16  # version, flags, count, duration, then the start
+    assert int.from_bytes(data[start : start + 4], "big") > 0
+    assert not probe(path).edit_list
+    data[start : start + 4] = (1 << 12).to_bytes(4, "big")
+    path.write_bytes(data)
     assert probe(path).edit_list
 
 

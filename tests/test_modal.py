@@ -34,12 +34,21 @@ from vivant.modal.container import ModalContainer
 from vivant.modal.fake import FakeBackend, FakeDict
 from vivant.modal.messages import CONTAINER_KINDS, RenderRequest, container_kind
 from vivant.modal.options import DeploymentOptions, container_environment, gpu_rates
-from vivant.modal.runner import ModalRunner
+from vivant.modal.runner import POLL_SECONDS, ModalRunner
 from vivant.modal.sqlite_backup import SqliteBackup
 from vivant.modal.web_app import check_state
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
-from vivant.service.job import CALL, CLIP, SOURCE, Order, key, new_id, request_json
+from vivant.service.job import (
+    CALL,
+    CLIP,
+    SOURCE,
+    Order,
+    key,
+    new_id,
+    remove_unfinished,
+    request_json,
+)
 from vivant.service.keys import Keyring
 from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
@@ -421,6 +430,40 @@ def test_a_restarted_runner_asks_for_the_same_clip_and_pays_for_no_other(tmp_pat
     assert "call" not in stored
     assert CLIP in stored
     backend.close()
+    place.database.close()
+
+
+def test_a_call_that_waits_is_stopped_though_its_job_ended_while_no_runner_was_there(
+    tmp_path: Path,
+) -> None:
+    place = JobPlace(tmp_path)
+    free, rendered = threading.Event(), []
+
+    class OneByOne:
+        def render(self, request: RenderRequest) -> Any:
+            rendered.append(request["job_id"])
+            free.wait(30)
+            return {"error": {"code": "cancelled", "message": "", "param": None}}
+
+    backend = FakeBackend(lambda _: OneByOne())
+    backend.spawn("camera", message("another"))
+    stopping = threading.Event()
+    first = threading.Thread(
+        target=place.runner(backend, stopping).render, args=(place.job_id,), daemon=True
+    )
+    first.start()
+    call = key(place.job_id, CALL)
+    wait(lambda: place.objects.head(call) is not None)
+    stopping.set()
+    time.sleep(2 * POLL_SECONDS)  # its last look at the job is over
+    place.ledger.cancel(place.job_id, None, keep_seconds=60)
+    remove_unfinished(place.objects, place.job_id)  # as the API does
+    assert place.objects.head(call) is not None, "only who stops the call may forget it"
+    assert not place.runner(backend).render(place.job_id)
+    assert place.objects.head(call) is None
+    free.set()
+    backend.close()
+    assert rendered == ["another"]
     place.database.close()
 
 

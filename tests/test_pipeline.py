@@ -58,6 +58,8 @@ def test_a_picture_becomes_a_clip_with_its_companions(
     assert report["files"]["clip"] == "me.mp4"
     assert {stage["stage"] for stage in report["stages"]} >= {"generate", "encode", "verify"}
     assert all(stage["seconds"] >= 0 for stage in report["stages"])
+    spent = sum(stage["seconds"] for stage in report["stages"])
+    assert spent == pytest.approx(report["seconds"], abs=0.01)
 
 
 def test_verify_agrees_with_the_report_to_the_digit(tmp_path: Path, portrait_bytes: bytes) -> None:
@@ -292,7 +294,7 @@ def test_a_device_without_a_rate_is_not_billed(tmp_path: Path, portrait_bytes: b
 
 def test_the_camera_makes_the_users_clip(tmp_path: Path, portrait_bytes: bytes) -> None:
     """The main job at its real size."""
-    result = vivant.animate(portrait_bytes, tmp_path / "me.mp4")
+    result = vivant.animate(portrait_bytes, tmp_path / "me.mp4", engine="camera")
     facts = probe(result.clip)
     assert (facts.width, facts.height, facts.num_frames) == (1920, 1080, 97)
     assert facts.fps == 24

@@ -63,8 +63,10 @@ def test_a_clip_is_tried_again_and_the_story_is_told(
     complaints: list[str] = []
     flaw = "?size=480x270&num_frames=7&options[flaw]=unlucky&options[chunk]=9"
     page = opened(browser, f"{server}/{flaw}", "ko-KR", complaints)
-    # on, as a choice; what it may take is said
-    expect(page.locator("input[name=again_if][value='300']")).to_be_checked()
+    # off, until somebody asks; what it may take is said
+    expect(page.locator("input[name=again_if][value=off]")).to_be_checked()
+    open_more_settings(page)
+    page.check("input[name=again_if][value='300']")
     expect(page.locator("#again-if-hint")).to_contain_text("최대 5분")
     # no ready comparison is for this server's engine, so that none is offered
     assert page.locator("input[name=aim]").count() == 0
@@ -94,6 +96,10 @@ def test_a_clip_is_tried_again_and_the_story_is_told(
     assert page.locator(".tries").count() == 0
     other = httpx.get(f"{server}/v1/videos/{page.url.split('#', 1)[1]}").json()
     assert (other["until_pass"], other["verdict"]) == (False, "fail")
+    # what failed is made again on request, with what helps
+    page.click("#mend")
+    expect(tries).to_have_count(2, timeout=WAIT)
+    assert page.locator("#mend").count() == 0
     assert not complaints, complaints
     page.context.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from vivant.picture.sample_picture import sample_picture
 from vivant.service.database import Database
@@ -89,11 +90,15 @@ def open_page(browser: Browser, server: str) -> Iterator[Open]:
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: asked(request.url))
+        page.on("requestfailed", lost)
         if url is not None:
             allowed.append(url)
         page.goto(url or f"{server}/{query}")
         expect(page.locator("#go")).to_be_visible()
         return page
+
+    def lost(request: Request) -> None:
+        sys.stderr.write(f"{request.url}: {request.failure}\n")  # shown if the test fails
 
     def asked(url: str) -> None:
         if not url.startswith(tuple(allowed)):
@@ -271,6 +276,12 @@ def test_reload_and_network_loss_in_mid_run(open_page: Open, portrait: Path) -> 
     # and without the address: the gallery knows it
     page.goto(page.url.split("?")[0].split("#")[0])
     piece = page.locator(f'.piece[data-id="{job}"] a')
+    expect(piece).to_contain_text("eileen.jpg")
+    piece.hover()
+    expect(piece.locator("video")).to_be_visible()
+    until(lambda: piece.evaluate("(a) => a.querySelector('video')?.currentTime > 0"))
+    page.mouse.move(0, 0)
+    expect(piece.locator("video")).to_have_count(0)
     piece.click()
     expect(page.locator("#download")).to_be_visible()
 

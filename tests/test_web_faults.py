@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, Route, expect, sync_playwright
 
 from vivant.picture.sample_picture import sample_picture
 from vivant.web import single_file
@@ -178,3 +178,33 @@ def test_a_page_from_a_file_says_why_it_is_refused(browser: Browser, tmp_path: P
         page = opened(browser, kept.as_uri())
         expect(page.locator("#connect-word")).to_have_text("연결됨")
         page.context.close()
+
+
+def test_a_module_that_is_lost_on_the_way_is_fetched_again(browser: Browser, server: str) -> None:
+    page = browser.new_context(locale="ko-KR").new_page()
+    page.set_default_timeout(WAIT)
+    lost: list[str] = []
+
+    def lose(route: Route) -> None:
+        lost.append(route.request.url)
+        if len(lost) == 1:
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/form/estimate.js", lose)
+    page.goto(server)
+    expect(page.locator("#connect-word")).to_have_text("연결됨")
+    assert len(lost) == 2
+    assert page.evaluate("history.state") is None
+
+    page.route("**/form/estimate.js", lambda route: route.abort("connectionreset"))
+    page.reload()
+    banner = page.locator("#banner")
+    expect(banner).to_contain_text("일부를 불러오지 못했습니다")
+    assert seen(banner)
+    page.unroute_all()
+    page.reload()
+    expect(page.locator("#connect-word")).to_have_text("연결됨")
+    expect(banner).to_be_hidden()
+    page.context.close()

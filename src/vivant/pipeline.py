@@ -58,9 +58,19 @@ def check_request(request: Request, settings: Settings) -> None:
     check_seed(request.seed)
 
 
-def image_limits(settings: Settings) -> ImageLimits:
-    """The settings that guard image decoding."""
+MAX_SCAN_PIXELS = 5_000_000_000
+"""Of a JPEG, about 5 s; one of 100 million pixels and the usual ten scans has a fifth of it."""
+
+
+def image_limits(settings: Settings, *, timed: bool = False) -> ImageLimits:
+    """The settings that guard image decoding.
+
+    Args:
+        settings: of the user.
+        timed: a decoder that is too slow is ended by the clock.
+    """
     return ImageLimits(
+        max_scan_pixels=None if timed else MAX_SCAN_PIXELS,
         max_bytes=settings.max_image_bytes,
         max_pixels=settings.max_image_pixels,
         max_side=settings.max_image_side,
@@ -200,7 +210,7 @@ class ClipJob:
             device=self.device,
             seconds=seconds,
             bill=costs,
-            stages=self.times.seconds,
+            stages=self.times.shares(seconds),
         )
         report = describe(self.request, portrait, verification, production, names.files)
         write_html(

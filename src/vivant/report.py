@@ -60,7 +60,7 @@ class Production:
         device: that is billed.
         seconds: wall time from the job's start until its last frame was checked.
         bill: of these seconds; None where the device has no rate.
-        stages: busy seconds of every stage.
+        stages: wall seconds of every stage; they add up to ``seconds``.
     """
 
     engine: EngineInfo

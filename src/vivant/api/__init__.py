@@ -6,7 +6,8 @@
     server.py           runs it, with its worker processes
     state.py            what all routes share
     routes/             the addresses
-    schemas.py          the fields of requests, and the OpenAPI document
+    schemas.py          the fields of requests
+    openapi.py          bodies, answers and examples of the OpenAPI document
     uploads/            bodies of requests
     submission.py       clips accepted, cancelled, deleted
     comparison/         comparisons of variants
@@ -16,7 +17,7 @@
     engine_options.py   options checked before a job is accepted
     live_workers.py     which workers are alive
     crop_worker.py      decodes pictures for /v1/crops,
-    isolated_process.py   in a process of its own
+    isolated_process.py   in a process at which requests take turns
     auth.py             API keys, access tokens, the rate limit
     guard.py            hosts, origins, headers and the log of requests
     errors.py           every error → the client's JSON, in one place

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from vivant.api.isolated_process import IsolatedProcess
-from vivant.errors import ImageError, VivantError
+from vivant.errors import VivantError
+from vivant.picture.source import too_slow, unsafe
 from vivant.settings import Settings
 
 DECODE_SECONDS = 20.0
@@ -59,18 +60,9 @@ class CropWorker:
                 _crop, path, width, height, self._settings, seconds=self._decode_seconds
             )
         except TimeoutError:
-            raise ImageError(
-                f"the picture takes more than {self._decode_seconds:g} s to decode: save it again "
-                "as PNG or as a plain JPEG",
-                code="image_too_slow",
-                param="image",
-            ) from None
+            raise too_slow("the picture", self._decode_seconds) from None
         except BrokenProcessPool:
-            raise ImageError(
-                "the picture cannot be decoded safely: save it again as PNG",
-                code="image_damaged",
-                param="image",
-            ) from None
+            raise unsafe("the picture") from None
         if isinstance(found, VivantError):
             raise found
         answer: dict[str, Any] = found
@@ -96,9 +88,8 @@ def _crop(path: Path, width: int, height: int, settings: Settings) -> Any:
     from vivant.pipeline import image_limits
 
     try:
-        portrait = load_portrait(
-            path.read_bytes(), width=width, height=height, limits=image_limits(settings)
-        )
+        limits = image_limits(settings, timed=True)
+        portrait = load_portrait(path.read_bytes(), width=width, height=height, limits=limits)
     except VivantError as error:
         return error
     rows, columns = portrait.pixels.shape[:2]

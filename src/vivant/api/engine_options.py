@@ -22,7 +22,11 @@ def check_options(request: Request) -> None:
     Raises:
         OptionError: naming the option.
     """
-    if request.engine == "camera":
+    if request.engine == "living":
+        from vivant.engines.living.options import LivingOptions
+
+        LivingOptions.parse(request.options)
+    elif request.engine == "camera":
         from vivant.engines.camera.options import CameraOptions
 
         CameraOptions.parse(request.options)

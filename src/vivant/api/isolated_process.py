@@ -1,22 +1,14 @@
-"""A process beside the service, for work that is too heavy or too dangerous to do within it.
-
-It is started when it is first needed, and ends when the service ends, also by a crash.
-"""
+"""Requests take turns at a process beside the API, for work that must not be done within it."""
 
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
-import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 from vivant.errors import BusyError
-
-START_SECONDS = 120.0
-"""The process imports for seconds; that time is nobody's."""
+from vivant.service.killable_process import START_SECONDS, KillableProcess
 
 
 class IsolatedProcess:
@@ -38,10 +30,10 @@ class IsolatedProcess:
         prepare: Callable[[], None] | None = None,
     ) -> None:
         self._wait_seconds, self._most = wait_seconds, most
-        self._tasks_per_process, self._prepare = tasks_per_process, prepare
+        self._tasks_per_process = tasks_per_process
         self._turn = asyncio.Lock()
-        self._pool: ProcessPoolExecutor | None = None
-        self._here, self._tasks = 0, 0
+        self._process = KillableProcess(prepare) if prepare else KillableProcess()
+        self._here = 0
 
     async def run(self, work: Callable[..., Any], *arguments: Any, seconds: float) -> Any:
         """What ``work`` returns there.
@@ -70,25 +62,16 @@ class IsolatedProcess:
     async def _in_turn(
         self, work: Callable[..., Any], arguments: tuple[Any, ...], seconds: float
     ) -> Any:
-        """Only one task is in the process: where it is killed, no other is hit."""
+        """Only one task is in the process: if it is killed, no other is hit."""
         try:
-            if self._pool is None:
-                self._pool = self._started()
-                if self._prepare is not None:
-                    await self._wait(self._pool, START_SECONDS, self._prepare)
-            self._tasks += 1
-            found = await self._wait(self._pool, seconds, work, *arguments)
+            await _wait(self._process.start(), START_SECONDS)
+            found = await _wait(self._process.submit(work, *arguments), seconds)
         except BaseException:
             self.close()
             raise
-        if self._tasks_per_process is not None and self._tasks >= self._tasks_per_process:
+        if self._tasks_per_process is not None and self._process.tasks >= self._tasks_per_process:
             self.close()
         return found
-
-    async def _wait(
-        self, pool: ProcessPoolExecutor, seconds: float, work: Callable[..., Any], *given: Any
-    ) -> Any:
-        return await asyncio.wait_for(asyncio.wrap_future(pool.submit(work, *given)), seconds)
 
     @property
     def idle(self) -> bool:
@@ -103,31 +86,8 @@ class IsolatedProcess:
 
     def close(self) -> None:
         """End the process."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            for process in list(getattr(pool, "_processes", None) or {}):
-                _kill(process)
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _started(self) -> ProcessPoolExecutor:
-        self._tasks = 0
-        return ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _end_with_parent)
+        self._process.kill()
 
 
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, 9)
-    except OSError:
-        return
-
-
-def _end_with_parent() -> None:
-    """In the process: end when the service has ended, also by a crash."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(0)
-
-    threading.Thread(target=watch, daemon=True).start()
+async def _wait(future: Future[Any], seconds: float) -> Any:
+    return await asyncio.wait_for(asyncio.wrap_future(future), seconds)

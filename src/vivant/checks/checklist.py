@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -24,6 +24,8 @@ class Answer:
         verdict: the worst of the scores; ``not_measured`` without any.
         scores: what it rests on, in the order they should be read.
         note: why nothing was measured, in both languages; empty otherwise.
+        next: what to do where it failed or is worth a look, in both languages; empty where it
+            passed or nothing is known.
     """
 
     group: Group
@@ -31,6 +33,7 @@ class Answer:
     verdict: Verdict
     scores: tuple[Score, ...]
     note: Words
+    next: Words = field(default_factory=dict)
 
 
 def answers(verification: Verification) -> tuple[Answer, ...]:
@@ -42,15 +45,10 @@ def answers(verification: Verification) -> tuple[Answer, ...]:
         found = tuple(known.pop(name) for name in entry["scores"] if name in known)
         note = book["notes"].get(entry.get("note", ""), {})
         if found or note:
-            out.append(
-                Answer(
-                    entry["group"],
-                    _question(entry, verification),
-                    overall(found),
-                    found,
-                    note,
-                )
-            )
+            verdict = overall(found)
+            step = entry.get("next", {}) if verdict in ("fail", "warn") else {}
+            question = _question(entry, verification)
+            out.append(Answer(entry["group"], question, verdict, found, note, step))
     out.extend(
         Answer(score.group, title(score.name), score.verdict, (score,), {})
         for score in known.values()

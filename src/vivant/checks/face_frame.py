@@ -84,6 +84,16 @@ def to_chip(face: Face, layout: Layout = LAYOUT) -> Matrix:
     return similarity(points, SHAPE * layout.interocular + np.asarray(layout.eyes))
 
 
+def on_chip(matrix: Matrix, layout: Layout = LAYOUT) -> Face:
+    """The face that a chip shows, in pixels of the picture that ``matrix`` leads from."""
+    back = inverse(matrix)
+    points = SHAPE * layout.interocular + np.asarray(layout.eyes)
+    there = points @ back[:, :2].T + back[:, 2]
+    width, height = layout.width, layout.height
+    box = region_of(matrix, Box(0.1 * width, 0.1 * height, 0.8 * width, 0.8 * height))
+    return Face(box, 0.0, tuple((float(x), float(y)) for x, y in there))
+
+
 def cut(image: Image | Luma, matrix: Matrix, layout: Layout = LAYOUT) -> npt.NDArray[np.uint8]:
     """The chip under ``matrix``, averaged down before it is sampled so that nothing aliases."""
     scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))

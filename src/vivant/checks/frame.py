@@ -14,11 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.picture.embedding import Embedding
+from vivant.picture.face_mesh import PRESENT, FaceMesh
 from vivant.picture.faces import FaceReader
 from vivant.types import Box, Face, Image
 
 Luma = npt.NDArray[np.uint8]
 """``[H, W]`` uint8, the Y' of BT.601 as OpenCV computes it from RGB."""
+
+COMPARED: Final = 3
+"""Every so many frames the face is compared with the picture's: an eighth of a second at 24 fps."""
 
 SMALL_SIDE: Final = 192
 """Pixels; longest side of the frames that motion and flicker are measured on."""
@@ -49,6 +53,7 @@ class AnalyzedFrame:
         searched: one of the frames where the face is searched.
         sparse: every other of them, and the last.
         rare: every other of those, and the last: for what is expensive and changes slowly.
+        compared: one of the frames whose face is compared with the picture's.
         checked: one of the user's checked frames (0, 24, 48, 72 and 96 of 97).
         face: the person, in pixels of the frame; None where no face was found.
         cache: values that a metric computed of this frame and needs for the step to the next one.
@@ -61,6 +66,7 @@ class AnalyzedFrame:
     rare: bool
     checked: bool
     reader: FaceReader
+    compared: bool = False
     face: Face | None = None
     cache: dict[str, Any] = field(default_factory=dict, repr=False)
     _embedding: Embedding | None = field(default=None, repr=False)
@@ -121,6 +127,16 @@ class Reference:
     def embedding(self) -> Embedding | None:
         """Identity of :attr:`face`; None without one."""
         return None if self.face is None else self.reader.embed(self.pixels, self.face)
+
+    @cached_property
+    def mesh(self) -> FaceMesh | None:
+        """Mesh of :attr:`face`; None without one."""
+        return None if self.face is None else self.reader.mesh.read(self.pixels, self.face)
+
+    @property
+    def human(self) -> bool:
+        """Whether the mesh takes :attr:`face` for a human one: an embedding is for those only."""
+        return self.mesh is None or self.mesh.presence >= PRESENT
 
 
 EXACT: Final = 3.0

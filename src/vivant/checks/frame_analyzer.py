@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from vivant.checks.face_tracker import Tracker
-from vivant.checks.frame import AnalyzedFrame, Reference, same_picture
+from vivant.checks.frame import COMPARED, AnalyzedFrame, Reference, same_picture
 from vivant.checks.metric import Metric
 from vivant.grid import checked_frames
 from vivant.picture.faces import FaceReader
@@ -76,6 +76,7 @@ class FrameSchedule:
             sparse=index % (2 * self.stride) == 0 or last,
             rare=index % (4 * self.stride) == 0 or last,
             checked=index in self._checked,
+            compared=index % COMPARED == 0 or last,
             reader=reader,
         )
 

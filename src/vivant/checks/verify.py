@@ -6,12 +6,17 @@ The caller has read the picture.
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from vivant.checks.inspector import Inspector
 from vivant.checks.metrics.delivery import Expectation
 from vivant.checks.metrics.performance import Performance
+from vivant.checks.registration import Registration, register
+from vivant.checks.sentences import reason
 from vivant.checks.worker_pool import worker_count
+from vivant.errors import ClipError
 from vivant.picture.faces import FaceReader
 from vivant.types import Observer, Portrait, Progress, Verification, ignore_progress
 from vivant.video.prefetch import prefetch
@@ -48,23 +53,43 @@ def verify_file(
     opened = open_clip(clip)
     done = 0
     observe(Progress("verify", 0, facts.num_frames))
-    with (
-        Inspector(
-            portrait,
+    with closing(prefetch(opened.chunks)) as chunks:
+        start = next(iter(chunks), None)
+        if start is None:
+            raise ClipError(f"{clip.name} has no frames: there is nothing to verify", param="clip")
+        found = register(portrait, start[0])
+        left, top, right, bottom = found.window
+        width, height = right - left, bottom - top
+        with Inspector(
+            found.portrait,
             num_frames=facts.num_frames,
             fps=facts.fps,
-            width=facts.width,
-            height=facts.height,
+            width=width,
+            height=height,
             reader=reader,
-            workers=worker_count(cores, facts.num_frames, facts.width, facts.height, alone=True),
-        ) as inspector,
-        closing(prefetch(opened.chunks)) as chunks,
-    ):
-        for frames in chunks:
-            inspector.inspect(frames)
-            if inspector.done > done:
-                done = inspector.done
-                observe(Progress("verify", done, facts.num_frames))
-        inspector.wait()
-        observe(Progress("verify", inspector.done, facts.num_frames))
-        return inspector.finish(facts, expected=expected, performance=performance)
+            workers=worker_count(cores, facts.num_frames, width, height, alone=True),
+            pixels=found.pixels,
+        ) as inspector:
+            for frames in chain((start,), chunks):
+                inspector.inspect(frames[:, top:bottom, left:right])
+                if inspector.done > done:
+                    done = inspector.done
+                    observe(Progress("verify", done, facts.num_frames))
+            inspector.wait()
+            observe(Progress("verify", inspector.done, facts.num_frames))
+            return _placed(
+                inspector.finish(facts, expected=expected, performance=performance), found
+            )
+
+
+def _placed(verification: Verification, found: Registration) -> Verification:
+    """The regions in pixels of the whole clip, and a note where only a part was judged."""
+    left, top, right, bottom = found.window
+    if found.whole:
+        return verification
+    scores = tuple(
+        score if score.region is None else replace(score, region=score.region.moved(left, top))
+        for score in verification.scores
+    )
+    note = reason({"message": "part_judged", "shown": f"{right - left}×{bottom - top}"})
+    return replace(verification, scores=scores, warnings=(*verification.warnings, note))

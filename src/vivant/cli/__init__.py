@@ -17,5 +17,6 @@
     weights.py     weights
     modal.py       modal
     progress.py    bars while a clip is made
+    time_left.py   one estimate from all stages
     run_log.py     settings and results of a clip
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from vivant.cli.options import (
     Fps,
     Frames,
     Json,
+    Loop,
     Negative,
     OptionPairs,
     Output,
@@ -56,10 +57,11 @@ def animate(
     ] = None,
     prompt: Prompt = DEFAULT_PROMPT,
     negative: Negative = DEFAULT_NEGATIVE_PROMPT,
-    engine: EngineName = "camera",
+    engine: EngineName = "living",
     upscaler: UpscalerName = "auto",
     quality: QualityName = "standard",
     options: OptionPairs = None,
+    loop: Loop = False,
     currency: Currency = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -110,7 +112,7 @@ def animate(
         engine=engine,
         upscaler=upscaler,
         quality=quality,
-        options=parse_options(options or ()),
+        options=_engine_options(options, loop=loop),
     )
     run = RunOptions(
         request,
@@ -135,8 +137,9 @@ def demo(
     output: Output = None,
     frames: Frames = None,
     seed: Seed = 0,
-    engine: EngineName = "camera",
+    engine: EngineName = "living",
     options: OptionPairs = None,
+    loop: Loop = False,
     quality: QualityName = "standard",
     currency: Currency = None,
     quiet: Quiet = False,
@@ -155,7 +158,7 @@ def demo(
         seed=seed,
         engine=engine,
         quality=quality,
-        options=parse_options(options or ()),
+        options=_engine_options(options, loop=loop),
     )
     make(
         RunOptions(
@@ -172,18 +175,27 @@ def demo(
     )
 
 
+def _engine_options(pairs: list[str] | None, *, loop: bool) -> dict[str, Any]:
+    """The options of ``--set``, with ``--loop`` as one of them."""
+    return parse_options(pairs or ()) | ({"loop": True} if loop else {})
+
+
 def make(run: RunOptions) -> None:
     """Make one clip: the settings, progress, then the run log or the report as JSON."""
     from vivant.cli.progress import progress_bars
     from vivant.cli.run_log import heading, log_result, log_settings
+    from vivant.cli.time_left import time_left
     from vivant.python_api import animate as run_animate
     from vivant.report import report_json, to_json
+    from vivant.runs.timing_history import expected, remember
+    from vivant.service.progress import usual_seconds
 
     def begin() -> None:
         log_settings(run, (run.request.seed,))
         heading(run.out, "STARTING GENERATION")
 
-    with progress_bars(run.progress, begin) as observe:
+    left = time_left(usual_seconds([], run.request), expected(run.request, run.settings))
+    with progress_bars(run.progress, begin, left=left) as observe:
         result = run_animate(
             run.request,
             run.output,
@@ -192,6 +204,7 @@ def make(run: RunOptions) -> None:
             currency=run.currency,
             force=run.force,
         )
+    remember(run.request, report_json(result.report), run.settings)
     if run.json:
         sys.stdout.write(to_json(report_json(result.report)))
     else:

@@ -13,7 +13,6 @@ from rich.progress import (
     TaskID,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 from rich.progress import Progress as Bars
 
@@ -33,15 +32,22 @@ _SHOWN: frozenset[Stage] = frozenset({"load", "generate", "upscale", "encode", "
 
 
 @contextmanager
-def progress_bars(console: Console, begin: Callable[[], None] = lambda: None) -> Iterator[Observer]:
+def progress_bars(
+    console: Console,
+    begin: Callable[[], None] = lambda: None,
+    *,
+    left: Callable[[Progress], float | None] | None = None,
+) -> Iterator[Observer]:
     """Live bars, one per stage, on a terminal; quarterly lines where there is none.
 
     Args:
         console: where they are shown.
         begin: called once, when the first stage shows: until then only mistakes come to light,
             and a mistake is one line.
+        left: takes every progress, and gives the seconds until the clip is finished; None where
+            nobody can tell. Not shown where it is not given.
     """
-    bars = _Bars(console) if console.is_terminal else None
+    bars = _Bars(console, left) if console.is_terminal else None
     show = bars.observe if bars else _quarters(console)
     begun = False
     lock = threading.Lock()
@@ -66,17 +72,19 @@ def progress_bars(console: Console, begin: Callable[[], None] = lambda: None) ->
 class _Bars:
     """Begin at the first stage that shows, so that what was printed before stays above."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(
+        self, console: Console, left: Callable[[Progress], float | None] | None = None
+    ) -> None:
         self._bars = Bars(
             TextColumn("  {task.description:<10}"),
             BarColumn(bar_width=36),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=console,
             transient=True,
         )
+        self._left = left
         self._tasks: dict[Stage, TaskID] = {}
         self._lock = threading.Lock()
 
@@ -85,10 +93,20 @@ class _Bars:
             self._bars.start()
             if progress.stage not in self._tasks:
                 label = STAGE_LABELS[progress.stage]
-                self._tasks[progress.stage] = self._bars.add_task(label, total=progress.total)
-        self._bars.update(
-            self._tasks[progress.stage], completed=progress.done, total=progress.total
-        )
+                self._tasks[progress.stage] = self._bars.add_task(
+                    label, total=progress.total, left=""
+                )
+            self._bars.update(
+                self._tasks[progress.stage], completed=progress.done, total=progress.total
+            )
+            if self._left is not None:
+                self._show_left(self._left(progress))
+
+    def _show_left(self, seconds: float | None) -> None:
+        """In the first line, for the whole clip: a stage that ends soon says nothing of it."""
+        told = "" if seconds is None else f"clip: about {seconds:.0f} s left"
+        for number, task in enumerate(self._tasks.values()):
+            self._bars.update(task, left="" if number else told)
 
     def stop(self) -> None:
         self._bars.stop()

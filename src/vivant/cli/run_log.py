@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MARKS: dict[Verdict, tuple[str, str]] = {
     "pass": ("PASS", "bold green"),
-    "warn": ("WARN", "bold yellow"),
+    "warn": ("LOOK", "bold yellow"),
     "fail": ("FAIL", "bold red"),
     "not_measured": ("not measured", "dim"),
 }
@@ -42,7 +42,7 @@ def row(console: Console, label: str, value: str) -> None:
 
 
 def mark(verdict: Verdict) -> Text:
-    """A coloured PASS, WARN, FAIL or ``not measured``."""
+    """A coloured PASS, LOOK, FAIL or ``not measured``."""
     word, style = MARKS[verdict]
     return Text(word, style=style)
 
@@ -142,6 +142,8 @@ def log_result(console: Console, result: Result, settings: Settings) -> None:
 
     heading(console, "PERFORMANCE")
     for stage, label in (
+        ("image", "Picture"),
+        ("load", "Loading"),
         ("generate", "Generation"),
         ("upscale", "Upscaling"),
         ("encode", "Encoding"),
@@ -149,7 +151,9 @@ def log_result(console: Console, result: Result, settings: Settings) -> None:
     ):
         if stage in seconds:
             row(console, label, f"{seconds[stage]:.1f}s")
-    row(console, "Total", f"{report.seconds:.1f}s (stages run side by side, each on several cores)")
+    row(
+        console, "Total", f"{report.seconds:.1f}s (stages overlap: each has the time waited for it)"
+    )
     cost = report.bill
     if cost is None:
         row(console, "Cost", "not measured")
@@ -219,3 +223,5 @@ def _sentences(answer: Answer) -> Iterator[str]:
     else:
         # several scores may share one reason, as that no face was found
         yield from dict.fromkeys(s.reason for s in answer.scores if s.verdict != "pass")
+        if answer.next:
+            yield answer.next["en"]

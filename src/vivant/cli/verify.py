@@ -24,11 +24,13 @@ def verify(
     from vivant.cli import run_log
     from vivant.cli.progress import progress_bars
     from vivant.cli.terminal import CleanConsole
+    from vivant.cli.time_left import time_left
     from vivant.python_api import verify as run
     from vivant.report import to_json, verification_json
 
     out = CleanConsole(quiet=quiet or json, highlight=False)
-    with progress_bars(CleanConsole(stderr=True, quiet=quiet, highlight=False)) as observe:
+    console = CleanConsole(stderr=True, quiet=quiet, highlight=False)
+    with progress_bars(console, left=time_left({"verify": 1.0})) as observe:
         verification = run(clip, image, page=html, observe=observe)
     if json:
         sys.stdout.write(to_json(verification_json(verification)))

@@ -19,6 +19,12 @@ def _camera(_: Settings) -> Engine:
     return CameraEngine()
 
 
+def _living(_: Settings) -> Engine:
+    from vivant.engines.living import LivingEngine
+
+    return LivingEngine()
+
+
 def _fake(_: Settings) -> Engine:
     from vivant.engines.fake import FakeEngine
 
@@ -48,6 +54,7 @@ def _ltx2(settings: Settings) -> Engine:
 
 
 ENGINES: Mapping[str, Callable[[Settings], Engine]] = {
+    "living": _living,
     "camera": _camera,
     "ltx2": _ltx2,
     "fake": _fake,

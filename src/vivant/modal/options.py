@@ -96,7 +96,7 @@ class DeploymentOptions(BaseModel):
     app: str = Field(default="vivant", pattern=r"^[a-z][a-z0-9-]{0,40}$")
     secret: str = Field(default="vivant", min_length=1)
     state: Literal["single-container", "postgres"] = "single-container"
-    engines: tuple[Literal["ltx2", "camera", "fake"], ...] = Field(
+    engines: tuple[Literal["ltx2", "living", "camera", "fake"], ...] = Field(
         default=("ltx2", "camera"), min_length=1
     )
     gpu: tuple[str, ...] = Field(default=("H100",), min_length=1)

@@ -8,10 +8,14 @@
     color.py           any mode and profile → sRGB
     code_points.py     colours given by numbers → sRGB; HDR is tone-mapped
     heif_boxes.py      codec and colours of HEIF and AVIF files
+    jpeg_scans.py      how many scans a JPEG has
     png_color.py       colours of PNG files without an ICC profile
     camera_raw.py      tell camera RAW files
     crop.py            the part to show
     faces.py           find faces, compare two
+    face_mesh.py       478 points of a face, lid aperture, head pose
+    matte.py           cut the people out
+    models/            networks of MediaPipe, as files
     embedding.py       dlib's embedding network, run by OpenCV
     onnx_graph.py      write a small network as an ONNX model
     framing.py         which pixels of the picture a frame shows

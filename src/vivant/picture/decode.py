@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,7 @@ from vivant.errors import ImageError, OutOfMemoryError
 from vivant.picture.code_points import SourceColor
 from vivant.picture.color import ToSrgb, UnsupportedModeError
 from vivant.picture.heif_boxes import read_heif
+from vivant.picture.jpeg_scans import count_scans
 from vivant.picture.png_color import png_color
 from vivant.picture.source import ImageLimits, damaged, refuse, sniff, truncated, webp_size
 from vivant.types import Image
@@ -87,6 +89,10 @@ class Decoded:
     warnings: tuple[str, ...]
 
 
+Decode: TypeAlias = Callable[[bytes, str, int, int, ImageLimits], Decoded]
+"""What :func:`decode` takes and gives."""
+
+
 def decode(data: bytes, name: str, width: int, height: int, limits: ImageLimits) -> Decoded:
     """Decode for a clip of ``width`` × ``height``; see :data:`OVERSAMPLING`.
 
@@ -109,6 +115,7 @@ def decode(data: bytes, name: str, width: int, height: int, limits: ImageLimits)
             notes.append(f"{name} has several pictures ({kind}): only the first one is used")
         true_size = image.size
         if isinstance(image, JpegImagePlugin.JpegImageFile):
+            _check_scans(data, image.size, name, limits)
             factor = _reduction(image.size, _orientation(image), width, height)
             if factor > 1:
                 image.draft(None, (image.width // factor, image.height // factor))
@@ -198,6 +205,21 @@ def _check_size(size: tuple[int, int], kind: str, name: str, limits: ImageLimits
             f"takes {needed / 1e6:.0f} MB of the {limits.max_decoded_bytes / 1e6:g} MB allowed: "
             "save it as JPEG or smaller",
             "image_too_many_pixels",
+        )
+
+
+def _check_scans(data: bytes, size: tuple[int, int], name: str, limits: ImageLimits) -> None:
+    """Refuse a JPEG whose scans take too long."""
+    if limits.max_scan_pixels is None:
+        return
+    most = limits.max_scan_pixels // (size[0] * size[1])
+    scans = count_scans(data, most)
+    if scans > most:
+        raise refuse(
+            f"{name} has {scans} scans of {size[0]}×{size[1]} pixels, more than the {most} allowed "
+            "at that size, and would take too long to decode: save it again as PNG or as a plain "
+            "JPEG",
+            "image_too_slow",
         )
 
 

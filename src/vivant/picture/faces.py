@@ -21,6 +21,7 @@ import numpy as np
 
 from vivant.errors import MissingPartError
 from vivant.picture.embedding import SIDE, Embedding, EmbeddingNetwork
+from vivant.picture.face_mesh import MeshReader
 from vivant.types import Box, Face, Image
 
 SAME_PERSON_DISTANCE = 0.6
@@ -49,6 +50,14 @@ class FaceReader:
         self._detector = dlib.get_frontal_face_detector()
         self._points = dlib.shape_predictor(_weights("shape_predictor_5_face_landmarks.dat"))
         self._network: EmbeddingNetwork | None = None
+        self._mesh: MeshReader | None = None
+
+    @property
+    def mesh(self) -> MeshReader:
+        """The face mesh, loaded at first use."""
+        if self._mesh is None:
+            self._mesh = MeshReader()
+        return self._mesh
 
     def detect(
         self,
@@ -132,5 +141,10 @@ def lend_reader() -> Iterator[FaceReader]:
 
 
 def distance(one: Embedding, other: Embedding) -> float:
-    """Euclidean distance of two embeddings: same person ≤ 0.5, different people ≥ 0.68."""
+    """Euclidean distance of two embeddings; 0 for the same picture.
+
+    Two photographs of one person are mostly at 0.5 or less, two people mostly at 0.7 or more.
+    People who look alike are nearer: of 102 such pairs of the same sex and origin 46 were below
+    0.68, so a distance below that proves nothing by itself.
+    """
     return float(np.linalg.norm(one - other))

@@ -19,7 +19,7 @@ import numpy as np
 
 from vivant.errors import OptionError
 from vivant.picture.crop import choose_crop
-from vivant.picture.decode import decode
+from vivant.picture.decode import Decode, decode
 from vivant.picture.faces import FaceReader
 from vivant.picture.source import SUPPORTED, ImageLimits, read_bytes, shown
 from vivant.types import Box, Face, Image, Portrait, Source
@@ -50,6 +50,7 @@ def load_portrait(
     height: int,
     limits: ImageLimits | None = None,
     reader: FaceReader | None = None,
+    decoder: Decode = decode,
 ) -> Portrait:
     """Read, decode, turn upright, convert to sRGB, find the faces, choose the crop.
 
@@ -62,6 +63,8 @@ def load_portrait(
         height: of the finished clip, pixels.
         limits: what is accepted; the defaults of :class:`ImageLimits` where not given.
         reader: reused where given; making one takes half a second.
+        decoder: bytes, name, width, height, limits → pixels; the service's runs in a process that
+            can be killed.
 
     Raises:
         ImageError: the picture cannot be used; ``error_code`` says why.
@@ -72,7 +75,7 @@ def load_portrait(
     limits = limits or ImageLimits()
     data = read_bytes(image, limits)
     name = shown(image.name) if isinstance(image, Path) else "the picture"
-    decoded = decode(data, name, width, height, limits)
+    decoded = decoder(data, name, width, height, limits)
     reader = reader or FaceReader()
     faces = find_faces(reader, decoded.pixels)
     rows, columns = decoded.pixels.shape[:2]

@@ -66,6 +66,8 @@ class ImageLimits:
             format (:data:`vivant.picture.decode.DECODERS`). JPEG is decoded at reduced size.
         max_side: longer side, pixels.
         min_side: shorter side, pixels.
+        max_scan_pixels: scans × pixels of a JPEG; 10⁹ take about a second to decode. None where
+            slow decoders are ended by the clock, as in the service.
     """
 
     max_bytes: int = 50_000_000
@@ -73,6 +75,7 @@ class ImageLimits:
     max_decoded_bytes: int = 640_000_000
     max_side: int = 16_384
     min_side: int = 64
+    max_scan_pixels: int | None = None
 
 
 def shown(text: str) -> str:
@@ -258,6 +261,19 @@ def damaged(name: str) -> ImageError:
     return refuse(
         f"{name} is damaged and cannot be decoded: export or download it again", "image_damaged"
     )
+
+
+def too_slow(name: str, seconds: float) -> ImageError:
+    """The error for a picture whose decoder was ended after ``seconds``."""
+    return refuse(
+        f"{name} takes more than {seconds:g} s to decode: save it again as PNG or as a plain JPEG",
+        "image_too_slow",
+    )
+
+
+def unsafe(name: str) -> ImageError:
+    """The error for a picture that crashed its decoder."""
+    return refuse(f"{name} cannot be decoded safely: save it again as PNG", "image_damaged")
 
 
 def webp_size(data: bytes) -> tuple[int, int] | None:

@@ -13,10 +13,15 @@ IDENTITY = (
     "identity_first_last",
     "identity_first_frame",
     "identity_drift",
+    "identity_jump",
     "face_presence",
 )
-SHAPE = ("face_deformation", "face_stretch", "face_wobble", "face_jitter", "global_jelly")
-TEXTURE = ("plastic_skin", "cartoon")
+SHAPE = (
+    "face_deformation", "face_stretch", "face_wobble", "face_jitter", "global_jelly",
+    "mouth_detail", "eye_gaze", "eyelids", "iris_color",
+)  # fmt: skip
+TEXTURE = ("plastic_skin", "cartoon", "skin_texture_end", "skin_brightness")
+STANDSTILL = ("motion", "freeze", "repeated_frames")
 SHARPNESS = ("sharpness", "face_sharpness", "detail", "sharpness_end")
 
 Change: TypeAlias = tuple[str, str, dict[str, Any]]
@@ -81,7 +86,7 @@ def _generative(options: dict[str, Any], failed: frozenset[str]) -> list[Change]
             for anchor in (0.5, 0.8)
             if number("end_anchor", 0.0) < anchor
         ]
-    if "motion" in failed:
+    if failed & {*STANDSTILL}:
         if number("end_anchor", 0.0) > 0.5:
             found.append(("weaker_end_anchor", "a weaker end anchor", {"end_anchor": 0.5}))
         speed = number("motion_speed", 1.0)
@@ -102,7 +107,7 @@ def _camera(options: dict[str, Any], failed: frozenset[str]) -> list[Change]:
     """Changes of the camera engine's options."""
     found: list[Change] = []
     strength = float(options.get("strength", 1.0))
-    if "motion" in failed and strength < 2:
+    if failed & {*STANDSTILL} and strength < 2:
         found.append(
             ("longer_way", "a longer way for the camera", {"strength": min(2.0, strength * 1.6)})
         )
@@ -117,10 +122,23 @@ def _camera(options: dict[str, Any], failed: frozenset[str]) -> list[Change]:
     return found
 
 
+def _living(options: dict[str, Any], failed: frozenset[str]) -> list[Change]:
+    """Changes of the living engine's options."""
+    found: list[Change] = []
+    strength = float(options.get("strength", 1.0))
+    if "motion" in failed and strength < 2:
+        found.append(("more_motion", "more motion", {"strength": min(2.0, strength * 1.6)}))
+    if failed & {*SHARPNESS} and float(options.get("scale", 1.0)) < 1:
+        found.append(("full_size", "drawn at full size", {"scale": 1.0}))
+    if failed & {*SHARPNESS, *IDENTITY, *SHAPE, "motion_speed", "seams"} and strength > 0.3:
+        found.append(("less_motion", "less motion", {"strength": round(strength * 0.5, 3)}))
+    return found
+
+
 def _no_changes(_: dict[str, Any], __: frozenset[str]) -> list[Change]:
     """For engines whose options are not known here."""
     return []
 
 
-CHANGES = {"camera": _camera, "ltx2": _generative, "fake": _generative}
+CHANGES = {"living": _living, "camera": _camera, "ltx2": _generative, "fake": _generative}
 """Engine → what of its options could be changed, by its options and the failed checks."""

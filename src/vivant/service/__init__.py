@@ -19,6 +19,8 @@
     stages.py       prepare → render → publish: what a worker does for a job
     solo_lock.py    a job that killed a worker is made alone
     preparation.py  a job's picture, decoded and framed
+    picture_decoder.py   decodes pictures,
+    killable_process.py   in processes that can be killed
     clips.py        a run's clips, made and stored
     until_pass.py   a job that goes on until a clip passes
     engines.py      what this machine can run; a worker's engines, loaded once each

@@ -53,8 +53,11 @@ CALL = "call"
 
 
 def remove_unfinished(objects: Objects, job_id: str) -> None:
-    """Remove what only an active job needs: its decoded picture, its attempts, its call."""
-    objects.delete(key(job_id, PORTRAIT), key(job_id, CALL))
+    """Remove what only an active job needs: its decoded picture and its attempts.
+
+    Its call stays: only who stops the call forgets it.
+    """
+    objects.delete(key(job_id, PORTRAIT))
     objects.delete_folder(key(job_id, ATTEMPTS))
 
 

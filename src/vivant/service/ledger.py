@@ -161,12 +161,14 @@ class Ledger:
                     found.setdefault(row["job_id"], []).append(row["data"])
         return found
 
-    def existing(self, job_ids: Sequence[str]) -> set[str]:
-        """Those of ``job_ids`` that have not been deleted."""
+    def existing(self, job_ids: Sequence[str], *, active: bool = False) -> set[str]:
+        """Those of ``job_ids`` that have not been deleted; with ``active``, nor ended."""
         found: set[str] = set()
         with self.database.read() as connection:
             for first in range(0, len(job_ids), 400):
                 query = sa.select(jobs.c.id).where(jobs.c.id.in_(job_ids[first : first + 400]))
+                if active:
+                    query = query.where(jobs.c.status.in_(ACTIVE))
                 found.update(connection.execute(query).scalars())
         return found
 

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from vivant.errors import OutputError, StorageError
+from vivant.picture.decode import Decoded
 from vivant.picture.faces import lend_reader
 from vivant.picture.framing import crop_pixels
 from vivant.picture.intake import load_portrait
@@ -27,6 +28,7 @@ from vivant.pipeline import image_limits
 from vivant.service.job import PORTRAIT, REFERENCE, SOURCE, Job, key, request_from_json
 from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
+from vivant.service.picture_decoder import PictureDecoder
 from vivant.settings import Settings
 from vivant.types import Box, Face, Portrait, Source
 from vivant.video.sheet import write_jpeg
@@ -73,6 +75,7 @@ class Preparation:
         objects: where pictures are.
         settings: limits of pictures.
         scratch: for files on their way.
+        decoder: of pictures.
     """
 
     def __init__(
@@ -81,9 +84,10 @@ class Preparation:
         objects: Objects,
         settings: Settings,
         scratch: Scratch,
+        decoder: PictureDecoder,
     ) -> None:
         self._ledger, self._objects, self._settings = ledger, objects, settings
-        self._scratch = scratch
+        self._scratch, self._decoder = scratch, decoder
         self._guard = threading.Lock()
         self._preparing: dict[str, threading.Lock] = {}
 
@@ -99,8 +103,17 @@ class Preparation:
             with self._guard:
                 self._preparing.pop(job_id, None)
 
-    def prepare(self, job: Job) -> Portrait:
+    def warm_up(self) -> None:
+        """Start the process that decodes; does not wait."""
+        self._decoder.start()
+
+    def prepare(self, job: Job, check: Callable[[], None]) -> Portrait:
         """Decode the picture and choose its framing.
+
+        Args:
+            job: whose picture.
+            check: called every quarter of a second while the picture is decoded; raises where it
+                is not wanted any more.
 
         Raises:
             ImageError: the picture cannot be used.
@@ -112,12 +125,17 @@ class Preparation:
         with self._scratch.folder() as folder, lend_reader() as reader:
             source = folder / SOURCE
             self._objects.get_file(key(job.id, SOURCE), source)
+
+            def decode(_data: bytes, _name: str, *size_and_limits: Any) -> Decoded:
+                return self._decoder.decode(source, *size_and_limits, folder=folder, check=check)
+
             portrait = load_portrait(
                 source.read_bytes(),
                 width=request.width,
                 height=request.height,
-                limits=image_limits(self._settings),
+                limits=image_limits(self._settings, timed=True),
                 reader=reader,
+                decoder=decode,
             )
             portrait = replace(
                 portrait, source=replace(portrait.source, name=job.picture.get("name", ""))
@@ -134,12 +152,15 @@ class Preparation:
         )
         return portrait
 
-    def portrait(self, job_id: str) -> tuple[Portrait, float]:
-        """The prepared picture and the seconds it took; prepared here if nobody has yet."""
+    def portrait(self, job_id: str, check: Callable[[], None]) -> tuple[Portrait, float]:
+        """The prepared picture and the seconds it took; prepared here if nobody has yet.
+
+        ``check`` and what is raised: as of :meth:`prepare`.
+        """
         with self.once(job_id):
             job = self._ledger.get(job_id)
             if job.prepared is None:
-                portrait = self.prepare(job)
+                portrait = self.prepare(job, check)
                 prepared = self._ledger.get(job_id).prepared or {}
                 return portrait, float(prepared.get("seconds", 0.0))
         with self._scratch.folder() as folder:

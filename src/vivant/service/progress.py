@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -11,6 +12,7 @@ from vivant.runs.estimates import Timing, request_recipe
 from vivant.types import Progress, Request
 
 FIRST_GUESS_SECONDS: Mapping[str, Mapping[str, float]] = {
+    "living": {"image": 0.5, "generate": 10.0, "encode": 6.0, "verify": 9.0, "store": 0.2},
     "camera": {"image": 0.5, "generate": 8.0, "encode": 6.0, "verify": 9.0, "store": 0.2},
     "ltx2": {
         "image": 0.5,
@@ -93,6 +95,7 @@ class ProgressMeter:
 
     weights: dict[str, float]
     _seen: dict[str, Progress] = field(default_factory=dict)
+    _began: dict[str, tuple[float, int]] = field(default_factory=dict)
     _highest: float = 0.0
 
     def take(self, progress: Progress) -> None:
@@ -101,6 +104,7 @@ class ProgressMeter:
         if name not in self.weights:
             mean = sum(self.weights.values()) / max(1, len(self.weights))
             self.weights[name] = mean
+        self._began.setdefault(name, (time.monotonic(), progress.done))
         before = self._seen.get(name)
         if before is None or progress.done >= before.done or progress.total != before.total:
             self._seen[name] = progress
@@ -125,8 +129,26 @@ class ProgressMeter:
         """Seconds left.
 
         The part done so far is scaled up; at the start, where that says little, the usual
-        duration of such clips (``expected``) counts more.
+        duration of such clips (``expected``) counts more. It is never less than what the slowest
+        stage needs at its own speed: a clip whose frames are generated may still be encoded and
+        checked for long.
         """
+        usual = self._usual_left(elapsed, expected)
+        slowest = self._slowest_left(time.monotonic())
+        if usual is None or slowest is None:
+            return usual
+        return max(usual, slowest)
+
+    def _slowest_left(self, now: float) -> float | None:
+        """Seconds that the slowest of the running stages needs at the speed it has had so far."""
+        left = []
+        for name, seen in self._seen.items():
+            began, first = self._began[name]
+            if first < seen.done < seen.total:
+                left.append((now - began) * (seen.total - seen.done) / (seen.done - first))
+        return max(left, default=None)
+
+    def _usual_left(self, elapsed: float, expected: float | None) -> float | None:
         done = self.fraction
         scaled = elapsed * (1 - done) / done if done > 0.1 else None
         usual = max(0.0, expected - elapsed) if expected is not None else None

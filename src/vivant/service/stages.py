@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,6 +35,7 @@ from vivant.service.job import (
 from vivant.service.ledger import Lease, Ledger
 from vivant.service.logs import job_id as log_job_id
 from vivant.service.objects import Objects
+from vivant.service.picture_decoder import PictureDecoder, pictures
 from vivant.service.preparation import Preparation, Scratch
 from vivant.service.progress import ProgressMeter, timings, usual_seconds
 from vivant.service.reporter import Reporter, ShuttingDownError
@@ -59,6 +60,7 @@ class JobStages:
         upscalers: name → upscaler.
         stopping: set when the worker is to stop.
         closing: set when no clip is to be begun any more.
+        decoder: of pictures; one for the whole process.
 
     Attributes:
         renders_here: whether a clip can kill this process.
@@ -77,6 +79,7 @@ class JobStages:
         upscalers: Callable[[str], Upscaler],
         stopping: threading.Event,
         closing: threading.Event | None = None,
+        decoder: PictureDecoder = pictures,
     ) -> None:
         self._ledger, self._objects, self._settings = ledger, objects, settings
         self._engines, self._upscalers = engines, upscalers
@@ -89,7 +92,7 @@ class JobStages:
         self._folder = files.folder
         self._uploader = Uploader(objects, stopping)
         self._store = self._uploader.upload
-        self._preparation = Preparation(ledger, objects, settings, files)
+        self._preparation = Preparation(ledger, objects, settings, files, decoder)
 
     @property
     def running(self) -> int:
@@ -125,8 +128,11 @@ class JobStages:
             with self._guard:
                 self._pictures.add(job_id)
             try:
-                self._preparation.prepare(job)
+                self._preparation.prepare(job, lambda: self._check(job_id))
                 self._tidy(job_id)  # it may have ended meanwhile
+            except Cancelled:
+                log.info("stopped: cancelled or deleted")
+                self._tidy(job_id)
             except TRANSIENT:
                 self._uncount(lambda: self._ledger.give_back_picture(job_id), seconds=60)
                 raise
@@ -135,6 +141,12 @@ class JobStages:
             finally:
                 with self._guard:
                     self._pictures.discard(job_id)
+
+    def _check(self, job_id: str) -> None:
+        """Raise ``Cancelled`` where the job has ended; what cannot be asked goes on."""
+        with suppress(DatabaseError):
+            if job_id not in self._ledger.existing([job_id], active=True):
+                raise Cancelled
 
     def give_back_pictures(self) -> None:
         """The worker ends: pictures that are being read were not read until it died."""
@@ -153,6 +165,7 @@ class JobStages:
 
     def warm_up(self, engine: str) -> None:
         """Load what every job needs, so that the first one does not wait for it."""
+        self._preparation.warm_up()
         with lend_reader() as reader:
             reader.detect(np.zeros((160, 160, 3), np.uint8))
         self._engines(engine)
@@ -239,6 +252,11 @@ class JobStages:
         def cost(seconds: float) -> dict[str, Any] | None:
             return price(settings, device, seconds, currency)
 
+        def check() -> None:
+            if self._stopping.is_set():
+                raise ShuttingDownError
+            self._check(job.id)
+
         def meter() -> ProgressMeter:
             return ProgressMeter(usual_seconds(measured, request))
 
@@ -252,7 +270,7 @@ class JobStages:
         )
         times, started = StageTimes(), time.perf_counter()
         with reporter, self._folder() as folder, lend_reader() as reader:
-            portrait, image_seconds = self._preparation.portrait(job.id)
+            portrait, image_seconds = self._preparation.portrait(job.id, check)
             # prepared within this run, or ahead of it
             ahead = 0.0 if job.prepared is None else image_seconds
             times.add("image", image_seconds - ahead)

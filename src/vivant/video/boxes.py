@@ -17,7 +17,9 @@ class Boxes:
 
     Attributes:
         moov_first: the index stands before the frames, so playing can start while downloading.
-        edit_list: an ``elst`` box does more than play the whole track from its first sample.
+        edit_list: an ``elst`` box does more than play the whole track from its first sample. A
+            start at the first sample's composition time, as encoders with B-frames write it, does
+            not skip or delay anything.
         truncated: the file is shorter than it says.
     """
 
@@ -26,7 +28,8 @@ class Boxes:
     truncated: bool = False
 
 
-_NESTED: Final = {b"moov", b"trak", b"edts"}
+_NESTED: Final = {b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl"}
+_OF_A_TRACK: Final = (b"elst", b"hdlr", b"ctts")
 _MAX_BOXES: Final = 4096
 
 
@@ -45,6 +48,7 @@ def read_boxes(path: Path) -> Boxes:
             if head[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
                 return found
             seen_mdat = False
+            track = _Edits()
             todo = [(0, total, True)]
             for _ in range(_MAX_BOXES):
                 if not todo:
@@ -68,12 +72,14 @@ def read_boxes(path: Path) -> Boxes:
                     seen_mdat = True
                 elif kind == b"moov" and top:
                     found.moov_first = not seen_mdat
-                elif kind == b"elst":
+                elif kind in (b"trak", *_OF_A_TRACK):
                     file.seek(start + body)
-                    found.edit_list |= _edits(file.read(min(size - body, 4096)))
+                    track.see(kind, file.read(min(size - body, 4096)))
                 todo.append((start + size, end, top))
                 if kind in _NESTED:
                     todo.append((start + body, min(start + size, total), False))
+            track.see(b"trak", b"")
+            found.edit_list = track.found
     except OSError:
         return found
     return found
@@ -102,14 +108,37 @@ def _length(data: bytes, at: int) -> tuple[int, int] | None:
     return None if length == (1 << 7 * width) - 1 else (at + width, length)
 
 
-def _edits(body: bytes) -> bool:
-    """Whether an ``elst`` does more than play the whole track from its first sample."""
-    if len(body) < 8:
-        return False
-    wide = body[0] == 1
+class _Edits:
+    """The edit lists of all tracks, whose boxes come in the order of :data:`_OF_A_TRACK`.
+
+    Attributes:
+        found: one of them skips or delays something that is seen.
+    """
+
+    def __init__(self) -> None:
+        self.found = False
+        self._pending: tuple[int, int] | None = None
+
+    def see(self, kind: bytes, body: bytes) -> None:
+        """The next box; ``trak`` begins a track."""
+        if kind == b"elst":
+            self._pending = _edits(body)
+        elif kind == b"trak":
+            self.found |= self._pending is not None and self._pending != (1, 0)
+            self._pending = None
+        elif self._pending is not None:
+            count = self._pending[0]
+            # An audio encoder's first samples are silence, and are skipped.
+            silent = kind == b"hdlr" and body[8:12] == b"soun" and count == 1
+            first = int.from_bytes(body[12:16], "big", signed=True)
+            if silent or (kind == b"ctts" and self._pending == (1, first)):
+                self._pending = None
+
+
+def _edits(body: bytes) -> tuple[int, int] | None:
+    """Entries of an ``elst``, and where in the track the first one starts; None without any."""
     count = int.from_bytes(body[4:8], "big")
-    if count != 1:
-        return count > 1
-    offset = 16 if wide else 12
-    length = 8 if wide else 4
-    return int.from_bytes(body[offset : offset + length], "big", signed=True) != 0
+    if len(body) < 8 or count == 0:
+        return None
+    offset, length = (16, 8) if body[0] == 1 else (12, 4)
+    return count, int.from_bytes(body[offset : offset + length], "big", signed=True)

@@ -1,4 +1,4 @@
-"""How long each stage of a job was busy, in seconds."""
+"""How long each stage of a job was busy, and its share of the time that the job took."""
 
 from __future__ import annotations
 
@@ -9,16 +9,42 @@ from dataclasses import dataclass, field, replace
 
 from vivant.types import Clip, Frames, Stage
 
+BESIDE: frozenset[Stage] = frozenset({"encode", "verify"})
+"""Stages that run beside the others, in threads and processes of their own."""
+
 
 @dataclass
 class StageTimes:
-    """Busy seconds by stage."""
+    """Busy seconds by stage. Stages overlap and have several threads: their sum exceeds the total.
+
+    Those of :data:`BESIDE` are of all their threads together; those of the others are the seconds
+    that the job waited for them.
+    """
 
     seconds: dict[Stage, float] = field(default_factory=dict)
 
     def add(self, stage: Stage, seconds: float) -> None:
         """Count ``seconds`` more for ``stage``."""
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
+
+    def shares(self, total: float) -> dict[Stage, float]:
+        """Wall seconds of every stage, which add up to ``total``.
+
+        What the job did not spend waiting for its picture, engine or upscaler, it spent waiting
+        for the stages of :data:`BESIDE`; they divide it by their busy seconds.
+
+        Args:
+            total: wall seconds of the job.
+        """
+        busy = {stage: max(0.0, seconds) for stage, seconds in self.seconds.items()}
+        beside = sum(seconds for stage, seconds in busy.items() if stage in BESIDE)
+        waited = sum(busy.values()) - beside
+        left = max(0.0, total - waited) if beside else 0.0
+        factor = (total - left) / waited if waited else 0.0
+        return {
+            stage: seconds * (left / beside if stage in BESIDE and beside else factor)
+            for stage, seconds in busy.items()
+        }
 
     @contextmanager
     def measure(self, stage: Stage) -> Iterator[None]:

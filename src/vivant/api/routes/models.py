@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from vivant.api import schemas
+from vivant.api import openapi
 from vivant.api.auth import Owner, Shared
 from vivant.api.engine_options import recipes
 from vivant.api.errors import HttpError
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/v1", tags=["before"])
 CREATED = 1_767_225_600
 """1 January 2026; the field must be there, and means nothing."""
 
-MOVES: Mapping[str, str] = {"ltx2": "person"}
+MOVES: Mapping[str, str] = {"living": "person", "ltx2": "person"}
 
 FORMATS = ("JPEG", "PNG", "WebP", "AVIF", "HEIC", "GIF", "BMP", "TIFF")
 
@@ -72,7 +72,7 @@ async def models(shared: Shared, _: Owner) -> dict[str, Any]:
     return {"object": "list", "data": await _models(shared)}
 
 
-@router.get("/models/{model_id}", responses=schemas.errors(404), summary="One engine")
+@router.get("/models/{model_id}", responses=openapi.errors(404), summary="One engine")
 async def model(model_id: str, shared: Shared, _: Owner) -> dict[str, Any]:
     """One of the list."""
     for found in await _models(shared):
@@ -83,7 +83,7 @@ async def model(model_id: str, shared: Shared, _: Owner) -> dict[str, Any]:
     )
 
 
-@router.get("/estimate", responses=schemas.errors(400), summary="Time and cost of a clip")
+@router.get("/estimate", responses=openapi.errors(400), summary="Time and cost of a clip")
 async def estimate(
     shared: Shared,
     _: Owner,

@@ -74,13 +74,14 @@ def colors(pixels: Image, face: Face | None) -> ColorStatistics:
     skin = np.full(3, np.nan)
     if face is not None:
         chip = cut(pixels, to_chip(face))
-        skin = np.median(_lab(chip)[_still()], axis=0).astype(np.float64)
+        skin = np.median(lab(chip)[_still()], axis=0).astype(np.float64)
     return ColorStatistics(
-        colorfulness(small), _lab(small).mean(axis=(0, 1), dtype=np.float64), skin
+        colorfulness(small), lab(small).mean(axis=(0, 1), dtype=np.float64), skin
     )
 
 
-def _lab(pixels: Image) -> npt.NDArray[np.float32]:
+def lab(pixels: Image) -> npt.NDArray[np.float32]:
+    """CIE L*a*b* (D65) of sRGB pixels: L* 0 … 100."""
     return cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2Lab).astype(
         np.float32, copy=False
     )

@@ -8,22 +8,28 @@ from vivant.checks.frame import Reference
 from vivant.checks.metric import Metric
 from vivant.checks.metrics.color import Color
 from vivant.checks.metrics.deform import Deformation
+from vivant.checks.metrics.exposure import Exposure
+from vivant.checks.metrics.face_parts import FaceParts
 from vivant.checks.metrics.identity import FacePresence, Identity
 from vivant.checks.metrics.motion import FrameDifference
 from vivant.checks.metrics.seams import Seams
 from vivant.checks.metrics.skin import Skin
 from vivant.checks.metrics.steadiness import Steadiness
 from vivant.checks.metrics.texture import Texture
+from vivant.checks.metrics.timing import Timing
 
 
 def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
     """Every check, in the order of the checklist."""
     return (
-        Identity(),
+        Identity(reference),
         FacePresence(),
         Deformation(fps),
+        FaceParts(reference),
         FrameDifference(reference),
         Steadiness(fps),
+        Timing(fps),
+        Exposure(fps),
         Texture(reference),
         Skin(reference),
         Seams(reference),

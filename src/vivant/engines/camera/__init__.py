@@ -5,7 +5,6 @@
     options.py  what the user may choose
     path.py     where the camera is at each frame
     canvas.py   the picture, as the windows sample it
-    matte.py    cut the person out
     layers.py   the picture as two planes
     scene.py    draw one frame
     engine.py   portrait and request in, clip out

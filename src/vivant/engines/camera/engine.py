@@ -13,12 +13,12 @@ import numpy as np
 
 from vivant.engines.camera.canvas import draw_canvas
 from vivant.engines.camera.layers import split
-from vivant.engines.camera.matte import SOFT_SIDE, MatteError, subject_matte
 from vivant.engines.camera.options import CameraOptions
 from vivant.engines.camera.path import CameraPath, plan
 from vivant.engines.camera.scene import Scene
 from vivant.errors import EngineError
 from vivant.picture.framing import crop_pixels
+from vivant.picture.matte import SOFT_SIDE, MatteError, person_matte, refuse_unclear
 from vivant.types import (
     Box,
     Clip,
@@ -108,7 +108,9 @@ class CameraEngine:
             size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
             preview = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
             try:
-                matte = subject_matte(preview, _placed(face, reach, size[0]))
+                placed = tuple(_placed(one, reach, size[0]) for one in portrait.faces)
+                matte, trust = person_matte(preview, placed)
+                refuse_unclear(matte, trust)
                 subject = split(canvas, preview, matte)
             except MatteError as error:
                 flat = f"The picture moves as one plane, without parallax: {error}."

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.engines.camera.matte import Matte
+from vivant.picture.matte import Matte
 from vivant.types import Image
 
 Plane: TypeAlias = npt.NDArray[np.float32]

@@ -106,6 +106,11 @@ class CameraPath:
         e = ease(frame / max(1, self.num_frames - 1), self.ramp)
         return self.subject.at(e), self.background.at(e)
 
+    def loop_at(self, frame: int) -> tuple[Box, Box]:
+        """As :meth:`at`, but out and back: after ``num_frames`` it is where it began."""
+        e = 0.5 - 0.5 * math.cos(2 * math.pi * frame / self.num_frames)
+        return self.subject.at(e), self.background.at(e)
+
 
 def zoom_amount(seconds: float, strength: float) -> float:
     """How much closer the camera gets, as a share of the scale; saturates with length."""
@@ -122,6 +127,7 @@ def plan(
     keep: Box | None,
     options: CameraOptions,
     seed: int,
+    strength: float | None = None,
 ) -> CameraPath:
     """Lay the way through the picture.
 
@@ -134,9 +140,11 @@ def plan(
         keep: what must stay in view (the head); None where there is none.
         options: move, strength and parallax.
         seed: picks direction, size and, with ``auto``, the move.
+        strength: in place of the options', and down to 0.
     """
     seconds = (num_frames - 1) / fps
-    amount = zoom_amount(seconds, options.strength) * (0.85 + 0.3 * unit(seed, 1))
+    strength = options.strength if strength is None else strength
+    amount = zoom_amount(seconds, strength) * (0.85 + 0.3 * unit(seed, 1))
     parallax = options.parallax * min(1.0, amount / 0.05)
     move: Literal["push_in", "drift", "orbit"]
     if options.move == "auto":

@@ -25,6 +25,8 @@ import { availablePresets, createConnection } from "./server/connection.js";
 import { errorLine } from "./server/error_text.js";
 
 const REFRESH_MS = 2000;
+// For all attempts to make a clip without the failed check.
+const MEND_SECONDS = 300;
 // Settings that change the estimate.
 const ESTIMATED = ["aspect", "seconds", "model", "recipe", "aim", "preset", "repeats"];
 
@@ -91,6 +93,7 @@ function showJob(job, options) {
   if (!isOver(job)) return runningJob.show(job, options);
   const actions = {
     onAgain: () => submission.again(job, randomSeed()),
+    onMend: () => submission.again(job, job.seed, { until_pass: "true", budget: `${MEND_SECONDS}s` }),
     onRetry: () => submission.again(job, job.seed),
     onNew: () => go(""),
     onDelete: () => removeJob(job),

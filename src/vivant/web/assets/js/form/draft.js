@@ -59,7 +59,7 @@ export function chosen() {
     quality: config.qualities.includes(draft.quality) ? draft.quality : defaults.quality,
     move: MOVES.includes(draft.move) ? draft.move : "auto",
     takes: TAKES.includes(draft.takes) ? draft.takes : TAKES[0],
-    again_if: RETRIES.includes(draft.again_if) ? draft.again_if : RETRIES[1],
+    again_if: RETRIES.includes(draft.again_if) ? draft.again_if : RETRIES[0],
   };
 }
 

@@ -141,7 +141,7 @@ function diceDrawing() {
 }
 
 const engineKind = (model) =>
-  model.id === "fake" ? "engine_fake" : model.moves === "camera" ? "engine_camera" : "engine_person";
+  ["fake", "living"].includes(model.id) ? `engine_${model.id}` : model.moves === "camera" ? "engine_camera" : "engine_person";
 
 // Engines that this server cannot run are left out, unless the server can run none.
 export function engineField({ models, value, onChoose }) {

@@ -48,13 +48,13 @@ export function createSubmission(frame, card, gallery, { onRefused }) {
     );
   }
 
-  // Makes a clip from the picture and settings of another one.
-  async function again(job, seed) {
+  // Makes a clip from the picture and settings of another one. more: fields of the API to add.
+  async function again(job, seed, more = {}) {
     try {
       const own = sentPictures.get(job.id) ?? { picture: await download(job), crop: null };
       const { width, height } = own.picture;
       const crop = own.crop ?? centredCrop(width, height, job.width / job.height);
-      await submit(fieldsOf(job, seed), own.picture, { state: own.crop ? "found" : "centred", crop });
+      await submit({ ...fieldsOf(job, seed), ...more }, own.picture, { state: own.crop ? "found" : "centred", crop });
     } catch (error) {
       showBanner(error);
     }

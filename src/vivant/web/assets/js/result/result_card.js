@@ -7,8 +7,8 @@ import { attemptList } from "../job/attempts.js";
 import { answers } from "./questions.js";
 import { errorText } from "../server/error_text.js";
 
-export function resultCard(job, report, links, config, { onAgain, onRetry, onNew, onDelete }) {
-  if (job.status === "completed") return completed(job, report, links, { onAgain, onNew, onDelete });
+export function resultCard(job, report, links, config, { onAgain, onMend, onRetry, onNew, onDelete }) {
+  if (job.status === "completed") return completed(job, report, links, { onAgain, onMend, onNew, onDelete });
   const cancelled = job.error?.code === "cancelled";
   const { text, detail } = errorText(job.error ?? {}, config);
   return [
@@ -37,7 +37,7 @@ export function resultCard(job, report, links, config, { onAgain, onRetry, onNew
   ];
 }
 
-function completed(job, report, links, { onAgain, onNew, onDelete }) {
+function completed(job, report, links, { onAgain, onMend, onNew, onDelete }) {
   const verdict = job.verdict ?? report?.verdict ?? "not_measured";
   const seal = sign(verdict);
   seal.className = "seal";
@@ -102,6 +102,9 @@ function completed(job, report, links, { onAgain, onNew, onDelete }) {
     h(
       "div",
       { class: "stack" },
+      verdict === "fail" && !job.until_pass
+        ? h("button", { type: "button", class: "plain", id: "mend", onclick: onMend, text: t("mend") })
+        : null,
       h("button", { type: "button", class: "plain", id: "again", onclick: onAgain, text: t("again") }),
       h("button", { type: "button", class: "plain", id: "new", onclick: onNew, text: t("new_clip") }),
       h("button", { type: "button", class: "link danger", id: "delete", onclick: onDelete, text: t("delete") }),

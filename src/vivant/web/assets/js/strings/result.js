@@ -28,6 +28,7 @@ export const RESULT_STRINGS = {
   download_report: ["Report (JSON)", "보고서 (JSON)"],
   open_report: ["Full report", "전체 보고서"],
   download_sheet: ["Contact sheet", "프레임 모음"],
+  mend: ["Make it again until it passes (up to 5 min)", "통과할 때까지 다시 만들기 (최대 5분)"],
   again: ["Again with different motion", "움직임을 바꿔 다시"],
   retry: ["Try again", "다시 시도"],
   new_clip: ["New clip", "새 영상 만들기"],

@@ -1,0 +1,297 @@
+"""Are eyes, mouth and skin those of the picture: the parts of the face, found by the face mesh.
+
+Every searched frame is compared with the picture in the face's own frame. The worst
+:data:`WINDOW` frames that follow each other count, by their median: a blink, a wink or a smile is
+shorter. Frames whose head is turned away from the picture's pose are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.checks.face_frame import Layout, Matrix, cut, similarity
+from vivant.checks.frame import AnalyzedFrame, Reference
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
+from vivant.checks.metrics.color import lab
+from vivant.picture.face_mesh import LEFT_IRIS, PRESENT, RIGHT_IRIS, FaceMesh
+from vivant.types import Box, Score
+
+MOUTH: Final = Spec("mouth_detail", "fidelity")
+GAZE: Final = Spec("eye_gaze", "fidelity", "% of eye width")
+LIDS: Final = Spec("eyelids", "fidelity", "% of eye width")
+IRIS: Final = Spec("iris_color", "fidelity", "ΔE")
+LIGHT: Final = Spec("skin_brightness", "ai_feel", "levels")
+TEXTURE: Final = Spec("skin_texture_end", "ai_feel")
+
+WINDOW: Final = 7
+"""Searched frames in a row; about 1.5 s of 97 frames."""
+
+TURNED: Final = 20.0
+"""Degrees of yaw or pitch from the picture's pose: beyond, parts hide or foreshorten."""
+
+OPEN: Final = 0.12
+"""Aperture of an eye from which gaze and iris can be seen; a closed one is below 0.1."""
+
+SCALES: Final = (40.0, 100.0)
+"""Pixels between the pupils at which faces are compared; smaller faces do not show enough."""
+
+EYES: Final = 60.0
+"""Pixels between the pupils from which an eye has enough of its own for gaze, lids and irises."""
+
+HALF: Final = 1.6
+"""Half side of the compared square, in distances between the pupils."""
+
+LEFT_RING: Final = (33, 160, 159, 158, 133, 153, 145, 144)
+RIGHT_RING: Final = (263, 387, 386, 385, 362, 380, 374, 373)
+"""Points of the mesh around an eye: outer corner, upper lid, inner corner (the fifth), lower."""
+
+LIPS: Final = (61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91)
+NOSE: Final = (168, 122, 174, 198, 48, 115, 4, 344, 278, 420, 399, 351)
+CHEEKS: Final = (50, 280, 205, 425, 101, 330, 36, 266)
+
+DARK: Final = 45.0
+"""Percentile of an eye's levels below which a pixel counts as iris or pupil."""
+
+FAINT: Final = 0.4
+"""Levels of detail on nose or skin below which nothing can be held against them."""
+
+Floats = npt.NDArray[np.float64]
+
+
+class _Parts(NamedTuple):
+    """What one frame shows; NaN where it cannot be seen.
+
+    ``mouth`` is the detail of the lips over the nose's, ``texture`` that of the cheeks in levels,
+    ``light`` their L* beside the surroundings'. ``gaze`` is how far both irises lie from the outer
+    corners, ``lids`` how much further the left eye is open than the right one, both in eye widths.
+    ``irises`` are four numbers: a* and b* of both irises beside the skin's.
+    """
+
+    mouth: float
+    gaze: float
+    lids: float
+    irises: tuple[float, ...]
+    light: float
+    texture: float
+    mouth_box: Box
+    eyes_box: Box
+
+
+class FaceParts(Metric):
+    """Six answers from the searched frames."""
+
+    specs = (MOUTH, GAZE, LIDS, IRIS, LIGHT, TEXTURE)
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        self._picture: _Parts | None = None
+        self._seen: list[tuple[int, _Parts]] = []
+
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> tuple[_Parts, _Parts] | None:
+        """The parts in the picture and in a searched frame."""
+        mesh, face = self._reference.mesh, self._reference.face
+        if not frame.searched or frame.face is None or face is None or mesh is None:
+            return None
+        scale = self._scale(mesh)
+        if mesh.presence < PRESENT or scale < SCALES[0]:
+            return None
+        if self._picture is None:
+            self._picture = _parts(self._reference.pixels, mesh, scale)
+        one, two = (np.asarray(f.landmarks, np.float64) for f in (face, frame.face))
+        found = frame.reader.mesh.follow(frame.pixels, _placed(mesh, similarity(one, two)))
+        pose, usual = found.pose, mesh.pose
+        turned = max(abs(pose.yaw - usual.yaw), abs(pose.pitch - usual.pitch))
+        if found.presence < PRESENT or turned > TURNED:
+            return None
+        return self._picture, _parts(frame.pixels, found, scale)
+
+    def _scale(self, mesh: FaceMesh) -> float:
+        return min(_pupils(mesh) * self._reference.detail, SCALES[1])
+
+    def add(self, index: int, _: None, found: tuple[_Parts, _Parts] | None) -> None:
+        """Keep a frame's parts."""
+        if found is not None:
+            self._picture = found[0]
+            self._seen.append((index, found[1]))
+
+    def finish(self, reference: Reference) -> Sequence[Score]:
+        """Six scores."""
+        if reference.face is None:
+            raise CannotMeasure("no_face_in_picture")
+        picture = self._picture
+        if picture is None or len(self._seen) < 3:
+            raise CannotMeasure("parts_not_seen")
+        return (
+            self._worst(MOUTH, lambda p: p.mouth / picture.mouth, np.min, lambda p: p.mouth_box),
+            self._worst(GAZE, lambda p: 100 * (p.gaze - picture.gaze), _largest, _eyes),
+            self._worst(LIDS, lambda p: 100 * (p.lids - picture.lids), _largest, _eyes),
+            self._worst(IRIS, lambda p: _apart(p.irises, picture.irises), np.max, _eyes),
+            self._worst(LIGHT, lambda p: p.light - picture.light, np.max, None),
+            self._texture(),
+        )
+
+    def _worst(
+        self,
+        spec: Spec,
+        value: Callable[[_Parts], float],
+        pick: Callable[[Floats], float],
+        box: Callable[[_Parts], Box] | None,
+    ) -> Score:
+        """The worst median of frames that follow each other; ``pick`` says what is worse."""
+        series = [(index, value(parts)) for index, parts in self._seen]
+        known = [(i, v) for i, v in series if np.isfinite(v)]
+        if len(known) < 3:
+            return unmeasured(spec, CannotMeasure("parts_not_seen"))
+        values = np.asarray([v for _, v in known])
+        length = min(WINDOW, len(values))
+        medians = np.asarray(
+            [np.median(values[i : i + length]) for i in range(len(values) - length + 1)]
+        )
+        worst = float(pick(medians))
+        at = int(np.abs(medians - worst).argmin())
+        middle = known[at + length // 2][0]
+        region = None if box is None else box(dict(self._seen)[middle])
+        size = abs(worst) if pick is _largest else worst
+        return judged(spec, size, series=known, frame=middle, region=region)
+
+    def _texture(self) -> Score:
+        """The skin's detail at the end over that at the start."""
+        known = [(i, p.texture) for i, p in self._seen if np.isfinite(p.texture)]
+        if len(known) < 8:
+            return unmeasured(TEXTURE, CannotMeasure("parts_not_seen"))
+        quarter = len(known) // 4
+        start = float(np.median([v for _, v in known[:quarter]]))
+        end = float(np.median([v for _, v in known[-quarter:]]))
+        series = [(i, v / max(start, 1e-6)) for i, v in known]
+        return judged(TEXTURE, end / max(start, 1e-6), series=series, frame=known[-1][0])
+
+
+def _largest(values: Floats) -> float:
+    """The value that is furthest from zero, with its sign."""
+    return float(values[np.abs(values).argmax()])
+
+
+def _eyes(parts: _Parts) -> Box:
+    return parts.eyes_box
+
+
+def _apart(one: tuple[float, ...], other: tuple[float, ...]) -> float:
+    """Colour difference of the eye that differs more."""
+    apart = np.hypot(*(np.asarray(one) - np.asarray(other)).reshape(2, 2).T)
+    return float(apart.max())
+
+
+def _pupils(mesh: FaceMesh) -> float:
+    left, right = mesh.points[LEFT_IRIS.start, :2], mesh.points[RIGHT_IRIS.start, :2]
+    return float(np.linalg.norm(left - right))
+
+
+def _placed(mesh: FaceMesh, matrix: Matrix) -> FaceMesh:
+    """The mesh where another frame's face is."""
+    points = mesh.points.copy()
+    points[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+    return FaceMesh(points, mesh.presence)
+
+
+def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Parts:
+    """Measure the parts of one face, ``scale`` pixels between its pupils."""
+    flat = mesh.points[:, :2]
+    zoom = scale / max(_pupils(mesh), 1e-6)
+    side = round(2 * HALF * scale)
+    center = flat[list(NOSE)].mean(axis=0)
+    matrix = np.column_stack([np.eye(2) * zoom, side / 2 - zoom * center])
+    chip = cut(pixels, matrix, Layout(scale, side, side, (side / 2, side / 2)))
+    points = flat * zoom + matrix[:, 2]
+    luma = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    fine = cv2.GaussianBlur(luma, (0, 0), 1.0) - cv2.GaussianBlur(luma, (0, 0), 2.5)
+
+    def detail(*indices: int) -> float:
+        inside = _inside(luma.shape, points[list(indices)])
+        return float(np.sqrt(np.mean(np.square(fine[inside])))) if inside.any() else 0.0
+
+    colors = np.asarray(lab(chip), np.float64)
+    reach = max(2, round(0.07 * scale))
+    cheeks = [_around(points[i], reach, side) for i in CHEEKS]
+    skin = np.median(np.concatenate([colors[p].reshape(-1, 3) for p in cheeks]), axis=0)
+    pores = [float(np.sqrt(np.mean(np.square(fine[p])))) for p in cheeks if fine[p].size]
+    nose = max(detail(*NOSE), FAINT)
+    left, right = mesh.apertures
+    large = scale >= EYES
+    seen = large and min(left, right) >= OPEN
+    irises = [_iris(colors, points, iris) - skin[1:] for iris in (LEFT_IRIS, RIGHT_IRIS)]
+    gaze = sum(
+        _place(points[iris.start], points, ring) + _darkest(luma, points, ring)
+        for iris, ring in ((LEFT_IRIS, LEFT_RING), (RIGHT_IRIS, RIGHT_RING))
+    )
+    return _Parts(
+        mouth=detail(*LIPS) / nose,
+        gaze=gaze / 2 if seen else float("nan"),
+        lids=left - right if large else float("nan"),
+        irises=tuple(float(v) if seen else float("nan") for v in np.concatenate(irises)),
+        light=float(skin[0]) - _outside(pixels, mesh.box),
+        texture=float(np.median(pores)) if pores else float("nan"),
+        mouth_box=_box(flat[list(LIPS)], 1.3),
+        eyes_box=_box(flat[[*LEFT_RING, *RIGHT_RING]], 1.2),
+    )
+
+
+def _inside(shape: tuple[int, ...], points: Floats) -> npt.NDArray[np.bool_]:
+    drawn = np.zeros(shape[:2], np.uint8)
+    cv2.fillConvexPoly(drawn, cv2.convexHull(np.round(points).astype(np.int32)), (1,))
+    return drawn > 0
+
+
+def _around(point: Floats, reach: int, side: int) -> tuple[slice, slice]:
+    x, y = (int(np.clip(round(float(v)), reach, side - reach - 1)) for v in point)
+    return slice(y - reach, y + reach + 1), slice(x - reach, x + reach + 1)
+
+
+def _iris(colors: Floats, points: Floats, iris: slice) -> Floats:
+    """``[2]`` median a* and b* inside the iris."""
+    center, rim = points[iris.start], points[iris.start + 1 : iris.stop]
+    radius = float(np.linalg.norm(rim - center, axis=1).mean())
+    part = _around(center, max(1, round(0.75 * radius)), colors.shape[0])
+    return np.asarray(np.median(colors[part].reshape(-1, 3), axis=0)[1:], np.float64)
+
+
+def _place(point: Floats, points: Floats, ring: tuple[int, ...]) -> float:
+    """Where a point lies from the outer corner of an eye (0) to its inner one (1)."""
+    outer, inner = points[ring[0]], points[ring[4]]
+    along = inner - outer
+    return float((point - outer) @ along / max(float(along @ along), 1e-9))
+
+
+def _darkest(luma: npt.NDArray[np.float32], points: Floats, ring: tuple[int, ...]) -> float:
+    """Where the dark of an eye lies: the network's iris follows the other eye, this does not."""
+    rows, columns = np.nonzero(_inside(luma.shape, points[list(ring)]))
+    if len(rows) < 10:
+        return float("nan")
+    levels = cv2.GaussianBlur(luma, (0, 0), 1.5)[rows, columns]
+    weights = np.maximum(np.percentile(levels, DARK) - levels, 0) + 1e-3
+    center = np.asarray([weights @ columns, weights @ rows], np.float64) / weights.sum()
+    return _place(center, points, ring)
+
+
+def _outside(pixels: npt.NDArray[np.uint8], box: Box) -> float:
+    """Median L* around the face."""
+    step = max(1, min(pixels.shape[:2]) // 90)
+    small = np.ascontiguousarray(pixels[::step, ::step])
+    level = np.asarray(lab(small), np.float64)[..., 0]
+    y, x = np.mgrid[0 : level.shape[0], 0 : level.shape[1]] * step
+    side = 0.3 * box.width
+    inside = (
+        (x > box.left - side) & (x < box.right + side)
+        & (y > box.top - side) & (y < box.bottom + side)
+    )  # fmt: skip
+    return float(np.median(level[~inside])) if (~inside).sum() > 50 else float("nan")
+
+
+def _box(points: Floats, share: float) -> Box:
+    low, high = points.min(axis=0), points.max(axis=0)
+    (x, y), (width, height) = (low + high) / 2, (high - low) * share
+    return Box(float(x - width / 2), float(y - height / 2), float(width), float(height))

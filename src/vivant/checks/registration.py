@@ -1,0 +1,234 @@
+"""Which part of a finished clip shows which part of the picture.
+
+A clip may be cropped to another shape, have bars, or carry captions and logos. The first frame is
+laid onto the picture, and only the part of the clip that shows the picture is judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.checks.frame import Luma, clipped, luma_of, reduced
+from vivant.picture.framing import crop_pixels, face_in_frame
+from vivant.types import Box, Image, Portrait
+
+SIDE: Final = 640
+"""Pixels; longest side of the pictures that are matched."""
+
+FEWEST: Final = 30
+"""Matched points that agree, at least."""
+
+RATIO: Final = 0.75
+"""Lowe's ratio test (2004)."""
+
+NEAR: Final = 2.5
+"""Pixels that a matched point may be off."""
+
+STRAIGHT: Final = 0.02
+"""Radians; a clip is not turned against its picture."""
+
+BLOCK: Final = 16
+"""Pixels at :data:`SIDE` of the blocks in which overlays are looked for."""
+
+ALIKE: Final = 6.0
+"""Levels of median difference up to which a frame is the picture, but for overlays."""
+
+OVERLAY: Final = 22.0
+"""Levels of mean difference in a block from which something lies over the picture."""
+
+KEPT: Final = 0.5
+"""Share of the clip's area that must be left; else the whole clip is judged."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Registration:
+    """Where a clip shows its picture.
+
+    Attributes:
+        portrait: the picture, its crop being what the clip shows inside ``window``.
+        window: ``left, top, right, bottom`` in whole, even pixels of the clip.
+        pixels: the picture as ``window`` should show it.
+        whole: ``window`` is the whole frame.
+    """
+
+    portrait: Portrait
+    window: tuple[int, int, int, int]
+    pixels: Image
+    whole: bool
+
+
+def register(portrait: Portrait, first: Image) -> Registration:
+    """Lay the first frame, ``[H, W, 3]``, onto the picture; the framed picture where that fails."""
+    height, width = first.shape[:2]
+    expected = crop_pixels(portrait, width, height)
+    whole = Registration(portrait, (0, 0, width, height), expected, True)
+    if not _overlays(expected, first).any() and _median(expected, first) <= ALIKE:
+        return whole
+    found = whole
+    if _median(expected, first) > ALIKE or _bars(first):
+        crop = _match(portrait.pixels, first)
+        if crop is None:
+            return whole
+        found = _within(portrait, crop, first)
+    return _trimmed(found, first)
+
+
+def _median(one: Image, other: Image) -> float:
+    return float(np.median(cv2.absdiff(reduced(one, SIDE), reduced(other, SIDE))))
+
+
+def _bars(first: Image) -> bool:
+    """Whether rows or columns at the border are black throughout."""
+    luma = reduced(first, SIDE)
+    return any(int(part.max()) < 24 for part in (luma[:4], luma[-4:], luma[:, :4], luma[:, -4:]))
+
+
+def _match(picture: Image, first: Image) -> Box | None:
+    """The box of the picture that a frame of this size covers; it may reach out of the picture."""
+    one, other = (luma_of(reduced(image, SIDE)) for image in (picture, first))
+    sift = cv2.SIFT.create(1500)
+    there_points, there_described = sift.detectAndCompute(one, None)
+    here_points, here_described = sift.detectAndCompute(other, None)
+    if min(len(there_points), len(here_points)) < FEWEST:
+        return None
+    pairs = cv2.BFMatcher().knnMatch(here_described, there_described, k=2)
+    good = [a for a, *b in pairs if b and a.distance < RATIO * b[0].distance]
+    if len(good) < FEWEST:
+        return None
+    here = np.asarray([here_points[m.queryIdx].pt for m in good], np.float64)
+    there = np.asarray([there_points[m.trainIdx].pt for m in good], np.float64)
+    matrix, inliers = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=NEAR)
+    if int(np.count_nonzero(inliers)) < FEWEST:
+        return None
+    if abs(float(np.arctan2(matrix[1, 0], matrix[0, 0]))) > STRAIGHT:
+        return None
+    shrunk = max(picture.shape) / max(one.shape)
+    corners = np.asarray([[0, 0, 1], [other.shape[1], other.shape[0], 1]], np.float64)
+    (left, top), (right, bottom) = corners @ matrix.T * shrunk
+    return Box(float(left), float(top), float(right - left), float(bottom - top))
+
+
+def _within(portrait: Portrait, crop: Box, first: Image) -> Registration:
+    """The part of the frame that lies inside the picture, and inside its bars."""
+    height, width = first.shape[:2]
+    rows, columns = portrait.pixels.shape[:2]
+    scale = width / crop.width
+    inside = Box(-crop.left * scale, -crop.top * scale, columns * scale, rows * scale)
+    left, top, right, bottom = clipped(inside, width, height)
+    luma = luma_of(first)[top:bottom, left:right]
+    lit_rows, lit_columns = (np.flatnonzero(luma.max(axis=axis) >= 24) for axis in (1, 0))
+    if len(lit_rows) and len(lit_columns):
+        top, bottom = top + int(lit_rows[0]), top + int(lit_rows[-1]) + 1
+        left, right = left + int(lit_columns[0]), left + int(lit_columns[-1]) + 1
+    return _registered(portrait, crop, (left, top, right, bottom), first)
+
+
+def _registered(
+    portrait: Portrait, crop: Box, window: tuple[int, int, int, int], first: Image
+) -> Registration:
+    """Registration of a window, made even, where the whole frame covers ``crop``."""
+    height, width = first.shape[:2]
+    left, top = (-(-edge // 2) * 2 for edge in window[:2])
+    right, bottom = (edge // 2 * 2 for edge in window[2:])
+    if (right - left) * (bottom - top) < KEPT * 0.5 * width * height:
+        return Registration(
+            portrait, (0, 0, width, height), crop_pixels(portrait, width, height), True
+        )
+    scale = crop.width / width
+    part = Box(
+        crop.left + left * scale, crop.top + top * scale,
+        (right - left) * scale, (bottom - top) * scale,
+    )  # fmt: skip
+    shown = replace(portrait, crop=part)
+    pixels = crop_pixels(shown, right - left, bottom - top)
+    whole = (left, top, right, bottom) == (0, 0, width, height)
+    return Registration(shown, (left, top, right, bottom), pixels, whole)
+
+
+def _overlays(expected: Image, first: Image) -> npt.NDArray[np.bool_]:
+    """``[rows, columns]`` blocks over which something lies that the picture does not have."""
+    one, other = (luma_of(reduced(image, SIDE)) for image in (expected, first))
+    apart = cv2.absdiff(_calm(one), _calm(other)).astype(np.float32)
+    size = (max(1, one.shape[1] // BLOCK), max(1, one.shape[0] // BLOCK))
+    blocks = cv2.resize(apart, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(blocks > max(OVERLAY, 4 * float(np.median(blocks))))
+
+
+def _calm(luma: Luma) -> Luma:
+    """Without what half a pixel of misplacement makes."""
+    return cv2.blur(luma, (3, 3)).astype(np.uint8, copy=False)
+
+
+def _trimmed(found: Registration, first: Image) -> Registration:
+    """The window without captions, logos and strips, as long as the face stays inside."""
+    left, top, right, bottom = found.window
+    part = first[top:bottom, left:right]
+    if _median(found.pixels, part) > ALIKE:
+        return found
+    over = _overlays(found.pixels, part)
+    if not over.any():
+        return found
+    rows, columns = over.shape
+    high, wide = (bottom - top) / rows, (right - left) / columns
+    keep = _keep(found, rows, columns)
+    if keep is None or over[keep[1] : keep[3], keep[0] : keep[2]].any():
+        return found
+    x0, y0, x1, y1 = 0, 0, columns, rows
+    for y, x in zip(*np.nonzero(over), strict=True):
+        if not (x0 <= x < x1 and y0 <= y < y1):
+            continue
+        # The side that costs least of the window, of those that leave the face whole.
+        ways = [
+            (y1 - y, "bottom") if y >= keep[3] else None,
+            (y + 1 - y0, "top") if y < keep[1] else None,
+            (x1 - x, "right") if x >= keep[2] else None,
+            (x + 1 - x0, "left") if x < keep[0] else None,
+        ]
+        shares = {
+            side: cost / (rows if side in ("top", "bottom") else columns)
+            for way in ways
+            if way is not None
+            for cost, side in (way,)
+        }
+        side = min(shares, key=lambda name: shares[name])
+        if side == "bottom":
+            y1 = int(y)
+        elif side == "top":
+            y0 = int(y) + 1
+        elif side == "right":
+            x1 = int(x)
+        else:
+            x0 = int(x) + 1
+    if (x1 - x0) * (y1 - y0) < KEPT * rows * columns:
+        return found
+    window = (
+        left + round(x0 * wide), top + round(y0 * high),
+        left + round(x1 * wide), top + round(y1 * high),
+    )  # fmt: skip
+    scale = found.portrait.crop.width / (right - left)
+    crop = found.portrait.crop
+    height, width = first.shape[:2]
+    frame = Box(crop.left - left * scale, crop.top - top * scale, width * scale, height * scale)
+    return _registered(found.portrait, frame, window, first)
+
+
+def _keep(found: Registration, rows: int, columns: int) -> tuple[int, int, int, int] | None:
+    """Blocks that must stay: the largest face with some room; None without one."""
+    if not found.portrait.faces:
+        return None
+    height, width = found.pixels.shape[:2]
+    box = face_in_frame(found.portrait.faces[0], found.portrait.crop, width, height).box
+    room = 0.15 * box.width
+    left, top, right, bottom = clipped(
+        Box(box.left - room, box.top - room, box.width + 2 * room, box.height + 2 * room),
+        width, height,
+    )  # fmt: skip
+    return (
+        left * columns // width, top * rows // height,
+        -(-right * columns // width), -(-bottom * rows // height),
+    )  # fmt: skip

@@ -1,0 +1,17 @@
+"""The embedded engine ``living``: the people of a picture breathe, blink and turn a little.
+
+::
+
+    options.py  what the user may choose; presets, and the words that choose them
+    people.py   which faces can live, and which of their parts keep still
+    motion.py   when what moves
+    fields.py   where the picture moves to
+    eyes.py     draw an eye: blink and gaze
+    scene.py    draw one frame
+    engine.py   portrait and request in, clip out
+"""
+
+from vivant.engines.living.engine import LivingEngine
+from vivant.engines.living.options import LivingOptions
+
+__all__ = ["LivingEngine", "LivingOptions"]

@@ -1,0 +1,247 @@
+"""One eye: the lid slides down over it, and the iris shifts.
+
+A blink is drawn as it happens: the eye stays where it is, and the skin between brow and lid is
+stretched downwards over it, its edge and lashes first, unstretched. What shows of an open eye is
+never made up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.engines.living.fields import smooth
+from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
+
+UPPER: Final = (
+    (33, 246, 161, 160, 159, 158, 157, 173, 133),
+    (362, 398, 384, 385, 386, 387, 388, 466, 263),
+)
+"""Edge of the upper lid from the picture's left to right, left eye and right eye."""
+
+LOWER: Final = (
+    (33, 7, 163, 144, 145, 153, 154, 155, 133),
+    (362, 382, 381, 380, 374, 373, 390, 249, 263),
+)
+"""Edge of the lower lid, as :data:`UPPER`."""
+
+BROW: Final = ((46, 53, 52, 65, 55), (285, 295, 282, 283, 276))
+"""Lower edge of the brow, as :data:`UPPER`."""
+
+IRIS: Final = (LEFT_IRIS, RIGHT_IRIS)
+
+RIM: Final = 0.03
+"""Thickness of a lid's edge with its lashes, in widths of the eye."""
+
+LOWER_RISE: Final = 0.16
+"""How far the lower lid rises in a blink, in openings of the eye."""
+
+EXTRA: Final = 0.05
+"""How far the upper lid's edge falls over the lower one's, in openings of the eye."""
+
+THIN: Final = 0.5
+"""How much more the closed lid's lashes are drawn together than the open one's."""
+
+LASH_REACH: Final = 0.09
+"""How far from the mesh's edge the lashes are searched, in widths of the eye."""
+
+Plane = npt.NDArray[np.uint8]
+"""``[H, W, C]`` uint8."""
+
+Values = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Eye:
+    """What is needed to draw one eye at any moment; all arrays are of its patch's size.
+
+    Attributes:
+        rows: of the patch on the plane.
+        columns: of the patch on the plane.
+        original: ``[h, w, C]`` uint8, the patch as the picture has it.
+        across: unit vector from the left to the right corner.
+        down: unit vector across it, downwards.
+        below: distance of each pixel below the upper lid's edge.
+        opening: distance from the upper to the lower lid's edge at each pixel's column.
+        skin: distance from the brow to the upper lid's edge there.
+        iris: how far each pixel moves with the iris, 0 … 1.
+        width: corner to corner, pixels.
+    """
+
+    rows: slice
+    columns: slice
+    original: Plane
+    across: npt.NDArray[np.float64]
+    down: npt.NDArray[np.float64]
+    below: Values
+    opening: Values
+    skin: Values
+    iris: Values
+    width: float
+
+    def draw(self, plane: Plane, closed: float, gaze: tuple[float, float]) -> None:
+        """Write the eye into ``plane``.
+
+        Args:
+            closed: 0 … 1.
+            gaze: shift of the iris across and down, in widths of the eye.
+        """
+        drawn = self.original
+        height, width = self.below.shape
+        ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
+        if gaze != (0.0, 0.0):
+            shift = self.width * (gaze[0] * self.across + gaze[1] * self.down)
+            drawn = _remap(drawn, xs - shift[0] * self.iris, ys - shift[1] * self.iris)
+        if closed > 0:
+            soft = max(1.0, 0.02 * self.width)
+            rise = closed * LOWER_RISE * self.opening
+            under = np.maximum(0, self.below - (self.opening - rise))  # below the lower lid's edge
+            part = rise * (1 - smooth(under / (0.55 * self.width))).astype(np.float32)
+            lid = _remap(self.original, xs + part * self.down[0], ys + part * self.down[1])
+            cover = np.clip((self.below - (self.opening - rise)) / soft + 0.5, 0, 1)
+            drawn = _over(lid, cover * np.clip(rise / soft, 0, 1), drawn)
+
+            rim = RIM * self.width
+            fall = closed * self.opening * (1 - LOWER_RISE + EXTRA)
+            reach = np.maximum(self.skin + fall, 1.8 * fall + 1)
+            above = np.maximum(0, fall - self.below)  # above the upper lid's edge, where it is now
+            part = fall * (1 - smooth(above / reach)).astype(np.float32)
+            # lashes that pointed up are seen from above: their band gets thinner
+            part = part + closed * THIN * above * np.exp(-above / (0.06 * self.width))
+            lid = _remap(self.original, xs - part * self.down[0], ys - part * self.down[1])
+            lid = self._skin(lid, fall, above / reach, reach)
+            cover = np.clip((fall + rim - self.below) / soft, 0, 1)
+            drawn = _over(lid, cover * np.clip(fall / soft, 0, 1), drawn)
+        plane[self.rows, self.columns] = drawn
+
+    def _skin(self, lid: Plane, fall: Values, u: Values, reach: Values) -> Plane:
+        """``lid`` smoothed across where it is stretched: its texture would become streaks."""
+        stretch = fall / reach * 30 * u**2 * (1 - np.minimum(u, 1)) ** 2
+        weight = np.clip(1.6 * stretch, 0, 0.85)[..., None]
+        even = cv2.GaussianBlur(lid, (0, 0), sigmaX=max(0.5, 0.03 * self.width), sigmaY=0.5)
+        return np.asarray(np.rint(even * weight + lid * (1 - weight)), dtype=np.uint8)
+
+
+def _over(front: Plane, cover: Values, back: Plane) -> Plane:
+    """``front`` over ``back`` where it covers."""
+    a = cover[..., None]
+    return np.asarray(np.rint(front * a + back * (1 - a)), dtype=np.uint8)
+
+
+def make_eye(plane: Plane, mesh: FaceMesh, side: int) -> Eye | None:
+    """The eye of ``mesh`` (in pixels of ``plane``); None where a lid is outside the plane.
+
+    Args:
+        side: 0 the eye on the picture's left, 1 the one on its right.
+    """
+    flat = mesh.points[:, :2]
+    upper, lower, brow = flat[list(UPPER[side])], flat[list(LOWER[side])], flat[list(BROW[side])]
+    left, right = upper[0], upper[-1]
+    width = float(np.linalg.norm(right - left))
+    across = (right - left) / max(width, 1e-6)
+    down = np.array([-across[1], across[0]])
+    lift = float(((upper - brow.mean(axis=0)) @ down).mean())
+    reach = max(lift, 0.3 * width) + 0.45 * width
+    corners = np.array(
+        [
+            left - 0.4 * width * across - reach * down,
+            right + 0.4 * width * across - reach * down,
+            left - 0.4 * width * across + 0.6 * width * down,
+            right + 0.4 * width * across + 0.6 * width * down,
+        ]
+    )
+    low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
+    low, high = np.maximum(low, 0), np.minimum(high, plane.shape[1::-1])
+    edges = np.concatenate([upper, lower])
+    if (edges < low).any() or (edges >= high).any():
+        return None
+    rows, columns = slice(int(low[1]), int(high[1])), slice(int(low[0]), int(high[0]))
+    ys, xs = np.mgrid[rows, columns].astype(np.float64)
+    a = (xs - left[0]) * across[0] + (ys - left[1]) * across[1]
+    b = (xs - left[0]) * down[0] + (ys - left[1]) * down[1]
+    at = np.linspace(-0.6 * width, 1.6 * width, 256)
+    edge, floor = _curve(upper, left, across, down, at), _curve(lower, left, across, down, at)
+    roof = _curve(brow, left, across, down, at)
+    edge = edge + _lash_line(plane, left, across, down, at, edge, width)
+    gap = np.maximum(0, floor - edge) * ((at >= 0) & (at <= width))
+    gap = np.asarray(cv2.GaussianBlur(gap.reshape(1, -1), (0, 0), 3), np.float64).ravel()
+
+    def along(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        return np.asarray(np.interp(a, at, values), dtype=np.float64)
+
+    below = b - along(edge)
+    opening = along(gap)
+    iris = flat[IRIS[side]]
+    radius = float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
+    distance = np.hypot(xs - iris[0, 0], ys - iris[0, 1])
+    inside = smooth(below / max(1.0, 0.05 * width)) * smooth(
+        (opening - below) / max(1.0, 0.05 * width)
+    )
+    moved = (1 - smooth((distance - radius) / (0.9 * radius))) * inside
+    ends = smooth(a / (0.12 * width)) * smooth((width - a) / (0.12 * width))
+    return Eye(
+        rows=rows,
+        columns=columns,
+        original=plane[rows, columns].copy(),
+        across=across,
+        down=down,
+        below=below.astype(np.float32),
+        opening=opening.astype(np.float32),
+        skin=np.maximum(0.12 * width, along(edge - roof)).astype(np.float32),
+        iris=(moved * ends).astype(np.float32),
+        width=width,
+    )
+
+
+def _curve(
+    points: npt.NDArray[np.float64],
+    origin: npt.NDArray[np.float64],
+    across: npt.NDArray[np.float64],
+    down: npt.NDArray[np.float64],
+    at: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Distance below the line of the corners, for places along it; smoothed."""
+    x, y = (points - origin) @ across, (points - origin) @ down
+    order = np.argsort(x)
+    line = np.interp(at, x[order], y[order])
+    return np.asarray(cv2.GaussianBlur(line.reshape(1, -1), (0, 0), 5).ravel())
+
+
+def _lash_line(
+    plane: Plane,
+    left: npt.NDArray[np.float64],
+    across: npt.NDArray[np.float64],
+    down: npt.NDArray[np.float64],
+    at: npt.NDArray[np.float64],
+    edge: npt.NDArray[np.float64],
+    width: float,
+) -> float:
+    """How far the lid's edge has to be moved down to lie on the darkest line near it, pixels.
+
+    The mesh places it to about 4 % of the eye's width; lashes and their shadow are darker than
+    skin and white.
+    """
+    inner = (at > 0.15 * width) & (at < 0.85 * width)
+    offsets = np.linspace(-LASH_REACH, LASH_REACH, 33) * width
+    b = edge[inner][None, :] + offsets[:, None]
+    xs = left[0] + at[inner][None, :] * across[0] + b * down[0]
+    ys = left[1] + at[inner][None, :] * across[1] + b * down[1]
+    luma = cv2.cvtColor(_remap(plane[..., :3], xs, ys), cv2.COLOR_RGB2GRAY).mean(axis=1)
+    luma = cv2.GaussianBlur(luma.reshape(-1, 1), (0, 0), 1.0).ravel()
+    cost = luma + 40.0 * (offsets / (LASH_REACH * width)) ** 2
+    return float(offsets[int(np.argmin(cost))])
+
+
+def _remap(picture: Plane, x: Values, y: Values) -> Plane:
+    found = cv2.remap(
+        picture,
+        x.astype(np.float32),
+        y.astype(np.float32),
+        cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.asarray(found, dtype=np.uint8)

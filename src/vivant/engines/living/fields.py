@@ -1,0 +1,269 @@
+"""Where the picture moves to: fields of displacement on a coarse grid, one for each movement.
+
+All fields are smooth, so nothing tears. The head's turn comes from the depth of the mesh, carried
+on to hair and ears, whose depth falls to that of the head's axis; breath and sway fall off with
+the distance from the face, in units of its size.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.engines.living.motion import Moment
+from vivant.picture.face_mesh import FaceMesh
+from vivant.picture.matte import Matte
+
+CELL: Final = 8
+"""Pixels of the canvas per cell of the grid: four of the clip."""
+
+OVAL: Final = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+"""Points around the face: ``FACEMESH_FACE_OVAL`` of MediaPipe."""
+
+BROWS: Final = (
+    70,
+    63,
+    105,
+    66,
+    107,
+    46,
+    53,
+    52,
+    65,
+    55,
+    300,
+    293,
+    334,
+    296,
+    336,
+    276,
+    283,
+    282,
+    295,
+    285,
+)
+"""``FACEMESH_LEFT_EYEBROW`` and ``FACEMESH_RIGHT_EYEBROW``."""
+
+MOUTH: Final = (61, 291)
+"""Corners of the mouth, left and right in the picture."""
+
+EARS: Final = (127, 234, 356, 454)
+"""Points before the ears; a head turns about the axis at their depth."""
+
+RINGS: Final = ((1.22, 0.6), (1.45, 0.25), (1.7, 0.05), (2.0, 0.0))
+"""Depth beyond the face: how far out, in sizes of the oval, and what is left of the oval's."""
+
+Grid = npt.NDArray[np.float32]
+"""``[h, w]`` or ``[h, w, 2]`` float32; displacement in pixels of the canvas."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fields:
+    """One person's fields, ``[K, h, w, 2]``: each is the displacement for one unit of movement."""
+
+    bases: npt.NDArray[np.float32]
+    height: float
+
+    def at(self, moment: Moment) -> Grid:
+        """The displacement at one moment."""
+        h = self.height
+        amounts = np.array(
+            [
+                math.sin(math.radians(moment.yaw)),
+                math.sin(math.radians(moment.pitch)),
+                math.radians(moment.roll),
+                moment.sway * h,
+                moment.breath * h,
+                moment.brow * h,
+                moment.smile * h,
+            ],
+            dtype=np.float32,
+        )
+        return np.asarray(np.tensordot(amounts, self.bases, axes=1), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Size and place of a head on the canvas.
+
+    Attributes:
+        centre: between the ears.
+        chin: lowest point of the face.
+        right: unit vector across the face.
+        up: unit vector from chin to forehead.
+        width: ear to ear, pixels.
+        height: chin to hairline, pixels.
+    """
+
+    centre: npt.NDArray[np.float64]
+    chin: npt.NDArray[np.float64]
+    right: npt.NDArray[np.float64]
+    up: npt.NDArray[np.float64]
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, mesh: FaceMesh) -> Head:
+        """The head of a mesh in pixels of the canvas."""
+        flat = mesh.points[:, :2]
+        roll = math.radians(mesh.pose.roll)
+        right = np.array([math.cos(roll), math.sin(roll)])
+        up = np.array([right[1], -right[0]])
+        height = float(np.ptp(flat[list(OVAL)] @ up))
+        width = max(float(np.ptp(flat[list(OVAL)] @ right)), 0.72 * height)
+        return cls(flat[list(EARS)].mean(axis=0), flat[152], right, up, width, height)
+
+
+def grid_shape(canvas: tuple[int, int]) -> tuple[int, int]:
+    """Rows and columns of the grid for a canvas of ``(height, width)``."""
+    return canvas[0] // CELL + 2, canvas[1] // CELL + 2
+
+
+def person_fields(mesh: FaceMesh, canvas: tuple[int, int], share: Grid, *, layered: bool) -> Fields:
+    """The fields of one person.
+
+    Args:
+        mesh: in pixels of the canvas.
+        canvas: height and width, pixels.
+        share: how far each cell is this person's to move.
+        layered: the background stays behind; otherwise it follows near the person, so less moves.
+    """
+    rows, columns = grid_shape(canvas)
+    ys, xs = np.mgrid[0:rows, 0:columns].astype(np.float64) * CELL + (CELL - 1) / 2
+    head = Head.of(mesh)
+    x = ((xs - head.centre[0]) * head.right[0] + (ys - head.centre[1]) * head.right[1]) / head.width
+    down = ((head.chin[0] - xs) * head.up[0] + (head.chin[1] - ys) * head.up[1]) / head.height
+    near, far = (1.3, 2.3) if layered else (0.9, 1.6)
+    beside = 1 - smooth((np.abs(x) - near) / (far - near))
+    above = 1 - smooth((-down - 2.0) / 1.0)
+    carried = (1 - smooth((down + 0.05) / 1.0)) * beside * above
+    torso = 1 - smooth((np.abs(x) - 2.2) / 1.6)
+    breathing = torso * above * _breath_profile(down) * (1.0 if layered else 0.6)
+    depth = _depth(mesh, head, xs, ys)
+    pivot = head.chin - 0.3 * head.height * head.up
+
+    def along(weight: npt.NDArray[np.float64], way: npt.NDArray[np.float64]) -> Grid:
+        return np.stack([weight * way[0], weight * way[1]], axis=-1).astype(np.float32)
+
+    roll = np.stack([-(ys - pivot[1]) * carried, (xs - pivot[0]) * carried], axis=-1)
+    sky = np.array([0.0, -1.0])
+    flat = mesh.points[:, :2]
+    brow = _bumps(xs, ys, flat[list(BROWS)], 0.055 * head.width)
+    smile = np.zeros((rows, columns, 2))
+    for corner, side in zip(MOUTH, (-1.0, 1.0), strict=True):
+        way = head.up + 0.45 * side * head.right
+        bump = _bumps(xs, ys, flat[[corner]], 0.1 * head.width)
+        smile += np.stack([bump * way[0], bump * way[1]], axis=-1)
+    bases = np.stack(
+        [
+            along(depth, head.right),
+            along(depth, head.up),
+            roll.astype(np.float32),
+            along(carried, head.right),
+            along(breathing, sky),
+            along(brow, head.up),
+            smile.astype(np.float32),
+        ]
+    )
+    return Fields(bases=bases * share[None, :, :, None], height=head.height)
+
+
+def shares(meshes: list[FaceMesh], canvas: tuple[int, int]) -> list[Grid]:
+    """How far each cell of the grid belongs to each person; the nearest head has the most."""
+    rows, columns = grid_shape(canvas)
+    if len(meshes) == 1:
+        return [np.ones((rows, columns), np.float32)]
+    ys, xs = np.mgrid[0:rows, 0:columns].astype(np.float64) * CELL + (CELL - 1) / 2
+    closeness = []
+    for mesh in meshes:
+        head = Head.of(mesh)
+        middle = head.chin
+        # what is below a head is more likely its own than what is beside it
+        distance = np.hypot((xs - middle[0]) / head.width, 0.4 * (ys - middle[1]) / head.height)
+        closeness.append(np.exp(-1.5 * distance**2) + 1e-9)
+    total = np.sum(closeness, axis=0)
+    return [(one / total).astype(np.float32) for one in closeness]
+
+
+def stillness(canvas: tuple[int, int], trust: Matte | None) -> Grid:
+    """0 where nothing may move, 1 elsewhere: the borders, and where the matte cannot be trusted."""
+    rows, columns = grid_shape(canvas)
+    ys, xs = np.mgrid[0:rows, 0:columns].astype(np.float64) * CELL
+    height, width = canvas
+    side = np.minimum(xs, width - 1 - xs) / (0.05 * width)
+    upper, lower = ys / (0.06 * height), (height - 1 - ys) / (0.12 * height)
+    free = smooth(side) * smooth(upper) * smooth(lower)
+    if trust is not None:
+        small = cv2.resize(trust, (columns, rows), interpolation=cv2.INTER_AREA)
+        small = cv2.erode(small, np.ones((5, 5), np.uint8))
+        free = free * cv2.GaussianBlur(small, (0, 0), 0.012 * columns)
+    return free.astype(np.float32)
+
+
+def smooth(u: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """0 below 0, 1 above 1, with slope 0 at both."""
+    u = np.clip(u, 0.0, 1.0)
+    return u * u * u * (10.0 - 15.0 * u + 6.0 * u * u)
+
+
+def _breath_profile(down: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Rise of a breath by the distance below the chin in face heights; the head rides along."""
+    return (0.5 + 0.5 * smooth((down - 0.05) / 0.6)) * (1 - 0.8 * smooth((down - 0.9) / 2.2))
+
+
+def _depth(
+    mesh: FaceMesh, head: Head, xs: npt.NDArray[np.float64], ys: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """How far the surface is before the head's axis, pixels; 0 away from the head."""
+    depth = mesh.points[list(EARS), 2].mean() - mesh.points[:468, 2]
+    places, depths = [mesh.points[:468, :2]], [depth]
+    oval = mesh.points[list(OVAL), :2]
+    middle = oval.mean(axis=0)
+    for out, left in RINGS:
+        places.append(middle + out * (oval - middle))
+        depths.append(left * np.maximum(depth[list(OVAL)], 0.0))
+    points, values = np.concatenate(places), np.concatenate(depths)
+    found = np.zeros(xs.shape)
+    reach = 1.35 * max(head.width, head.height)
+    low = np.floor((middle - reach) / CELL).astype(int)
+    high = np.ceil((middle + reach) / CELL).astype(int)
+    rows = slice(max(0, low[1]), min(xs.shape[0], high[1]))
+    columns = slice(max(0, low[0]), min(xs.shape[1], high[0]))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return found
+    px, py = xs[rows, columns], ys[rows, columns]
+    step = max(1, round(head.width / CELL / 36))  # the kernel is wider than this
+    weights = np.zeros(px[::step, ::step].shape)
+    total = np.zeros_like(weights)
+    wide = 2 * (0.05 * head.width) ** 2
+    for (x, y), value in zip(points, values, strict=True):
+        kernel = np.exp(-((px[::step, ::step] - x) ** 2 + (py[::step, ::step] - y) ** 2) / wide)
+        weights += kernel
+        total += kernel * value
+    coarse = total / (weights + 0.02)
+    fine = cv2.resize(coarse, (px.shape[1], px.shape[0]), interpolation=cv2.INTER_LINEAR)
+    if step > 1:
+        fine = cv2.GaussianBlur(fine, (0, 0), step)
+    found[rows, columns] = fine
+    return found
+
+
+def _bumps(
+    xs: npt.NDArray[np.float64],
+    ys: npt.NDArray[np.float64],
+    points: npt.NDArray[np.float64],
+    radius: float,
+) -> npt.NDArray[np.float64]:
+    """1 at the points, falling off smoothly within about two radii."""
+    found = np.zeros(xs.shape)
+    for x, y in points:
+        found = np.maximum(found, np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * radius**2)))
+    return np.asarray(cv2.GaussianBlur(found, (0, 0), max(0.5, 0.3 * radius / CELL)))

@@ -1,0 +1,158 @@
+"""Which faces can live, and which of their parts keep still, with the reason of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import cv2
+import numpy as np
+
+from vivant.picture.face_mesh import PRESENT, FaceMesh, MeshReader
+from vivant.types import Box, Face, Image, Portrait
+
+MIN_FACE: Final = 48
+"""Pixels of the clip from ear to ear below which a face keeps still."""
+
+MIN_EYE: Final = 16
+"""Pixels of the clip from corner to corner below which nobody sees a blink."""
+
+MOST_FACES: Final = 6
+"""The largest live, the others ride along."""
+
+CLOSED: Final = 0.15
+"""Lid aperture below which an eye is closed already."""
+
+TURNED: Final = 32.0
+"""Yaw in degrees from which the far eye is too narrow to be drawn."""
+
+FAR_TURNED: Final = 45.0
+"""Yaw in degrees from which the mesh guesses the hidden half of the face."""
+
+DARK: Final = 0.42
+"""Luma of the eye's surroundings over that of the cheeks from which there are dark glasses."""
+
+INSIDE: Final = 0.8
+"""Share of the mesh that must be inside the picture."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """A face that lives.
+
+    Attributes:
+        mesh: in pixels of the picture.
+        blinks: whether the eyes can blink.
+        gazes: whether the irises can shift.
+        turn: 0 … 1, how much of the head's turn can be believed.
+    """
+
+    mesh: FaceMesh
+    blinks: bool
+    gazes: bool
+    turn: float
+
+
+def find_people(portrait: Portrait, width: int) -> tuple[list[Person], list[str]]:
+    """The faces of a portrait that can live in a clip of ``width``, largest first.
+
+    Returns:
+        The people, and a sentence for each part that keeps still.
+    """
+    scale = width / portrait.crop.width
+    reader = MeshReader()
+    people: list[Person] = []
+    notes: list[str] = []
+    several = len(portrait.faces) > 1
+    for number, face in enumerate(portrait.faces[:MOST_FACES], 1):
+        if not _shown(face.box, portrait.crop):
+            continue
+        name = f"Face {number}" if several else "The face"
+        mesh = reader.read(portrait.pixels, face)
+        reason = _why_still(mesh, face, portrait, scale)
+        if reason:
+            notes.append(f"{name} keeps still: {reason}.")
+            continue
+        person, parts = _judge(mesh, portrait.pixels, scale)
+        people.append(person)
+        notes += [f"{name}: {part}." for part in parts]
+    return people, notes
+
+
+def placed(person: Person, area: Box, width: int) -> Person:
+    """``person`` in coordinates of a picture of ``area`` that is ``width`` pixels wide."""
+    factor = width / area.width
+    points = person.mesh.points.copy()
+    points[:, :2] = (points[:, :2] - (area.left, area.top) + 0.5) * factor - 0.5
+    points[:, 2] *= factor
+    return replace(person, mesh=FaceMesh(points, person.mesh.presence))
+
+
+def _shown(box: Box, crop: Box) -> bool:
+    x, y = box.center
+    return crop.left <= x < crop.right and crop.top <= y < crop.bottom
+
+
+def _why_still(mesh: FaceMesh, face: Face, portrait: Portrait, scale: float) -> str:
+    if mesh.presence < PRESENT:
+        return "no points of a human face were found on it"
+    box = mesh.box
+    x, y = box.center
+    middle = face.box.center
+    apart = float(np.hypot(x - middle[0], y - middle[1]))
+    if apart > 0.5 * face.box.width or not 0.5 < box.width / face.box.width < 2:
+        return "its points do not lie where the face is"
+    if box.width * scale < MIN_FACE:
+        return f"it is only {box.width * scale:.0f} px wide in the clip"
+    rows, columns = portrait.pixels.shape[:2]
+    flat = mesh.points[:, :2]
+    inside = (flat >= 0).all(axis=1) & (flat[:, 0] < columns) & (flat[:, 1] < rows)
+    if float(inside.mean()) < INSIDE:
+        return "too much of it is outside the picture"
+    return ""
+
+
+def _judge(mesh: FaceMesh, pixels: Image, scale: float) -> tuple[Person, list[str]]:
+    """Which parts of a face can be believed."""
+    notes = []
+    yaw = abs(mesh.pose.yaw)
+    left, right = mesh.apertures
+    flat = mesh.points[:, :2]
+    eye = scale * min(np.linalg.norm(flat[33] - flat[133]), np.linalg.norm(flat[362] - flat[263]))
+    blinks = gazes = True
+    if min(left, right) < CLOSED:
+        blinks = gazes = False
+        notes.append("the eyes are closed or nearly so, so they keep still and do not blink")
+    elif _dark_glasses(mesh, pixels):
+        blinks = gazes = False
+        notes.append("the eyes are behind dark glasses or in deep shadow, so they do not blink")
+    elif yaw > TURNED:
+        blinks = gazes = False
+        notes.append("one eye is turned away from the camera, so the eyes do not blink")
+    elif eye < MIN_EYE:
+        blinks = gazes = False
+        notes.append("the eyes are too small in the clip to blink")
+    turn = float(np.clip((FAR_TURNED + 10 - yaw) / 20, 0.3, 1.0))
+    if yaw > FAR_TURNED:
+        notes.append("it is seen from the side, so the head turns less")
+    return Person(mesh=mesh, blinks=blinks, gazes=gazes, turn=turn), notes
+
+
+def _dark_glasses(mesh: FaceMesh, pixels: Image) -> bool:
+    """Whether what surrounds the eyes is far darker than the cheeks."""
+    flat = mesh.points[:, :2]
+    width = mesh.box.width
+
+    def luma(points: tuple[int, ...]) -> float:
+        found = []
+        for x, y in flat[list(points)]:
+            reach = max(1, round(0.02 * width))
+            top, left = max(0, round(y) - reach), max(0, round(x) - reach)
+            part = pixels[top : round(y) + reach + 1, left : round(x) + reach + 1]
+            if part.size:
+                found.append(float(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).mean()))
+        return float(np.median(found)) if found else 0.0
+
+    around = luma((27, 28, 29, 257, 258, 259, 22, 23, 24, 252, 253, 254))  # lids above and below
+    cheeks = luma((50, 205, 280, 425, 101, 330, 6, 9))
+    return around < DARK * cheeks

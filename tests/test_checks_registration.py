@@ -1,0 +1,84 @@
+"""Which part of a clip shows the picture: crops, bars, captions and logos."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from checks_clips import picture, portrait
+from vivant.checks.frame import reduced
+from vivant.checks.registration import register
+from vivant.types import Image
+
+
+def captioned(image: Image) -> Image:
+    out = image.copy()
+    place = (120, image.shape[0] - 14)
+    for ink, width in (((0, 0, 0), 7), ((255, 255, 255), 3)):
+        cv2.putText(out, "what he said then", place, cv2.FONT_HERSHEY_SIMPLEX, 0.9, ink, width)
+    return out
+
+
+def with_logo(image: Image) -> Image:
+    out = image.copy()
+    cv2.rectangle(out, (440, 8), (500, 44), (250, 220, 0), -1)
+    cv2.putText(out, "TV", (448, 38), cv2.FONT_HERSHEY_SIMPLEX, 1, (200, 0, 0), 3)
+    return out
+
+
+def boxed(image: Image) -> Image:
+    return cv2.copyMakeBorder(image, 40, 40, 0, 0, cv2.BORDER_CONSTANT).astype(np.uint8)
+
+
+def strip(image: Image) -> Image:
+    out = cv2.copyMakeBorder(image, 0, 60, 0, 0, cv2.BORDER_CONSTANT, value=(20, 40, 160))
+    cv2.putText(out, "NEWS AT TEN", (60, 362), cv2.FONT_HERSHEY_SIMPLEX, 1.2, (255, 255, 255), 3)
+    return out.astype(np.uint8)
+
+
+def apart(one: Image, other: Image) -> float:
+    return float(np.mean(cv2.absdiff(one, other)))
+
+
+def test_the_picture_itself_is_taken_whole() -> None:
+    image, _ = picture()
+    small = reduced(image, 384)
+    for frame in (image, small, cv2.GaussianBlur(image, (0, 0), 1).astype(np.uint8)):
+        found = register(portrait(), frame)
+        assert found.whole
+        assert found.portrait.crop == portrait().crop
+
+
+def test_a_crop_is_compared_with_its_own_part() -> None:
+    image, _ = picture()
+    part = np.ascontiguousarray(image[:, 130:310])
+    large = cv2.resize(part, None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+    found = register(portrait(), large)
+    assert found.window == (0, 0, 360, 640)
+    assert found.portrait.crop.left == pytest.approx(130, abs=1.5)
+    assert found.portrait.crop.width == pytest.approx(180, abs=2)
+    assert apart(found.pixels, large) < 4
+
+
+@pytest.mark.parametrize("spoil", [captioned, with_logo, boxed, strip])
+def test_bars_captions_and_logos_are_left_out(spoil: object) -> None:
+    image, face = picture()
+    assert callable(spoil)
+    frame = spoil(image)
+    found = register(portrait(), frame)
+    left, top, right, bottom = found.window
+    assert not found.whole
+    assert (right - left) * (bottom - top) > 0.6 * image.shape[0] * image.shape[1]
+    assert apart(found.pixels, frame[top:bottom, left:right]) < 4
+    offset = 40 if spoil is boxed else 0
+    assert top <= face.box.top + offset
+    assert face.box.bottom + offset <= bottom
+
+
+def test_another_picture_is_compared_as_it_is() -> None:
+    image, _ = picture()
+    noise = np.random.default_rng(0).integers(0, 255, image.shape).astype(np.uint8)
+    assert register(portrait(), noise).whole
+    moved = np.roll(image, 40, axis=1)
+    assert register(portrait(), np.ascontiguousarray(moved[::-1])).whole

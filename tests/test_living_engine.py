@@ -1,0 +1,318 @@
+"""The living engine's frames, measured with the mesh and from their pixels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from image_files import astronaut, face_reader
+from vivant.engines.living import LivingEngine, LivingOptions
+from vivant.engines.living.motion import blink_shape, plan_motion
+from vivant.engines.living.options import PRESETS, TEMPERS, choose_preset
+from vivant.errors import Cancelled, OptionError
+from vivant.grid import cover_crop
+from vivant.picture.face_mesh import FaceMesh, MeshReader
+from vivant.picture.framing import crop_pixels, face_in_frame
+from vivant.types import (
+    Box,
+    Face,
+    Frames,
+    Image,
+    Portrait,
+    Progress,
+    Request,
+    Source,
+    ignore_progress,
+)
+
+SIZE = (640, 360)
+FPS = 12
+
+
+def portrait_of(pixels: Image, faces: tuple[Face, ...] | None = None) -> Portrait:
+    height, width = pixels.shape[:2]
+    crop = cover_crop(width, height, SIZE[0] / SIZE[1])
+    crop = Box(crop.left, 0.0, crop.width, crop.height)
+    faces = face_reader().detect(pixels) if faces is None else faces
+    source = Source("portrait.png", "PNG", width, height, 1, "0" * 64)
+    return Portrait(pixels=pixels, crop=crop, faces=faces, source=source)
+
+
+def made(
+    portrait: Portrait,
+    num_frames: int = 48,
+    *,
+    engine: LivingEngine | None = None,
+    seed: int = 0,
+    prompt: str = "",
+    **options: Any,
+) -> Frames:
+    request = Request(
+        image=b"",
+        prompt=prompt,
+        width=SIZE[0],
+        height=SIZE[1],
+        num_frames=num_frames,
+        fps=Fraction(FPS),
+        seed=seed,
+        engine="living",
+        options=options,
+    )
+    clip = (engine or LivingEngine()).generate(portrait, request, ignore_progress)
+    return np.concatenate(list(clip.chunks))
+
+
+@pytest.fixture(scope="module")
+def clip() -> Frames:
+    """Four seconds without a move of the camera."""
+    return made(portrait_of(astronaut()), camera=0)
+
+
+@pytest.fixture(scope="module")
+def meshes(clip: Frames) -> list[FaceMesh]:
+    portrait = portrait_of(astronaut())
+    reader = MeshReader()
+    mesh = reader.read(clip[0], face_in_frame(portrait.faces[0], portrait.crop, *SIZE))
+    found = []
+    for frame in clip:
+        mesh = reader.follow(frame, mesh)
+        found.append(mesh)
+    return found
+
+
+def test_the_first_frame_is_the_crop(clip: Frames) -> None:
+    assert np.array_equal(clip[0], crop_pixels(portrait_of(astronaut()), *SIZE))
+    assert cv2.absdiff(clip[0], clip[1]).mean() < 2
+
+
+def test_both_eyes_close_and_open_again(meshes: list[FaceMesh]) -> None:
+    apertures = np.array([mesh.apertures for mesh in meshes])
+    # real blinks of 512-px clips reach 0.05 to 0.08, an enlarged 88-px face not quite that
+    for eye in apertures.T:
+        assert eye.min() < 0.5 * eye[0]
+        assert eye[-1] > 0.8 * eye[0]
+    shut = np.flatnonzero(apertures.max(axis=1) < 0.5 * apertures[0].max())
+    assert 1 <= len(shut) <= 5
+    assert shut[-1] - shut[0] == len(shut) - 1, "one blink"
+
+
+def test_the_head_turns(meshes: list[FaceMesh]) -> None:
+    yaws = np.array([mesh.pose.yaw for mesh in meshes])
+    assert np.abs(yaws - yaws[0]).max() > 1.5
+    assert np.abs(yaws - yaws[0]).max() < 6
+
+
+def test_the_shoulders_rise_and_fall(clip: Frames) -> None:
+    first = cv2.cvtColor(clip[0], cv2.COLOR_RGB2GRAY).astype(np.float32)
+    part = (slice(230, 310), slice(160, 420))
+    rises = []
+    for frame in clip[::3]:
+        grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        (_, dy), _ = cv2.phaseCorrelate(first[part], grey[part])
+        rises.append(-dy)
+    assert max(rises) > 0.003 * SIZE[1]
+    assert rises[-1] < 0.5 * max(rises)
+
+
+def test_the_background_stays(clip: Frames) -> None:
+    """The rocket on the right, far from her."""
+    part = (slice(20, 330), slice(560, 635))
+    assert max(cv2.absdiff(clip[0][part], frame[part]).mean() for frame in clip) < 2
+
+
+def test_frames_stay_as_sharp_as_the_picture(clip: Frames) -> None:
+    """The suit, whose texture neither turns nor blinks."""
+    part = (slice(230, 330), slice(200, 380))
+
+    def detail(frame: Image) -> float:
+        return float(cv2.Laplacian(cv2.cvtColor(frame[part], cv2.COLOR_RGB2GRAY), cv2.CV_32F).var())
+
+    details = np.array([detail(frame) for frame in clip])
+    assert details.min() > 0.8 * details[0]
+    assert details.max() < 1.25 * details[0]
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_moves_otherwise() -> None:
+    portrait = portrait_of(astronaut())
+    one, same, other = (made(portrait, 9, seed=seed) for seed in (5, 5, 6))
+    assert np.array_equal(one, same)
+    assert not np.array_equal(one[-1], other[-1])
+
+
+def test_frames_do_not_depend_on_each_other() -> None:
+    """A long clip is no softer at its end: its frames come from the picture, not from frames."""
+    portrait = portrait_of(astronaut())
+    request = Request(
+        image=b"", width=320, height=180, num_frames=6, fps=Fraction(1), engine="living"
+    )
+    whole = np.concatenate(list(LivingEngine().generate(portrait, request, ignore_progress).chunks))
+    assert whole.shape == (6, 180, 320, 3)
+    assert (
+        cv2.Laplacian(whole[-1], cv2.CV_32F).var() > 0.8 * cv2.Laplacian(whole[0], cv2.CV_32F).var()
+    )
+
+
+def test_a_loop_ends_where_it_began() -> None:
+    looped = made(portrait_of(astronaut()), 48, loop=True)
+    steps = [cv2.absdiff(a, b).mean() for a, b in pairwise(looped)]
+    assert cv2.absdiff(looped[-1], looped[0]).mean() < 1.5 * np.median(steps) + 0.5
+    assert cv2.absdiff(looped[0], looped[24]).mean() > 1
+
+
+def test_strength_zero_keeps_everything_still() -> None:
+    frames = made(portrait_of(astronaut()), 6, strength=0, blink="false")
+    assert all(cv2.absdiff(frames[1], frame).mean() < 0.01 for frame in frames[2:])
+    assert cv2.absdiff(frames[0], frames[1]).mean() < 1.5
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_differ(preset: str) -> None:
+    motion = plan_motion(LivingOptions(), TEMPERS[preset], seconds=8.0, seed=1, person=0)
+    assert len(motion.blinks) >= 2
+    largest = max(abs(motion.yaw.at(t / 10)) for t in range(80))
+    assert 0.6 * TEMPERS[preset].yaw < largest < 1.5 * TEMPERS[preset].yaw
+
+
+def test_a_short_clip_has_its_blink_too() -> None:
+    for seconds in (1.0, 2.0, 4.0):
+        motion = plan_motion(LivingOptions(), TEMPERS["calm"], seconds=seconds, seed=3, person=0)
+        peak = max(motion.at(t / 24).closed for t in range(round(24 * seconds)))
+        assert peak == 1.0, seconds
+        assert motion.at(seconds).closed == 0.0
+    assert blink_shape(-1) == blink_shape(9) == 0.0
+
+
+def test_motion_begins_at_rest() -> None:
+    for seed in range(20):
+        motion = plan_motion(LivingOptions(), TEMPERS["warm"], seconds=4.0, seed=seed, person=0)
+        start, soon = motion.at(0.0), motion.at(1 / 24)
+        assert (start.yaw, start.pitch, start.breath, start.closed, start.gaze) == (
+            0.0, 0.0, 0.0, 0.0, (0.0, 0.0),
+        )  # fmt: skip
+        assert abs(soon.yaw) < 0.05
+        assert soon.breath < 0.0005
+
+
+@pytest.mark.parametrize(
+    ("prompt", "preset"),
+    [
+        ("subtle motion", "calm"),
+        ("A warm smile at the end", "warm"),
+        ("she listens and looks around", "attentive"),
+        ("almost still", "portrait-still"),
+        ("은은하게 미소 짓는다", "warm"),
+        ("숨을 쉬며 눈을 깜빡인다", "calm"),
+        ("호기심 가득하게 두리번거린다", "attentive"),
+        ("a city at night", "calm"),
+    ],
+)
+def test_words_of_the_prompt_choose_the_preset(prompt: str, preset: str) -> None:
+    found, sentence = choose_preset(LivingOptions(), prompt)
+    assert found == preset
+    assert preset in sentence
+    assert choose_preset(LivingOptions(preset="warm"), prompt)[0] == "warm"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"zoom": 1}, "no option 'zoom'"),
+        ({"strength": 3}, "number from 0 to 2"),
+        ({"strength": "much"}, "number from 0 to 2"),
+        ({"preset": "wild"}, "choose one of auto, calm"),
+        ({"blink": "perhaps"}, "true or false"),
+        ({"scale": 0.1}, "0.25 to 1"),
+    ],
+)
+def test_impossible_options_are_refused_before_work(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(OptionError, match=words):
+        LivingEngine().generate(
+            portrait_of(astronaut()),
+            Request(image=b"", engine="living", options=options),
+            ignore_progress,
+        )
+
+
+def test_without_a_face_the_camera_moves_and_a_note_says_so() -> None:
+    pixels = np.ascontiguousarray(skimage.data.coffee())  # type: ignore[no-untyped-call]
+    engine = LivingEngine()
+    frames = made(portrait_of(pixels, ()), 3, engine=engine)
+    assert len(frames) == 3
+    assert (engine.info.name, engine.info.moves) == ("camera", "camera")
+    assert engine.info.notes[0].startswith("No face was found, so the clip was made by the camera")
+
+
+def test_what_is_no_face_is_not_brought_to_life() -> None:
+    pixels = np.ascontiguousarray(skimage.data.cat())  # type: ignore[no-untyped-call]
+    face = Face(
+        box=Box(100, 60, 120, 120),
+        score=0.1,
+        landmarks=((200.0, 100.0), (180.0, 100.0), (120.0, 100.0), (140.0, 100.0), (160.0, 140.0)),
+    )
+    engine = LivingEngine()
+    made(portrait_of(pixels, (face,)), 2, engine=engine)
+    assert engine.info.moves == "camera"
+    assert any("no points of a human face" in note for note in engine.info.notes)
+
+
+def test_closed_eyes_do_not_blink_and_the_report_says_why() -> None:
+    """Her lids are drawn down by the engine itself."""
+    shut = made(portrait_of(astronaut()), 30, camera=0, strength=0)
+    reader = MeshReader()
+    portrait = portrait_of(astronaut())
+    face = face_in_frame(portrait.faces[0], portrait.crop, *SIZE)
+    asleep = min(shut, key=lambda frame: sum(reader.read(frame, face).apertures))
+    engine = LivingEngine()
+    closed = replace(portrait_of(asleep), faces=(face,))
+    made(closed, 2, engine=engine)
+    assert any("eyes are closed" in note for note in engine.info.notes)
+    assert engine.info.provenance["blinks_at"] == []
+
+
+def test_dark_glasses_do_not_blink() -> None:
+    pixels = astronaut().copy()
+    cv2.ellipse(pixels, (202, 103), (20, 15), 0, 0, 360, (15, 15, 15), -1)
+    cv2.ellipse(pixels, (247, 104), (20, 15), 0, 0, 360, (15, 15, 15), -1)
+    engine = LivingEngine()
+    made(portrait_of(pixels, face_reader().detect(astronaut())), 2, engine=engine)
+    assert any("glasses" in note or "closed" in note for note in engine.info.notes)
+    assert engine.info.provenance["blinks_at"] == []
+
+
+def test_a_tiny_face_keeps_still() -> None:
+    small = cv2.resize(astronaut(), (64, 64), interpolation=cv2.INTER_AREA)
+    pixels = np.full((600, 1067, 3), 120, np.uint8)
+    pixels[100:164, 100:164] = small
+    face = face_reader().detect(astronaut())[0]
+    tiny = replace(
+        face,
+        box=face.box.scaled(0.125).moved(100, 100),
+        landmarks=tuple((x / 8 + 100, y / 8 + 100) for x, y in face.landmarks),
+    )
+    engine = LivingEngine()
+    made(portrait_of(pixels, (tiny,)), 2, engine=engine)
+    assert engine.info.moves == "camera"
+
+
+def test_cancelling_takes_effect_at_the_frame() -> None:
+    def observe(progress: Progress) -> None:
+        if progress.done == 2:
+            raise Cancelled
+
+    request = Request(image=b"", width=320, height=180, num_frames=9, engine="living")
+    clip = LivingEngine().generate(portrait_of(astronaut()), request, observe)
+    with pytest.raises(Cancelled):
+        list(clip.chunks)
+
+
+def test_the_report_says_what_it_is() -> None:
+    info = LivingEngine().info
+    assert (info.name, info.moves, info.device) == ("living", "person", "cpu")
+    assert any("no generative model" in note for note in info.notes)
