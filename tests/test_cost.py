@@ -15,7 +15,7 @@ from vivant.cost import (
     usd_per_clip,
 )
 from vivant.errors import OptionError
-from vivant.modal.options import START_SECONDS, DeploymentOptions
+from vivant.modal.options import DeploymentOptions, gpu_container
 
 
 def test_the_users_arithmetic() -> None:
@@ -96,9 +96,8 @@ def test_a_rare_clip_on_modal_pays_for_start_and_waiting() -> None:
 def test_one_rare_clip_with_the_default_options_costs_less_than_80_won() -> None:
     """By the price list, with the start measured from the page cache."""
     options = DeploymentOptions()
-    rate = container_rate(RATES["H100"], cores=options.cores, memory_gib=options.memory_gib)
-    usd = usd_per_clip(
-        5.46, rate, start_seconds=START_SECONDS, idle_seconds=options.scaledown_window
-    )
+    container = gpu_container(options, {})
     assert options.gpu == ("H100",)
-    assert usd * EXCHANGE["KRW"] < 80
+    assert container.rate == container_rate(RATES["H100"], cores=8, memory_gib=32)
+    assert container.rare_clip(5.46) * EXCHANGE["KRW"] == pytest.approx(63.6, abs=0.1)
+    assert container.rare_clip(5.46) * EXCHANGE["KRW"] < 80

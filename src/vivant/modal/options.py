@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from vivant.cost import RATES
+from vivant.cost import RATES, PaidContainer, container_rate
 from vivant.errors import OptionError
 from vivant.modal import gpus
 from vivant.settings import Settings
@@ -204,3 +204,14 @@ def gpu_rates(options: DeploymentOptions, rates: Mapping[str, float]) -> dict[st
     """
     table = {**RATES, **rates}
     return {name: table[gpus.GPUS[name].row] for name in options.gpu}
+
+
+def gpu_container(options: DeploymentOptions, rates: Mapping[str, float]) -> PaidContainer:
+    """What a GPU container costs, with the GPU that is asked for first."""
+    gpu = next(iter(gpu_rates(options, rates).values()))
+    return PaidContainer(
+        engine="ltx2",
+        rate=container_rate(gpu, cores=options.cores, memory_gib=options.memory_gib),
+        start_seconds=START_SECONDS,
+        idle_seconds=options.scaledown_window,
+    )
