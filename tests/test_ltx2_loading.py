@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -397,6 +398,16 @@ def test_files_read_early_are_taken_once_or_let_go(tmp_path: Path) -> None:
         list(read_to(CPU, files))
 
 
+def test_a_process_that_ends_does_not_wait_for_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"a": torch.randn(100)}, path)
+    monkeypatch.setattr("threading.main_thread", lambda: threading.Thread())
+    with pytest.raises(WeightsError, match="the process is ending"):
+        list(read_to(CPU, [path]))
+
+
 def test_a_file_of_another_kind_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     header = json.dumps({"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}).encode()
@@ -510,7 +521,7 @@ def test_only_attention_of_the_picture_to_itself_is_fp8(
     for attn in (block.attn1, block.audio_attn1):
         width = attn.to_q.in_features
         block._attend(attn, x[..., :width], x[..., :width], rotary, rotary)  # type: ignore[arg-type]
-    assert used == [(5, "fa3-fp8"), (5, "fa3")]
+    assert used == [(5, "fa3-fp8"), (5, "sdpa")]
 
 
 def test_rounding_error_is_that_of_e4m3() -> None:

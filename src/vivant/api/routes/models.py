@@ -13,7 +13,14 @@ from vivant.api import openapi
 from vivant.api.auth import Owner, Shared
 from vivant.api.engine_options import recipes
 from vivant.api.errors import HttpError
-from vivant.api.estimates import costs, device_of, estimate_clip, jobs_ahead, rounded
+from vivant.api.estimates import (
+    costs,
+    device_of,
+    estimate_clip,
+    jobs_ahead,
+    rare_clip,
+    rounded,
+)
 from vivant.api.live_workers import live_workers
 from vivant.api.schemas import MAX_PROMPT, QUALITIES, VideoFields
 from vivant.api.state import State
@@ -118,6 +125,7 @@ async def estimate(
         "basis": found.basis,
         "queue_seconds": rounded(None if found.seconds is None else ahead * found.seconds),
         "costs": costs(settings, device, found.seconds, fields.currency),
+        "rare_clip": rare_clip(shared, request.engine, found.seconds, fields.currency),
         "num_frames": request.num_frames,
         "width": request.width,
         "height": request.height,

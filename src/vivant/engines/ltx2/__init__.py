@@ -18,7 +18,6 @@
     block.py          one block in plain torch
     fused_block.py    one block of fp8 layers, with Triton between the products
     attention.py      the fastest exact attention there is; NAG
-    step_graphs.py    steps of small sizes, recorded as CUDA graphs
     operators.py      functions as operators of torch
     fp8.py            row-wise fp8 matrix products
     conditioning.py   picture → clean tokens, their strengths and coordinates

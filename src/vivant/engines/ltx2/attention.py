@@ -143,6 +143,9 @@ _ORDER = {
 }
 
 
+_ORDER["fa3"] = _ORDER["fa3-fp8"] = _ORDER["cudnn"]  # what FlashAttention 3 is not called for
+
+
 @contextmanager
 def using(backend: str) -> Iterator[None]:
     """Prefer ``backend`` inside the block; shapes it cannot take fall to the next one."""

@@ -60,6 +60,9 @@ class _Staging:
 
     def copy(self, path: Path, offset: int, target: Tensor) -> Any:
         """Bytes of ``path`` from ``offset`` on into ``target``; the event of their arrival."""
+        if not threading.main_thread().is_alive():
+            # Python waits for a pool's work before it ends: a command that has failed need not
+            raise WeightsError(f"{path} is not read: the process is ending")
         self.turn = 1 - self.turn
         piece, before = self.pieces[self.turn][: target.numel()], self.fetched[self.turn]
         if before is not None:

@@ -58,11 +58,11 @@ class Float8Linear(nn.Module):
     """``nn.Linear`` with an e4m3 weight ``[out, in]`` and one float32 scale per output row.
 
     With ``weight_only`` activations are not rounded: for GPUs that :func:`needs_widening`.
-    ``rounding`` rounds them: in plain torch, which the compiler fuses, or by a kernel.
+    Where there is a ``kernel``, it rounds them, unless the compiler fuses plain torch.
     """
 
     weight_only = False
-    rounding: Callable[[Tensor], tuple[Tensor, Tensor]] = staticmethod(quantize_rows)
+    kernel: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         super().__init__()
@@ -89,7 +89,11 @@ class Float8Linear(nn.Module):
             wide: Tensor = _widen(self.weight, self.weight_scale, x.dtype)
             return nn.functional.linear(x, wide, self.bias)
         rows = x.reshape(-1, self.in_features)
-        out = self.multiply(self.rounding(rows), x.dtype)
+        if self.kernel is None or torch.compiler.is_compiling():
+            rounded = quantize_rows(rows)
+        else:
+            rounded = self.kernel(rows.contiguous())
+        out = self.multiply(rounded, x.dtype)
         return out.reshape(*x.shape[:-1], self.out_features)
 
     def multiply(self, rounded: tuple[Tensor, Tensor], dtype: torch.dtype) -> Tensor:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from vivant.engines.ltx2 import block_kernels, lora
+from vivant.engines.ltx2 import lora
 from vivant.engines.ltx2.architecture import ARCHITECTURES, TINY, Architecture
 from vivant.engines.ltx2.attention import choose_backend
 from vivant.engines.ltx2.components import Components, load_components
@@ -234,14 +234,9 @@ class ModelLoader:
         self, parts: Components, model: Model, key: LoadKey, adapters: tuple[str, ...]
     ) -> LoadedModel:
         swap = key.tier == "swap"
-        fused = key.precision == "fp8" and block_kernels.available(self.device)
         # compiled code is Triton's, which Windows has not
-        compiled = (
-            (not fused if key.compile is None else key.compile)
-            and self.device.type == "cuda"
-            and find_spec("triton") is not None
-        )
-        if compiled or fused:
+        triton = self.device.type == "cuda" and find_spec("triton") is not None
+        if triton:
             keep_compiled(self.settings.cache_dir / "compiled")
         transformer = OffloadedModule(parts.transformer, self.device, swap=swap)
         return LoadedModel(
@@ -259,10 +254,9 @@ class ModelLoader:
                 parts.transformer,
                 device=self.device,
                 attention=key.attention,
-                compile_blocks=compiled,
+                compile_blocks=triton and key.compile is not False,
+                late=key.compile is None,
                 cache_text=not swap,
-                # where weights come and go, a recorded step would read where they were
-                record=key.compile is None and not swap,
             ),
             adapters=adapters,
         )

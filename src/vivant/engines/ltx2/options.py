@@ -66,8 +66,8 @@ class LTX2Options:
         tier: where components live; ``auto`` by the GPU's memory.
         precision: of the transformer's matrices; ``auto`` is fp8 where the GPU has it.
         attention: backend; ``fa3-fp8`` is faster and not exact.
-        compile: compile the transformer block (CUDA only); None compiles it where it has no
-            kernels of its own, see ``fused_block.py``.
+        compile: compile the transformer block (CUDA only); None: where it has kernels of its own,
+            not for the first clip of a size.
         chunk: frames per decoded piece, about.
         weights: ``hub`` for real ones; ``random`` (real size) and ``tiny`` draw noise.
     """
