@@ -52,7 +52,9 @@ def image(*extras: str, packages: tuple[str, ...] = ()) -> modal.Image:
 
 
 cpu_image = image()
-gpu_image = image("ltx2", packages=("gcc", "libc6-dev"))  # Triton compiles kernels with them
+# H100 and H200 get FlashAttention 3; Triton compiles kernels with the packages
+hopper = ("hopper",) if any(name.startswith("H") for name in options.gpu) else ()
+gpu_image = image("ltx2", *hopper, packages=("gcc", "libc6-dev"))
 
 environment = container_environment(settings, options)
 single = options.state == "single-container"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -394,3 +395,39 @@ def test_without_keys_a_page_from_a_disk_is_a_stranger(service: Service) -> None
     assert posted.status_code == 403
     assert posted.json()["error"]["code"] == "origin_not_allowed"
     assert "VIVANT_CORS_ORIGINS" in posted.json()["error"]["message"]
+
+
+HOSTS = (
+    "evil.example", "evil.example:8000", "127.0.0.1.evil.example", "localhost.evil.example",
+    "127.0.0.2", "0.0.0.0", "[::]", "evil.example@127.0.0.1", "",  # noqa: S104
+)  # fmt: skip
+
+READS = (("GET", "/v1/videos"), ("GET", "/v1/models"), ("GET", "/health"), ("GET", "/"))
+
+CHANGES = (
+    ("POST", "/v1/videos"), ("POST", "/v1/videos/a/cancel"), ("DELETE", "/v1/videos/a"),
+    ("POST", "/v1/crops"), ("POST", "/v1/comparisons"), ("DELETE", "/v1/comparisons/a"),
+    ("POST", "/v1/batches/a/cancel"),
+)  # fmt: skip
+
+
+def test_no_name_but_this_machine_s_own_is_answered(service: Service) -> None:
+    """DNS rebinding: a page whose name has come to mean this machine."""
+    with httpx.Client(base_url=service.url) as client:
+        for host, (method, path) in itertools.product(HOSTS, READS + CHANGES[:3]):
+            answer = client.request(method, path, headers={"Host": host})
+            assert answer.status_code in (400, 403), (host, method, path)
+
+
+ORIGINS = (
+    "https://evil.example", "http://evil.example:8000", "null", "http://localhost.evil.example",
+    "file://", "https://127.0.0.1:1", "chrome-extension://a", "http://[",
+)  # fmt: skip
+
+
+def test_pages_of_other_origins_change_and_read_nothing(service: Service) -> None:
+    with httpx.Client(base_url=service.url) as client:
+        for origin, (method, path) in itertools.product(ORIGINS, READS[:2] + CHANGES):
+            answer = client.request(method, path, headers={"Origin": origin})
+            assert "access-control-allow-origin" not in answer.headers, (origin, method, path)
+            assert answer.status_code == 403 or (method, path) in READS, (origin, method, path)

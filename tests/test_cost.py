@@ -15,6 +15,7 @@ from vivant.cost import (
     usd_per_clip,
 )
 from vivant.errors import OptionError
+from vivant.modal.options import DeploymentOptions, gpu_container
 
 
 def test_the_users_arithmetic() -> None:
@@ -90,3 +91,13 @@ def test_a_rare_clip_on_modal_pays_for_start_and_waiting() -> None:
     assert twenty == pytest.approx(rate * (20 * 5.46 + 120) / 20)
     with pytest.raises(ValueError, match="at least 1"):
         usd_per_clip(1, rate, clips=0)
+
+
+def test_one_rare_clip_with_the_default_options_costs_less_than_80_won() -> None:
+    """By the price list, with the start measured from the page cache."""
+    options = DeploymentOptions()
+    container = gpu_container(options, {})
+    assert options.gpu == ("H100",)
+    assert container.rate == container_rate(RATES["H100"], cores=8, memory_gib=32)
+    assert container.rare_clip(5.46) * EXCHANGE["KRW"] == pytest.approx(63.6, abs=0.1)
+    assert container.rare_clip(5.46) * EXCHANGE["KRW"] < 80

@@ -80,8 +80,8 @@ def test_the_last_line_says_what_to_do() -> None:
     model = doctor.Finding(f"weights {DEFAULT_MODEL}", "ok", "")
     adapter = doctor.Finding("weights ltx-2-19b-distilled-lora-384", "ok", "")
     faces = doctor.Finding("face models", "missing", "", required=True)
-    assert doctor.runnable(()) == "vivant demo (engine camera)"
-    assert doctor.runnable((model,)) == "vivant demo (engine camera)"
+    assert doctor.runnable(()) == "vivant demo (engine living)"
+    assert doctor.runnable((model,)) == "vivant demo (engine living)"
     assert "once its weights are here" in doctor.runnable((gpu, adapter))
     assert "camera and ltx2" in doctor.runnable((gpu, model))
     assert doctor.runnable((gpu, model, faces)) == "nothing yet; see above"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -21,7 +22,9 @@ from vivant.picture.face_mesh import (
     FaceMesh,
     MeshReader,
 )
-from vivant.types import Image
+from vivant.picture.faces import FaceReader
+from vivant.picture.intake import find_faces
+from vivant.types import Box, Face, Image
 
 
 @cache
@@ -138,3 +141,19 @@ def test_faces_at_the_border_are_read() -> None:
 def test_missing_network_is_told() -> None:
     with pytest.raises(MissingPartError, match="reinstall Vivant"):
         face_mesh.model_file("other.tflite")
+
+
+def test_an_unsure_detection_without_points_is_no_face() -> None:
+    """As an embroidered badge: the detector's margin is 0.09, and no mesh fits on it."""
+
+    class Mistaken(FaceReader):
+        def detect(self, image: Image, **_: object) -> tuple[Face, ...]:
+            return (replace(self.landmarks(image, self.box), score=0.09),)
+
+        box = Box(179, 83, 88, 88)
+
+    mistaken = Mistaken()
+    (face,) = find_faces(mistaken, astronaut())
+    assert face.score == 0.09, "her face is one, however unsure the detector is"
+    mistaken.box = Box(350, 300, 88, 88)
+    assert find_faces(mistaken, astronaut()) == ()

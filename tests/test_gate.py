@@ -13,6 +13,7 @@ import pytest
 from vivant.cli.main import main
 from vivant.engines.camera.options import CameraOptions
 from vivant.engines.fake import FakeEngine
+from vivant.engines.living.options import LivingOptions
 from vivant.engines.ltx2.options import LTX2Options
 from vivant.errors import Cancelled, OptionError
 from vivant.runs.budget import Budget, BudgetMeter
@@ -258,8 +259,12 @@ def test_every_remedy_is_one_its_engine_understands() -> None:
     for check in checks:
         for remedy in remedies(Request(image=b"", engine="ltx2"), (check,)):
             LTX2Options.from_request(remedy.request)
-        for remedy in remedies(Request(image=b"", options={"scale": 0.5}), (check,)):
+        for remedy in remedies(
+            Request(image=b"", engine="camera", options={"scale": 0.5}), (check,)
+        ):
             CameraOptions.parse(remedy.request.options)
+        for remedy in remedies(Request(image=b"", options={"scale": 0.5}), (check,)):
+            LivingOptions.parse(remedy.request.options)
     nothing = remedies(Request(image=b"", engine="ltx2"), ("codec", "seconds"))
     assert nothing == []
 

@@ -139,6 +139,32 @@ def test_cached_prompts_give_the_same_clip_without_the_encoder(tmp_path: Path) -
         frames(engine, small.request(**FAST, prompt="another"))
 
 
+CACHED = """
+import sys
+from pathlib import Path
+
+import ltx2_tiny as small
+
+engine = small.engine(Path(sys.argv[1]))
+clip = engine.generate(small.portrait(), small.request(recipe="fast", steps=1), lambda _: None)
+assert sum(len(chunk) for chunk in clip.chunks) == small.FRAMES
+assert engine.info.provenance["prompts_from_cache"] == 2
+print(*{"transformers", "scipy", "diffusers.hooks"} & sys.modules.keys())
+"""
+
+
+def test_cached_prompts_need_neither_transformers_nor_scipy(tmp_path: Path) -> None:
+    frames(small.engine(tmp_path), small.request(recipe="fast", steps=1))
+    done = subprocess.run(
+        [sys.executable, "-c", CACHED, str(tmp_path)],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not done.stdout.split()
+
+
 def test_damaged_or_foreign_cache_entries_are_not_used(tmp_path: Path) -> None:
     cache = PromptCache(tmp_path, {"model": "a"})
     value = (torch.randn(1, 4, 8), torch.randn(1, 4, 8))
@@ -547,6 +573,31 @@ def test_a_worker_meets_any_number_of_sizes(
     finally:
         torch._dynamo.config.recompile_limit = before
         torch._dynamo.reset()
+
+
+def test_the_first_clip_of_a_size_does_not_wait_for_the_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vivant.engines.ltx2 import transformer as module
+
+    engine = small.engine(tmp_path)
+    plain = frames(engine, small.request(**FAST))
+    compiled: list[Any] = []
+
+    def compile_(block: TransformerBlock, **_: Any) -> None:
+        compiled.append(block)
+
+    monkeypatch.setattr(TransformerBlock, "compile", compile_)
+    model = engine.loaded.parts.transformer
+    denoiser = module.Denoiser(model, compile_blocks=True, late=True, fused=False)
+    denoiser._first_clips = {}  # as if its blocks were fused
+    engine.loaded.denoiser = denoiser
+    np.testing.assert_array_equal(frames(engine, small.request(**FAST)), plain)
+    assert not compiled
+    np.testing.assert_array_equal(frames(engine, small.request(**FAST)), plain)
+    assert len(compiled) == len(model.transformer_blocks)
+    # blocks without kernels of their own are compiled at once
+    assert module.Denoiser(model, compile_blocks=True, late=True)._first_clips is None
 
 
 # -- framing -------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import ltx2_tiny as small
-from vivant.engines.ltx2 import attention, lora, tiny
+from vivant.engines.ltx2 import attention, direct_read, lora, tiny
 from vivant.engines.ltx2.architecture import TINY, TINY_2_0
 from vivant.engines.ltx2.attention import choose_backend
 from vivant.engines.ltx2.block import TransformerBlock
@@ -371,6 +372,42 @@ def test_pieces_read_side_by_side_are_the_file(
     assert list(dict(read_to(CPU, [path], lambda name: name == "b"))) == ["b"]
 
 
+def test_files_read_early_are_taken_once_or_let_go(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        save_file({name: torch.randn(100)}, tmp_path / name / "model.safetensors")
+    files = [tmp_path / "a" / "model.safetensors"]
+    direct_read.read_early(CPU, tmp_path / "a")
+    (early,) = direct_read._early
+    early._thread.join()
+    waiting = early._tensors
+    assert waiting is not None
+    assert next(read_to(CPU, files))[1] is waiting[0][1]
+    assert next(read_to(CPU, files))[1] is not waiting[0][1]
+
+    direct_read.read_early(CPU, tmp_path / "a")
+    direct_read.drop_early(but=tmp_path / "a")
+    assert len(direct_read._early) == 1
+    direct_read.read_early(CPU, tmp_path / "b")  # instead of the first
+    direct_read.drop_early(but=tmp_path / "a")
+    assert not direct_read._early
+
+    files[0].write_bytes(b"nothing")
+    direct_read.read_early(CPU, tmp_path / "a")
+    with pytest.raises(WeightsError, match="not a safetensors file"):
+        list(read_to(CPU, files))
+
+
+def test_a_process_that_ends_does_not_wait_for_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_file({"a": torch.randn(100)}, path)
+    monkeypatch.setattr("threading.main_thread", lambda: threading.Thread())
+    with pytest.raises(WeightsError, match="the process is ending"):
+        list(read_to(CPU, [path]))
+
+
 def test_a_file_of_another_kind_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     header = json.dumps({"a": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}).encode()
@@ -398,15 +435,14 @@ class FlashAttention3:
         v_descale: Tensor | None = None,
     ) -> tuple[Tensor, None]:
         fp8 = q.dtype == FLOAT8
-
-        def whole(x: Tensor, scale: Tensor | None) -> Tensor:
+        parts = []
+        for x, scale in ((q, q_descale), (k, k_descale), (v, v_descale)):
             assert (scale is not None) == fp8
-            if scale is None:
-                return x
-            assert scale.shape == (x.shape[0], x.shape[2])
-            return x.float() * scale[:, None, :, None]
-
-        out = attention.attend(whole(q, q_descale), whole(k, k_descale), whole(v, v_descale))
+            if scale is not None:
+                assert scale.shape == (x.shape[0], x.shape[2])
+                x = x.float() * scale[:, None, :, None]
+            parts.append(x)
+        out = attention.attend(parts[0], parts[1], parts[2])
         return (out.bfloat16() if fp8 else out), None
 
 
@@ -485,7 +521,7 @@ def test_only_attention_of_the_picture_to_itself_is_fp8(
     for attn in (block.attn1, block.audio_attn1):
         width = attn.to_q.in_features
         block._attend(attn, x[..., :width], x[..., :width], rotary, rotary)  # type: ignore[arg-type]
-    assert used == [(5, "fa3-fp8"), (5, "fa3")]
+    assert used == [(5, "fa3-fp8"), (5, "sdpa")]
 
 
 def test_rounding_error_is_that_of_e4m3() -> None:

@@ -23,6 +23,7 @@ import pytest
 import uvicorn
 
 from service_process import FAKE, picture, sunset_ignored
+from vivant.api.estimates import rare_clip
 from vivant.api.server import listen, url
 from vivant.engines import load_engine
 from vivant.engines.fake import FakeEngine
@@ -576,7 +577,22 @@ def test_the_openai_client_makes_a_clip_on_modal(web_app: Running) -> None:
         assert video.cost["final"]
         assert web_app.get(f"/v1/videos/{video.id}/content?variant=report").json()["verdict"]
         assert client.videos.delete(video.id).deleted
+    assert web_app.get("/v1/estimate?model=fake").json()["rare_clip"] is None  # starts no GPU
     assert web_app.get(f"/v1/videos/{video.id}").status_code == 404
+
+
+def test_the_estimate_tells_what_a_rare_clip_pays_for(web_app: Running) -> None:
+    state = web_app.served.service._state
+    paid = state.container
+    assert (paid.engine, paid.idle_seconds) == ("ltx2", 10)
+    found = rare_clip(state, "ltx2", 5.46, None)
+    assert found is not None
+    assert (found["start_seconds"], found["waiting_seconds"]) == (19.0, 10)
+    won, usd = found["costs"]
+    assert won["amount"] == pytest.approx(usd["amount"] * 1450, rel=1e-3)
+    unknown = rare_clip(state, "ltx2", None, None)
+    assert unknown is not None
+    assert unknown["costs"] == []
 
 
 def test_a_cancel_frees_the_gpu_and_a_waiting_clip_never_takes_one(web_app: Running) -> None:
@@ -661,6 +677,8 @@ def test_the_command_line_prepares_a_deployment(
     code, out, _ = vivant("modal", "check")
     assert code == 0
     assert "A10: $0.000306 a second" in out
+    assert "10 s of waiting after a clip: ₩5.5" in out
+    assert "one rare clip, 19 s of start and the waiting included: ₩22" in out
     monkeypatch.setenv("VIVANT_MODAL", '{"gpu": "T4"}')
     from vivant.settings import default_settings
 

@@ -294,7 +294,7 @@ def test_a_device_without_a_rate_is_not_billed(tmp_path: Path, portrait_bytes: b
 
 def test_the_camera_makes_the_users_clip(tmp_path: Path, portrait_bytes: bytes) -> None:
     """The main job at its real size."""
-    result = vivant.animate(portrait_bytes, tmp_path / "me.mp4")
+    result = vivant.animate(portrait_bytes, tmp_path / "me.mp4", engine="camera")
     facts = probe(result.clip)
     assert (facts.width, facts.height, facts.num_frames) == (1920, 1080, 97)
     assert facts.fps == 24

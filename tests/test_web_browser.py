@@ -276,6 +276,12 @@ def test_reload_and_network_loss_in_mid_run(open_page: Open, portrait: Path) -> 
     # and without the address: the gallery knows it
     page.goto(page.url.split("?")[0].split("#")[0])
     piece = page.locator(f'.piece[data-id="{job}"] a')
+    expect(piece).to_contain_text("eileen.jpg")
+    piece.hover()
+    expect(piece.locator("video")).to_be_visible()
+    until(lambda: piece.evaluate("(a) => a.querySelector('video')?.currentTime > 0"))
+    page.mouse.move(0, 0)
+    expect(piece.locator("video")).to_have_count(0)
     piece.click()
     expect(page.locator("#download")).to_be_visible()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vivant.errors import OptionError
@@ -163,6 +164,32 @@ def usd_per_clip(
     if clips < 1:
         raise ValueError(f"clips is {clips}: at least 1 shares the start")
     return rate * (clip_seconds + (start_seconds + idle_seconds) / clips)
+
+
+@dataclass(frozen=True, slots=True)
+class PaidContainer:
+    """A container that is started for a clip and charged until it stops.
+
+    Attributes:
+        engine: the engine it runs.
+        rate: US dollars per second of all of it, see :func:`container_rate`.
+        start_seconds: from its start until it can make a clip.
+        idle_seconds: from the last clip until it stops.
+    """
+
+    engine: str
+    rate: float
+    start_seconds: float
+    idle_seconds: float
+
+    def rare_clip(self, clip_seconds: float) -> float:
+        """US dollars of one clip from nothing: start, clip and waiting."""
+        return usd_per_clip(
+            clip_seconds,
+            self.rate,
+            start_seconds=self.start_seconds,
+            idle_seconds=self.idle_seconds,
+        )
 
 
 def no_rate(device: str) -> str:

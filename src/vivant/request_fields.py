@@ -201,7 +201,7 @@ class ClipFields(RequestFields):
     """What should happen."""
     negative_prompt: Text = DEFAULT_NEGATIVE_PROMPT
     """What must not happen."""
-    engine: Text = "camera"
+    engine: Text = "living"
     """What makes the clip."""
     seconds: Annotated[Number, AfterValidator(_check_seconds)] | None = Field(None, examples=["4"])
     """Length, instead of num_frames: 4 s at 24 fps are 97 frames."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -51,7 +51,8 @@ class Settings(BaseSettings):
         device: name to bill by, if it is not the engine's own device that is paid for.
         target_seconds: the user's target for making a whole clip.
         target_usd: the user's target for a whole clip: 57 s at the A10 rate, about ₩25.
-        default_engine: engine of requests that name no model.
+        default_engine: engine of requests that name no model; the first of ``engines`` where
+            ``living`` is not among them.
         engines: engines that the service offers; ``fake`` is for tests.
         database_url: database of the service; None: a SQLite file in ``data_dir``.
         objects_url: where the service keeps pictures and clips; None: a folder in ``data_dir``.
@@ -94,8 +95,8 @@ class Settings(BaseSettings):
     device: str | None = None
     target_seconds: float = Field(default=67.0, gt=0)
     target_usd: float = Field(default=0.0175, gt=0)
-    default_engine: str = "camera"
-    engines: tuple[str, ...] = ("camera", "ltx2")
+    default_engine: str = "living"
+    engines: tuple[str, ...] = ("living", "camera", "ltx2")
     database_url: str | None = None
     objects_url: str | None = None
     objects_options: dict[str, str] = Field(default_factory=dict)
@@ -115,6 +116,20 @@ class Settings(BaseSettings):
     hub_url: str = "https://huggingface.co"
     hub_token: str | None = None
     offline: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _offered_default(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """A service that does not offer the usual engine begins with the first it does."""
+        engines = values.get("engines")
+        if (
+            isinstance(engines, list | tuple)
+            and engines
+            and "default_engine" not in values
+            and "living" not in engines
+        ):
+            return {**values, "default_engine": engines[0]}
+        return values
 
     @field_validator("worker_timeout")
     @classmethod

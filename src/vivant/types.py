@@ -183,14 +183,15 @@ class Request:
 
     Attributes:
         image: a path, or the bytes of an image file.
-        prompt: what should happen; the ``camera`` engine does not use it and notes that.
+        prompt: what should happen; ``living`` only chooses a preset from it, and ``camera``
+            does not use it.
         negative_prompt: what must not happen.
         num_frames: 1 … ``settings.max_frames``; LTX-2 needs 8k + 1.
         fps: frames per second, 1 … 120.
         width: of the finished clip, pixels, even.
         height: of the finished clip, pixels, even.
         seed: 0 … 2**63−1; the same seed gives the same frames.
-        engine: ``camera`` (embedded) or ``ltx2``.
+        engine: ``living`` or ``camera`` (embedded), or ``ltx2``.
         upscaler: name of a pixel upscaler, or ``auto``.
         quality: sets the encoder's bit rate and speed.
         options: of one engine only (recipe, nag_scale, …); that engine checks them.
@@ -204,7 +205,7 @@ class Request:
     width: int = 1920
     height: int = 1080
     seed: int = 0
-    engine: str = "camera"
+    engine: str = "living"
     upscaler: str = "auto"
     quality: Quality = "standard"
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -6,7 +6,8 @@
     server.py           runs it, with its worker processes
     state.py            what all routes share
     routes/             the addresses
-    schemas.py          the fields of requests, and the OpenAPI document
+    schemas.py          the fields of requests
+    openapi.py          bodies, answers and examples of the OpenAPI document
     uploads/            bodies of requests
     submission.py       clips accepted, cancelled, deleted
     comparison/         comparisons of variants

@@ -56,6 +56,8 @@ class LimitedConnection(HttpToolsProtocol):
         """Accept the connection, or refuse it where there are too many."""
         super().connection_made(transport)
         self._start_timer()
+        if len(self.connections) <= self.max_idle_per_address:
+            return  # nobody can have too many
         everybody = [cast("LimitedConnection", one) for one in self.connections]
         mine = [one for one in everybody if one.address == self.address]
         excess = max(
@@ -70,7 +72,8 @@ class LimitedConnection(HttpToolsProtocol):
         if excess <= 0 or self.transport.is_closing():
             return
         idle = sorted((one for one in others if one.idle), key=lambda one: one.since)
-        for one in [one for one in idle if one is not self][:excess]:
+        spare = self.max_idle_per_address // 16  # so that not every new connection looks
+        for one in [one for one in idle if one is not self][: excess + spare]:
             excess -= 1
             self.connections.discard(one)
             one.transport.close()

@@ -8,7 +8,7 @@ from typing import Any
 
 from vivant.api.live_workers import live_workers
 from vivant.api.state import State
-from vivant.cost import bill
+from vivant.cost import EXCHANGE, bill
 from vivant.runs.estimates import Estimate, estimate
 from vivant.service.progress import timings
 from vivant.settings import Settings
@@ -60,6 +60,25 @@ def costs(
             if charged is not None:
                 found.append({"currency": charged.currency, "amount": round(charged.amount, 6)})
     return found
+
+
+def rare_clip(
+    shared: State, engine: str, seconds: float | None, currency: str | None
+) -> dict[str, Any] | None:
+    """The bill of one clip from nothing, start and waiting included; None where nothing starts."""
+    container, settings = shared.container, shared.settings
+    if container is None or container.engine != engine:
+        return None
+    exchange = {**EXCHANGE, **settings.exchange}
+    codes = dict.fromkeys([(currency or settings.currency).upper(), "USD"])
+    usd = None if seconds is None else container.rare_clip(seconds)
+    return {
+        "start_seconds": container.start_seconds,
+        "waiting_seconds": container.idle_seconds,
+        "costs": []
+        if usd is None
+        else [{"currency": code, "amount": round(usd * exchange[code], 6)} for code in codes],
+    }
 
 
 def rounded(value: float | None) -> float | None:

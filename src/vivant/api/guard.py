@@ -176,7 +176,12 @@ class Guard:
 
 
 def hostname(host: str) -> str:
-    """``localhost:8000``, ``[::1]:8000`` → the name without port and brackets, lower case."""
+    """``localhost:8000``, ``[::1]:8000`` → the name without port and brackets, lower case.
+
+    Empty where it is more than a name and a port (RFC 9110, 7.2).
+    """
+    if any(sign in host for sign in "@/?#\\"):
+        return ""
     try:
         return urlsplit(f"//{host}").hostname or ""
     except ValueError:

@@ -11,6 +11,7 @@ from vivant.api.comparison.worker import ComparisonWorker
 from vivant.api.crop_worker import CropWorker
 from vivant.api.events import EventBroker
 from vivant.api.uploads.reader import UploadReader
+from vivant.cost import PaidContainer
 from vivant.service.admission import Admission, Limits
 from vivant.service.comparisons import Comparisons
 from vivant.service.database import Database
@@ -27,6 +28,7 @@ class State:
     Attributes:
         secret: signs the access tokens.
         loopback: only this machine can reach the service, so that it needs no API key.
+        container: what clips are made in, where it is started for them and charged until it stops.
         readiness: the last answer of ``/ready``, from ``readiness_at`` by the monotonic clock.
         readiness_lock: held while a new one is made.
     """
@@ -44,6 +46,7 @@ class State:
     comparison_worker: ComparisonWorker
     secret: bytes
     loopback: bool
+    container: PaidContainer | None = None
     readiness: dict[str, Any] | None = None
     readiness_at: float = 0.0
     readiness_lock: asyncio.Lock = field(default_factory=asyncio.Lock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from vivant.cli.options import (
     Fps,
     Frames,
     Json,
+    Loop,
     Negative,
     OptionPairs,
     Output,
@@ -56,10 +57,11 @@ def animate(
     ] = None,
     prompt: Prompt = DEFAULT_PROMPT,
     negative: Negative = DEFAULT_NEGATIVE_PROMPT,
-    engine: EngineName = "camera",
+    engine: EngineName = "living",
     upscaler: UpscalerName = "auto",
     quality: QualityName = "standard",
     options: OptionPairs = None,
+    loop: Loop = False,
     currency: Currency = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -110,7 +112,7 @@ def animate(
         engine=engine,
         upscaler=upscaler,
         quality=quality,
-        options=parse_options(options or ()),
+        options=_engine_options(options, loop=loop),
     )
     run = RunOptions(
         request,
@@ -135,8 +137,9 @@ def demo(
     output: Output = None,
     frames: Frames = None,
     seed: Seed = 0,
-    engine: EngineName = "camera",
+    engine: EngineName = "living",
     options: OptionPairs = None,
+    loop: Loop = False,
     quality: QualityName = "standard",
     currency: Currency = None,
     quiet: Quiet = False,
@@ -155,7 +158,7 @@ def demo(
         seed=seed,
         engine=engine,
         quality=quality,
-        options=parse_options(options or ()),
+        options=_engine_options(options, loop=loop),
     )
     make(
         RunOptions(
@@ -170,6 +173,11 @@ def demo(
             force=force or output is None,
         )
     )
+
+
+def _engine_options(pairs: list[str] | None, *, loop: bool) -> dict[str, Any]:
+    """The options of ``--set``, with ``--loop`` as one of them."""
+    return parse_options(pairs or ()) | ({"loop": True} if loop else {})
 
 
 def make(run: RunOptions) -> None:

@@ -45,7 +45,7 @@ def batch(
     negative: Annotated[
         str | None, typer.Option(help="What must not happen.", metavar="TEXT")
     ] = None,
-    engine: Annotated[str, typer.Option(help="camera or ltx2.", metavar="NAME")] = "camera",
+    engine: Annotated[str, typer.Option(help="living, camera or ltx2.", metavar="NAME")] = "living",
     upscaler: Annotated[str, typer.Option(help="See animate.", metavar="NAME")] = "auto",
     quality: Annotated[
         str, typer.Option(help="draft, standard or high.", metavar="NAME")

@@ -58,6 +58,11 @@ def _findings() -> Iterator[Finding]:
     yield _encoder()
     yield _faces()
     yield Finding(
+        "engine living",
+        "ok",
+        "ready: the person breathes, blinks and turns; needs no GPU, no weights, no server",
+    )
+    yield Finding(
         "engine camera",
         "ok",
         "ready: moves the camera, not the person; needs no GPU, no weights, no server",
@@ -310,7 +315,7 @@ def runnable(findings: tuple[Finding, ...]) -> str:
     models = {f"weights {name}" for name, model in MODELS.items() if model.kind == "model"}
     weights = any(finding.part in models and finding.status == "ok" for finding in findings)
     if gpu and weights:
-        return "vivant animate (engines camera and ltx2)"
+        return "vivant animate (engines living, camera and ltx2)"
     if gpu:
-        return "vivant demo (engine camera); engine ltx2 once its weights are here"
-    return "vivant demo (engine camera)"
+        return "vivant demo (engine living); engine ltx2 once its weights are here"
+    return "vivant demo (engine living)"

@@ -24,7 +24,12 @@ def key() -> None:
 def check() -> None:
     """Check the options, and print what clips and waiting containers cost."""
     from vivant.cost import EXCHANGE, container_rate, money, usd_per_clip
-    from vivant.modal.options import START_SECONDS, DeploymentOptions, gpu_rates
+    from vivant.modal.options import (
+        COLD_START_SECONDS,
+        START_SECONDS,
+        DeploymentOptions,
+        gpu_rates,
+    )
     from vivant.settings import default_settings
 
     settings = default_settings()
@@ -38,13 +43,24 @@ def check() -> None:
             f"{name}: ${gpu_rate:.6f} a second, with {options.cores:g} cores and "
             f"{options.memory_gib} GiB ${rate:.6f}"
         )
-        from_zero = usd_per_clip(10, rate, start_seconds=START_SECONDS, idle_seconds=idle)
         for what, usd in (
             ("a clip of 10 s", usd_per_clip(10, rate)),
-            (f"{idle} s of waiting after it", idle * rate),
-            (f"one clip alone, with {START_SECONDS:.0f} s of start and the waiting", from_zero),
+            (f"a start of {START_SECONDS:.0f} s, files cached", START_SECONDS * rate),
+            (f"a start of {COLD_START_SECONDS:.0f} s, cold files", COLD_START_SECONDS * rate),
+            (f"{idle} s of waiting after a clip", idle * rate),
+            *(
+                (
+                    f"one rare clip, {start:.0f} s of start and the waiting included",
+                    usd_per_clip(10, rate, start_seconds=start, idle_seconds=idle),
+                )
+                for start in (START_SECONDS, COLD_START_SECONDS)
+            ),
         ):
             typer.echo(f"  {what}: {money(usd * won_per_usd, 'KRW')} (${usd:.4f})")
+    typer.echo(
+        f"waiting (scaledown_window) pays if the next clip usually comes in less than the "
+        f"{START_SECONDS:.0f} to {COLD_START_SECONDS:.0f} s of a start"
+    )
 
 
 @app.command()

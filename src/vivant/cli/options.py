@@ -50,7 +50,10 @@ Negative = Annotated[
 EngineName = Annotated[
     str,
     typer.Option(
-        "--engine", help="camera: embedded, moves the camera, needs nothing.", metavar="NAME"
+        "--engine",
+        help="living: the person breathes, blinks, turns; a 2.5-D puppet, no generative model. "
+        "camera: only the camera moves. Both need nothing. ltx2: a generative model, on a GPU.",
+        metavar="NAME",
     ),
 ]
 UpscalerName = Annotated[
@@ -63,6 +66,9 @@ QualityName = Annotated[
 OptionPairs = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the engine, e.g. --set move=orbit.", metavar="K=V"),
+]
+Loop = Annotated[
+    bool, typer.Option("--loop", help="The end leads into the beginning (engine living).")
 ]
 Currency = Annotated[
     str | None,

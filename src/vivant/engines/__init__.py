@@ -38,12 +38,16 @@ def _ltx2(settings: Settings) -> Engine:
             f"engine ltx2 needs {', '.join(missing)}: uv sync --extra ltx2", param="engine"
         )
     from vivant.engines.ltx2.readahead import read_ahead
-    from vivant.weights import Library
+    from vivant.weights import FP8_FOLDER, Library
 
     # most clips are the default model's: its files come off the disk while torch is imported
     library = Library(settings.weights_path)
     model = library.folder(library.default_model())
-    read_ahead([model / "transformer-fp8", model / "vae"])
+    read_ahead([model / FP8_FOLDER, model / "vae"])
+    # torch is here, and takes the transformer to the GPU while the rest is imported
+    from vivant.engines.ltx2.memory import begin_loading
+
+    begin_loading(model / FP8_FOLDER)
     from vivant.engines.ltx2.engine import LTX2Engine
 
     return LTX2Engine(settings)

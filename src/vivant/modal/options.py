@@ -19,17 +19,20 @@ from pydantic import (
     model_validator,
 )
 
-from vivant.cost import RATES
+from vivant.cost import RATES, PaidContainer, container_rate
 from vivant.errors import OptionError
 from vivant.modal import gpus
 from vivant.settings import Settings
 
-START_SECONDS = 55.0
+START_SECONDS = 19.0
 """From a stopped GPU container until it can make a clip, without Modal's own scheduling.
 
-Measured: a process on an H200 with cold files has finished its first clip after 60.0 s, of which
-the clip takes about 5 (docs/benchmarks.md, "start to first clip").
+Measured: a process on an H100 with its files in the page cache had its first clip's frames after
+22.8 s, 4.2 of which the clip takes (docs/benchmarks.md). A Volume's speed is not known.
 """
+
+COLD_START_SECONDS = 55.0
+"""The same with cold files, measured on an H200 at an earlier version (docs/benchmarks.md)."""
 
 FORWARDED_SETTINGS = (
     "cors_origins",
@@ -74,7 +77,10 @@ class DeploymentOptions(BaseModel):
         memory_gib: host memory of a GPU container, GiB. With a 24 GB GPU the model is kept in it.
         max_containers: GPU containers at the same time, for each of the two models.
         min_containers: GPU containers of the distilled model that always run and are paid for.
-        scaledown_window: seconds that an idle GPU container waits for the next clip, paid for.
+        scaledown_window: seconds that an idle GPU container waits for the next clip, paid for. A
+            second of waiting costs what a second of start does: waiting pays where clips usually
+            come in less time than a start takes, and costs at most one more start where it is
+            no longer than that.
         timeout: seconds after which Modal ends a clip.
         retries: how often a clip is rendered again after its container died.
         gpu_snapshot: keep the GPU's memory in the snapshot too; Modal calls it experimental.
@@ -90,7 +96,7 @@ class DeploymentOptions(BaseModel):
     app: str = Field(default="vivant", pattern=r"^[a-z][a-z0-9-]{0,40}$")
     secret: str = Field(default="vivant", min_length=1)
     state: Literal["single-container", "postgres"] = "single-container"
-    engines: tuple[Literal["ltx2", "camera", "fake"], ...] = Field(
+    engines: tuple[Literal["ltx2", "living", "camera", "fake"], ...] = Field(
         default=("ltx2", "camera"), min_length=1
     )
     gpu: tuple[str, ...] = Field(default=("H100",), min_length=1)
@@ -98,7 +104,7 @@ class DeploymentOptions(BaseModel):
     memory_gib: int = Field(default=32, ge=8, le=336)
     max_containers: int = Field(default=1, ge=1, le=100)
     min_containers: int = Field(default=0, ge=0, le=100)
-    scaledown_window: int = Field(default=60, ge=2, le=3600)
+    scaledown_window: int = Field(default=10, ge=2, le=3600)
     timeout: int = Field(default=900, ge=60, le=86_400)
     retries: int = Field(default=2, ge=0, le=10)
     gpu_snapshot: bool = False
@@ -198,3 +204,14 @@ def gpu_rates(options: DeploymentOptions, rates: Mapping[str, float]) -> dict[st
     """
     table = {**RATES, **rates}
     return {name: table[gpus.GPUS[name].row] for name in options.gpu}
+
+
+def gpu_container(options: DeploymentOptions, rates: Mapping[str, float]) -> PaidContainer:
+    """What a GPU container costs, with the GPU that is asked for first."""
+    gpu = next(iter(gpu_rates(options, rates).values()))
+    return PaidContainer(
+        engine="ltx2",
+        rate=container_rate(gpu, cores=options.cores, memory_gib=options.memory_gib),
+        start_seconds=START_SECONDS,
+        idle_seconds=options.scaledown_window,
+    )

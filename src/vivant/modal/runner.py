@@ -13,10 +13,17 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from vivant.errors import Cancelled, EngineError, JobNotFoundError, MachineError, VivantError
 from vivant.modal.backend import (
@@ -197,28 +204,33 @@ class ModalRunner(JobStages):
         if self._objects.head(name) is not None:
             self._stop(job_id, self._objects.get(name).decode())
 
-    def _sleep(self) -> None:
-        if self._stopping.wait(POLL_SECONDS):
+    def _sleep(self, seconds: float = POLL_SECONDS) -> None:
+        if self._stopping.wait(seconds):
             raise ShuttingDownError
 
     def _retry(self, ask: Callable[[], T]) -> T:
         """The answer; asked again while Modal is unreachable, for :data:`PATIENCE_SECONDS`."""
-        until = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                return ask()
-            except CallFailedError as error:
-                raise EngineError(
-                    f"Modal does not make this clip ({error}): send it again"
-                ) from error
-            except ModalUnreachableError as error:
-                if time.monotonic() > until:
-                    raise MachineError(
-                        f"Modal has not answered for {PATIENCE_SECONDS:.0f} s ({error}): "
-                        "try again later"
-                    ) from error
-                log.warning("Modal does not answer: %s", error)
-                self._sleep()
+        again = Retrying(
+            retry=retry_if_exception_type(ModalUnreachableError),
+            wait=wait_fixed(POLL_SECONDS),
+            stop=stop_after_delay(PATIENCE_SECONDS),
+            before_sleep=_log_retry,
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            return again(ask)
+        except CallFailedError as error:
+            raise EngineError(f"Modal does not make this clip ({error}): send it again") from error
+        except ModalUnreachableError as error:
+            raise MachineError(
+                f"Modal has not answered for {PATIENCE_SECONDS:.0f} s ({error}): try again later"
+            ) from error
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("Modal does not answer: %s", error)
 
 
 def open_shared_dict(options: DeploymentOptions) -> SharedDict:

@@ -13,7 +13,7 @@ from vivant.api.server import give_memory_back
 from vivant.api.state import build
 from vivant.errors import OptionError
 from vivant.modal.api_key import install_key
-from vivant.modal.options import DeploymentOptions, with_engines
+from vivant.modal.options import DeploymentOptions, gpu_container, with_engines
 from vivant.modal.sqlite_backup import SqliteBackup
 from vivant.service import logs
 from vivant.service.admission import Admission, Limits
@@ -89,6 +89,7 @@ class WebApp:
             database, settings.data_dir, timeout=settings.frozen_seconds, module=runner
         )
         self._state = build(settings, database, loopback=False)
+        self._state.container = gpu_container(options, settings.rates)
         if self._backup is not None:
             limits = Limits(queue=settings.queue_limit, per_owner=settings.jobs_per_key)
             self._state.admission = BackedUpAdmission(database, limits, self._backup)

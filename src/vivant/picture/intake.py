@@ -20,6 +20,7 @@ import numpy as np
 from vivant.errors import OptionError
 from vivant.picture.crop import choose_crop
 from vivant.picture.decode import Decode, decode
+from vivant.picture.face_mesh import PRESENT
 from vivant.picture.faces import FaceReader
 from vivant.picture.source import SUPPORTED, ImageLimits, read_bytes, shown
 from vivant.types import Box, Face, Image, Portrait, Source
@@ -119,9 +120,18 @@ def find_faces(reader: FaceReader, pixels: Image) -> tuple[Face, ...]:
             break
         searched = reachable
         faces = reader.detect(pixels, max_side=side, max_enlargement=enlargement)
-        if faces:
-            return tuple(face for face in faces if face.score >= SURE) or faces
+        found = tuple(face for face in faces if face.score >= SURE)
+        found = found or tuple(face for face in faces if _has_points(reader, pixels, face))
+        if found:
+            return found
     return ()
+
+
+def _has_points(reader: FaceReader, pixels: Image, face: Face) -> bool:
+    """Whether the mesh sees a face where the detector is unsure of one (a badge, a fold)."""
+    mesh = reader.mesh.read(pixels, face)
+    (x, y), (left, top) = mesh.box.center, face.box.center
+    return mesh.presence >= PRESENT and math.hypot(x - left, y - top) < face.box.width / 2
 
 
 def _about_faces(faces: tuple[Face, ...], *, tall: bool) -> str | None:

@@ -122,10 +122,23 @@ def _camera(options: dict[str, Any], failed: frozenset[str]) -> list[Change]:
     return found
 
 
+def _living(options: dict[str, Any], failed: frozenset[str]) -> list[Change]:
+    """Changes of the living engine's options."""
+    found: list[Change] = []
+    strength = float(options.get("strength", 1.0))
+    if "motion" in failed and strength < 2:
+        found.append(("more_motion", "more motion", {"strength": min(2.0, strength * 1.6)}))
+    if failed & {*SHARPNESS} and float(options.get("scale", 1.0)) < 1:
+        found.append(("full_size", "drawn at full size", {"scale": 1.0}))
+    if failed & {*SHARPNESS, *IDENTITY, *SHAPE, "motion_speed", "seams"} and strength > 0.3:
+        found.append(("less_motion", "less motion", {"strength": round(strength * 0.5, 3)}))
+    return found
+
+
 def _no_changes(_: dict[str, Any], __: frozenset[str]) -> list[Change]:
     """For engines whose options are not known here."""
     return []
 
 
-CHANGES = {"camera": _camera, "ltx2": _generative, "fake": _generative}
+CHANGES = {"living": _living, "camera": _camera, "ltx2": _generative, "fake": _generative}
 """Engine → what of its options could be changed, by its options and the failed checks."""

@@ -106,8 +106,8 @@ def accept(
             param="seeds",
         )
     pictures = _named(uploads)
-    told = plain(plan)
-    digest = _hash([told, pictures, planned.currency, planned.priority])
+    plain_plan = plain(plan)
+    digest = _hash([plain_plan, pictures, planned.currency, planned.priority])
     if idempotency_key is not None:
         found = shared.comparisons.find(owner, idempotency_key)
         if found is not None:
@@ -128,8 +128,10 @@ def accept(
     try:
         files = {p["name"]: u.file for p, u in zip(pictures, uploads, strict=True) if u.file}
         _store(shared, files, cells, stored)
-        question, now = _question(told), time.time()
-        made = StoredComparison(comparison_id, owner, now, told, question, pictures, cells, digest)
+        question, now = _question(plain_plan), time.time()
+        made = StoredComparison(
+            comparison_id, owner, now, plain_plan, question, pictures, cells, digest
+        )
         kept, new = shared.comparisons.accept(
             made, orders, shared.admission, idempotency_key=idempotency_key
         )

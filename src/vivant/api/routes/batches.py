@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from vivant.api import schemas
+from vivant.api import openapi
 from vivant.api.auth import Owner, Shared
 from vivant.api.state import State
 from vivant.api.submission import cancel as cancel_job
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/batches", tags=["batches"])
 
 
 @router.get(
-    "/{batch}", response_model=None, responses=schemas.errors(404), summary="How far a batch is"
+    "/{batch}", response_model=None, responses=openapi.errors(404), summary="How far a batch is"
 )
 async def retrieve(batch: str, shared: Shared, owner: Owner) -> dict[str, Any]:
     """Its clips in the order they were sent, and the bill so far."""
@@ -31,7 +31,7 @@ async def retrieve(batch: str, shared: Shared, owner: Owner) -> dict[str, Any]:
 
 
 @router.post(
-    "/{batch}/cancel", response_model=None, responses=schemas.errors(404), summary="End a batch"
+    "/{batch}/cancel", response_model=None, responses=openapi.errors(404), summary="End a batch"
 )
 async def cancel(batch: str, shared: Shared, owner: Owner) -> dict[str, Any]:
     """Cancel what is not finished; finished clips stay."""

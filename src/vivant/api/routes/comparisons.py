@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from vivant.api import schemas
+from vivant.api import openapi
 from vivant.api.auth import Owner, RateLimitedOwner, Reader, Shared
 from vivant.api.comparison.answer import (
     comparison_json,
@@ -54,8 +54,8 @@ async def presets(shared: Shared, _: Owner) -> dict[str, Any]:
 
 
 @router.post(
-    "/estimate", response_model=None, openapi_extra=schemas.COMPARISON_ESTIMATE,
-    responses=schemas.errors(400, 413, 415, 429), summary="Time and cost of a comparison",
+    "/estimate", response_model=None, openapi_extra=openapi.COMPARISON_ESTIMATE,
+    responses=openapi.errors(400, 413, 415, 429), summary="Time and cost of a comparison",
 )  # fmt: skip
 async def estimate(request: Request, shared: Shared, owner: RateLimitedOwner) -> dict[str, Any]:
     """Of all its clips, from clips this service has made; null where it has made none."""
@@ -66,8 +66,8 @@ async def estimate(request: Request, shared: Shared, owner: RateLimitedOwner) ->
 
 
 @router.post(
-    "", status_code=202, response_model=None, openapi_extra=schemas.COMPARISON,
-    responses=schemas.errors(400, 409, 413, 415, 429), summary="Compare variants",
+    "", status_code=202, response_model=None, openapi_extra=openapi.COMPARISON,
+    responses=openapi.errors(400, 409, 413, 415, 429), summary="Compare variants",
 )  # fmt: skip
 async def create(request: Request, shared: Shared, owner: RateLimitedOwner) -> Response:
     """Accept one job for every picture, variant and seed, or nothing at all."""
@@ -87,7 +87,7 @@ async def create(request: Request, shared: Shared, owner: RateLimitedOwner) -> R
     )
 
 
-@router.get("", response_model=None, responses=schemas.errors(400, 404), summary="List comparisons")
+@router.get("", response_model=None, responses=openapi.errors(400, 404), summary="List comparisons")
 async def list_comparisons(
     shared: Shared,
     owner: Owner,
@@ -105,7 +105,7 @@ async def list_comparisons(
 
 
 @router.get(
-    "/{comparison_id}", response_model=None, responses=schemas.COMPARED,
+    "/{comparison_id}", response_model=None, responses=openapi.COMPARED,
     summary="How far a comparison is, and what it shows",
 )  # fmt: skip
 async def retrieve(comparison_id: str, shared: Shared, reader: Reader) -> Response:
@@ -119,7 +119,7 @@ async def retrieve(comparison_id: str, shared: Shared, reader: Reader) -> Respon
     )  # fmt: skip
 
 
-@router.delete("/{comparison_id}", responses=schemas.errors(404), summary="Delete a comparison")
+@router.delete("/{comparison_id}", responses=openapi.errors(404), summary="Delete a comparison")
 async def delete(comparison_id: str, shared: Shared, owner: Owner) -> dict[str, Any]:
     """Delete it with all of its clips; running jobs are cancelled first."""
 
@@ -139,7 +139,7 @@ async def delete(comparison_id: str, shared: Shared, owner: Owner) -> dict[str, 
 @router.get(
     "/{comparison_id}/page",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/html": {}}}, **schemas.errors(404)},
+    responses={200: {"content": {"text/html": {}}}, **openapi.errors(404)},
     summary="A comparison as a page",
 )
 async def page(

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
-from vivant.api import schemas
+from vivant.api import openapi
 from vivant.api.auth import Reader, Shared
 from vivant.api.errors import HttpError
 from vivant.api.state import State
@@ -66,7 +66,7 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
         200: {"content": {"video/mp4": {}, "image/jpeg": {}, "application/json": {}}},
         206: {"content": {"video/mp4": {}}},
         304: {"description": "not modified"},
-        **schemas.errors(404, 410, 416),
+        **openapi.errors(404, 410, 416),
     },
     summary="Download a file of a clip",
 )

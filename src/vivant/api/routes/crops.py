@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from vivant.api import schemas
+from vivant.api import openapi
 from vivant.api.auth import RateLimitedOwner, Shared
 from vivant.api.schemas import VideoFields
 
@@ -14,7 +14,7 @@ router = APIRouter(prefix="/v1", tags=["before"])
 
 
 @router.post(
-    "/crops", openapi_extra=schemas.CROP, responses=schemas.errors(400, 413, 415, 429),
+    "/crops", openapi_extra=openapi.CROP, responses=openapi.errors(400, 413, 415, 429),
     summary="What would be shown",
 )  # fmt: skip
 async def crops(request: Request, shared: Shared, _: RateLimitedOwner) -> dict[str, Any]:

@@ -9,11 +9,18 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from vivant.api import schemas
+from vivant.api import openapi
 from vivant.api.auth import Owner, Shared
 from vivant.api.engine_options import recipes
 from vivant.api.errors import HttpError
-from vivant.api.estimates import costs, device_of, estimate_clip, jobs_ahead, rounded
+from vivant.api.estimates import (
+    costs,
+    device_of,
+    estimate_clip,
+    jobs_ahead,
+    rare_clip,
+    rounded,
+)
 from vivant.api.live_workers import live_workers
 from vivant.api.schemas import MAX_PROMPT, QUALITIES, VideoFields
 from vivant.api.state import State
@@ -72,7 +79,7 @@ async def models(shared: Shared, _: Owner) -> dict[str, Any]:
     return {"object": "list", "data": await _models(shared)}
 
 
-@router.get("/models/{model_id}", responses=schemas.errors(404), summary="One engine")
+@router.get("/models/{model_id}", responses=openapi.errors(404), summary="One engine")
 async def model(model_id: str, shared: Shared, _: Owner) -> dict[str, Any]:
     """One of the list."""
     for found in await _models(shared):
@@ -83,7 +90,7 @@ async def model(model_id: str, shared: Shared, _: Owner) -> dict[str, Any]:
     )
 
 
-@router.get("/estimate", responses=schemas.errors(400), summary="Time and cost of a clip")
+@router.get("/estimate", responses=openapi.errors(400), summary="Time and cost of a clip")
 async def estimate(
     shared: Shared,
     _: Owner,
@@ -118,6 +125,7 @@ async def estimate(
         "basis": found.basis,
         "queue_seconds": rounded(None if found.seconds is None else ahead * found.seconds),
         "costs": costs(settings, device, found.seconds, fields.currency),
+        "rare_clip": rare_clip(shared, request.engine, found.seconds, fields.currency),
         "num_frames": request.num_frames,
         "width": request.width,
         "height": request.height,

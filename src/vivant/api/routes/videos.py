@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from vivant.api import schemas
+from vivant.api import openapi
 from vivant.api.auth import Owner, RateLimitedOwner, Reader, Shared
 from vivant.api.errors import HttpError
 from vivant.api.events import stream
@@ -30,7 +30,7 @@ CLIENT_CLOSED_REQUEST = 499
 
 
 @router.post(
-    "", status_code=202, openapi_extra=schemas.CREATE, responses=schemas.errors(400, 409, 413,
+    "", status_code=202, openapi_extra=openapi.CREATE, responses=openapi.errors(400, 409, 413,
     415, 429), response_model=None, summary="Make a clip",
 )  # fmt: skip
 async def create(request: Request, shared: Shared, owner: RateLimitedOwner) -> Response:
@@ -40,8 +40,8 @@ async def create(request: Request, shared: Shared, owner: RateLimitedOwner) -> R
 
 
 @router.post(
-    "/sync", openapi_extra=schemas.CREATE, response_class=Response,
-    responses={200: {"content": {"video/mp4": {}}}, **schemas.errors(400, 409, 413, 415, 429)},
+    "/sync", openapi_extra=openapi.CREATE, response_class=Response,
+    responses={200: {"content": {"video/mp4": {}}}, **openapi.errors(400, 409, 413, 415, 429)},
     summary="Make a clip and wait for it",
 )  # fmt: skip
 async def create_sync(request: Request, shared: Shared, owner: RateLimitedOwner) -> Response:
@@ -71,7 +71,7 @@ async def create_sync(request: Request, shared: Shared, owner: RateLimitedOwner)
     return await send(shared, request, job, "video", headers={"x-vivant-video-id": job.id})
 
 
-@router.get("", response_model=None, responses=schemas.LIST, summary="List clips")
+@router.get("", response_model=None, responses=openapi.LIST, summary="List clips")
 async def list_videos(
     shared: Shared,
     owner: Owner,
@@ -88,7 +88,7 @@ async def list_videos(
 
 
 @router.get(
-    "/{video_id}", response_model=None, responses=schemas.VIDEO, summary="How far a clip is"
+    "/{video_id}", response_model=None, responses=openapi.VIDEO, summary="How far a clip is"
 )
 async def retrieve(video_id: str, shared: Shared, reader: Reader) -> Response:
     """The newest state."""
@@ -96,7 +96,7 @@ async def retrieve(video_id: str, shared: Shared, reader: Reader) -> Response:
     return answer(job, shared, 200)
 
 
-@router.delete("/{video_id}", responses=schemas.errors(404), summary="Delete a clip")
+@router.delete("/{video_id}", responses=openapi.errors(404), summary="Delete a clip")
 async def delete(video_id: str, shared: Shared, owner: Owner) -> dict[str, Any]:
     """Delete a clip and its files; a running job is cancelled first."""
     await asyncio.to_thread(delete_job, shared, video_id, owner)
@@ -104,7 +104,7 @@ async def delete(video_id: str, shared: Shared, owner: Owner) -> dict[str, Any]:
 
 
 @router.post(
-    "/{video_id}/cancel", response_model=None, responses=schemas.VIDEO, summary="Stop a clip"
+    "/{video_id}/cancel", response_model=None, responses=openapi.VIDEO, summary="Stop a clip"
 )
 async def cancel(video_id: str, shared: Shared, owner: Owner) -> Response:
     """Stop within one step; a finished job stays as it is."""
@@ -126,7 +126,7 @@ async def remix(_: Owner) -> None:
 @router.get(
     "/{video_id}/events",
     response_class=StreamingResponse,
-    responses={200: {"content": {"text/event-stream": {}}}, **schemas.errors(404)},
+    responses={200: {"content": {"text/event-stream": {}}}, **openapi.errors(404)},
     summary="Follow a clip",
 )
 async def events(

@@ -34,7 +34,7 @@ BROW: Final = ((46, 53, 52, 65, 55), (285, 295, 282, 283, 276))
 
 IRIS: Final = (LEFT_IRIS, RIGHT_IRIS)
 
-RIM: Final = 0.035
+RIM: Final = 0.03
 """Thickness of a lid's edge with its lashes, in widths of the eye."""
 
 LOWER_RISE: Final = 0.16
@@ -43,7 +43,7 @@ LOWER_RISE: Final = 0.16
 EXTRA: Final = 0.05
 """How far the upper lid's edge falls over the lower one's, in openings of the eye."""
 
-THIN: Final = 1.6
+THIN: Final = 0.5
 """How much more the closed lid's lashes are drawn together than the open one's."""
 
 LASH_REACH: Final = 0.09
@@ -111,7 +111,7 @@ class Eye:
             above = np.maximum(0, fall - self.below)  # above the upper lid's edge, where it is now
             part = fall * (1 - smooth(above / reach)).astype(np.float32)
             # lashes that pointed up are seen from above: their band gets thinner
-            part = part + closed * THIN * above * np.exp(-above / (0.09 * self.width))
+            part = part + closed * THIN * above * np.exp(-above / (0.06 * self.width))
             lid = _remap(self.original, xs - part * self.down[0], ys - part * self.down[1])
             lid = self._skin(lid, fall, above / reach, reach)
             cover = np.clip((fall + rim - self.below) / soft, 0, 1)

@@ -141,8 +141,10 @@ class LivingOptions(BaseModel):
         known = list(cls.model_fields)
         for name in options:
             if name not in known:
+                here = name in ("move", "parallax")
+                remedy = "; the camera engine has it: --engine camera" if here else ""
                 raise OptionError(
-                    f"the living engine has no option {name!r}: it has {', '.join(known)}",
+                    f"the living engine has no option {name!r}: it has {', '.join(known)}{remedy}",
                     param=str(name),
                 )
         try:

@@ -18,6 +18,7 @@
     block.py          one block in plain torch
     fused_block.py    one block of fp8 layers, with Triton between the products
     attention.py      the fastest exact attention there is; NAG
+    operators.py      functions as operators of torch
     fp8.py            row-wise fp8 matrix products
     conditioning.py   picture → clean tokens, their strengths and coordinates
     sampling.py       the denoising loop, on one screen

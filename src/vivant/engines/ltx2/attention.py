@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from vivant.engines.ltx2.fp8 import FLOAT8, FLOAT8_MAX
+from vivant.engines.ltx2.operators import operator
 from vivant.engines.ltx2.tiers import FA3_MODULES
 from vivant.errors import MissingPartError
 
@@ -81,26 +82,25 @@ def _flash_attn_func(query: Tensor, key: Tensor, value: Tensor, **more: Tensor) 
     return result
 
 
+def _fake_fa3(query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # noqa: ARG001
+    return torch.empty_like(query, memory_format=torch.contiguous_format)
+
+
 # operators of their own: not every build can be traced by torch.compile
-@torch.library.custom_op(
-    "vivant::fa3", mutates_args=(), schema="(Tensor query, Tensor key, Tensor value) -> Tensor"
-)
+@operator("fa3(Tensor query, Tensor key, Tensor value) -> Tensor", _fake_fa3)
 def _fa3(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return _flash_attn_func(query, key, value)
 
 
-@_fa3.register_fake
-def _(query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # noqa: ARG001
-    return torch.empty_like(query, memory_format=torch.contiguous_format)
+def _fake_fa3_fp8(query: Tensor, *others: Tensor) -> Tensor:  # noqa: ARG001
+    # FlashAttention 3 gives bf16 for e4m3
+    return torch.empty(query.shape, dtype=torch.bfloat16, device=query.device)
 
 
-@torch.library.custom_op(
-    "vivant::fa3_fp8",
-    mutates_args=(),
-    schema=(
-        "(Tensor query, Tensor key, Tensor value, Tensor query_scale, Tensor key_scale, "
-        "Tensor value_scale) -> Tensor"
-    ),
+@operator(
+    "fa3_fp8(Tensor query, Tensor key, Tensor value, Tensor query_scale, Tensor key_scale, "
+    "Tensor value_scale) -> Tensor",
+    _fake_fa3_fp8,
 )
 def _fa3_fp8(
     query: Tensor,
@@ -113,19 +113,6 @@ def _fa3_fp8(
     return _flash_attn_func(
         query, key, value, q_descale=query_scale, k_descale=key_scale, v_descale=value_scale
     )
-
-
-@_fa3_fp8.register_fake
-def _(
-    query: Tensor,
-    key: Tensor,  # noqa: ARG001
-    value: Tensor,  # noqa: ARG001
-    query_scale: Tensor,  # noqa: ARG001
-    key_scale: Tensor,  # noqa: ARG001
-    value_scale: Tensor,  # noqa: ARG001
-) -> Tensor:
-    # FlashAttention 3 gives bf16 for e4m3
-    return torch.empty(query.shape, dtype=torch.bfloat16, device=query.device)
 
 
 def quantize_heads(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,6 +141,9 @@ _ORDER = {
     "flash": [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH],
     "math": [SDPBackend.MATH],
 }
+
+
+_ORDER["fa3"] = _ORDER["fa3-fp8"] = _ORDER["cudnn"]  # what FlashAttention 3 is not called for
 
 
 @contextmanager

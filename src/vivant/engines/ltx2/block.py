@@ -228,18 +228,19 @@ class TransformerBlock(nn.Module):
         self, attn: Any, x: Any, context: Any, rotary: Rotary, key_rotary: Rotary
     ) -> Tensor:
         key, value = self._keys(attn, context, key_rotary)
-        # only the picture's attention to itself is long enough for fp8 to pay
-        kernel = self.kernel if attn is self.attn1 else self.exact
+        # sound is short: there a call of FlashAttention 3 costs the CPU more than it saves the GPU
+        kernel = self.kernel if attn is self.attn1 else "sdpa"
         return self._output(attn, x, attend(self._queries(attn, x, rotary), key, value, kernel))
 
     def _attend_text(
         self, attn: Any, x: Any, key: Tensor, value: Tensor, length: int, nag: Tensor | None
     ) -> Tensor:
         query = self._queries(attn, x, None)
-        out = attend(query, key[:, :length], value[:, :length], self.exact)
+        kernel = self.exact if attn is self.attn2 else "sdpa"
+        out = attend(query, key[:, :length], value[:, :length], kernel)
         negative = None
         if nag is not None:
-            negative = attend(query, key[:, length:], value[:, length:], self.exact)
+            negative = attend(query, key[:, length:], value[:, length:], kernel)
         return self._output(attn, x, out, negative, nag)
 
     def forward(

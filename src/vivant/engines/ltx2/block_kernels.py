@@ -8,36 +8,13 @@ other.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from vivant.engines.ltx2.fp8 import FLOAT8, has_fp8_matmul
-
-_LIBRARY = torch.library.Library("vivant", "FRAGMENT")
-
-
-def _operator(
-    schema: str, fake: Callable[..., Any]
-) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Make a function an operator of torch, with ``fake`` for tracing.
-
-    ``torch.library.custom_op`` does this too, and adds checks in Python to every call: a step makes
-    a thousand of them, and at small sizes the GPU waits for that.
-    """
-    name = schema.partition("(")[0]
-
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
-        _LIBRARY.impl(name, function, "CompositeExplicitAutograd")
-        torch.library.register_fake(f"vivant::{name}", fake, lib=_LIBRARY)
-        operator: Callable[..., Any] = getattr(torch.ops.vivant, name).default
-        return operator
-
-    return register
-
+from vivant.engines.ltx2.operators import operator
 
 Rounded = tuple[Tensor, Tensor]
 """e4m3 rows ``[rows, channels]`` and their float32 scales ``[rows, 1]``."""
@@ -72,7 +49,7 @@ def _fake_quantize(x: Tensor, gelu: bool, gate: Tensor | None) -> Rounded:  # no
     return _rounded_like(x)
 
 
-@_operator("quantize(Tensor x, bool gelu, Tensor? gate) -> (Tensor, Tensor)", _fake_quantize)
+@operator("quantize(Tensor x, bool gelu, Tensor? gate) -> (Tensor, Tensor)", _fake_quantize)
 def _quantize(x: Tensor, gelu: bool, gate: Tensor | None) -> Rounded:
     rows, width = _rows(x)
     out, scale = _rounded_like(x)
@@ -108,7 +85,7 @@ def _fake_nag(
     return _rounded_like(positive)
 
 
-@_operator(
+@operator(
     "nag(Tensor positive, Tensor negative, Tensor settings, Tensor? gate) -> (Tensor, Tensor)",
     _fake_nag,
 )
@@ -143,7 +120,7 @@ def _fake_modulate(x: Tensor, table: Tensor, embedded: Tensor) -> Rounded:  # no
     return _rounded_like(x)
 
 
-@_operator("modulate(Tensor x, Tensor table, Tensor embedded) -> (Tensor, Tensor)", _fake_modulate)
+@operator("modulate(Tensor x, Tensor table, Tensor embedded) -> (Tensor, Tensor)", _fake_modulate)
 def _modulate(x: Tensor, table: Tensor, embedded: Tensor) -> Rounded:
     rows, width = _rows(x)
     out, scale = _rounded_like(x)
@@ -188,7 +165,7 @@ def _fake_norm(
     return _normed_like(x, added=added is not None, second=shift2 is not None, keep=keep)
 
 
-@_operator(
+@operator(
     "norm(Tensor x, Tensor kind, float eps, Tensor? added, Tensor? gate, Tensor? shift, "
     "Tensor? scale, Tensor? shift2, Tensor? scale2, bool keep) "
     "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
@@ -295,7 +272,7 @@ def _fake_head_norm(
     return torch.empty_like(x)
 
 
-@_operator(
+@operator(
     "head_norm(Tensor x, Tensor weight, int heads, float eps, Tensor? cos, Tensor? sin) -> Tensor",
     _fake_head_norm,
 )

@@ -130,14 +130,14 @@ def read_component(
     files: list[Path],
     device: torch.device,
     store: torch.device,
-    wanted: Callable[[str], bool] = lambda _: True,
+    wanted: Callable[[str], bool] | None = None,
 ) -> Iterator[tuple[str, Tensor]]:
     """Tensors of a part that fits on the GPU as it is: straight there, if that is its place."""
     if store.type == "cuda" and device.type == "cuda":
         yield from read_to(device, files, wanted)
         return
     for path in files:
-        yield from read_tensors(path, wanted)
+        yield from read_tensors(path, wanted or (lambda _: True))
 
 
 def read_side_by_side(files: list[Path]) -> Iterator[tuple[str, Tensor]]:

@@ -32,6 +32,7 @@ from vivant.engines.ltx2.diffusers_classes import (
     LTX2TextConnectors,
     LTX2VideoTransformer3DModel,
 )
+from vivant.engines.ltx2.direct_read import drop_early
 from vivant.engines.ltx2.lora import Adapter, fuse, text_digest
 from vivant.engines.ltx2.names import renamed_in_connectors, transformer_name, vae_name
 from vivant.engines.ltx2.prompts import EncodeTexts, PromptEncoder
@@ -99,6 +100,8 @@ def load_components(
     use_fp8 = precision == "fp8" and fp8_folder.is_dir()
     if use_fp8 and adapters and (single or (folder / "transformer").is_dir()):
         use_fp8 = False  # an adapter is added before rounding, where the unrounded weights are
+    direct = use_fp8 and store.type == "cuda"
+    drop_early(but=fp8_folder if direct else None)
     source = fp8_folder if use_fp8 else single or folder / "transformer"
     transformer = empty_transformer(source, single is not None)
     if use_fp8 and adapters:
@@ -109,7 +112,7 @@ def load_components(
     fill(
         transformer,
         read_component(files_of(source), device, store)
-        if use_fp8 and store.type == "cuda"
+        if direct
         else transformer_tensors(source, single=single is not None and not use_fp8),
         dtype=dtype,
         device=device,

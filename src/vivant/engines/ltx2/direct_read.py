@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor
 
-from vivant.errors import WeightsError
+from vivant.errors import VivantError, WeightsError
 from vivant.weights import read_header
 
 READERS: Final = 8
@@ -59,13 +60,16 @@ class _Staging:
 
     def copy(self, path: Path, offset: int, target: Tensor) -> Any:
         """Bytes of ``path`` from ``offset`` on into ``target``; the event of their arrival."""
+        if not threading.main_thread().is_alive():
+            # Python waits for a pool's work before it ends: a command that has failed need not
+            raise WeightsError(f"{path} is not read: the process is ending")
         self.turn = 1 - self.turn
         piece, before = self.pieces[self.turn][: target.numel()], self.fetched[self.turn]
         if before is not None:
             before.synchronize()
         with path.open("rb", buffering=0) as file:
             file.seek(offset)
-            view, done = piece.numpy().data, 0
+            view, done = memoryview(piece.numpy().data), 0
             while done < len(view):
                 count = file.readinto(view[done:])
                 if not count:
@@ -80,26 +84,95 @@ class _Staging:
         return self.fetched[self.turn]
 
 
+class EarlyRead:
+    """Files on their way to the GPU before they are asked for: while libraries are imported."""
+
+    def __init__(self, device: torch.device, files: list[Path]) -> None:
+        self.device, self.files = device, files
+        self._tensors: list[tuple[str, Tensor]] | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read, name="vivant-early", daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        # whoever asks for the files reads them again, and says what is wrong
+        with (
+            suppress(VivantError, RuntimeError),
+            closing(_read_to(self.device, self.files)) as all_,
+        ):
+            tensors = []
+            for item in all_:
+                tensors.append(item)
+                if self._stop.is_set():
+                    return
+            if self.device.type == "cuda":
+                torch.cuda.current_stream(self.device).synchronize()
+            self._tensors = tensors
+
+    def take(self) -> list[tuple[str, Tensor]] | None:
+        """What was read, once it all is; None where reading failed."""
+        self._thread.join()
+        tensors, self._tensors = self._tensors, None
+        return tensors
+
+    def stop(self) -> None:
+        """End reading, and let go of what was read."""
+        self._stop.set()
+        self.take()
+
+
+_early: list[EarlyRead] = []
+"""At most one."""
+
+
+def read_early(device: torch.device, folder: Path) -> None:
+    """Begin to read the safetensors files of ``folder`` to ``device``."""
+    drop_early()
+    if files := sorted(folder.glob("*.safetensors")):
+        _early.append(EarlyRead(device, files))
+
+
+def drop_early(*, but: Path | None = None) -> None:
+    """Let go of files that were read early, unless they are those of folder ``but``."""
+    for early in list(_early):
+        if early.files[0].parent != but:
+            _early.remove(early)
+            early.stop()
+
+
 def read_to(
-    device: torch.device, files: list[Path], wanted: Callable[[str], bool] = lambda _: True
+    device: torch.device, files: list[Path], wanted: Callable[[str], bool] | None = None
 ) -> Iterator[tuple[str, Tensor]]:
     """Names and tensors of ``files`` on ``device``, all of them allocated at once.
 
     Args:
         files: safetensors.
-        wanted: which names.
+        wanted: which names; all, if None.
 
     Raises:
         MissingPartError: a file is not there.
         WeightsError: one is corrupt.
     """
+    early = next((e for e in _early if (e.files, e.device.type) == (files, device.type)), None)
+    if early is not None and wanted is None:
+        _early.remove(early)
+        tensors = early.take()
+        if tensors is not None:
+            yield from tensors
+            return
+    yield from _read_to(device, files, wanted)
+
+
+def _read_to(
+    device: torch.device, files: list[Path], wanted: Callable[[str], bool] | None = None
+) -> Generator[tuple[str, Tensor]]:
     found: list[tuple[str, Path, int, Tensor]] = []
     for path in files:
         header = read_header(path)
         with path.open("rb") as file:
             start = 8 + int.from_bytes(file.read(8), "little")
         for name, entry in header.items():
-            if name != "__metadata__" and wanted(name):
+            if name != "__metadata__" and (wanted is None or wanted(name)):
                 tensor = _allocated(path, name, entry, device)
                 found.append((name, path, start + entry["data_offsets"][0], tensor))
     if device.type == "cuda":

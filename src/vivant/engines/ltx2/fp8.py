@@ -9,6 +9,8 @@ Ada) keep fp8 weights to save memory, widen them at every use and leave activati
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -56,9 +58,11 @@ class Float8Linear(nn.Module):
     """``nn.Linear`` with an e4m3 weight ``[out, in]`` and one float32 scale per output row.
 
     With ``weight_only`` activations are not rounded: for GPUs that :func:`needs_widening`.
+    Where there is a ``kernel``, it rounds them, unless the compiler fuses plain torch.
     """
 
     weight_only = False
+    kernel: Callable[[Tensor], tuple[Tensor, Tensor]] | None = None
 
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         super().__init__()
@@ -85,7 +89,11 @@ class Float8Linear(nn.Module):
             wide: Tensor = _widen(self.weight, self.weight_scale, x.dtype)
             return nn.functional.linear(x, wide, self.bias)
         rows = x.reshape(-1, self.in_features)
-        out = self.multiply(quantize_rows(rows), x.dtype)
+        if self.kernel is None or torch.compiler.is_compiling():
+            rounded = quantize_rows(rows)
+        else:
+            rounded = self.kernel(rows.contiguous())
+        out = self.multiply(rounded, x.dtype)
         return out.reshape(*x.shape[:-1], self.out_features)
 
     def multiply(self, rounded: tuple[Tensor, Tensor], dtype: torch.dtype) -> Tensor:

@@ -19,6 +19,7 @@ from vivant.engines.ltx2 import lora
 from vivant.engines.ltx2.architecture import ARCHITECTURES, TINY, Architecture
 from vivant.engines.ltx2.attention import choose_backend
 from vivant.engines.ltx2.components import Components, load_components
+from vivant.engines.ltx2.direct_read import drop_early
 from vivant.engines.ltx2.fp8 import has_fp8_matmul, quantize_linears
 from vivant.engines.ltx2.memory import OffloadedModule, choose_tier, release
 from vivant.engines.ltx2.options import Lora, LTX2Options
@@ -47,7 +48,7 @@ class LoadKey:
     tier: str
     precision: str
     attention: str
-    compile: bool
+    compile: bool | None
 
 
 @dataclass(slots=True)
@@ -214,6 +215,7 @@ class ModelLoader:
             "adapters": adapters,
         }
         if options.weights != "hub":
+            drop_early()
             parts = random_components(architecture, small=options.weights == "tiny", **places)
         else:
             library = self._library()
@@ -233,8 +235,8 @@ class ModelLoader:
     ) -> LoadedModel:
         swap = key.tier == "swap"
         # compiled code is Triton's, which Windows has not
-        compiled = key.compile and self.device.type == "cuda" and find_spec("triton") is not None
-        if compiled:
+        triton = self.device.type == "cuda" and find_spec("triton") is not None
+        if triton:
             keep_compiled(self.settings.cache_dir / "compiled")
         transformer = OffloadedModule(parts.transformer, self.device, swap=swap)
         return LoadedModel(
@@ -252,7 +254,8 @@ class ModelLoader:
                 parts.transformer,
                 device=self.device,
                 attention=key.attention,
-                compile_blocks=compiled,
+                compile_blocks=triton and key.compile is not False,
+                late=key.compile is None,
                 cache_text=not swap,
             ),
             adapters=adapters,

@@ -10,10 +10,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from vivant.engines.ltx2.direct_read import read_early
 from vivant.engines.ltx2.tiers import tier_of
 
 
@@ -24,6 +26,19 @@ def choose_tier(device: torch.device, wanted: str = "auto") -> str:
     if device.type != "cuda":
         return "resident"
     return tier_of(torch.cuda.get_device_properties(device).total_memory)
+
+
+def begin_loading(folder: Path) -> None:
+    """Begin to read an fp8 checkpoint to the GPU, where it would stay and there is room for it.
+
+    A model that is asked for later and is another one makes it go again.
+    """
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    if not size or not torch.cuda.is_available():
+        return
+    device = torch.device("cuda")
+    if choose_tier(device) != "swap" and torch.cuda.mem_get_info(device)[0] > 2 * size:
+        read_early(device, folder)
 
 
 class OffloadedModule:
@@ -46,7 +61,8 @@ class OffloadedModule:
                 self._home[name] = pinned(tensor.detach().to("cpu"), device)
                 tensor.data = self._home[name]
         else:
-            module.to(device)
+            # not diffusers' own method, which imports its hooks, and with them all of PEFT
+            nn.Module.to(module, device)
 
     def _tensors(self) -> Iterator[tuple[str, Tensor]]:
         yield from self.module.named_parameters()

@@ -66,7 +66,8 @@ class LTX2Options:
         tier: where components live; ``auto`` by the GPU's memory.
         precision: of the transformer's matrices; ``auto`` is fp8 where the GPU has it.
         attention: backend; ``fa3-fp8`` is faster and not exact.
-        compile: compile the transformer block (CUDA only).
+        compile: compile the transformer block (CUDA only); None: where it has kernels of its own,
+            not for the first clip of a size.
         chunk: frames per decoded piece, about.
         weights: ``hub`` for real ones; ``random`` (real size) and ``tiny`` draw noise.
     """
@@ -88,7 +89,7 @@ class LTX2Options:
     tier: str = "auto"
     precision: str = "auto"
     attention: str = "auto"
-    compile: bool = True
+    compile: bool | None = None
     chunk: int = 16
     weights: str = "hub"
 
@@ -120,7 +121,9 @@ class LTX2Options:
                 values[name] = int(values[name])
         for name in ("nag", "compile"):
             if name in given:
-                values[name] = _switch(name, given.pop(name))
+                given_value = given.pop(name)
+                if (name, given_value) != ("compile", "auto"):
+                    values[name] = _switch(name, given_value)
         for name, allowed in _CHOICES.items():
             if name in given:
                 values[name] = _choice(name, given.pop(name), allowed)

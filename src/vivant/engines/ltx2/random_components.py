@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from torch import nn
 
 from vivant.engines.ltx2 import tiny
 from vivant.engines.ltx2.architecture import Architecture
@@ -47,7 +48,7 @@ def random_components(
 
     def make(cls: Any, config: Any, **more: Any) -> Any:
         module = tiny.build(cls, config, device=device, dtype=dtype, seed=seed, **more)
-        return module.to(store)
+        return nn.Module.to(module, store)
 
     transformer = make(LTX2VideoTransformer3DModel, architecture.transformer, quantize=quantized)
     fuse(transformer, adapters)

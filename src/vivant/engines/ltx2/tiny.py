@@ -54,7 +54,7 @@ def build(
     }
     kernels = [name for name, _ in module.named_buffers() if name.endswith("kernel")]
     logging.getLogger("diffusers").setLevel(logging.ERROR)
-    module = module.to(dtype)
+    module = nn.Module.to(module, dtype)
     # one block at a time, so that fp8 and bf16 hold the same weights, and fp8 never needs more
     for index, block in enumerate(getattr(module, "transformer_blocks", ())):
         block.to_empty(device=device)

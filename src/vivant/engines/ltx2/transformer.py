@@ -8,7 +8,8 @@ The weights stay in diffusers' ``LTX2VideoTransformer3DModel``; this runs its la
 * the text's keys and values are computed once per clip, where they are the same at every step
   (LTX-2.0), or once per step for all clips made together (LTX-2.3);
 * the negative text is attended to where NAG asks for it;
-* one block is one compiled graph, shared by all 48.
+* one block is one compiled graph, shared by all 48; the first clip of a size does not wait for the
+  compiler where blocks have kernels of their own.
 
 In float32 it equals the official forward to rounding; where diffusers departs from that is told in
 docs/ltx2.md.
@@ -17,7 +18,8 @@ docs/ltx2.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import torch
@@ -48,6 +50,7 @@ class TextContext:
         audio_text: the same for the audio stream.
         length: tokens of the positive prompt.
         has_negative: a negative prompt follows the positive one.
+        clip: number of the clip, or of its stage, that it was made for.
     """
 
     keys: tuple[TextKeys, ...] | None
@@ -55,6 +58,7 @@ class TextContext:
     audio_text: Tensor
     length: int
     has_negative: bool
+    clip: int = field(default_factory=count().__next__)
 
 
 _SUPPORTED: dict[str, Any] = {
@@ -111,6 +115,8 @@ class Denoiser:
         device: where it computes; where its weights are, if None.
         attention: one of ``options.ATTENTION``.
         compile_blocks: compile the block once, for all blocks (CUDA only).
+        late: compile fused blocks only for the second clip of a size: uncompiled they are 2 to 10 %
+            slower, and compiling takes as long as a clip.
         fused: run fp8 layers through ``block_kernels``; where they are available, if None.
         cache_text: keep every block's text keys (1.2 GB; 2.4 GB with a negative prompt).
 
@@ -127,6 +133,7 @@ class Denoiser:
         compile_blocks: bool = False,
         cache_text: bool = True,
         fused: bool | None = None,
+        late: bool = False,
     ) -> None:
         config = transformer.config
         check_supported(config)
@@ -138,24 +145,24 @@ class Denoiser:
         self.forwards = 0
         """Forward passes so far: guidance off means one per step."""
         quantized = isinstance(transformer.transformer_blocks[0].attn1.to_q, Float8Linear)
+        if fused is None:
+            fused = quantized and block_kernels.available(self.device)
         for layer in transformer.modules():
             if isinstance(layer, Float8Linear):
                 layer.weight_only = needs_widening(self.device)
-        if fused is None:
-            fused = quantized and block_kernels.available(self.device)
+                layer.kernel = block_kernels.quantize if fused else None
         block_class = FusedBlock if fused else TransformerBlock
         blocks = [
             block_class(block, eps=config.norm_eps, kernel=kernel_of(self.backend))
             for block in transformer.transformer_blocks
         ]
-        self._shapes: set[tuple[Any, ...]] | None = None
-        if compile_blocks:
-            self._shapes = set()
-            torch._dynamo.config.recompile_limit = 2 * MAX_SHAPES
-            for block in blocks:
-                block.compile(fullgraph=True, dynamic=False)
-        self.blocks: list[Callable[..., tuple[Tensor, Tensor]]] = list(blocks)
+        self._shapes: set[tuple[Any, ...]] | None = set() if compile_blocks else None
+        self._first_clips: dict[tuple[Any, ...], int] | None = {} if late and fused else None
         self._blocks = blocks
+        self.blocks: list[Callable[..., tuple[Tensor, Tensor]]] = list(blocks)
+        self._compiled = False
+        if compile_blocks and self._first_clips is None:
+            self._compile()
 
     def rotaries(self, coords: Tensor, audio_coords: Tensor) -> Rotaries:
         """Embeddings of ``coords`` ``[1, 3, tokens, 2]`` (pixels, seconds) and audio's."""
@@ -282,29 +289,43 @@ class Denoiser:
     ) -> tuple[Tensor, Tensor]:
         """Velocities of packed latents, ``[batch, tokens, channels]``, float32."""
         self.forwards += 1
-        if self._shapes is not None:
-            self._make_room(
-                (
-                    latents.shape,
-                    audio_latents.shape,
-                    context.text.shape,
-                    context.length,
-                    modulation.video.shape,
-                    nag is None,
-                )
-            )
+        shape = (
+            latents.shape,
+            audio_latents.shape,
+            context.text.shape,
+            context.length,
+            modulation.video.shape,
+            nag is None,
+        )
+        blocks = self.blocks
+        if self._shapes is not None and self._is_first(shape, context.clip):
+            blocks = [block.forward for block in self._blocks]
+        elif self._shapes is not None:
+            self._compile()
+            self._make_room(shape)
         model = self.transformer
         x = model.proj_in(latents.to(self.dtype))
         audio = model.audio_proj_in(audio_latents.to(self.dtype))
         with using(self.backend):
             text = self._text_keys(context, modulation)
-            for block, keys in zip(self.blocks, text, strict=True):
+            for block, keys in zip(blocks, text, strict=True):
                 x, audio = block(x, audio, keys, modulation, rotaries, context.length, nag)
         shift, scale = self._out(model.scale_shift_table, modulation.video_out, modulation.kind)
         x = model.proj_out(model.norm_out(x) * (1 + scale) + shift)
         shift, scale = self._out(model.audio_scale_shift_table, modulation.audio_out, None)
         audio = model.audio_proj_out(model.audio_norm_out(audio) * (1 + scale) + shift)
         return x.float(), audio.float()
+
+    def _is_first(self, shape: tuple[Any, ...], clip: int) -> bool:
+        """Whether a step belongs to the first clip of its size, which is not compiled."""
+        return self._first_clips is not None and self._first_clips.setdefault(shape, clip) == clip
+
+    def _compile(self) -> None:
+        if not self._compiled:
+            torch._dynamo.config.recompile_limit = 2 * MAX_SHAPES
+            for block in self._blocks:
+                block.compile(fullgraph=True, dynamic=False)
+            self._compiled = True
 
     def _make_room(self, shape: tuple[Any, ...]) -> None:
         """Forget all compiled graphs where one more would be too many: the disk still has them."""

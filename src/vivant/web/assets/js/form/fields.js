@@ -140,8 +140,10 @@ function diceDrawing() {
   );
 }
 
-const engineKind = (model) =>
-  model.id === "fake" ? "engine_fake" : model.moves === "camera" ? "engine_camera" : "engine_person";
+const engineKind = (model) => {
+  if (["fake", "living"].includes(model.id)) return `engine_${model.id}`;
+  return model.moves === "camera" ? "engine_camera" : "engine_person";
+};
 
 // Engines that this server cannot run are left out, unless the server can run none.
 export function engineField({ models, value, onChoose }) {

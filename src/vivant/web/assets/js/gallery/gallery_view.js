@@ -30,26 +30,25 @@ function stateOf(job, openId) {
 
 function createItem(job, { openId, link, standard, onDelete }) {
   const open = job.id === openId;
-  // Most clips have the default prompt: then engine and seed tell them apart better.
-  const plain = !job.prompt || job.prompt === standard;
-  const seed = t("seed_is", { n: job.seed });
-  const title = plain ? `${job.model} · ${seed}` : job.prompt;
+  const title = job.picture_name ?? job.model;
+  const own = job.prompt && job.prompt !== standard ? shortened(job.prompt) : null;
   const name = `${title} · ${when(job.created_at)}`;
   const done = job.status === "completed";
   const verdict = job.verdict ?? "not_measured";
-  const details = [done ? t(`verdict_${verdict}`) : null, plain ? null : seed, when(job.created_at)];
-  return h(
+  const details = [done ? t(`verdict_${verdict}`) : null, own, t("seed_is", { n: job.seed }), when(job.created_at)];
+  const thumb = thumbnail(job, link);
+  const item = h(
     "li",
     { class: "piece", "data-id": job.id, "data-open": open },
     h(
       "a",
       { class: "open", href: `#${job.id}`, "aria-current": open ? "true" : null },
-      h("span", { class: "small-frame" }, thumbnail(job, link)),
+      h("span", { class: "small-frame" }, thumb),
       h(
         "span",
         { class: "label" },
         h("b", {}, done ? sign(verdict) : null, h("bdi", { text: shortened(title) })),
-        h("span", { text: details.filter(Boolean).join(" · ") }),
+        h("span", {}, h("bdi", { text: details.filter(Boolean).join(" · ") })),
       ),
     ),
     h("button", {
@@ -60,6 +59,23 @@ function createItem(job, { openId, link, standard, onDelete }) {
       text: t("delete"),
     }),
   );
+  if (done) playWhilePointedAt(item.querySelector(".open"), thumb, () => link(job, "video"));
+  return item;
+}
+
+// The clip plays in its small frame while the pointer or the keyboard is on it.
+function playWhilePointedAt(target, thumb, source) {
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+  const stop = () => thumb.querySelector("video")?.remove();
+  const play = () => {
+    if (thumb.querySelector("video")) return;
+    const video = h("video", { src: source(), crossorigin: "anonymous", loop: "", playsinline: "", tabindex: "-1" });
+    video.muted = true; // the attribute has no effect on an element that a script made
+    thumb.append(video);
+    video.play().catch(stop); // the picture stays
+  };
+  for (const event of ["pointerenter", "focus"]) target.addEventListener(event, play);
+  for (const event of ["pointerleave", "blur"]) target.addEventListener(event, stop);
 }
 
 function shortened(title) {

@@ -47,6 +47,23 @@ const KOREAN = [
   ],
   [/^No face was found, so the picture moves as one plane/, "얼굴을 찾지 못해 사진 전체가 한 장처럼 움직입니다."],
   [/^The picture moves as one plane, without parallax/, "인물과 배경을 나누지 못해 사진 전체가 한 장처럼 움직입니다."],
+  [
+    /^The person breathes, blinks and turns a little: a 2\.5-D puppet/,
+    "인물이 숨 쉬고, 눈을 깜빡이고, 조금 움직입니다. 생성 모델 없이 사진의 픽셀만 움직입니다.",
+  ],
+  [
+    /^The prompt only chooses a preset; the negative prompt has no effect on the living engine\.$/,
+    "프롬프트는 움직임의 종류만 고르고, ‘나오면 안 되는 것’은 효과가 없습니다.",
+  ],
+  [/^No face was found, so the clip was made by the camera engine\.$/, "얼굴을 찾지 못해 카메라 엔진으로 만들었습니다."],
+  [
+    /^No face could be brought to life, so the clip was made by the camera engine\.$/,
+    "움직일 수 있는 얼굴이 없어 카메라 엔진으로 만들었습니다.",
+  ],
+  [/^The background moves with the person/, "인물과 배경을 나누지 못해 배경이 함께 움직입니다."],
+  [/^Parts of the outline are unclear/, "윤곽이 분명하지 않은 부분은 움직이지 않습니다."],
+  [/^Preset (\S+), from “(.+)” in the prompt\.$/, "프롬프트의 “$2”에 따라 $1 움직임을 골랐습니다."],
+  [/^Preset (\S+), (?:as asked|the default)\.$/, "$1 움직임입니다."],
   [/^Parallax was switched off/, "원근 효과를 꺼서 사진 전체가 한 장처럼 움직입니다."],
   [/^The fake engine only shifts the picture/, "시험용 엔진이라 사진을 옆으로 옮기기만 합니다."],
   [

@@ -57,6 +57,11 @@ export const FORM_STRINGS = {
   engine: ["Engine", "엔진"],
   engine_camera: ["Camera move · {id}", "카메라 움직임 · {id}"],
   engine_camera_hint: ["Quick, and needs no graphics card.", "빠르고, 그래픽 카드가 필요 없습니다."],
+  engine_living: ["The person breathes and blinks · {id}", "숨 쉬고 눈을 깜빡임 · {id}"],
+  engine_living_hint: [
+    "A puppet of the picture's own pixels, no generative model. Quick, and needs no graphics card.",
+    "생성 모델 없이 사진의 픽셀만 움직입니다. 빠르고, 그래픽 카드가 필요 없습니다.",
+  ],
   engine_fake: ["For tests · {id}", "시험용 · {id}"],
   engine_fake_hint: ["Only shifts the picture.", "사진을 옆으로 옮기기만 합니다."],
   engine_person: ["The person moves · {id}", "사람의 움직임 · {id}"],

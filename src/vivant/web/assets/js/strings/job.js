@@ -51,6 +51,7 @@ export const JOB_STRINGS = {
   try_end_anchor: ["The picture as the last frame, too", "마지막 프레임도 사진으로"],
   try_weaker_end_anchor: ["The last frame fixed less strongly", "마지막 프레임을 약하게 고정"],
   try_more_motion: ["More motion", "움직임을 더 크게"],
+  try_less_motion: ["Less motion", "움직임을 더 작게"],
   try_less_compressed: ["The picture given to the engine with less compression", "사진을 덜 압축해서 전달"],
   try_nag: ["The negative prompt applied with NAG", "‘나오면 안 되는 것’을 NAG로 적용"],
   try_stronger_nag: ["A stronger negative prompt", "‘나오면 안 되는 것’을 더 강하게"],
