@@ -97,6 +97,9 @@ Written by `python bench/calibrate.py {folders}`, with the limits in
 `src/vivant/checks/limits.json`. Do not edit either by hand. Clips of people are not part of the
 project. You may give any folder of clips with one person in each file.
 
+Checks that were added after the last full run, and the identity limits that were tightened since,
+are in [checks added later](calibration-added.md).
+
 **What this rests on.** {len(people)} people, {len(segments)} stretches of 97 frames,
 {len(records)} measured clips: {_sources(records)}.
 

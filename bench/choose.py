@@ -62,7 +62,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "identity_first_last": Aim("below", ("swap/clip@0.5", "melt/random@0.3"), 0.45),
     "identity_drift": Aim("above", ("melt/random@0.3", "melt/sine@0.3"), 0.4),
     "identity_first_frame": Aim("below", ("swap/paste@0", "blend/paste@0.5"), 0.6),
-    "identity_jump": Aim("above", (), 0.5, near=0.6),
+    "identity_jump": Aim("above", (), 0.45, near=0.6),
     "mouth_detail": Aim("below", ("mouth/smear@0.08",), 0.42, near=0.5),
     "eye_gaze": Aim("above", ("eye/crossed@0.1",), 7.5, near=0.5),
     "eyelids": Aim("above", ("eye/lid@0.09",), 3.0, near=0.5),
