@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "weights": GROUND,
     "engines": GROUND | LIGHT_PICTURE | {"settings", "weights"},
     "upscalers": GROUND | {"settings", "weights"},
-    "checks": GROUND | LIGHT_PICTURE | {"video", "cost"},
+    "checks": GROUND | LIGHT_PICTURE | {"video", "cost", "web.theme"},
     "web": GROUND | {"picture.sample_picture"},
     "pipeline": GROUND | {"checks", "cost", "picture", "report", "settings", "video"},
 }

@@ -17,6 +17,7 @@ from vivant.compare.recommendation import ALPHA, MATTERS, JudgedScore
 from vivant.compare.sentences import heading, paragraph, price
 from vivant.cost import money
 from vivant.types import Group
+from vivant.web.theme import report_theme
 
 EMBED_LIMIT: Final = 48_000_000
 """Bytes of all clips together that are put inside the page; above, they are linked beside it."""
@@ -166,5 +167,6 @@ def _template() -> jinja2.Template:
         verdict_word=verdict_word,
         marks=_MARKS,
         money=money,
+        theme=report_theme(),
     )
     return environment.get_template("page.html.j2")

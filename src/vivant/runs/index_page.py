@@ -13,6 +13,7 @@ import jinja2
 from vivant.checks.checklist import verdict_word
 from vivant.cost import money
 from vivant.video.files import COMPANIONS
+from vivant.web.theme import report_theme
 
 _MARKS = {"pass": "✓", "warn": "!", "fail": "✕", "not_measured": "–"}
 
@@ -84,5 +85,5 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals.update(verdict_word=verdict_word, marks=_MARKS)
+    environment.globals.update(verdict_word=verdict_word, marks=_MARKS, theme=report_theme())
     return environment.get_template("index.html.j2")

@@ -29,6 +29,7 @@ from vivant.errors import OptionError, OutputError
 from vivant.picture.framing import crop_pixels
 from vivant.types import Box, Group, Image, Portrait, Score, Verification
 from vivant.video.reader import frames_at
+from vivant.web.theme import report_theme
 
 EMBED_LIMIT: Final = 32_000_000
 """Bytes of a clip that is put inside the page; the user's clips have about 20 MB."""
@@ -314,6 +315,10 @@ def _template() -> jinja2.Template:
     environment.filters["number"] = _number
     environment.filters["korean"] = _korean
     environment.globals.update(
-        title=title, verdict_word=verdict_word, unit_word=unit_word, marks=_MARKS
+        title=title,
+        verdict_word=verdict_word,
+        unit_word=unit_word,
+        marks=_MARKS,
+        theme=report_theme(),
     )
     return environment.get_template("page.html.j2")
