@@ -66,7 +66,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "mouth_detail": Aim("below", ("mouth/smear@0.08",), 0.42, near=0.5),
     "eye_gaze": Aim("above", ("eye/crossed@0.1",), 7.5, near=0.5),
     "eyelids": Aim("above", ("eye/lid@0.09",), 3.0, near=0.5),
-    "iris_color": Aim("above", ("eye/iris@1",), 13.0, share=0.2, near=0.5),
+    "iris_color": Aim("above", ("eye/iris@1",), 15.0, share=0.2, near=0.5),
     "skin_brightness": Aim("above", ("skin/lighter@25",), 3.6, share=0.3, near=0.5),
     "skin_texture_end": Aim("below", ("skin_trend/",), 0.6, near=0.5),
     "face_presence": Aim("below", (), 0.5),
