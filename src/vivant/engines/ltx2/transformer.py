@@ -115,9 +115,8 @@ class Denoiser:
         device: where it computes; where its weights are, if None.
         attention: one of ``options.ATTENTION``.
         compile_blocks: compile the block once, for all blocks (CUDA only).
-        late: compile fused blocks only for the second clip of a size: uncompiled they are 2 to 10 %
-            slower, and compiling takes as long as a clip.
-        fused: run fp8 layers through ``block_kernels``; where they are available, if None.
+        late: compile fused blocks only for the second clip of a size: compiling takes as long as a
+            clip, and without it steps are 2 to 5 % slower (small ones more: the CPU limits them).
         cache_text: keep every block's text keys (1.2 GB; 2.4 GB with a negative prompt).
 
     Raises:
