@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import cv2
+import dlib
 import numpy as np
 import pytest
 
 from image_files import astronaut, face_reader, on_canvas
+from vivant.picture.face_mesh import model_file
 from vivant.picture.faces import SAME_PERSON_DISTANCE, FaceReader, distance
 from vivant.types import Image
 
@@ -18,6 +21,11 @@ def test_astronaut_is_found_where_she_is() -> None:
     assert face.box.center == pytest.approx((223, 127), abs=8)
     assert 80 <= face.box.width <= 110
     assert face.score > 1
+
+
+def test_the_detector_is_the_one_in_dlib() -> None:
+    ours = dlib.fhog_object_detector(model_file("frontal_face_detector.svm"))
+    assert pickle.dumps(ours) == pickle.dumps(dlib.get_frontal_face_detector())
 
 
 def test_landmarks_are_in_the_documented_order() -> None:

@@ -67,6 +67,21 @@ def decoders() -> set[int]:
     return found
 
 
+def test_a_process_that_died_while_it_waited_is_not_the_next_pictures_fault(
+    tmp_path: Path, portrait_bytes: bytes
+) -> None:
+    (tmp_path / "source").write_bytes(portrait_bytes)
+    own = PictureDecoder()
+    before = decoders()
+    decode(own, tmp_path)
+    for pid in decoders() - before:
+        os.kill(pid, 9)
+    until(lambda: not decoders() - before)
+    time.sleep(0.1)  # the pool hears of it
+    assert decode(own, tmp_path).pixels.size
+    own.close()
+
+
 def test_a_slow_picture_fails_by_itself(shop: Shop, decoder: PictureDecoder, slow: bytes) -> None:
     decode_with(shop, decoder, 0.3)
     job = shop.ledger.get(shop.submit(None, image=slow))

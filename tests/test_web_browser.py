@@ -533,6 +533,11 @@ def test_a_server_with_keys_asks_for_one(open_page: Open, tmp_path: Path) -> Non
         expect(page.locator("#connect-word")).to_have_text("Connected")
         assert key not in page.content()
 
+        # the engine by default lets the person live: its moods stand where others have a prompt
+        page.check("input[name=mood][value=warm]")
+        fields = page.evaluate("import('/assets/js/form/draft.js').then((m) => m.clipRequest())")
+        assert (fields["model"], fields["options[preset]"]) == ("living", "warm")
+
         # A page from the disk needs nothing but the key: no setting at the server.
         kept = tmp_path / "vivant.html"
         kept.write_text(single_file(address), encoding="utf-8")

@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 START_SECONDS = 120.0
@@ -37,7 +38,12 @@ class KillableProcess:
         """How many tasks this process was given."""
 
     def start(self) -> Future[None]:
-        """Start the process where there is none; done when it is prepared."""
+        """Start the process where there is none; done when it is prepared.
+
+        One that has died since its last task is replaced: that is not the next task's fault.
+        """
+        if self._died():
+            self.kill()
         if self._pool is None or self._prepared is None:
             self._pool = ProcessPoolExecutor(
                 1, multiprocessing.get_context("spawn"), _end_with_parent
@@ -45,6 +51,15 @@ class KillableProcess:
             self._prepared = self._pool.submit(self._prepare)
             self.tasks = 0
         return self._prepared
+
+    def _died(self) -> bool:
+        if self._pool is None or self._prepared is None or not self._prepared.done():
+            return False
+        try:
+            self._pool.submit(_nothing)
+        except BrokenProcessPool:
+            return True
+        return False
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Let it do ``work``; both and the result must be picklable.

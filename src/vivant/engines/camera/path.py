@@ -63,8 +63,10 @@ def ease(u: float, ramp: float) -> float:
         return 1.0 - ease(1.0 - u, ramp)
     speed = 1.0 / (1.0 - ramp)
     if u < ramp:
-        way = speed * (u / 2 - ramp * math.sin(math.pi * u / ramp) / (2 * math.pi))
-        return max(0.0, way)  # the two terms cancel near 0
+        x = math.pi * u / ramp
+        # x - sin(x); near 0 the two terms cancel, so its series is used there
+        way = x - math.sin(x) if x > 0.05 else x**3 / 6 - x**5 / 120 + x**7 / 5040
+        return speed * ramp / (2 * math.pi) * way
     return speed * (u - ramp / 2)
 
 

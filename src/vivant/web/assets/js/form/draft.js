@@ -4,6 +4,8 @@ import { session } from "../shared/session.js";
 import { loadJson, save } from "../shared/storage.js";
 
 export const MOVES = ["auto", "push_in", "drift", "orbit"];
+// Presets of the living engine; with "auto" the prompt chooses.
+export const MOODS = ["auto", "calm", "attentive", "warm", "portrait-still"];
 // Clips of each picture, with consecutive seeds.
 export const TAKES = ["1", "2", "3", "5"];
 // Seconds within which a clip is tried again until no check fails.
@@ -23,6 +25,7 @@ const NAMES = [
   "seed",
   "quality",
   "move",
+  "mood",
   "again_if",
   "takes",
 ];
@@ -58,6 +61,7 @@ export function chosen() {
     seed: draft.seed ?? defaults.seed,
     quality: config.qualities.includes(draft.quality) ? draft.quality : defaults.quality,
     move: MOVES.includes(draft.move) ? draft.move : "auto",
+    mood: MOODS.includes(draft.mood) ? draft.mood : "auto",
     takes: TAKES.includes(draft.takes) ? draft.takes : TAKES[0],
     again_if: RETRIES.includes(draft.again_if) ? draft.again_if : RETRIES[0],
   };
@@ -118,6 +122,7 @@ export function clipRequest(expected = null) {
   if (now.model) fields.model = now.model.id;
   if (now.recipe) fields.recipe = now.recipe;
   if (now.model?.id === "camera" && now.move !== "auto") fields["options[move]"] = now.move;
+  if (now.model?.id === "living" && now.mood !== "auto") fields["options[preset]"] = now.mood;
   if (now.again_if !== "off") {
     fields.until_pass = "true";
     fields.budget = `${budgetSeconds(expected)}s`;

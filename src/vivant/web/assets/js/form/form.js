@@ -5,6 +5,7 @@ import { duration, money, number } from "../shared/format.js";
 import { session } from "../shared/session.js";
 import { comparisonFields, taskField } from "./comparison_fields.js";
 import {
+  MOODS,
   MOVES,
   RETRIES,
   TAKES,
@@ -104,16 +105,18 @@ export function createForm(form, { onChange, onSubmit }) {
     const { config } = session;
     const now = chosen();
     const camera = now.model?.moves === "camera";
+    const living = now.model?.id === "living";
     const most = Math.min(LONGEST_SECONDS, Math.floor(config.limits.max_frames / config.defaults.fps));
     const promptField = prompt("prompt", now.prompt, 2, camera);
     const moves = () => choices("move", now, MOVES, (value) => ({ word: t(`move_${value}`) }));
-    // A field that the engine ignores is not put first, but stays available under "more settings".
-    const first = !camera ? promptField : now.model.id === "camera" ? moves() : "";
+    const moods = () => choices("mood", now, MOODS, (value) => ({ word: t(`mood_${value}`) }));
+    // A prompt that the engine does not follow is not put first, but stays available under "more settings".
+    const first = living ? moods() : !camera ? promptField : now.model.id === "camera" ? moves() : "";
     return [
       first,
       lengthField({ value: Math.min(most, now.seconds), most, onInput: (value) => set("seconds", value) }),
       shapes(now),
-      moreSettings(now, camera, camera && promptField),
+      moreSettings(now, camera, (camera || living) && promptField),
     ];
   }
 
