@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from vivant.picture.framing import crop_pixels
 from vivant.types import Box, Image, Portrait
@@ -74,3 +75,27 @@ def reach_of(portrait: Portrait, width: int, height: int) -> tuple[Box, int, int
         crop.height + (top + bottom) * sy,
     )
     return box, width + left + right, height + top + bottom
+
+
+def plane_matrix(
+    area: Box, plane: Image, window: Box, width: int, height: int
+) -> npt.NDArray[np.float64]:
+    """Pixel of the clip → pixel of ``plane``, ``[2, 3]``; pixel centres are at .5.
+
+    Args:
+        area: part of the picture that the plane shows, in the picture's pixels.
+        plane: ``[H, W, 3]`` uint8.
+        window: part of the picture that the clip shows, in the picture's pixels.
+        width: of the clip, pixels.
+        height: of the clip, pixels.
+    """
+    rows, columns = plane.shape[:2]
+    kx, ky = columns / area.width, rows / area.height
+    sx, sy = window.width / width, window.height / height
+    return np.array(
+        [
+            [sx * kx, 0, (window.left + sx / 2 - area.left) * kx - 0.5],
+            [0, sy * ky, (window.top + sy / 2 - area.top) * ky - 0.5],
+        ],
+        dtype=np.float64,
+    )

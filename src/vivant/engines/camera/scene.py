@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from vivant.engines.camera.canvas import plane_matrix
 from vivant.engines.camera.layers import Subject
 from vivant.types import Box, Image
 
@@ -33,11 +34,11 @@ class Scene:
     def draw(self, target: Image, subject: Box, background: Box) -> None:
         """Fill ``target`` ``[h, w, 3]`` uint8 with what the two windows show."""
         height, width = target.shape[:2]
-        matrix = self._matrix(background, width, height)
+        matrix = plane_matrix(self.area, self.background, background, width, height)
         _sample(self.background, matrix, target)
         if self.subject is None:
             return
-        matrix = self._matrix(subject, width, height)
+        matrix = plane_matrix(self.area, self.background, subject, width, height)
         matrix[:, 2] -= (self.subject.left, self.subject.top)
         rows, columns = _covered(matrix, self.subject.clear.shape, width, height)
         if rows.start >= rows.stop or columns.start >= columns.stop:
@@ -51,19 +52,6 @@ class Scene:
         _sample(self.subject.clear, matrix, clear)
         region[:] = cv2.add(
             cv2.multiply(region, cv2.cvtColor(clear, cv2.COLOR_GRAY2RGB), scale=1 / 255), colour
-        )
-
-    def _matrix(self, window: Box, width: int, height: int) -> np.ndarray:
-        """Pixel of the clip → pixel of the background's plane; pixel centres are at .5."""
-        rows, columns = self.background.shape[:2]
-        kx, ky = columns / self.area.width, rows / self.area.height
-        sx, sy = window.width / width, window.height / height
-        return np.array(
-            [
-                [sx * kx, 0, (window.left + sx / 2 - self.area.left) * kx - 0.5],
-                [0, sy * ky, (window.top + sy / 2 - self.area.top) * ky - 0.5],
-            ],
-            dtype=np.float64,
         )
 
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vivant.engines.camera.canvas import plane_matrix
 from vivant.engines.camera.layers import Subject
 from vivant.engines.living.fields import CELL, Grid
 from vivant.types import Box, Image
@@ -53,7 +54,7 @@ class LivingScene:
             field: ``[h, w, 2]`` float32, displacement on the grid of the canvas, its pixels.
         """
         height, width = target.shape[:2]
-        matrix = self._matrix(window, width, height)
+        matrix = plane_matrix(self.area, self.background, window, width, height)
         if self.people is None:
             for start in range(0, height, STRIP):
                 strip = slice(start, min(height, start + STRIP))
@@ -61,7 +62,7 @@ class LivingScene:
             return
         cv2.warpAffine(
             self.background,
-            self._matrix(behind, width, height),
+            plane_matrix(self.area, self.background, behind, width, height),
             (width, height),
             dst=target,
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -84,19 +85,6 @@ class LivingScene:
             clear = cv2.cvtColor(cv2.extractChannel(drawn, 3), cv2.COLOR_GRAY2RGB)
             colour = cv2.cvtColor(drawn, cv2.COLOR_BGRA2BGR)
             region[:] = cv2.add(cv2.multiply(region, clear, scale=1 / 255), colour)
-
-    def _matrix(self, window: Box, width: int, height: int) -> npt.NDArray[np.float64]:
-        """Pixel of the clip → pixel of the canvas; pixel centres are at .5."""
-        rows, columns = self.background.shape[:2]
-        kx, ky = columns / self.area.width, rows / self.area.height
-        sx, sy = window.width / width, window.height / height
-        return np.array(
-            [
-                [sx * kx, 0, (window.left + sx / 2 - self.area.left) * kx - 0.5],
-                [0, sy * ky, (window.top + sy / 2 - self.area.top) * ky - 0.5],
-            ],
-            dtype=np.float64,
-        )
 
 
 def _sampled(
