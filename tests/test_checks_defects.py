@@ -51,6 +51,12 @@ PARTS = [
     ("eye/iris@1", "iris_color"),
     ("skin/lighter@25", "skin_brightness"),
     ("skin_trend/smoother@0.04", "skin_texture_end"),
+    ("face_shape/nose@0.1", "nose_shape"),
+    ("face_shape/jaw@0.15", "jaw_shape"),
+    ("face_shape/brow@0.12", "brow_shape"),
+    ("glasses/bent@0.08", "eye_shape"),
+    ("melt/sine@0.15", "face_warp"),
+    ("face_slide/aside@0.12", "face_shift"),
 ]
 MOVING = [
     ("melt/random@0.3", "face_deformation"),
