@@ -1,27 +1,34 @@
 // Several pictures, or several seeds: each clip is a job of its own, and all jobs carry the id of the batch.
-import { h } from "../shared/dom.js";
+import { h, sign } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 import { go } from "../shared/address.js";
 import { showBanner } from "../shared/banner.js";
-import { clipRow } from "../shared/clip_row.js";
 import { number } from "../shared/format.js";
 import { createGroupPanel, groupTitle, spending } from "../shared/group_panel.js";
 import { isOver } from "../shared/job_state.js";
+import { loopingVideo, playAgain } from "../shared/looping_video.js";
 import { announce } from "../shared/panels.js";
 import { session } from "../shared/session.js";
 import { jobPicture } from "../frame/job_picture.js";
+import { thumbnail } from "../gallery/gallery_view.js";
 import { errorText } from "../server/error_text.js";
 import { untilAnswered } from "../server/retry.js";
+import { saveZip } from "./save_zip.js";
 
 const PREFIX = "batch_";
-const newId = () => PREFIX + [...crypto.getRandomValues(new Uint32Array(3))].map((part) => part.toString(36)).join("");
+const TAKES = `${PREFIX}takes_`; // the same picture in each mood
+const random = () => [...crypto.getRandomValues(new Uint32Array(3))].map((part) => part.toString(36)).join("");
+
+const areTakes = (id) => id.startsWith(TAKES);
 
 export const isBatch = (id) => id?.startsWith(PREFIX);
 
-export function createBatch(frame, gallery) {
+// onTake(job): one of the four moods was chosen.
+export function createBatch(frame, gallery, { onTake }) {
   // Batch id → { rows, cancelled }, rows: [{ name, seed, file, job, problem }]. Only this page knows the pictures that
   // the server refused, because they never became a job.
   const sent = new Map();
+  const zipping = new Map(); // batch id → percent, while its ZIP is made
   const panel = createGroupPanel({
     name: "batch",
     heading: "title_batch",
@@ -33,11 +40,28 @@ export function createBatch(frame, gallery) {
     draw,
   });
 
-  async function send(files, seeds, fields) {
-    const id = newId();
-    const rows = files.flatMap((file) =>
-      seeds.map((seed) => ({ name: file.name || t("pasted"), seed, file, job: null, problem: null })),
-    );
+  // Each file with each seed, all with the same fields.
+  function send(files, seeds, fields) {
+    const row = (file, seed) => newRow(file, { ...fields, seed: String(seed) });
+    return sendRows(PREFIX + random(), files.flatMap((file) => seeds.map((seed) => row(file, seed))));
+  }
+
+  // One picture in each mood; takes: [{ mood, fields }], more: fields of all.
+  function sendTakes(file, takes, more) {
+    const row = ({ mood, fields }) => ({ ...newRow(file, { ...fields, ...more }), mood });
+    return sendRows(TAKES + random(), takes.map(row));
+  }
+
+  const newRow = (file, fields) => ({
+    name: file.name || t("pasted"),
+    seed: Number(fields.seed),
+    file,
+    fields,
+    job: null,
+    problem: null,
+  });
+
+  async function sendRows(id, rows) {
     const batch = { rows, cancelled: false };
     sent.set(id, batch);
     session.openId = id;
@@ -45,7 +69,7 @@ export function createBatch(frame, gallery) {
     announce(t("batch_sending", { n: rows.length }));
     for (const row of rows) {
       if (batch.cancelled) row.problem = t("cancelled_title");
-      else await sendRow(row, { ...fields, seed: String(row.seed), batch: id });
+      else await sendRow(row, { ...row.fields, batch: id });
       row.file = null;
       if (panel.group()?.id === id) panel.render();
     }
@@ -97,7 +121,13 @@ export function createBatch(frame, gallery) {
     const jobs = new Map((state?.data ?? []).map((job) => [job.id, job]));
     const own = sent.get(id);
     if (own) return own.rows.map((row) => ({ ...row, job: row.job && (jobs.get(row.job.id) ?? row.job) }));
-    return [...jobs.values()].map((job) => ({ name: job.picture_name || job.id, seed: job.seed, job, problem: null }));
+    return [...jobs.values()].map((job) => ({
+      name: job.picture_name || job.id,
+      seed: job.seed,
+      mood: areTakes(id) ? job.options.preset : undefined,
+      job,
+      problem: null,
+    }));
   }
 
   function draw(group) {
@@ -106,35 +136,114 @@ export function createBatch(frame, gallery) {
     const done = rows.filter((row) => row.problem || (row.job && isOver(row.job))).length;
     frame.showProgress(rows.length ? done / rows.length : 0);
     document.title = over ? "✓ · Vivant" : `${done}/${rows.length} · Vivant`;
-    const count = { n: number(done), total: number(rows.length) };
+    const finished = rows.filter(({ job }) => job?.status === "completed").map(({ job }) => job);
     const button = (name, action, word) =>
       h("button", { type: "button", class: "plain", id: `batch-${name}`, onclick: action, text: t(word) });
     return [
-      groupTitle("batch", t(over ? "batch_done" : "batch_running", count)),
-      h("ol", { class: "rows" }, rows.map(batchRow)),
+      groupTitle("batch", areTakes(id) ? takesTitle(over) : over ? resultTitle(rows) : progressTitle(rows, done)),
+      over ? h("p", { class: "small quiet", text: rest(rows) }) : null,
+      h("ul", { class: "rows batch-grid" }, rows.map((row) => batchCell(row, areTakes(id) && onTake))),
       h("dl", { class: "facts" }, state && spending(state, over)),
       sent.has(id) ? null : h("p", { class: "small quiet", text: t("batch_known") }),
       h(
         "div",
         { class: "stack" },
+        over && finished.length > 1 ? zipButton(finished) : null,
         over ? null : button("end", cancelRest, "batch_end"),
         button("new", () => go(""), "new_clip"),
       ),
     ];
   }
 
-  return { send, open: panel.open, close: panel.close, render: panel.render };
+  function zipButton(jobs) {
+    const { id } = panel.group();
+    const percent = zipping.get(id);
+    const busy = percent !== undefined;
+    const text = busy ? t("batch_zipping", { n: number(percent) }) : t("batch_zip", { n: number(jobs.length) });
+    const attributes = { type: "button", class: "loud", id: "batch-zip", disabled: busy, text };
+    return h("button", { ...attributes, onclick: () => saveAll(id, jobs) });
+  }
+
+  async function saveAll(id, jobs) {
+    const tell = (percent) => {
+      if (percent === null) zipping.delete(id);
+      else zipping.set(id, percent);
+      panel.render();
+    };
+    tell(0);
+    try {
+      await saveZip(jobs, `vivant-${jobs.length}.zip`, (part) => tell(Math.round(100 * part)));
+    } catch (error) {
+      showBanner(error);
+    }
+    tell(null);
+  }
+
+  return { send, sendTakes, open: panel.open, close: panel.close, render: panel.render };
 }
 
-function batchRow({ name, seed, job, problem }) {
+// A clip whose checks failed is made, but it is not counted as ready.
+const ready = ({ job }) => job?.status === "completed" && job.verdict !== "fail";
+const failedCheck = ({ job }) => job?.status === "completed" && job.verdict === "fail";
+
+const takesTitle = (over) => t(over ? "takes_done" : "takes_running");
+
+function progressTitle(rows, done) {
+  return t("batch_running", { n: number(done), total: number(rows.length) });
+}
+
+function resultTitle(rows) {
+  return t("batch_done", { n: number(rows.filter(ready).length), total: number(rows.length) });
+}
+
+function rest(rows) {
+  const look = rows.filter(failedCheck).length;
+  const missing = rows.filter(({ job }) => job?.status !== "completed").length;
+  return [
+    look ? t("batch_look", { n: number(look) }) : "",
+    missing ? t("batch_missing", { n: number(missing) }) : "",
+  ].join(" ");
+}
+
+// onTake: for takes, else false.
+function batchCell(row, onTake) {
+  const { job, problem } = row;
   const done = job?.status === "completed";
-  return clipRow({
-    title: `${name} · ${t("seed_is", { n: seed })}`,
-    id: job?.id,
-    verdict: done ? (job.verdict ?? "not_measured") : null,
-    failed: problem || (job?.status === "failed" && reason(job.error)),
-    state: job?.status === "in_progress" ? `${number(job.progress)}%` : t(job ? "queued" : "batch_waits"),
-  });
+  const failed = problem || (job?.status === "failed" && reason(job.error));
+  const verdict = done ? (job.verdict ?? "not_measured") : null;
+  const shown = verdict ?? (failed ? "fail" : null);
+  const waits = job?.status === "in_progress" ? `${number(job.progress)}%` : t(job ? "queued" : "batch_waits");
+  const inside = [cellPicture(job), h("b", {}, shown ? sign(shown) : null, h("bdi", { text: cellTitle(row) }))];
+  return h(
+    "li",
+    { "data-is": shown ?? "later" },
+    job ? h("a", { href: `#${job.id}` }, inside) : h("div", {}, inside),
+    h("p", { class: "small quiet", text: verdict ? t(`verdict_${verdict}`) : failed || waits }),
+    done && onTake ? takeButton(row, onTake) : null,
+  );
+}
+
+function cellTitle({ name, seed, mood }) {
+  return mood ? t(`mood_${mood}`) : `${name} · ${t("seed_is", { n: seed })}`;
+}
+
+function takeButton({ job, mood }, onTake) {
+  const attributes = { type: "button", class: "plain take", id: `take-${mood}`, onclick: () => onTake(job) };
+  return h("button", { ...attributes, "aria-label": t("take_named", { mood: t(`mood_${mood}`) }), text: t("take") });
+}
+
+// A finished clip plays; the same element is used again, so that it does not begin anew after each answer.
+const players = new Map();
+
+function cellPicture(job) {
+  if (!job) return h("span", { class: "thumb" });
+  const picture = thumbnail(job, session.api.link);
+  if (job.status !== "completed") return picture;
+  if (!players.has(job.id)) players.set(job.id, loopingVideo(session.api.link(job, "video")));
+  const video = players.get(job.id);
+  playAgain(video);
+  picture.append(video);
+  return picture;
 }
 
 function reason(error) {
