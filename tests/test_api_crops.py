@@ -15,6 +15,9 @@ from service_process import picture
 from vivant.api.crop_worker import CropWorker
 from vivant.errors import BusyError, ImageError
 from vivant.settings import read_settings
+from vivant.types import Request
+
+CLIP = Request(image=b"", width=128, height=72)
 
 
 def slow_jpeg(scans: int) -> bytes:
@@ -39,7 +42,7 @@ def test_a_slow_picture_stops_only_itself(tmp_path: Path) -> None:
     worker = CropWorker(read_settings(), decode_seconds=12.0, wait_seconds=200.0)
 
     async def all_at_once() -> list[Any]:
-        crops = (worker.crop(path, 128, 72) for path in (slow, *honest))
+        crops = (worker.crop(path, CLIP) for path in (slow, *honest))
         return list(await asyncio.gather(*crops, return_exceptions=True))
 
     try:
@@ -58,13 +61,13 @@ def test_who_waits_too_long_is_told_so(tmp_path: Path) -> None:
     worker = CropWorker(read_settings(), decode_seconds=6.0, wait_seconds=1.0)
 
     async def both() -> tuple[Any, Any]:
-        first = asyncio.create_task(worker.crop(slow, 128, 72))
+        first = asyncio.create_task(worker.crop(slow, CLIP))
         await asyncio.sleep(0.1)
         with pytest.raises(BusyError, match="before yours") as busy:
-            await worker.crop(honest, 128, 72)
+            await worker.crop(honest, CLIP)
         with pytest.raises(ImageError):
             await first
-        return busy.value.retry_after, await worker.crop(honest, 128, 72)
+        return busy.value.retry_after, await worker.crop(honest, CLIP)
 
     try:
         retry_after, crop = asyncio.run(both())
@@ -78,7 +81,7 @@ def test_the_process_is_started_before_the_time_is_measured(tmp_path: Path) -> N
     worker = CropWorker(read_settings(), decode_seconds=30.0)
     try:
         started = time.monotonic()
-        found = asyncio.run(worker.crop(write(tmp_path, "a.png", picture()), 128, 72))
+        found = asyncio.run(worker.crop(write(tmp_path, "a.png", picture()), CLIP))
         assert found["picture"]["format"] == "PNG"
         assert time.monotonic() - started < 120
     finally:
