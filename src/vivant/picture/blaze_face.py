@@ -31,8 +31,8 @@ MOST_SQUARES: Final = 9
 """Each overlaps the next by half up to a picture of 5:1."""
 
 MIN_SCORE: Final = 0.6
-"""Of masks drawn on 36 frames of six people, faces were found in 35, at 0.64 … 0.94 (dlib's detector:
-7); patches of noise scored up to 0.55."""
+"""Of 36 frames of six people with a drawn mask, faces were found in 35, at 0.64 … 0.94 (dlib's
+detector: 7); patches of noise scored up to 0.55."""
 
 OVERLAP: Final = 0.3
 """Intersection over union from which two answers are one face, as in MediaPipe."""
