@@ -95,10 +95,12 @@ def load_portrait(
     decoded = _decode_upright(decoder, data, name, width, height, limits, framing)
     reader = reader or FaceReader()
     faces = find_faces(reader, decoded.pixels)
+    turn = 0 if faces else upright_rotation(reader, decoded.pixels)
+    if not faces and not turn:
+        faces = reader.detect_covered(decoded.pixels)
     crop, cut = _crop(decoded, faces, framing, width / height)
     by_hand = framing.crop is not None or framing.focus is not None
     shown_here = shown_faces(faces, crop) if by_hand else faces
-    turn = 0 if faces else upright_rotation(reader, decoded.pixels)
     rows, columns = decoded.pixels.shape[:2]
     notes = [
         *decoded.warnings,
@@ -198,6 +200,11 @@ def _about_faces(faces: tuple[Face, ...], *, tall: bool) -> str | None:
         return (
             f"no face was found, so the {'top' if tall else 'middle'} of the picture is shown and "
             "identity cannot be measured: use a picture with a sharp face seen from the front"
+        )
+    if faces[0].covered:
+        return (
+            "the face is partly covered or turned away, so identity cannot be measured: use a "
+            "picture with the whole face seen from the front"
         )
     if len(faces) > 1:
         return f"{len(faces)} faces were found: the clip is about the largest one"
