@@ -21,7 +21,10 @@ from vivant.engines.living.options import PRESETS
 from vivant.errors import BusyError, ImageError
 from vivant.picture.sample_picture import sample_picture
 from vivant.settings import read_settings
+from vivant.types import Request
 from vivant.video.reader import frames_at
+
+CLIP = Request(image=b"", width=128, height=72)
 
 
 def slow_jpeg(scans: int) -> bytes:
@@ -46,7 +49,7 @@ def test_a_slow_picture_stops_only_itself(tmp_path: Path) -> None:
     worker = CropWorker(read_settings(), decode_seconds=12.0, wait_seconds=200.0)
 
     async def all_at_once() -> list[Any]:
-        crops = (worker.crop(path, 128, 72) for path in (slow, *honest))
+        crops = (worker.crop(path, CLIP) for path in (slow, *honest))
         return list(await asyncio.gather(*crops, return_exceptions=True))
 
     try:
@@ -65,13 +68,13 @@ def test_who_waits_too_long_is_told_so(tmp_path: Path) -> None:
     worker = CropWorker(read_settings(), decode_seconds=6.0, wait_seconds=1.0)
 
     async def both() -> tuple[Any, Any]:
-        first = asyncio.create_task(worker.crop(slow, 128, 72))
+        first = asyncio.create_task(worker.crop(slow, CLIP))
         await asyncio.sleep(0.1)
         with pytest.raises(BusyError, match="before yours") as busy:
-            await worker.crop(honest, 128, 72)
+            await worker.crop(honest, CLIP)
         with pytest.raises(ImageError):
             await first
-        return busy.value.retry_after, await worker.crop(honest, 128, 72)
+        return busy.value.retry_after, await worker.crop(honest, CLIP)
 
     try:
         retry_after, crop = asyncio.run(both())
@@ -88,11 +91,11 @@ def test_a_picture_is_looked_at_and_each_preset_is_shown_on_it(tmp_path: Path) -
 
     async def all_in_one_process() -> tuple[dict[str, Any], ...]:
         started = time.monotonic()  # the start of the process is not counted
-        found = await worker.crop(write(tmp_path, "a.png", picture()), 128, 72)
+        found = await worker.crop(write(tmp_path, "a.png", picture()), CLIP)
         assert time.monotonic() - started < 120
         portrait = write(tmp_path, "portrait.png", sample_picture())
-        living = await worker.previews(portrait, 1280, 720)
-        no_face = await worker.previews(tmp_path / "a.png", 128, 72)
+        living = await worker.previews(portrait, Request(image=b"", width=1280, height=720))
+        no_face = await worker.previews(tmp_path / "a.png", CLIP)
         assert examples.file("calm.mp4") is None
         examples.start()
         while examples.file("calm.mp4") is None:

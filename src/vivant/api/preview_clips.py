@@ -38,22 +38,24 @@ EXAMPLE_FRAMES: Final = 64
 """A loop of 4 s."""
 
 
-def preview_clips(path: Path, width: int, height: int, settings: Settings) -> Any:
+def preview_clips(path: Path, clip: Request, settings: Settings) -> Any:
     """In the process: one clip for each preset, or the error as a value.
 
     Args:
         path: the picture.
-        width: of the clip that is asked for, pixels.
-        height: of the clip that is asked for, pixels.
+        clip: size and crop of the clip that is asked for.
         settings: limits of pictures.
     """
     from vivant.engines.living.options import PRESETS
     from vivant.picture.intake import load_portrait
     from vivant.pipeline import image_limits
 
+    width, height = clip.width, clip.height
     try:
         limits = image_limits(settings, timed=True)
-        portrait = load_portrait(path.read_bytes(), width=width, height=height, limits=limits)
+        portrait = load_portrait(
+            path.read_bytes(), width=width, height=height, limits=limits, framing=clip.framing
+        )
         size = _even(width, height, SHORT_SIDE)
         drawn = _drawn_size(portrait, width, height)
         clips = _clips(portrait, PRESETS, drawn, size) if drawn else []
@@ -65,8 +67,8 @@ def preview_clips(path: Path, width: int, height: int, settings: Settings) -> An
         "height": size[1],
         "fps": int(FPS),
         "data": [
-            {"preset": preset, "clip": f"data:video/mp4;base64,{base64.b64encode(clip).decode()}"}
-            for preset, clip in zip(PRESETS, clips, strict=bool(clips))
+            {"preset": preset, "clip": f"data:video/mp4;base64,{base64.b64encode(mp4).decode()}"}
+            for preset, mp4 in zip(PRESETS, clips, strict=bool(clips))
         ],
     }
 

@@ -18,12 +18,12 @@ router = APIRouter(prefix="/v1", tags=["before"])
     summary="What would be shown",
 )  # fmt: skip
 async def crops(request: Request, shared: Shared, _: RateLimitedOwner) -> dict[str, Any]:
-    """Decode a picture and choose its framing, without making anything."""
+    """Decode a picture and answer exactly the crop that a clip of the same fields shows."""
     async with shared.uploads.read(request) as upload:
         clip = VideoFields.read(upload.fields).to_request(b"", shared.settings)
         (picture,) = await shared.uploads.pictures(upload)
         assert picture.file is not None  # noqa: S101 - it was fetched
-        return await shared.crop_worker.crop(picture.file, clip.width, clip.height)
+        return await shared.crop_worker.crop(picture.file, clip)
 
 
 @router.post(
@@ -39,4 +39,4 @@ async def previews(request: Request, shared: Shared, _: RateLimitedOwner) -> dic
         clip = VideoFields.read(upload.fields).to_request(b"", shared.settings)
         (picture,) = await shared.uploads.pictures(upload)
         assert picture.file is not None  # noqa: S101 - it was fetched
-        return await shared.crop_worker.previews(picture.file, clip.width, clip.height)
+        return await shared.crop_worker.previews(picture.file, clip)
