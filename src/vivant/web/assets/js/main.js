@@ -71,9 +71,9 @@ function submitForm() {
   const { picture, framing, others } = chosen;
   const seeds = form.seeds();
   const fields = { ...form.fields(), ...chosen.fields };
-  if (form.takesMoods()) batch.sendTakes(picture.file, form.moodTakes(), chosen.fields);
+  if (form.takesMoods()) batch.sendTakes(chosen, form.moodTakes());
   else if (form.compares()) comparison.send(form.comparison(), chosen);
-  else if (others.length || seeds.length > 1) batch.send([picture.file, ...others], seeds, fields);
+  else if (others.length || seeds.length > 1) batch.send(chosen, seeds, fields);
   else submission.submit(fields, picture, framing);
 }
 

@@ -9,7 +9,7 @@ import { isOver } from "../shared/job_state.js";
 import { loopingVideo, playAgain } from "../shared/looping_video.js";
 import { announce } from "../shared/panels.js";
 import { session } from "../shared/session.js";
-import { jobPicture } from "../frame/job_picture.js";
+import { jobPicture, sentPictures } from "../frame/job_picture.js";
 import { thumbnail } from "../gallery/gallery_view.js";
 import { errorText } from "../server/error_text.js";
 import { untilAnswered } from "../server/retry.js";
@@ -40,16 +40,18 @@ export function createBatch(frame, gallery, { onTake }) {
     draw,
   });
 
-  // Each file with each seed, all with the same fields.
-  function send(files, seeds, fields) {
+  // Each picture with each seed, all with the same fields.
+  // chosen: { picture, framing, others }, the first with its crop.
+  function send(chosen, seeds, fields) {
+    const files = [chosen.picture.file, ...chosen.others];
     const row = (file, seed) => newRow(file, { ...fields, seed: String(seed) });
-    return sendRows(PREFIX + random(), files.flatMap((file) => seeds.map((seed) => row(file, seed))));
+    return sendRows(PREFIX + random(), chosen, files.flatMap((file) => seeds.map((seed) => row(file, seed))));
   }
 
-  // One picture in each mood; takes: [{ mood, fields }], more: fields of all.
-  function sendTakes(file, takes, more) {
-    const row = ({ mood, fields }) => ({ ...newRow(file, { ...fields, ...more }), mood });
-    return sendRows(TAKES + random(), takes.map(row));
+  // One picture in each mood; takes: [{ mood, fields }].
+  function sendTakes(chosen, takes) {
+    const row = ({ mood, fields }) => ({ ...newRow(chosen.picture.file, { ...fields, ...chosen.fields }), mood });
+    return sendRows(TAKES + random(), chosen, takes.map(row));
   }
 
   const newRow = (file, fields) => ({
@@ -61,7 +63,7 @@ export function createBatch(frame, gallery, { onTake }) {
     problem: null,
   });
 
-  async function sendRows(id, rows) {
+  async function sendRows(id, { picture, framing }, rows) {
     const batch = { rows, cancelled: false };
     sent.set(id, batch);
     session.openId = id;
@@ -70,6 +72,8 @@ export function createBatch(frame, gallery, { onTake }) {
     for (const row of rows) {
       if (batch.cancelled) row.problem = t("cancelled_title");
       else await sendRow(row, { ...row.fields, batch: id });
+      const crop = framing.state === "found" ? framing.crop : null;
+      if (row.job && row.file === picture.file) sentPictures.set(row.job.id, { picture, crop });
       row.file = null;
       if (panel.group()?.id === id) panel.render();
     }
@@ -102,7 +106,22 @@ export function createBatch(frame, gallery, { onTake }) {
     const sending = sent.get(group.id)?.rows.some((row) => row.file);
     const over = !sending && (group.state?.data ?? []).every(isOver);
     if (over && !group.over) announce(t("batch_over"));
+    if (over && areTakes(group.id)) showTakes(group.state?.data ?? []);
     return over;
+  }
+
+  // The finished takes play side by side in the frame.
+  function showTakes(jobs) {
+    const done = jobs.filter((job) => job.status === "completed");
+    if (!done.length) return;
+    const take = (job) =>
+      h(
+        "figure",
+        {},
+        loopingVideo(session.api.link(job, "video")),
+        h("figcaption", { text: t(`mood_${job.options.preset}`) }),
+      );
+    frame.show("takes", done[0].width / done[0].height, [h("div", { class: "takes" }, done.map(take))]);
   }
 
   async function cancelRest() {

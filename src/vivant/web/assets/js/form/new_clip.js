@@ -198,13 +198,19 @@ export function createNewClip(frame, form, { onTake }) {
     if (same) place(shown, visible);
     const inside = same ? null : [croppedPicture(picture, visible, t("preview_alt"), framing)];
     const actions = { onChoose: input.choose, onRemove: remove, onTurn: turn };
-    const details = pictureDetails(picture, { ...framing, byHand }, notes(), actions);
-    const tools = croppable() ? handCrop.buttons(byHand !== null) : "";
-    frame.show("chosen", form.aspect(), inside, [tools, details]);
-    const area = frame.art.querySelector(".cropped");
-    if (area && !same && croppable()) handCrop.attach(area);
-    area?.toggleAttribute("data-whole-height", visible.height > 0.999);
+    const details = pictureDetails(picture, { ...framing, byHand, movable: croppable() }, notes(), actions);
+    frame.show("chosen", form.aspect(), inside, [details]);
+    showCropTools(same, visible);
     if (KEPT_FOCUS.includes(active)) byId(active)?.focus({ preventScroll: true });
+  }
+
+  function showCropTools(attached, visible) {
+    const area = frame.art.querySelector(".cropped");
+    frame.art.querySelector(".crop-tools")?.remove();
+    if (!area || !croppable()) return;
+    if (!attached) handCrop.attach(area);
+    area.toggleAttribute("data-whole-height", visible.height > 0.999);
+    frame.art.append(handCrop.buttons(byHand !== null));
   }
 
   return {

@@ -101,16 +101,14 @@ export function createHandCrop({ now, onMove, onSettled, onReset }) {
 
   // byHand: the crop was moved, so that it can be reset.
   function buttons(byHand) {
-    const button = (id, word, act, text) =>
-      h("button", { type: "button", class: "round", id, "aria-label": t(word), title: t(word), onclick: act, text });
+    const zoomButton = (id, word, factor, text) =>
+      h("button", { type: "button", class: "zoom", id, "aria-label": t(word), onclick: () => zoom(factor), text });
     return h(
       "div",
       { class: "crop-tools" },
-      button("zoom-out", "crop_zoom_out", () => zoom(1 / ZOOM), "−"),
-      button("zoom-in", "crop_zoom_in", () => zoom(ZOOM), "+"),
-      byHand
-        ? h("button", { type: "button", class: "link small", id: "crop-reset", onclick: reset, text: t("crop_reset") })
-        : h("span", { class: "small quiet", text: t("crop_hint") }),
+      byHand && h("button", { type: "button", id: "crop-reset", onclick: reset, text: t("crop_reset") }),
+      zoomButton("zoom-out", "crop_zoom_out", 1 / ZOOM, "−"),
+      zoomButton("zoom-in", "crop_zoom_in", ZOOM, "+"),
     );
   }
 

@@ -16,6 +16,7 @@ export function pictureDetails(picture, found, notes, { onChoose, onRemove, onTu
       h("p", { class: "name", text: file.name || t("pasted") }),
       h("p", { class: "quiet small figures", text: [size, bytes(file.size)].filter(Boolean).join(" · ") }),
       h("p", { class: "small", id: "crop-word", text: cropText(found) }),
+      found.movable ? h("p", { class: "small quiet", text: t("crop_hint") }) : null,
       h(
         "div",
         { class: "row" },

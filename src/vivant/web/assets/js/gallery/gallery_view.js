@@ -1,6 +1,6 @@
 // The gallery: finished clips and those being made, newest first.
 import { h, icon, sign, style } from "../shared/dom.js";
-import { t } from "../shared/i18n.js";
+import { known, t } from "../shared/i18n.js";
 import { number, when } from "../shared/format.js";
 import { isFavourite } from "./favourites.js";
 
@@ -41,7 +41,9 @@ function clipItem(job, { openId, link, standard, onDelete, onFavourite }) {
   const own = job.prompt && job.prompt !== standard ? shortened(job.prompt) : null;
   const done = job.status === "completed";
   const verdict = job.verdict ?? "not_measured";
-  const details = [done ? t(`verdict_${verdict}`) : null, own, t("seed_is", { n: job.seed }), when(job.created_at)];
+  const mood = known(`mood_${job.options?.preset}`) ? t(`mood_${job.options.preset}`) : null;
+  const seed = t("seed_is", { n: job.seed });
+  const details = [done ? t(`verdict_${verdict}`) : null, own, mood ?? seed, when(job.created_at)];
   const thumb = thumbnail(job, link);
   const item = card({ id: job.id, open: job.id === openId, thumb, verdict: done ? verdict : null, title, details });
   const name = `${title} · ${when(job.created_at)}`;
