@@ -47,6 +47,8 @@ def run(page: Page, address: str, began: float) -> dict[str, float]:
     note("example_chosen")
     expect(page.locator("#crop-word")).to_contain_text(re.compile("face|얼굴"))
     note("framed")
+    expect(page.locator(".mood-clip video")).to_have_count(4)
+    note("moods_shown")
     page.click("#go")
     pressed = time.monotonic()
     expect(page.locator("#stages li").first).to_be_visible()

@@ -158,6 +158,9 @@ def test_from_a_picture_to_a_recommendation(
     page.click("#comparison-all summary")
     expect(page.locator("#comparison .rows li")).to_have_count(clips)
     clean(page, "done")
+    # its clips share one card of the gallery
+    card = page.locator(f'.piece.stacked[data-id="{found}"]')
+    expect(card).to_contain_text(f"영상 {clips}개" if korean else f"{clips} clips")
     # an estimate of the next one rests on these
     page.click("#comparison-new")
     page.check("input[name=repeats][value='5']")

@@ -16,9 +16,9 @@ export function createExamples({ onChoose, onFound }) {
   const shown = new Map(); // preset → { item, poster, clip }
 
   async function load(polls = 0) {
-    const asked = session.api;
-    const found = await asked.examples().catch(() => []); // an older server has none
-    if (asked !== session.api) return;
+    const { endpoint } = session.api;
+    const found = await session.api.examples().catch(() => []); // an older server has none
+    if (endpoint !== session.api.endpoint) return;
     for (const one of found) show(one);
     const first = root.hidden && found.length > 0;
     root.hidden = found.length === 0;
