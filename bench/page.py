@@ -25,7 +25,8 @@ PATIENCE_MS = 120_000
 
 
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
-SENT = """performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'))
+SENT = """performance.getEntriesByType('navigation')
+  .concat(performance.getEntriesByType('resource'))
   .filter(({ name }) => !name.includes('/examples/')).reduce((sum, e) => sum + e.transferSize, 0)"""
 """Bytes; without the clips of the examples, for which nothing waits."""
 

@@ -71,6 +71,17 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+@pytest.fixture(scope="module")
+def clip(server: str, portrait: Path) -> str:
+    """Id of a finished clip of 320×180, 17 frames, for tests that only look at one."""
+    fields = {"size": "320x180", "num_frames": "17", "model": "camera", "seed": "3"}
+    files = {"input_reference": (portrait.name, portrait.read_bytes())}
+    job = httpx.post(f"{server}/v1/videos", data=fields, files=files).raise_for_status().json()
+    address = f"{server}/v1/videos/{job['id']}"
+    until(lambda: httpx.get(address).json()["status"] == "completed")
+    return str(job["id"])
+
+
 @pytest.fixture
 def open_page(browser: Browser, server: str) -> Iterator[Open]:
     """Open the page; at the end it must not have complained or asked anybody else."""
@@ -203,9 +214,9 @@ def test_from_a_picture_to_a_checked_clip(open_page: Open, portrait: Path, serve
     expect(page.locator("#download")).to_be_visible()
 
 
-def test_compare_picture_and_any_frame(open_page: Open, portrait: Path) -> None:
-    page = open_page(QUICK, language="en-US", reduced_motion="reduce")
-    start(page, portrait)
+def test_compare_picture_and_any_frame(open_page: Open, clip: str) -> None:
+    page = open_page(language="en-US", reduced_motion="reduce")
+    page.evaluate("id => { location.hash = id }", clip)
     expect(page.locator("#download")).to_be_visible()
     video = page.locator("#art video")
     assert video.evaluate("v => v.paused"), "reduced motion was asked for"
@@ -441,7 +452,7 @@ def test_keyboard_alone(open_page: Open, portrait: Path) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_barriers_and_no_sideways_scrolling(
-    open_page: Open, portrait: Path, theme: str, server: str
+    open_page: Open, portrait: Path, theme: str, server: str, clip: str
 ) -> None:
     language = "ko-KR" if theme == "light" else "en-US"
     page = open_page(QUICK, theme=theme, language=language, reduced_motion="reduce")
@@ -464,7 +475,9 @@ def test_no_barriers_and_no_sideways_scrolling(
     page.click("#go")
     expect(page.locator("#stages li").first).to_be_visible()
     clean("running")
+    page.evaluate("id => { location.hash = id }", clip)
     expect(page.locator("#download")).to_be_visible()
+    expect(page.locator(".question").first).to_be_visible()
     page.evaluate("document.querySelectorAll('.proof details').forEach(d => { d.open = true })")
     for view in ("beside", "clip", "wipe"):
         page.check(f"input[name=view][value={view}]")

@@ -152,8 +152,8 @@ MISPLACED = """() => {
         const { overflowX, overflowY, textOverflow } = getComputedStyle(up);
         const area = up.getBoundingClientRect();
         if (/auto|scroll/.test(overflowX + overflowY)) { inside = false; break; }
-        const open = overflowX !== "hidden" && overflowY !== "hidden";
-        if (open || textOverflow === "ellipsis") continue;
+        if (textOverflow === "ellipsis") { inside = false; break; }
+        if (overflowX !== "hidden" && overflowY !== "hidden") continue;
         const out = Math.max(area.left - box.left, box.right - area.right, area.top - box.top,
           box.bottom - area.bottom);
         if (out > 2) found.push(`${name(element)} is cut by ${name(up)}`);

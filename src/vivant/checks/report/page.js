@@ -42,13 +42,14 @@
   // The clip is in the page once: the link gets the same address.
   byId("download").href = clip.getAttribute("src");
   byId("print").onclick = () => print();
-  const folds = all(".fold");
-  let closed = [];
+  // On paper: the first screen, and the checklist without its numbers.
+  const folds = all("details");
+  let before = [];
   addEventListener("beforeprint", () => {
-    closed = folds.filter((fold) => !fold.open);
-    closed.forEach((fold) => (fold.open = true));
+    before = folds.map((fold) => fold.open);
+    folds.forEach((fold) => (fold.open = fold.id === "checklist"));
   });
-  addEventListener("afterprint", () => closed.forEach((fold) => (fold.open = false)));
+  addEventListener("afterprint", () => folds.forEach((fold, index) => (fold.open = before[index])));
 
   const refuse = () => {
     byId("unplayable").hidden = false;

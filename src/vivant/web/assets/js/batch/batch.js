@@ -1,18 +1,18 @@
 // Several pictures, or several seeds: each clip is a job of its own, and all jobs carry the id of the batch.
-import { h, sign } from "../shared/dom.js";
+import { h } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 import { go } from "../shared/address.js";
 import { showBanner } from "../shared/banner.js";
 import { number } from "../shared/format.js";
 import { createGroupPanel, groupTitle, spending } from "../shared/group_panel.js";
 import { isOver } from "../shared/job_state.js";
-import { loopingVideo, playAgain } from "../shared/looping_video.js";
+import { loopingVideo } from "../shared/looping_video.js";
 import { announce } from "../shared/panels.js";
 import { session } from "../shared/session.js";
 import { jobPicture, sentPictures } from "../frame/job_picture.js";
-import { thumbnail } from "../gallery/gallery_view.js";
 import { errorText } from "../server/error_text.js";
 import { untilAnswered } from "../server/retry.js";
+import { batchCell, progressTitle, rest, resultTitle, takesTitle } from "./batch_grid.js";
 import { saveZip } from "./save_zip.js";
 
 const PREFIX = "batch_";
@@ -199,72 +199,4 @@ export function createBatch(frame, gallery, { onTake }) {
   }
 
   return { send, sendTakes, open: panel.open, close: panel.close, render: panel.render };
-}
-
-// A clip whose checks failed is made, but it is not counted as ready.
-const ready = ({ job }) => job?.status === "completed" && job.verdict !== "fail";
-const failedCheck = ({ job }) => job?.status === "completed" && job.verdict === "fail";
-
-const takesTitle = (over) => t(over ? "takes_done" : "takes_running");
-
-function progressTitle(rows, done) {
-  return t("batch_running", { n: number(done), total: number(rows.length) });
-}
-
-function resultTitle(rows) {
-  return t("batch_done", { n: number(rows.filter(ready).length), total: number(rows.length) });
-}
-
-function rest(rows) {
-  const look = rows.filter(failedCheck).length;
-  const missing = rows.filter(({ job }) => job?.status !== "completed").length;
-  return [
-    look ? t("batch_look", { n: number(look) }) : "",
-    missing ? t("batch_missing", { n: number(missing) }) : "",
-  ].join(" ");
-}
-
-// onTake: for takes, else false.
-function batchCell(row, onTake) {
-  const { job, problem } = row;
-  const done = job?.status === "completed";
-  const failed = problem || (job?.status === "failed" && reason(job.error));
-  const verdict = done ? (job.verdict ?? "not_measured") : null;
-  const shown = verdict ?? (failed ? "fail" : null);
-  const waits = job?.status === "in_progress" ? `${number(job.progress)}%` : t(job ? "queued" : "batch_waits");
-  const inside = [cellPicture(job), h("b", {}, shown ? sign(shown) : null, h("bdi", { text: cellTitle(row) }))];
-  return h(
-    "li",
-    { "data-is": shown ?? "later" },
-    job ? h("a", { href: `#${job.id}` }, inside) : h("div", {}, inside),
-    h("p", { class: "small quiet", text: verdict ? t(`verdict_${verdict}`) : failed || waits }),
-    done && onTake ? takeButton(row, onTake) : null,
-  );
-}
-
-function cellTitle({ name, seed, mood }) {
-  return mood ? t(`mood_${mood}`) : `${name} · ${t("seed_is", { n: seed })}`;
-}
-
-function takeButton({ job, mood }, onTake) {
-  const attributes = { type: "button", class: "plain take", id: `take-${mood}`, onclick: () => onTake(job) };
-  return h("button", { ...attributes, "aria-label": t("take_named", { mood: t(`mood_${mood}`) }), text: t("take") });
-}
-
-// A finished clip plays; the same element is used again, so that it does not begin anew after each answer.
-const players = new Map();
-
-function cellPicture(job) {
-  if (!job) return h("span", { class: "thumb" });
-  const picture = thumbnail(job, session.api.link);
-  if (job.status !== "completed") return picture;
-  if (!players.has(job.id)) players.set(job.id, loopingVideo(session.api.link(job, "video")));
-  const video = players.get(job.id);
-  playAgain(video);
-  picture.append(video);
-  return picture;
-}
-
-function reason(error) {
-  return error?.code === "cancelled" ? t("cancelled_title") : errorText(error ?? {}, session.config).text;
 }

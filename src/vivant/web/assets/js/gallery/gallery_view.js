@@ -111,7 +111,7 @@ function heart(job, name, onFavourite) {
 }
 
 // The clip plays in its small frame while the pointer or the keyboard is on it.
-function playWhilePointedAt(target, thumb, source) {
+export function playWhilePointedAt(target, thumb, source) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   const stop = () => thumb.querySelector("video")?.remove();
   const play = () => {
