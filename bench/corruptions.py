@@ -659,7 +659,7 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "skin_trend": (skin_trend, {"smoother": (0.04,)}),
     "hair": (hair, {"outline": (0.08, 0.15)}),
     "glasses": (glasses, {"bent": (0.045, 0.08)}),
-    "face_slide": (slide, {"aside": (0.07, 0.12)}),
+    "face_slide": (slide, {"aside": (0.1, 0.18)}),
     "rate_converted": (rate_converted, {"repeated": (1.25,)}),
     "freeze": (freeze, {"start": (0.62,), "middle": (0.15,), "end": (0.15, 0.62)}),
     "low_rate": (low_rate, {"repeated": (2, 4)}),

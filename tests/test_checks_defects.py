@@ -56,7 +56,7 @@ PARTS = [
     ("face_shape/brow@0.12", "brow_shape"),
     ("glasses/bent@0.08", "eye_shape"),
     ("melt/sine@0.15", "face_warp"),
-    ("face_slide/aside@0.12", "face_shift"),
+    ("face_slide/aside@0.18", "face_shift"),
 ]
 MOVING = [
     ("melt/random@0.3", "face_deformation"),
