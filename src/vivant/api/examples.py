@@ -57,6 +57,7 @@ class Examples:
         self._offered = "living" in settings.engines
         self._crop_worker = crop_worker
         self._making: asyncio.Task[None] | None = None
+        self._failed = False
 
     def listed(self) -> list[Example]:
         """All examples; none where the living engine is not offered or there is no sample."""
@@ -76,8 +77,8 @@ class Examples:
         partial.replace(self._folder / name)
 
     def start(self) -> None:
-        """Make what is missing, in the background; a second call does nothing while that runs."""
-        if self._making is None or self._making.done():
+        """Make what is missing, in the background; nothing while that runs, or after it failed."""
+        if not self._failed and (self._making is None or self._making.done()):
             self._making = asyncio.create_task(self._make())
 
     async def close(self) -> None:
@@ -101,4 +102,5 @@ class Examples:
                     clip = await worker.example(sample.body, one.preset, one.width, one.height)
                     self._write(name, clip)
         except (VivantError, OSError, TimeoutError, BrokenProcessPool) as error:
+            self._failed = True
             log.warning("the examples of the page could not be made: %s", error)
