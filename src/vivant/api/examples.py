@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from vivant.api.crop_worker import CropWorker
-from vivant.errors import VivantError
+from vivant.errors import BusyError, VivantError
 from vivant.settings import Settings
 from vivant.version import __version__
 from vivant.web import sample_asset
@@ -101,6 +101,8 @@ class Examples:
                 if self.file(name := f"{one.preset}.mp4") is None:
                     clip = await worker.example(sample.body, one.preset, one.width, one.height)
                     self._write(name, clip)
+        except BusyError:
+            return  # the next page that asks begins again
         except (VivantError, OSError, TimeoutError, BrokenProcessPool) as error:
             self._failed = True
             log.warning("the examples of the page could not be made: %s", error)
