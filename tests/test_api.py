@@ -127,10 +127,11 @@ def test_every_variant_is_what_it_says(service: Service, done: dict[str, Any]) -
     assert "<video" in page.text
     # it may show itself and nothing else: no network, no storage, no frame around it
     policy = page.headers["content-security-policy"].split("; ")
-    assert {"default-src 'none'", "frame-ancestors 'none'", "sandbox allow-scripts"} <= set(policy)
+    sandbox = "sandbox allow-scripts allow-downloads allow-modals"  # save the clip, print
+    assert {"default-src 'none'", "frame-ancestors 'none'", sandbox} <= set(policy)
     assert report["source"]["name"] == "me.png"
     attached = service.get(f"/v1/videos/{done['id']}/content?download=1")
-    assert attached.headers["content-disposition"] == f'attachment; filename="{done["id"]}.mp4"'
+    assert attached.headers["content-disposition"] == 'attachment; filename="me-5.mp4"'
 
 
 def test_ranges_and_etags(service: Service, done: dict[str, Any]) -> None:

@@ -76,7 +76,8 @@ def test_what_is_no_face_stays_none() -> None:
     noise = np.random.default_rng(3).integers(0, 256, (40, 40, 3), np.uint8)
     sideways = np.ascontiguousarray(np.rot90(masked()))
     for picture in (
-        skimage.data.chelsea(), skimage.data.coffee(), cv2.resize(noise, (400, 400)), sideways,
+        *(getattr(skimage.data, name)() for name in ("chelsea", "coffee")),
+        cv2.resize(noise, (400, 400)), sideways,
         np.zeros((1, 1, 3), np.uint8), np.zeros((2000, 3, 3), np.uint8),
     ):  # fmt: skip
         assert face_reader().detect_covered(np.asarray(picture, np.uint8)) == ()

@@ -1,15 +1,17 @@
-"""What part of a picture would be shown: decoded in a process of its own, one at a time.
+"""Looks at pictures before a clip is made: in a process of its own, one at a time.
 
 A decoder that crashes, or takes too long on a hostile file, ends with that process.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 from vivant.api.isolated_process import IsolatedProcess
+from vivant.api.preview_clips import example_clip, example_poster, preview_clips
 from vivant.errors import VivantError
 from vivant.picture.source import too_slow, unsafe
 from vivant.settings import Settings
@@ -57,9 +59,42 @@ class CropWorker:
             OptionError: crop or focus is not possible in this picture.
             BusyError: too many pictures are before it.
         """
+        return await self._about_picture(_crop, path, clip)
+
+    async def previews(self, path: Path, clip: Request) -> dict[str, Any]:
+        """A short clip of low size for each preset of the living engine.
+
+        Raises:
+            ImageError: the picture cannot be used, or takes too long.
+            OptionError: crop or focus is not possible in this picture.
+            BusyError: too many pictures are before it.
+        """
+        return await self._about_picture(preview_clips, path, clip)
+
+    async def example(self, picture: bytes, preset: str, width: int, height: int) -> bytes:
+        """An MP4: a loop of the sample picture.
+
+        Raises:
+            BusyError: too many pictures are before it.
+            TimeoutError: it takes too long.
+            BrokenProcessPool: the process ended.
+        """
+        return await self._made(example_clip, picture, preset, width, height)
+
+    async def example_poster(self, picture: bytes, width: int, height: int) -> bytes:
+        """The first frame of :meth:`example` as JPEG; raises the same."""
+        return await self._made(example_poster, picture, width, height)
+
+    async def _made(self, work: Callable[..., bytes], *arguments: Any) -> bytes:
+        found = await self._process.run(work, *arguments, seconds=self._decode_seconds)
+        return bytes(found)
+
+    async def _about_picture(
+        self, work: Callable[..., Any], path: Path, clip: Request
+    ) -> dict[str, Any]:
         try:
             found = await self._process.run(
-                _crop, path, clip, self._settings, seconds=self._decode_seconds
+                work, path, clip, self._settings, seconds=self._decode_seconds
             )
         except TimeoutError:
             raise too_slow("the picture", self._decode_seconds) from None
