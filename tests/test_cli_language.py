@@ -191,16 +191,18 @@ def test_common_mistakes_are_told_in_korean(vivant: Run, portrait_file: Path) ->
         assert err.count("\n") == 1
 
 
-def test_korean_on_a_console_that_knows_ascii_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("encoding", "word"), [("ascii", "does not exist"), ("cp949", "없습니다")])
+def test_korean_where_the_console_has_its_letters(tmp_path: Path, encoding: str, word: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "vivant", "animate", "없다.png"],
         cwd=tmp_path,
-        env={**os.environ, "VIVANT_LANG": "ko", "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+        env={**os.environ, "VIVANT_LANG": "ko", "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
         capture_output=True,
         timeout=120,
         check=False,
     )
     assert (done.returncode, done.stderr.count(b"\n")) == (2, 1), done.stderr
+    assert word in done.stderr.decode(encoding)
 
 
 def test_one_estimate_for_all_clips(monkeypatch: pytest.MonkeyPatch) -> None:

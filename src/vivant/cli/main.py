@@ -28,7 +28,7 @@ from vivant.cli import (
 )
 from vivant.cli.help import speak
 from vivant.cli.language import LANGUAGES, Language, say, translated, use
-from vivant.cli.terminal import encode_everything
+from vivant.cli.terminal import encode_everything, knows
 from vivant.errors import Cancelled, OptionError, VivantError, printable
 from vivant.settings import user_language
 from vivant.version import __version__
@@ -74,7 +74,7 @@ def main() -> None:
     encode_everything()
     try:
         arguments, chosen = split_language(sys.argv[1:])
-        use(chosen or user_language())
+        use(can_show(chosen or user_language()))
         command = get_command(app)
         speak(command)
         status = command.main(arguments, prog_name="vivant", standalone_mode=False)
@@ -93,6 +93,11 @@ def main() -> None:
     if status == Cancelled.exit_code:  # Ctrl-C, by way of typer
         _fail(translated(Cancelled().message), Cancelled.exit_code)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def can_show(language: Language) -> Language:
+    """The language; English where standard output or error has no Korean letters."""
+    return language if language == "en" or knows("한글") else "en"
 
 
 def split_language(arguments: list[str]) -> tuple[list[str], Language | None]:

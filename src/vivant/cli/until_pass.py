@@ -70,7 +70,9 @@ def log_attempt(run: RunOptions, attempt: Attempt) -> None:
         verdict = say(f"verdict_{attempt.verdict}")
     cost = "" if attempt.usd is None else f", {money(attempt.usd, 'USD')}"
     took = say("took", seconds=f"{attempt.seconds:.1f}")
-    log_row(run.out, say("attempt", number=attempt.number), f"{words}: {verdict}; {took}{cost}")
+    # on a terminal above the bar, by the console that draws the bar
+    console = run.progress if run.progress.is_terminal else run.out
+    log_row(console, say("attempt", number=attempt.number), f"{words}: {verdict}; {took}{cost}")
 
 
 def log_attempts(run: RunOptions, found: UntilPassResult, limit: Budget) -> None:
