@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from vivant.api.file_names import file_stem
 from vivant.service.job import REPORT_HTML, VARIANTS, Job
 from vivant.service.keys import access_token
 
@@ -54,6 +55,9 @@ def video_json(job: Job, secret: bytes) -> dict[str, Any]:
         "quality": request["quality"],
         "upscaler": request["upscaler"],
         "options": request["options"],
+        "crop": request.get("crop"),
+        "focus": request.get("focus"),
+        "rotate": request.get("rotate", 0),
         "remixed_from_video_id": None,
         "stage": snapshot.get("stage") if job.active else None,
         "stages": snapshot.get("stages", []),
@@ -64,6 +68,7 @@ def video_json(job: Job, secret: bytes) -> dict[str, Any]:
         "cost": cost_of(job),
         "batch": request.get("batch"),
         "picture_name": job.picture.get("name") or None,
+        "file_name": file_stem(job),
         "until_pass": request.get("budget") is not None,
         "budget": request.get("budget"),
         "gate": result.get("gate") or snapshot.get("gate"),

@@ -10,9 +10,11 @@ import typer
 
 from vivant.cli.options import (
     Aspect,
+    Crop,
     Currency,
     EngineName,
     FileOrFolder,
+    Focus,
     Force,
     Fps,
     Frames,
@@ -24,6 +26,7 @@ from vivant.cli.options import (
     Prompt,
     QualityName,
     Quiet,
+    Rotate,
     RunOptions,
     Seconds,
     Seed,
@@ -47,6 +50,9 @@ def animate(
     fps: Fps = "24",
     aspect: Aspect = None,
     size: Size = None,
+    crop: Crop = None,
+    focus: Focus = None,
+    rotate: Rotate = None,
     seed: Annotated[
         int | None,
         typer.Option(help="The same seed gives the same frames.  [default: 0]", metavar="N", min=0),
@@ -113,6 +119,9 @@ def animate(
         upscaler=upscaler,
         quality=quality,
         options=_engine_options(options, loop=loop),
+        crop=crop,
+        focus=focus,
+        rotate=rotate,
     )
     run = RunOptions(
         request,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivant.cli.options import Currency, Quiet, Strict
+from vivant.cli.options import Crop, Currency, Focus, Quiet, Rotate, Strict
 from vivant.cli.parsing import row_request
 from vivant.errors import Cancelled
 
@@ -40,6 +40,9 @@ def batch(
     size: Annotated[
         str | None, typer.Option(help="Exact size instead, e.g. 1920x1080.", metavar="WxH")
     ] = None,
+    crop: Crop = None,
+    focus: Focus = None,
+    rotate: Rotate = None,
     seed: Annotated[int, typer.Option(help="Seed of rows that have none.", metavar="N", min=0)] = 0,
     prompt: Annotated[str | None, typer.Option(help="What should happen.", metavar="TEXT")] = None,
     negative: Annotated[
@@ -64,7 +67,8 @@ def batch(
     """Animate a folder or a CSV of pictures; exit code 1 if a row could not be made.
 
     Columns of a CSV: image, and where a row wants its own: output, prompt, negative, frames,
-    seconds, fps, aspect, size, seed, engine, upscaler, quality, options ("move=orbit; strength=1").
+    seconds, fps, aspect, size, seed, engine, upscaler, quality, crop, focus, rotate, options
+    ("move=orbit; strength=1").
     """
     from vivant.cli.terminal import CleanConsole
     from vivant.cost import bill, money
@@ -94,6 +98,9 @@ def batch(
         "upscaler": upscaler,
         "quality": quality,
         "options": ";".join(options or ()),
+        "crop": crop or "",
+        "focus": focus or "",
+        "rotate": "" if rotate is None else str(rotate),
     }
     if engine not in ENGINES:
         load_engine(engine, settings)  # says which there are, once and not for every row

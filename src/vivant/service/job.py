@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
+from vivant.crop_area import parse_crop, parse_focus
 from vivant.errors import DatabaseError, OutputError, StorageError, VivantError
+from vivant.report import framing_fields
 from vivant.service.objects import Objects
 from vivant.types import Request
 
@@ -154,6 +156,7 @@ def request_json(order: Order) -> dict[str, Any]:
         "quality": request.quality,
         "options": dict(request.options),
         "currency": order.currency,
+        **framing_fields(request.framing),
         # absent where there is none: orders from before hash to what they did
         **({} if order.budget is None else {"budget": order.budget}),
         **({} if order.batch is None else {"batch": order.batch}),
@@ -179,6 +182,9 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         upscaler=data["upscaler"],
         quality=data["quality"],
         options=data["options"],
+        crop=parse_crop(data["crop"]) if data.get("crop") else None,
+        focus=parse_focus(data["focus"]) if data.get("focus") else None,
+        rotate=data.get("rotate", 0),
     )
 
 
