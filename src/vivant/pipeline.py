@@ -23,6 +23,9 @@ from vivant.errors import EngineError
 from vivant.grid import check_fps, check_frames, check_seed, check_size
 from vivant.picture.faces import FaceReader, lend_reader
 from vivant.picture.intake import ImageLimits, load_portrait
+from vivant.provenance import signing
+from vivant.provenance.facts import Facts, facts_of
+from vivant.provenance.signing import Signed, Signer, Unsigned
 from vivant.report import Production, describe, report_json, to_json
 from vivant.settings import Settings
 from vivant.types import (
@@ -39,7 +42,6 @@ from vivant.types import (
     Upscaler,
     ignore_progress,
 )
-from vivant.version import __version__
 from vivant.video.cores import usable_cores
 from vivant.video.files import CLIP, COMPANIONS, Target, check_target, publish, workspace
 from vivant.video.stage_times import StageTimes, closable
@@ -157,6 +159,7 @@ class ClipJob:
         """
         check_request(self.request, self.settings)
         self.bill(0.0)
+        signing.prepare(self.settings)
 
     def read_picture(self, reader: FaceReader) -> Portrait:
         """Read the picture and frame it for the clip, unless ``portrait`` is there already.
@@ -188,17 +191,21 @@ class ClipJob:
             VivantError: as :meth:`run`.
         """
         portrait, path = self.read_picture(reader), folder / CLIP
+        signer = signing.signer_for(self.settings)  # before the engine works: it may refuse
         with LiveChecks(
             portrait, self.request, folder, reader, cores=usable_cores(), observe=self.observe
         ) as checks:
             generated = self._generate(portrait, checks)
             clip = self._upscale(generated)
-            self._encode(clip, path, checks)
+            signed = self._encode(clip, path, checks, signer)
             seconds = self.seconds
             costs = self.bill(seconds)
             with self.times.measure("verify"):
                 verification = checks.finish(self._performance(seconds, costs))
             self.times.add("verify", checks.busy)
+        with self.times.measure("encode"):
+            for role in ("thumbnail", "contact_sheet"):
+                signer.sign(folder / COMPANIONS[role], self._facts, self.request.image)
         upscaled = clip is not generated
         if upscaled:  # waiting for the upscaler includes waiting for the engine
             self.times.add("upscale", -self.times.seconds["generate"])
@@ -211,6 +218,8 @@ class ClipJob:
             seconds=seconds,
             bill=costs,
             stages=self.times.shares(seconds),
+            credentials=signing.credentials_json(signer, signed),
+            notes=signer.notes,
         )
         report = describe(self.request, portrait, verification, production, names.files)
         write_html(
@@ -263,8 +272,18 @@ class ClipJob:
         larger = self.upscaler.upscale(clip, width=width, height=height, observe=self.observe)
         return self.times.timed("upscale", larger)
 
-    def _encode(self, clip: Clip, path: Path, checks: LiveChecks) -> None:
-        """Write the MP4 while ``checks`` sees what is in it."""
+    @property
+    def _facts(self) -> Facts:
+        """What the files say of their making; the engine has started."""
+        if self.portrait is None:
+            raise AssertionError("the picture is read first")
+        consent = self.settings.credentials_prompt
+        return facts_of(self.request, self.portrait, self.engine.info, prompt=consent)
+
+    def _encode(
+        self, clip: Clip, path: Path, checks: LiveChecks, signer: Signer | Unsigned
+    ) -> Signed:
+        """Write and sign the MP4 while ``checks`` sees what is in it."""
         request = self.request
         writer = VideoWriter(
             path,
@@ -272,8 +291,7 @@ class ClipJob:
             height=request.height,
             fps=request.fps,
             quality=request.quality,
-            comment=f"Made with Vivant {__version__}; engine {self.engine.info.name}; "
-            "machine-generated",
+            comment=self._facts.comment,
             cores=usable_cores(),
             on_written=lambda count: self.observe(Progress("encode", count, request.num_frames)),
             on_decoded=checks.inspect,
@@ -283,10 +301,12 @@ class ClipJob:
                 checks.start()
                 writer.put(chunk)
             writer.close()
+            signed = signer.sign(path, self._facts, request.image)
             checks.probe(path)
             writer.finish()
         self.times.add("encode", writer.encoding_seconds)
         self.times.add("verify", writer.readback_seconds)
+        return signed
 
     def _performance(self, seconds: float, costs: Bill | None) -> Performance:
         """Time and cost beside the user's targets."""

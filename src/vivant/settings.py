@@ -76,6 +76,15 @@ class Settings(BaseSettings):
         hub_url: the Hugging Face Hub, or a mirror of it.
         hub_token: for repositories whose licence must be accepted.
         offline: never open a connection for weights.
+        credentials: content credentials of finished clips: ``on``; ``optional``: a clip is left
+            unsigned, and its report says so, where the key cannot be used; ``off``.
+        credentials_key: private key that signs, PEM: a path or the text itself; None: a key of
+            Vivant's own making in ``data_dir``.
+        credentials_certificates: its certificate and those above it, PEM: a path or the text.
+        credentials_signer_url: of a remote signer that holds the key instead.
+        credentials_signer_token: sent to the remote signer as a bearer token.
+        credentials_trust: file of root certificates (PEM) whose signers are called trusted.
+        credentials_prompt: whether the prompt goes into the credentials, for everyone to read.
     """
 
     model_config = SettingsConfigDict(
@@ -116,6 +125,13 @@ class Settings(BaseSettings):
     hub_url: str = "https://huggingface.co"
     hub_token: str | None = None
     offline: bool = False
+    credentials: Literal["on", "optional", "off"] = "on"
+    credentials_key: str | None = None
+    credentials_certificates: str | None = None
+    credentials_signer_url: str | None = None
+    credentials_signer_token: str | None = None
+    credentials_trust: Path | None = None
+    credentials_prompt: bool = False
 
     @model_validator(mode="before")
     @classmethod

@@ -442,6 +442,8 @@ class Report:
         peak_memory_mb: largest resident memory of this process, MB (10**6 bytes).
         bill: None if the device has no rate; a warning then says how to set one.
         files: role (``clip``, ``thumbnail``, ``contact_sheet``, …) → file name beside the report.
+        credentials: ``signed``; ``reason`` why not; ``content_sha256``, that of the clip without
+            its signature, the same for the same seed; ``signer`` and more of a signed clip.
     """
 
     schema_version: int
@@ -461,6 +463,7 @@ class Report:
     files: Mapping[str, str]
     warnings: tuple[str, ...]
     versions: Mapping[str, str]
+    credentials: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

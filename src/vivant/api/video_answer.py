@@ -72,6 +72,7 @@ def video_json(job: Job, secret: bytes) -> dict[str, Any]:
         "stage_durations": result.get("durations") if done else None,
         "peak_memory_mb": result.get("peak_memory_mb") if done else None,
         "warnings": warnings,
+        "credentials": result.get("credentials") if done else None,
         "variants": variants_of(job),
         "access": access_token(secret, job.id),
         "error": job.error,

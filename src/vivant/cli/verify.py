@@ -22,18 +22,23 @@ def verify(
 ) -> None:
     """Check whether a clip shows the same person and is good. Exit code 1 if a check fails."""
     from vivant.cli import run_log
+    from vivant.cli.credentials import lines, made_from
     from vivant.cli.progress import progress_bars
     from vivant.cli.terminal import CleanConsole
     from vivant.cli.time_left import time_left
+    from vivant.provenance.reading import credentials_json, read_credentials
     from vivant.python_api import verify as run
     from vivant.report import to_json, verification_json
+    from vivant.settings import default_settings
 
     out = CleanConsole(quiet=quiet or json, highlight=False)
     console = CleanConsole(stderr=True, quiet=quiet, highlight=False)
     with progress_bars(console, left=time_left({"verify": 1.0})) as observe:
         verification = run(clip, image, page=html, observe=observe)
+    credentials = read_credentials(clip, default_settings())
     if json:
-        sys.stdout.write(to_json(verification_json(verification)))
+        body = verification_json(verification) | {"credentials": credentials_json(credentials)}
+        sys.stdout.write(to_json(body))
     else:
         run_log.heading(out, "CHARACTER FIDELITY VERIFICATION")
         run_log.log_differences(out, verification)
@@ -41,6 +46,10 @@ def verify(
         run_log.log_checklist(out, verification)
         for warning in verification.warnings:
             out.print(f"  note: {warning}", style="yellow")
+        run_log.heading(out, "CONTENT CREDENTIALS")
+        for line in (*lines(credentials), made_from(credentials, image)):
+            if line:
+                out.print(f"  {line}")
         out.print("\n  Verdict:", run_log.mark(verification.verdict))
     if verification.verdict == "fail":
         raise typer.Exit(1)
