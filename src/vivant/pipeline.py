@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -25,6 +25,8 @@ from vivant.picture.faces import FaceReader, lend_reader
 from vivant.picture.intake import ImageLimits, load_portrait
 from vivant.provenance import signing
 from vivant.provenance.facts import Facts, facts_of
+from vivant.provenance.label import Label, label_for
+from vivant.provenance.label_text import check_text
 from vivant.provenance.signing import Signed, Signer, Unsigned
 from vivant.report import Production, describe, report_json, to_json
 from vivant.settings import Settings
@@ -32,6 +34,7 @@ from vivant.types import (
     Bill,
     Clip,
     Engine,
+    Image,
     Observer,
     Portrait,
     Progress,
@@ -127,6 +130,7 @@ class ClipJob:
     times: StageTimes = field(default_factory=StageTimes, kw_only=True)
     started: float = field(default_factory=time.perf_counter, kw_only=True)
     shares: Mapping[Stage, float] = field(default_factory=dict, kw_only=True)
+    _label: Label | None = field(default=None, init=False)
 
     def run(self, output: Path, *, force: bool = False) -> Result:
         """Make the clip: ``output`` and its companions appear whole, or not at all.
@@ -159,6 +163,9 @@ class ClipJob:
         """
         check_request(self.request, self.settings)
         self.bill(0.0)
+        check_text(
+            self.request.label or self.settings.label, font=self.settings.label_font is not None
+        )
         signing.prepare(self.settings)
 
     def read_picture(self, reader: FaceReader) -> Portrait:
@@ -191,13 +198,16 @@ class ClipJob:
             VivantError: as :meth:`run`.
         """
         portrait, path = self.read_picture(reader), folder / CLIP
-        signer = signing.signer_for(self.settings)  # before the engine works: it may refuse
+        # both may refuse, before the engine works
+        signer = signing.signer_for(self.settings)
+        self._label = label_for(self.request, portrait, self.settings)
         with LiveChecks(
             portrait, self.request, folder, reader, cores=usable_cores(), observe=self.observe
         ) as checks:
             generated = self._generate(portrait, checks)
             clip = self._upscale(generated)
-            signed = self._encode(clip, path, checks, signer)
+            shown = clip if self._label is None else self._label.on(clip)
+            signed = self._encode(shown, path, checks, signer)
             seconds = self.seconds
             costs = self.bill(seconds)
             with self.times.measure("verify"):
@@ -278,13 +288,19 @@ class ClipJob:
         if self.portrait is None:
             raise AssertionError("the picture is read first")
         consent = self.settings.credentials_prompt
-        return facts_of(self.request, self.portrait, self.engine.info, prompt=consent)
+        facts = facts_of(self.request, self.portrait, self.engine.info, prompt=consent)
+        return replace(facts, label=self._label.text) if self._label else facts
 
     def _encode(
         self, clip: Clip, path: Path, checks: LiveChecks, signer: Signer | Unsigned
     ) -> Signed:
         """Write and sign the MP4 while ``checks`` sees what is in it."""
         request = self.request
+        label = self._label
+
+        def inspect(pixels: Image) -> None:
+            checks.inspect(pixels if label is None else label.lifted(pixels), shown=pixels)
+
         writer = VideoWriter(
             path,
             width=request.width,
@@ -294,7 +310,7 @@ class ClipJob:
             comment=self._facts.comment,
             cores=usable_cores(),
             on_written=lambda count: self.observe(Progress("encode", count, request.num_frames)),
-            on_decoded=checks.inspect,
+            on_decoded=inspect,
         )
         with writer, closing(closable(clip.chunks)) as chunks:
             for chunk in chunks:

@@ -76,6 +76,9 @@ class Settings(BaseSettings):
         hub_url: the Hugging Face Hub, or a mirror of it.
         hub_token: for repositories whose licence must be accepted.
         offline: never open a connection for weights.
+        label: visible label of every clip whose request names none: ``ko``, ``en`` or a text;
+            empty: none.
+        label_font: font file for labels in other letters than ASCII.
         credentials: content credentials of finished clips: ``on``; ``optional``: a clip is left
             unsigned, and its report says so, where the key cannot be used; ``off``.
         credentials_key: private key that signs, PEM: a path or the text itself; None: a key of
@@ -125,6 +128,8 @@ class Settings(BaseSettings):
     hub_url: str = "https://huggingface.co"
     hub_token: str | None = None
     offline: bool = False
+    label: str = ""
+    label_font: Path | None = None
     credentials: Literal["on", "optional", "off"] = "on"
     credentials_key: str | None = None
     credentials_certificates: str | None = None

@@ -194,6 +194,8 @@ class Request:
         engine: ``living`` or ``camera`` (embedded), or ``ltx2``.
         upscaler: name of a pixel upscaler, or ``auto``.
         quality: sets the encoder's bit rate and speed.
+        label: visible label: ``ko``, ``en`` or a text; empty: the settings' own, usually none.
+        label_seconds: shown for the first seconds only; None: for the whole clip.
         options: of one engine only (recipe, nag_scale, …); that engine checks them.
     """
 
@@ -208,6 +210,8 @@ class Request:
     engine: str = "living"
     upscaler: str = "auto"
     quality: Quality = "standard"
+    label: str = ""
+    label_seconds: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -53,6 +53,8 @@ def video_json(job: Job, secret: bytes) -> dict[str, Any]:
         "seed": request["seed"],
         "quality": request["quality"],
         "upscaler": request["upscaler"],
+        "label": request.get("label", ""),
+        "label_seconds": request.get("label_seconds"),
         "options": request["options"],
         "remixed_from_video_id": None,
         "stage": snapshot.get("stage") if job.active else None,

@@ -17,6 +17,8 @@ from vivant.cli.options import (
     Fps,
     Frames,
     Json,
+    LabelSeconds,
+    LabelText,
     Loop,
     Negative,
     OptionPairs,
@@ -62,6 +64,8 @@ def animate(
     quality: QualityName = "standard",
     options: OptionPairs = None,
     loop: Loop = False,
+    label: LabelText = "",
+    label_seconds: LabelSeconds = None,
     currency: Currency = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -112,6 +116,8 @@ def animate(
         engine=engine,
         upscaler=upscaler,
         quality=quality,
+        label=label,
+        label_seconds=label_seconds,
         options=_engine_options(options, loop=loop),
     )
     run = RunOptions(

@@ -10,5 +10,6 @@
     signing.py     signs finished files
     later.py       signs clips that were made without a signature
     reading.py     reads credentials back: valid, tampered, missing, by whom
+    label_text.py  what a visible label may say
     label.py       a small text in the pictures themselves
 """

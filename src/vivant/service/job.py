@@ -154,6 +154,8 @@ def request_json(order: Order) -> dict[str, Any]:
         "quality": request.quality,
         "options": dict(request.options),
         "currency": order.currency,
+        **({"label": request.label} if request.label else {}),
+        **({} if request.label_seconds is None else {"label_seconds": request.label_seconds}),
         # absent where there is none: orders from before hash to what they did
         **({} if order.budget is None else {"budget": order.budget}),
         **({} if order.batch is None else {"batch": order.batch}),
@@ -179,6 +181,8 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         upscaler=data["upscaler"],
         quality=data["quality"],
         options=data["options"],
+        label=data.get("label", ""),
+        label_seconds=data.get("label_seconds"),
     )
 
 
