@@ -46,7 +46,8 @@ PICTURE_INSIDE = {
     "onnx_graph": set[str](),
     "embedding": {"onnx_graph"},
     "face_mesh": set[str](),
-    "faces": {"embedding", "face_mesh"},
+    "blaze_face": {"face_mesh"},
+    "faces": {"blaze_face", "embedding", "face_mesh"},
     "framing": set[str](),
     "matte": {"face_mesh"},
 }

@@ -95,11 +95,14 @@ class Face:
         landmarks: five ``(x, y)`` points in the order of dlib's five-point predictor: outer and
             inner corner of the eye on the picture's right side, outer and inner corner of the
             eye on its left side, base of the nose.
+        covered: only the second detector found it (:mod:`vivant.picture.blaze_face`): it is partly
+            covered or turned. ``score`` is 0 … 1 then. The checks measure no identity of it.
     """
 
     box: Box
     score: float
     landmarks: tuple[tuple[float, float], ...]
+    covered: bool = False
 
     @property
     def interocular(self) -> float:

@@ -79,13 +79,16 @@ def load_portrait(
     decoded = decoder(data, name, width, height, limits)
     reader = reader or FaceReader()
     faces = find_faces(reader, decoded.pixels)
+    position = None if faces else _about_position(reader, decoded.pixels)
+    if not faces and position is None:
+        faces = reader.detect_covered(decoded.pixels)
     rows, columns = decoded.pixels.shape[:2]
     crop, cut = choose_crop(columns, rows, faces, width / height)
     notes = [
         *decoded.warnings,
         _about_faces(faces, tall=rows > columns and crop.height < rows),
         cut,
-        None if faces else _about_position(reader, decoded.pixels),
+        position,
         _about_size(decoded.width, decoded.height, crop, width, height),
     ]
     return Portrait(
@@ -139,6 +142,11 @@ def _about_faces(faces: tuple[Face, ...], *, tall: bool) -> str | None:
         return (
             f"no face was found, so the {'top' if tall else 'middle'} of the picture is shown and "
             "identity cannot be measured: use a picture with a sharp face seen from the front"
+        )
+    if faces[0].covered:
+        return (
+            "the face is partly covered or turned away, so identity cannot be measured: use a "
+            "picture with the whole face seen from the front"
         )
     if len(faces) > 1:
         return f"{len(faces)} faces were found: the clip is about the largest one"

@@ -203,6 +203,7 @@ def read_portrait(path: Path) -> Portrait:
                 box=Box(**face["box"]),
                 score=face["score"],
                 landmarks=tuple((x, y) for x, y in face["landmarks"]),
+                covered=face.get("covered", False),
             )
             for face in facts["faces"]
         ),

@@ -3,7 +3,8 @@
 ::
 
     prepare   queue "cpu"              taken by every worker
-    render    queue "render-ENGINE"    taken by workers that can run the engine
+    render    queue "render"           SQLite: all workers are on one machine and run all engines
+              queue "render-ENGINE"    Postgres: taken by workers that can run the engine
     publish   no queue                 started by the render that it follows, in the same worker
 
 A workflow's argument is the job's id. Only DBOS's public API is used. Two things it leaves to us:
@@ -38,13 +39,13 @@ from vivant.service.job import Job
 
 APPLICATION = "vivant"
 
-APPLICATION_VERSION = "2"
+APPLICATION_VERSION = "3"
 """A whole number, raised when a stage's steps or a request's meaning change: workers take only
 stages of their own version, and newer ones adopt what is left when the last old one is gone."""
 
 CPU_QUEUE = "cpu"
 
-RENDER_PREFIX = "render-"
+RENDER_QUEUE = "render"
 
 PREPARE_SUFFIX, PUBLISH_SUFFIX = "-prepare", "-publish"
 """Of these stages' ids; the id of the render stage is the job's own."""
@@ -56,8 +57,8 @@ CPU_AT_ONCE = 2
 """Pictures that one worker prepares side by side; one clip's render runs beside them."""
 
 POLL_SECONDS = 0.1
-"""Between two looks of one worker into the queue of an engine that it can run. A look costs about
-4 ms of processor time; DBOS has no public way to wake a worker up instead."""
+"""Between two looks of one worker into a queue of clips that it can make. A look costs about 4 ms
+of processor time; DBOS has no public way to wake a worker up instead."""
 
 SLOW_POLL_SECONDS = 0.5
 """The same where nobody waits for it: the "cpu" queue (a render prepares its picture itself where
@@ -96,9 +97,15 @@ class Stages(Protocol):
         ...
 
 
-def render_queue(engine: str) -> str:
-    """Name of the queue of an engine's renders."""
-    return f"{RENDER_PREFIX}{engine}"
+def render_queue(engine: str, *, sqlite: bool) -> str:
+    """Name of the queue of an engine's renders.
+
+    Args:
+        engine: its name.
+        sqlite: whether the database is SQLite. One queue is looked into then, instead of one for
+            each engine: half the processor time of an idle worker.
+    """
+    return RENDER_QUEUE if sqlite else f"{RENDER_QUEUE}-{engine}"
 
 
 def workflow_ids(job_id: str) -> tuple[str, str, str]:
@@ -119,6 +126,7 @@ class JobQueue:
     """
 
     def __init__(self, database: Database) -> None:
+        self._sqlite = database.sqlite
         self._client = DBOSClient(
             system_database_engine=database.engine,
             application_name=APPLICATION,
@@ -138,7 +146,7 @@ class JobQueue:
         render, prepare, _ = workflow_ids(job_id)
         for workflow_id, name, queue in (
             (prepare, "prepare", CPU_QUEUE),
-            (render, "render", render_queue(engine)),
+            (render, "render", render_queue(engine, sqlite=self._sqlite)),
         ):
             options: EnqueueOptions = {
                 "workflow_name": name,
@@ -231,7 +239,9 @@ class JobQueue:
                 stage.workflow_id,
                 application_version=APPLICATION_VERSION,
                 queue_name=(
-                    render_queue(job.request["engine"]) if stage.name == "render" else CPU_QUEUE
+                    render_queue(job.request["engine"], sqlite=self._sqlite)
+                    if stage.name == "render"
+                    else CPU_QUEUE
                 ),
             )
             adopted += 1
