@@ -63,6 +63,7 @@ class Settings(BaseSettings):
         result_days: days for which finished clips are kept.
         cors_origins: other origins whose pages may use the API; ``null`` is a file on disk.
         url_fetch: whether a picture may be given as an https:// URL.
+        webhooks: whether a request may name an https:// URL that is told when its job is over.
         lora_allow: adapters that a request to the service may name besides Vivant's own and those
             pulled already: shell patterns of ``owner/repository``, e.g. ``owner/*``.
         worker_timeout: seconds without a heartbeat after which other workers take a worker's jobs
@@ -118,6 +119,7 @@ class Settings(BaseSettings):
     result_days: float = Field(default=7.0, gt=0)
     cors_origins: tuple[str, ...] = ()
     url_fetch: bool = False
+    webhooks: bool = False
     lora_allow: tuple[str, ...] = ()
     worker_timeout: float = 30.0
     drain_seconds: float = Field(default=0.0, ge=0)

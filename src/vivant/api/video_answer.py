@@ -65,6 +65,7 @@ def video_json(job: Job, secret: bytes) -> dict[str, Any]:
         "eta_seconds": snapshot.get("eta_seconds") if job.active else None,
         "cost": cost_of(job),
         "batch": request.get("batch"),
+        "webhook_url": request.get("webhook_url"),
         "picture_name": job.picture.get("name") or None,
         "until_pass": request.get("budget") is not None,
         "budget": request.get("budget"),

@@ -85,6 +85,7 @@ class Order:
         priority: a key of :data:`PRIORITIES`.
         budget: try again until it passes, within this (see :mod:`vivant.runs.budget`); one clip
             where None.
+        webhook_url: is told when the job is over; None: nobody is.
         batch: the client's name of what it belongs to; None where it stands alone.
     """
 
@@ -94,6 +95,7 @@ class Order:
     priority: str = "normal"
     budget: str | None = None
     batch: str | None = None
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +161,7 @@ def request_json(order: Order) -> dict[str, Any]:
         # absent where there is none: orders from before hash to what they did
         **({} if order.budget is None else {"budget": order.budget}),
         **({} if order.batch is None else {"batch": order.batch}),
+        **({} if order.webhook_url is None else {"webhook_url": order.webhook_url}),
     }
 
 
