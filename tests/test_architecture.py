@@ -13,7 +13,7 @@ import vivant
 
 ROOT = Path(vivant.__file__).parent
 
-GROUND = {"types", "errors", "grid", "version"}
+GROUND = {"types", "errors", "grid", "version", "crop_area"}
 LIGHT_PICTURE = {
     "picture.embedding",
     "picture.face_mesh",
@@ -22,7 +22,8 @@ LIGHT_PICTURE = {
     "picture.matte",
 }
 ALLOWED: dict[str, set[str]] = {
-    "types": {"errors"},
+    "types": {"errors", "crop_area"},
+    "crop_area": {"errors"},
     "errors": set(),
     "version": set(),
     "grid": GROUND,

@@ -174,7 +174,9 @@ def test_a_portrait_that_is_not_upright_is_told(turns: int, said: str | None) ->
     warnings = loaded(saved(picture, "PNG"), 512, 512).warnings
     found = [warning for warning in warnings if "the picture seems to" in warning]
     assert found == (
-        [] if said is None else [f"the picture seems to {said}: turn it and try again"]
+        []
+        if said is None
+        else [f"the picture seems to {said}: turn it and try again (rotate {90 * turns})"]
     )
 
 

@@ -101,7 +101,14 @@ def test_an_error_is_in_view_beside_its_cause_and_focused(
     note.write_text("no picture")
     page.set_input_files("#file", note)
     told("사진 파일이 아닙니다|is not a picture", "#frame")
-    torn = tmp_path / "torn.jpg"
+    empty, huge, torn = (tmp_path / f"{name}.jpg" for name in ("empty", "huge", "torn"))
+    empty.touch()
+    page.set_input_files("#file", empty)
+    told("빈 파일입니다|file is empty", "#frame")
+    with huge.open("wb") as file:
+        file.truncate(50_000_001)
+    page.set_input_files("#file", huge)
+    told("50 MB", "#frame")
     torn.write_bytes(b"\xff\xd8\xff\xe0" + bytes(500))
     page.set_input_files("#file", torn)
     told("쓸 수 없습니다|cannot be|not a picture|No picture", "#frame")
@@ -113,6 +120,11 @@ def test_an_error_is_in_view_beside_its_cause_and_focused(
     page.click("#another")
     page.click("#go")
     told("가득 찼습니다|server is full", "#action-bar")
+    # a clip that is not there any more: the message is at the top, wherever the page stands
+    page.evaluate("scrollTo(0, document.body.scrollHeight); location.hash = 'video_gone'")
+    banner = page.locator("#banner")
+    expect(banner).to_contain_text(re.compile("영상이 없습니다|does not have this clip"))
+    assert seen(banner.locator("p"))
     page.context.close()
     clear(server)
 

@@ -182,6 +182,7 @@ class ClipJob:
                     height=self.request.height,
                     limits=image_limits(self.settings),
                     reader=reader,
+                    framing=self.request.framing,
                 )
             self.observe(Progress("image", 1, 1, "item"))
         return self.portrait

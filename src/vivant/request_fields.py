@@ -26,6 +26,14 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from vivant.crop_area import (
+    ROTATIONS,
+    CropArea,
+    FocusPoint,
+    Rotation,
+    parse_crop,
+    parse_focus,
+)
 from vivant.errors import OptionError
 from vivant.grid import (
     ASPECTS,
@@ -150,6 +158,29 @@ def _object(value: object) -> object:
     return value
 
 
+def _crop(value: object) -> CropArea | None:
+    if value is None or isinstance(value, CropArea):
+        return value
+    if not isinstance(value, str):
+        raise _wrong('is not text like "100,50,800,600" or "10%,5%,80%,60%"')
+    return parse_crop(value)
+
+
+def _focus(value: object) -> FocusPoint | None:
+    if value is None or isinstance(value, FocusPoint):
+        return value
+    if not isinstance(value, str):
+        raise _wrong('is not text like "640,300" or "50%,30%"')
+    return parse_focus(value)
+
+
+def _rotation(value: object) -> object:
+    degrees = whole_number(value)
+    if degrees not in ROTATIONS:
+        raise _wrong(f"{shown(value)} is not 0, 90, 180 or 270 degrees clockwise")
+    return degrees
+
+
 def _range(low: int, high: int | None = None) -> dict[str, Any]:
     """For the JSON schema of a number whose range is checked with a sentence of its own."""
     return {"minimum": low} if high is None else {"minimum": low, "maximum": high}
@@ -170,6 +201,9 @@ FrameRate = Annotated[
 Side = Annotated[WholeNumber, Field(json_schema_extra=_range(MIN_SIDE, MAX_SIDE))]
 
 
+_AREA_TEXT = WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 80}, {"type": "null"}]})
+Crop = Annotated[CropArea | None, PlainValidator(_crop), _AREA_TEXT]
+Focus = Annotated[FocusPoint | None, PlainValidator(_focus), _AREA_TEXT]
 NumFrames = Annotated[WholeNumber, Field(json_schema_extra=_range(1), examples=[DEFAULT_FRAMES])]
 Size = Annotated[str, BeforeValidator(_size_text), Field(examples=["1920x1080"])]
 
@@ -234,6 +268,12 @@ class ClipFields(RequestFields):
     """The label is shown for the first seconds only."""
     options: Annotated[dict[str, Any], BeforeValidator(_object)] = Field({}, examples=[{}])
     """What only the engine understands."""
+    crop: Crop = Field(None, examples=["10%,5%,80%,80%"])
+    """The part of the upright picture to show, as x,y,width,height in pixels or percent."""
+    focus: Focus = Field(None, examples=["50%,30%"])
+    """Instead of crop: the point, as x,y, that the largest crop has in its middle."""
+    rotate: Annotated[Rotation, BeforeValidator(_rotation)] = 0
+    """Degrees clockwise by which the picture is turned first; crop and focus count after it."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -248,6 +288,8 @@ class ClipFields(RequestFields):
             raise OptionError("give size, or width and height, not both", param="size")
         if len(given) == 1:
             raise OptionError("give width and height, or neither", param=given[0])
+        if self.crop is not None and self.focus is not None:
+            raise OptionError("give crop or focus, not both", param="focus")
         check_size(*self.dimensions)
         return self
 
@@ -304,6 +346,9 @@ class ClipFields(RequestFields):
             label=self.label,
             label_seconds=self.label_seconds,
             options=self.options,
+            crop=self.crop,
+            focus=self.focus,
+            rotate=self.rotate,
         )
 
     @classmethod

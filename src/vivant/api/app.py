@@ -33,6 +33,7 @@ def create_app(state: State) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await state.events.close()
+        await state.examples.close()
         state.crop_worker.close()
         state.comparison_worker.close()
         state.database.close()

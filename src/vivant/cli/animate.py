@@ -10,9 +10,11 @@ import typer
 
 from vivant.cli.options import (
     Aspect,
+    Crop,
     Currency,
     EngineName,
     FileOrFolder,
+    Focus,
     Force,
     Fps,
     Frames,
@@ -26,6 +28,7 @@ from vivant.cli.options import (
     Prompt,
     QualityName,
     Quiet,
+    Rotate,
     RunOptions,
     Seconds,
     Seed,
@@ -49,6 +52,9 @@ def animate(
     fps: Fps = "24",
     aspect: Aspect = None,
     size: Size = None,
+    crop: Crop = None,
+    focus: Focus = None,
+    rotate: Rotate = None,
     seed: Annotated[
         int | None,
         typer.Option(help="The same seed gives the same frames.  [default: 0]", metavar="N", min=0),
@@ -119,6 +125,9 @@ def animate(
         label=label,
         label_seconds=label_seconds,
         options=_engine_options(options, loop=loop),
+        crop=crop,
+        focus=focus,
+        rotate=rotate,
     )
     run = RunOptions(
         request,

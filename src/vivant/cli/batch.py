@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivant.cli.options import Currency, LabelSeconds, LabelText, Quiet, Strict
+from vivant.cli.options import (
+    Crop,
+    Currency,
+    Focus,
+    LabelSeconds,
+    LabelText,
+    Quiet,
+    Rotate,
+    Strict,
+)
 from vivant.cli.parsing import row_request
 from vivant.errors import Cancelled
 
@@ -40,6 +49,9 @@ def batch(
     size: Annotated[
         str | None, typer.Option(help="Exact size instead, e.g. 1920x1080.", metavar="WxH")
     ] = None,
+    crop: Crop = None,
+    focus: Focus = None,
+    rotate: Rotate = None,
     seed: Annotated[int, typer.Option(help="Seed of rows that have none.", metavar="N", min=0)] = 0,
     prompt: Annotated[str | None, typer.Option(help="What should happen.", metavar="TEXT")] = None,
     negative: Annotated[
@@ -66,8 +78,8 @@ def batch(
     """Animate a folder or a CSV of pictures; exit code 1 if a row could not be made.
 
     Columns of a CSV: image, and where a row wants its own: output, prompt, negative, frames,
-    seconds, fps, aspect, size, seed, engine, upscaler, quality, label, label_seconds,
-    options ("move=orbit; strength=1").
+    seconds, fps, aspect, size, seed, engine, upscaler, quality, label, label_seconds, crop,
+    focus, rotate, options ("move=orbit; strength=1").
     """
     from vivant.cli.terminal import CleanConsole
     from vivant.cost import bill, money
@@ -99,6 +111,9 @@ def batch(
         "label": label,
         "label_seconds": "" if label_seconds is None else str(label_seconds),
         "options": ";".join(options or ()),
+        "crop": crop or "",
+        "focus": focus or "",
+        "rotate": "" if rotate is None else str(rotate),
     }
     if engine not in ENGINES:
         load_engine(engine, settings)  # says which there are, once and not for every row

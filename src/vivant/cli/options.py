@@ -42,6 +42,25 @@ Size = Annotated[
     str | None,
     typer.Option(help="Exact size instead of --aspect, e.g. 1920x1080.", metavar="WxH"),
 ]
+Crop = Annotated[
+    str | None,
+    typer.Option(
+        help="Part of the picture to show, in pixels or percent: 100,50,800,600 or "
+        "10%,5%,80%,60%.  [default: around the faces]",
+        metavar="X,Y,W,H",
+    ),
+]
+Focus = Annotated[
+    str | None,
+    typer.Option(
+        help="Instead of --crop: what the largest crop has in its middle, e.g. 50%,30%.",
+        metavar="X,Y",
+    ),
+]
+Rotate = Annotated[
+    int | None,
+    typer.Option(help="Turn the picture first: 90, 180, 270 degrees clockwise.", metavar="DEGREES"),
+]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same frames.", metavar="N", min=0)]
 Prompt = Annotated[str, typer.Option(help="What should happen.", metavar="TEXT")]
 Negative = Annotated[

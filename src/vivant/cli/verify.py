@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vivant.cli.options import Json, Quiet
+from vivant.cli.options import Crop, Focus, Json, Quiet, Rotate
 
 
 def verify(
@@ -17,6 +17,9 @@ def verify(
     html: Annotated[
         Path | None, typer.Option(help="Also write a page for people.", metavar="FILE")
     ] = None,
+    crop: Crop = None,
+    focus: Focus = None,
+    rotate: Rotate = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -34,7 +37,9 @@ def verify(
     out = CleanConsole(quiet=quiet or json, highlight=False)
     console = CleanConsole(stderr=True, quiet=quiet, highlight=False)
     with progress_bars(console, left=time_left({"verify": 1.0})) as observe:
-        verification = run(clip, image, page=html, observe=observe)
+        verification = run(
+            clip, image, page=html, observe=observe, crop=crop, focus=focus, rotate=rotate or 0
+        )
     credentials = read_credentials(clip, default_settings())
     if json:
         body = verification_json(verification) | {"credentials": credentials_json(credentials)}

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
+from vivant.crop_area import parse_crop, parse_focus
 from vivant.errors import DatabaseError, OutputError, StorageError, VivantError
+from vivant.report import framing_fields
 from vivant.service.objects import Objects
 from vivant.types import Request
 
@@ -158,6 +160,7 @@ def request_json(order: Order) -> dict[str, Any]:
         "currency": order.currency,
         **({"label": request.label} if request.label else {}),
         **({} if request.label_seconds is None else {"label_seconds": request.label_seconds}),
+        **framing_fields(request.framing),
         # absent where there is none: orders from before hash to what they did
         **({} if order.budget is None else {"budget": order.budget}),
         **({} if order.batch is None else {"batch": order.batch}),
@@ -186,6 +189,9 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         options=data["options"],
         label=data.get("label", ""),
         label_seconds=data.get("label_seconds"),
+        crop=parse_crop(data["crop"]) if data.get("crop") else None,
+        focus=parse_focus(data["focus"]) if data.get("focus") else None,
+        rotate=data.get("rotate", 0),
     )
 
 

@@ -136,6 +136,7 @@ class Preparation:
                 limits=image_limits(self._settings, timed=True),
                 reader=reader,
                 decoder=decode,
+                framing=request.framing,
             )
             portrait = replace(
                 portrait, source=replace(portrait.source, name=job.picture.get("name", ""))
