@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from vivant.checks.frame import AnalyzedFrame, Reference
-from vivant.checks.limits import limits
+from vivant.checks.limits import Limit, limits
 from vivant.checks.sentences import reason
 from vivant.types import Box, Group, Score, Verdict
 
@@ -96,9 +96,13 @@ def judged(
     region: Box | None = None,
     facts: Mapping[str, float | str] | None = None,
     message: str | None = None,
+    limit: Limit | None = None,
 ) -> Score:
-    """A measured value held against its limit, with the sentence that goes with the verdict."""
-    limit = limits()[spec.name]
+    """A measured value held against its limit, with the sentence that goes with the verdict.
+
+    ``limit`` replaces the one of ``limits.json``.
+    """
+    limit = limit or limits()[spec.name]
     verdict = limit.judge(value)
     shown = limit.shown(verdict)
     return score(
