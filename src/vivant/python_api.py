@@ -137,7 +137,6 @@ def verify(
         OptionError: the page's name does not end in ``.html``.
         OutputError: the page cannot be written.
     """
-    from vivant.checks.report import check_page, write_html
     from vivant.checks.verify import verify_file
     from vivant.picture.faces import lend_reader
     from vivant.picture.intake import load_portrait
@@ -146,7 +145,9 @@ def verify(
     from vivant.video.probe import probe
 
     path = Path(clip)
-    if page is not None:
+    if page is not None:  # the page's libraries take 0.1 s to load
+        from vivant.checks.report import check_page
+
         check_page(Path(page))
     facts = probe(path)
     if not facts.num_frames:
@@ -160,8 +161,10 @@ def verify(
             reader=reader,
         )
         verification = verify_file(
-            path, portrait, observe=observe, reader=reader, cores=usable_cores()
+            path, portrait, observe=observe, reader=reader, cores=usable_cores(), facts=facts
         )
     if page is not None:
+        from vivant.checks.report import write_html
+
         write_html(verification, portrait, path, Path(page))
     return verification

@@ -53,6 +53,10 @@ class Metric(ABC):
     specs: ClassVar[tuple[Spec, ...]]
     """The scores it gives, always all of them and always in this order."""
 
+    beside: ClassVar[bool] = True
+    """May be measured in another thread than the metrics that say False: those follow the face
+    from frame to frame or ask the frame's ``reader``, which serves one thread at a time."""
+
     def anchor(self, frame: AnalyzedFrame, /) -> Any:  # noqa: ARG002
         """What later frames are compared with; asked of searched frames until one gives it."""
         return None

@@ -86,6 +86,7 @@ class FaceParts(Metric):
     """Six answers from the searched frames."""
 
     specs = (MOUTH, GAZE, LIDS, IRIS, LIGHT, TEXTURE)
+    beside = False
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference

@@ -54,6 +54,7 @@ class Identity(Metric):
     """Embeddings of every third frame against the picture's, and the last against the first."""
 
     specs = (MEAN, MIN, FIRST_LAST, DRIFT, FIRST_FRAME, JUMP)
+    beside = False
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
