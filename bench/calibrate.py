@@ -66,7 +66,10 @@ STILL = (
 """Defects of single frames: a third of the clip shows them as well."""
 
 FAMILIES = {
-    **dict.fromkeys(("mouth", "eye", "skin", "skin_trend"), ("mouth_detail", "plastic_skin")),
+    **dict.fromkeys(
+        ("mouth", "eye", "skin", "skin_trend", "face_shape", "hair", "glasses", "face_slide"),
+        ("mouth_detail", "plastic_skin", "nose_shape", "face_deformation"),
+    ),
     "face_glitch": ("identity_mean", "face_deformation"),
     "melt": ("identity_mean", "face_deformation"),
     "wobble": ("face_deformation",),

@@ -102,7 +102,7 @@ class FrameAnalyzer:
         self._reference = reference
         self._metrics = metrics
         self._reader = reader
-        self._tracker = Tracker(reader, reference.face)
+        self._tracker = Tracker(reader, reference.face, lambda: reference.embedding)
 
     @property
     def initial_state(self) -> SegmentState:

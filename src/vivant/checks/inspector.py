@@ -300,10 +300,11 @@ def _reference(
     portrait: Portrait, pixels: Image, reader: FaceReader, *, num_frames: int, fps: float
 ) -> Reference:
     factor = pixels.shape[1] / portrait.crop.width
-    if portrait.faces:
+    # how much alike covered faces of one person are was never measured
+    known = [face for face in portrait.faces if not face.covered]
+    if known:
         faces: tuple[Face, ...] = tuple(
-            face_in_frame(face, portrait.crop, pixels.shape[1], pixels.shape[0])
-            for face in portrait.faces
+            face_in_frame(face, portrait.crop, pixels.shape[1], pixels.shape[0]) for face in known
         )
     else:
         faces = find_faces(reader, pixels)

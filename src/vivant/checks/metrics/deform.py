@@ -189,7 +189,6 @@ class Deformation(Metric):
     """Melting, stretching, wobble and jitter from one flow per frame inside the face."""
 
     specs = (MELT, STRETCH, WOBBLE, JITTER)
-    beside = False
 
     def __init__(self, fps: float) -> None:
         self._step = Flow("fast")

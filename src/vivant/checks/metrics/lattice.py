@@ -38,6 +38,7 @@ Floats = npt.NDArray[np.float64]
 class Lattice(Metric):
     """One answer from the rare frames."""
 
+    beside = True
     specs = (GRID,)
 
     def __init__(self, reference: Reference) -> None:

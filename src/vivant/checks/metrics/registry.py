@@ -10,6 +10,7 @@ from vivant.checks.metrics.color import Color
 from vivant.checks.metrics.deform import Deformation
 from vivant.checks.metrics.exposure import Exposure
 from vivant.checks.metrics.face_parts import FaceParts
+from vivant.checks.metrics.face_shape import FaceShape
 from vivant.checks.metrics.identity import FacePresence, Identity
 from vivant.checks.metrics.lattice import Lattice
 from vivant.checks.metrics.motion import FrameDifference
@@ -28,6 +29,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         FacePresence(),
         Deformation(fps),
         FaceParts(reference),
+        FaceShape(reference),
         FrameDifference(reference),
         Steadiness(fps),
         Timing(fps),

@@ -92,6 +92,7 @@ def _apart(one: Floats, other: Floats) -> _Step:
 class Timing(Metric):
     """Four answers from every step."""
 
+    beside = True
     specs = (FREEZE, REPEATED, STUTTER, JUMP)
 
     def __init__(self, fps: float) -> None:
