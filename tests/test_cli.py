@@ -43,7 +43,7 @@ def test_a_group_without_a_command_shows_its_help(vivant: Run) -> None:
 
 
 def test_animate_prints_the_users_run_log(vivant: Run, portrait_file: Path) -> None:
-    code, out, err = vivant("animate", portrait_file, *SMALL, "-o", "clip.mp4", "--seed", "4")
+    code, out, err = vivant("animate", portrait_file, *SMALL, "-o", "clip.mp4", "--seed", "4", "-v")
     assert code == 0
     headings = [line.split("]")[0] + "]" for line in out.splitlines() if line.startswith("[")]
     assert headings == [
@@ -103,7 +103,7 @@ def test_shapes_and_lengths(
 
 
 def test_engine_options_are_passed_on(vivant: Run, portrait_file: Path) -> None:
-    code, _, err = vivant("animate", portrait_file, *SMALL, "--set", "steps=4")
+    code, _, err = vivant("animate", portrait_file, *SMALL, "--set", "steps=4", "-v")
     assert code == 0
     assert "4/4 steps" in err
     code, _, err = vivant("animate", portrait_file, *SMALL, "--set", "stepz=4", "-f")

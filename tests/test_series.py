@@ -286,7 +286,7 @@ def test_the_command(
     vivant: Callable[..., tuple[int, str, str]], tmp_path: Path, portrait_file: Path
 ) -> None:
     small = ("--engine", "fake", "--size", "320x180", "--frames", "9")
-    code, out, err = vivant("animate", portrait_file.name, "--seeds", "3,0-1", *small)
+    code, out, err = vivant("animate", portrait_file.name, "--seeds", "3,0-1", *small, "-v")
     assert code == 0, err
     assert names(tmp_path / "portrait-seeds") == expected(3, 0, 1)
     table = out[out.index("[SEEDS]") :].splitlines()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -29,6 +30,9 @@ SHORTEST_WORKER_TIMEOUT = 4.0
 
 FROZEN_SECONDS = 10.0
 """A worker process is never killed for a missing heartbeat before this."""
+
+WINDOWS_KOREAN = 0x12
+"""LANG_KOREAN of winnt.h."""
 
 CONFIG_FILE = Path(platformdirs.user_config_dir("vivant", appauthor=False)) / "config.toml"
 
@@ -242,6 +246,23 @@ class _ConfigFile(TomlConfigSettingsSource):
 def default_settings() -> Settings:
     """The settings of this process, read once."""
     return read_settings()
+
+
+def user_language() -> Literal["en", "ko"]:
+    """The language of the command line: ``VIVANT_LANG``, or the locale's; English if not Korean.
+
+    The variables and their order are those of POSIX. Windows sets none of them, so its own
+    display language is asked for.
+    """
+    for name in ("VIVANT_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(name):
+            return "ko" if re.match(r"ko(?![a-z])", value, re.IGNORECASE) else "en"
+    if sys.platform == "win32":
+        import ctypes
+
+        primary = ctypes.windll.kernel32.GetUserDefaultUILanguage() & 0x3FF
+        return "ko" if primary == WINDOWS_KOREAN else "en"
+    return "en"
 
 
 def keep_compiled(folder: Path) -> None:

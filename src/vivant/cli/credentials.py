@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vivant.cli.language import say, translated
 from vivant.cli.options import Json
 from vivant.errors import ClipError, OptionError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from vivant.provenance.reading import Credentials
 
 credentials_app = typer.Typer(
@@ -109,6 +112,23 @@ def lines(found: Credentials) -> list[str]:
     out += [f"  history   {one}" for one in found.history]
     out += [f"  problem   {one}" for one in found.problems]
     return out
+
+
+def log_facts(console: Console, found: Credentials, image: Path) -> None:
+    """Everything that the credentials of a clip say, and whether they name its picture."""
+    from vivant.cli.run_log import heading
+
+    heading(console, "CONTENT CREDENTIALS")
+    for line in filter(None, (*lines(found), made_from(found, image))):
+        console.print(f"  {line}", markup=False, soft_wrap=True)
+
+
+def log_state(console: Console, found: Credentials, image: Path) -> None:
+    """Whether the credentials of a clip are in order, in one or two sentences."""
+    from vivant.cli.summary import log_row
+
+    said = [found.sentence, made_from(found, image)]
+    log_row(console, say("label_credentials"), " ".join(translated(one) for one in said if one))
 
 
 def made_from(found: Credentials, image: Path) -> str:

@@ -100,6 +100,12 @@ Currency = Annotated[
     str | None,
     typer.Option(help="Currency of the bill: KRW, USD, ….  [default: KRW]", metavar="CODE"),
 ]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Print the whole run log: settings, every check, every stage."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
 Force = Annotated[bool, typer.Option("--force", "-f", help="Replace existing files.")]
@@ -122,6 +128,7 @@ class RunOptions:
         quiet: print nothing but errors.
         force: replace existing files.
         strict: a failed check is an error: exit code 1.
+        verbose: print the whole run log.
     """
 
     request: Request
@@ -133,6 +140,7 @@ class RunOptions:
     quiet: bool = False
     force: bool = False
     strict: bool = False
+    verbose: bool = False
 
     @cached_property
     def out(self) -> Console:
