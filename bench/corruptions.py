@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corruptions_face import eye, glasses, hair, mouth, shape, skin, skin_trend, slide
+from corruptions_scene import ghost, gibberish, grid, swim, torn
 from corruptions_time import (
     color_glitch,
     freeze,
@@ -668,6 +669,11 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "reversed": (reversed_motion, {"half": (1,)}),
     "color_glitch": (color_glitch, {"tint": (0.05, 0.1), "dark": (0.07, 0.15)}),
     "pumping": (pumping, {"exposure": (0.03, 0.1), "contrast": (0.05, 0.15)}),
+    "swim": (swim, {"water": (0.005, 0.01)}),
+    "gibberish": (gibberish, {"melting": (0.008, 0.02)}),
+    "ghost": (ghost, _each_of(("trail", "contour"), 0.15, 0.35)),
+    "grid": (grid, _each_of(("lines", "cells"), 2, 5)),
+    "torn": (torn, {"cut": (0.01, 0.03)}),
 }  # fmt: skip
 """Defect → how it is made, its variants and their doses (see each maker for the unit)."""
 

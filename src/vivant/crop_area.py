@@ -70,7 +70,7 @@ def parse_crop(text: str) -> CropArea:
     Raises:
         OptionError: not of that form, empty, or outside of 0 … 100 %.
     """
-    left, top, width, height, unit = _numbers(text, "crop", "x,y,width,height", 4)
+    (left, top, width, height), unit = _numbers(text, "crop", "x,y,width,height", 4)
     if width <= 0 or height <= 0:
         raise OptionError(f"crop {text} is empty: width and height must be above 0", param="crop")
     if unit == "%" and max(left + width, top + height) > 100 + SLACK_PERCENT:
@@ -88,7 +88,7 @@ def parse_focus(text: str) -> FocusPoint:
     Raises:
         OptionError: not of that form, or outside of 0 … 100 %.
     """
-    x, y, unit = _numbers(text, "focus", "x,y", 2)
+    (x, y), unit = _numbers(text, "focus", "x,y", 2)
     if unit == "%" and max(x, y) > 100:
         raise OptionError(
             f"focus {text} is outside of the picture: x and y may be 100% at most", param="focus"
@@ -96,7 +96,7 @@ def parse_focus(text: str) -> FocusPoint:
     return FocusPoint(x, y, unit)
 
 
-def _numbers(text: str, name: str, form: str, count: int) -> tuple[*tuple[float, ...], Unit]:
+def _numbers(text: str, name: str, form: str, count: int) -> tuple[tuple[float, ...], Unit]:
     """The numbers of ``text``, and the unit of all of them."""
     parts = [_NUMBER.fullmatch(part.strip()) for part in text.split(",")]
     found = [part for part in parts if part]
@@ -109,7 +109,7 @@ def _numbers(text: str, name: str, form: str, count: int) -> tuple[*tuple[float,
             f"{name} {text} mixes pixels and percent: write % after all numbers or after none",
             param=name,
         )
-    return (*(float(part[1]) for part in found), "%" if units == {"%"} else "px")
+    return tuple(float(part[1]) for part in found), "%" if units == {"%"} else "px"
 
 
 def _written(values: tuple[float, ...], unit: Unit) -> str:

@@ -36,6 +36,10 @@ SMALL_SIDE: Final = 192
 """Pixels; longest side of the frames that motion and flicker are measured on."""
 
 
+ENOUGH: Final = 2 * SMALL_SIDE
+"""Pixels; longest side that thumbnails of :data:`SMALL_SIDE` are made from, at least."""
+
+
 def reduced(image: Image, side: int) -> Image:
     """The picture at most ``side`` pixels long, by area averaging; itself when it already is."""
     height, width = image.shape[:2]
@@ -44,6 +48,20 @@ def reduced(image: Image, side: int) -> Image:
         return image
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+
+
+def halved(image: Image, side: int = ENOUGH) -> Image:
+    """The picture halved while its longest side keeps ``side`` pixels: to make thumbnails of.
+
+    Means of 2×2 pixels take a tenth of the time of one large reduction by a broken factor.
+    """
+    height, width = image.shape[:2]
+    while max(height, width) >= 2 * side and min(height, width) >= 2:
+        height, width = height // 2, width // 2
+        image = cv2.resize(
+            image[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA
+        ).astype(np.uint8, copy=False)
+    return image
 
 
 def luma_of(image: Image) -> Luma:
@@ -80,9 +98,14 @@ class AnalyzedFrame:
     _embedding: Embedding | None = field(default=None, repr=False)
 
     @cached_property
+    def halved(self) -> Image:
+        """The frame for thumbnails, see :func:`halved`."""
+        return halved(self.pixels)
+
+    @cached_property
     def small_luma(self) -> Luma:
         """Luma at most :data:`SMALL_SIDE` long."""
-        return reduced(self.luma, SMALL_SIDE)
+        return reduced(luma_of(self.halved), SMALL_SIDE)
 
     @cached_property
     def luma(self) -> Luma:
@@ -124,7 +147,12 @@ class Reference:
     @cached_property
     def small_luma(self) -> Luma:
         """Luma at most :data:`SMALL_SIDE` long."""
-        return reduced(self.luma, SMALL_SIDE)
+        return reduced(luma_of(self.halved), SMALL_SIDE)
+
+    @cached_property
+    def halved(self) -> Image:
+        """The picture for thumbnails, see :func:`halved`."""
+        return halved(self.pixels)
 
     @cached_property
     def luma(self) -> Luma:

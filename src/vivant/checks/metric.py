@@ -53,6 +53,11 @@ class Metric(ABC):
     specs: ClassVar[tuple[Spec, ...]]
     """The scores it gives, always all of them and always in this order."""
 
+    beside: ClassVar[bool] = False
+    """Whether it may be measured in another thread than those that say False. It may if it neither
+    asks the frame's ``reader``, which serves one thread at a time, nor reads what a metric that
+    says False keeps in ``frame.cache``."""
+
     def anchor(self, frame: AnalyzedFrame, /) -> Any:  # noqa: ARG002
         """What later frames are compared with; asked of searched frames until one gives it."""
         return None

@@ -82,6 +82,13 @@ UpscalerName = Annotated[
 QualityName = Annotated[
     str, typer.Option("--quality", help="draft, standard or high.", metavar="NAME")
 ]
+LabelText = Annotated[
+    str,
+    typer.Option("--label", help="A small text in the clip: ko, en, your own.", metavar="TEXT"),
+]
+LabelSeconds = Annotated[
+    float | None, typer.Option(help="Show the label for the first seconds only.", metavar="S")
+]
 OptionPairs = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the engine, e.g. --set move=orbit.", metavar="K=V"),
@@ -92,6 +99,12 @@ Loop = Annotated[
 Currency = Annotated[
     str | None,
     typer.Option(help="Currency of the bill: KRW, USD, ….  [default: KRW]", metavar="CODE"),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Print the whole run log: settings, every check, every stage."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
@@ -115,6 +128,7 @@ class RunOptions:
         quiet: print nothing but errors.
         force: replace existing files.
         strict: a failed check is an error: exit code 1.
+        verbose: print the whole run log.
     """
 
     request: Request
@@ -126,6 +140,7 @@ class RunOptions:
     quiet: bool = False
     force: bool = False
     strict: bool = False
+    verbose: bool = False
 
     @cached_property
     def out(self) -> Console:

@@ -26,6 +26,7 @@ from vivant.picture.crop_by_hand import chosen_crop, crop_around, shown_faces
 from vivant.picture.decode import Decode, Decoded, decode
 from vivant.picture.face_mesh import PRESENT
 from vivant.picture.faces import FaceReader
+from vivant.picture.matte import SOFT_SIDE, head_place
 from vivant.picture.source import SUPPORTED, ImageLimits, read_bytes, shown
 from vivant.types import Box, Face, Image, Portrait, Source
 
@@ -98,14 +99,15 @@ def load_portrait(
     turn = 0 if faces else upright_rotation(reader, decoded.pixels)
     if not faces and not turn:
         faces = reader.detect_covered(decoded.pixels)
-    crop, cut = _crop(decoded, faces, framing, width / height)
+    head_at = None if faces else _head_at(decoded.pixels)
+    crop, cut = _crop(decoded, faces, framing, width / height, head_at)
     by_hand = framing.crop is not None or framing.focus is not None
     shown_here = shown_faces(faces, crop) if by_hand else faces
     rows, columns = decoded.pixels.shape[:2]
     notes = [
         *decoded.warnings,
         _about_part(by_hand, faces, shown_here)
-        or _about_faces(shown_here, tall=rows > columns and crop.height < rows),
+        or _about_faces(shown_here, _place(columns, rows, crop, head_at)),
         cut,
         _about_position(turn, framing),
         _about_size(decoded, crop, width, height),
@@ -151,7 +153,11 @@ def _decode_upright(
 
 
 def _crop(
-    decoded: Decoded, faces: tuple[Face, ...], framing: Framing, aspect: float
+    decoded: Decoded,
+    faces: tuple[Face, ...],
+    framing: Framing,
+    aspect: float,
+    head_at: tuple[float, float] | None,
 ) -> tuple[Box, str | None]:
     """The part to show in pixels of ``decoded.pixels``, and a sentence about it."""
     rows, columns = decoded.pixels.shape[:2]
@@ -162,7 +168,24 @@ def _crop(
     if framing.focus is not None:
         around = crop_around(framing.focus, decoded.width, decoded.height, aspect)
         return around.scaled(reduced), None
-    return choose_crop(columns, rows, faces, aspect)
+    return choose_crop(columns, rows, faces, aspect, head_at)
+
+
+def _head_at(pixels: Image) -> tuple[float, float] | None:
+    """The head of a person whose face was not found, in pixels of ``pixels``."""
+    small = _reduced(pixels, SOFT_SIDE)
+    place = head_place(small)
+    if place is None:
+        return None
+    factor = pixels.shape[1] / small.shape[1]
+    return place[0] * factor, place[1] * factor
+
+
+def _place(columns: int, rows: int, crop: Box, head_at: tuple[float, float] | None) -> str:
+    """What of a picture without a face is shown, in words."""
+    if head_at is not None:
+        return "person's part"
+    return "top" if rows > columns and crop.height < rows else "middle"
 
 
 def find_faces(reader: FaceReader, pixels: Image) -> tuple[Face, ...]:
@@ -195,10 +218,10 @@ def _has_points(reader: FaceReader, pixels: Image, face: Face) -> bool:
     return mesh.presence >= PRESENT and math.hypot(x - left, y - top) < face.box.width / 2
 
 
-def _about_faces(faces: tuple[Face, ...], *, tall: bool) -> str | None:
+def _about_faces(faces: tuple[Face, ...], place: str) -> str | None:
     if not faces:
         return (
-            f"no face was found, so the {'top' if tall else 'middle'} of the picture is shown and "
+            f"no face was found, so the {place} of the picture is shown and "
             "identity cannot be measured: use a picture with a sharp face seen from the front"
         )
     if faces[0].covered:

@@ -23,7 +23,7 @@ SHAPE = (
 )  # fmt: skip
 TEXTURE = ("plastic_skin", "cartoon", "skin_texture_end", "skin_brightness")
 STANDSTILL = ("motion", "freeze", "repeated_frames")
-SHARPNESS = ("sharpness", "face_sharpness", "detail", "sharpness_end")
+SHARPNESS = ("sharpness", "face_sharpness", "detail", "sharpness_end", "resolution")
 
 Change: TypeAlias = tuple[str, str, dict[str, Any]]
 """Code, words, options."""

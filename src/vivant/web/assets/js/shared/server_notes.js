@@ -14,6 +14,10 @@ const KOREAN = [
     "얼굴을 찾지 못해 사진의 가운데를 보여 드리며, 같은 사람인지는 잴 수 없습니다. 또렷한 정면 얼굴 사진을 써 보세요.",
   ],
   [
+    /^no face was found, so the person's part of the picture is shown/,
+    "얼굴을 찾지 못해 사람이 있는 부분을 보여 드리며, 같은 사람인지는 잴 수 없습니다. 또렷한 정면 얼굴 사진을 써 보세요.",
+  ],
+  [
     /^no face was found, so the top of the picture is shown/,
     "얼굴을 찾지 못해 사진의 위쪽을 보여 드리며, 같은 사람인지는 잴 수 없습니다. 또렷한 정면 얼굴 사진을 써 보세요.",
   ],
