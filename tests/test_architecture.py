@@ -37,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "upscalers": GROUND | {"settings", "weights"},
     "checks": GROUND | LIGHT_PICTURE | {"video", "cost", "web.theme"},
     "web": GROUND | {"picture.sample_picture"},
-    "pipeline": GROUND | {"checks", "cost", "picture", "report", "settings", "video"},
+    "provenance": GROUND | {"settings", "picture.framing"},
+    "pipeline": GROUND | {"checks", "cost", "picture", "provenance", "report", "settings", "video"},
 }
 """Room → what it may import of ours, besides itself: rooms or single modules. Others compose."""
 

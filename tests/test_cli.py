@@ -233,6 +233,8 @@ def test_verify_passes_a_good_clip_and_fails_a_bad_one(vivant: Run, portrait_fil
     verdicts = {score["name"]: score["verdict"] for score in json.loads(out)["scores"]}
     assert code == 0, {name: verdict for name, verdict in verdicts.items() if verdict == "fail"}
     assert verdicts["identity_mean"] == "pass"
+    credentials = json.loads(out)["credentials"]
+    assert (credentials["state"], credentials["own"]) == ("valid", True)
     # the same clip against another person's picture
     code, out, _ = vivant("verify", "clip.mp4", "--image", flipped_colours(portrait_file), "--json")
     assert json.loads(out)["verdict"] in ("fail", "warn", "not_measured")

@@ -62,6 +62,8 @@ class Production:
         seconds: wall time from the job's start until its last frame was checked.
         bill: of these seconds; None where the device has no rate.
         stages: wall seconds of every stage; they add up to ``seconds``.
+        credentials: see :class:`vivant.types.Report`.
+        notes: sentences that the user must read.
     """
 
     engine: EngineInfo
@@ -70,6 +72,8 @@ class Production:
     seconds: float
     bill: Bill | None
     stages: Mapping[Stage, float]
+    credentials: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def describe(
@@ -106,8 +110,11 @@ def describe(
         peak_memory_mb=peak_memory_mb(),
         bill=made.bill,
         files=files,
-        warnings=tuple(dict.fromkeys((*portrait.warnings, *made.engine.notes, *unpriced))),
+        warnings=tuple(
+            dict.fromkeys((*portrait.warnings, *made.engine.notes, *made.notes, *unpriced))
+        ),
         versions=library_versions(),
+        credentials=made.credentials,
     )
 
 

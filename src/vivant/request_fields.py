@@ -46,6 +46,7 @@ from vivant.grid import (
     frames_for,
     parse_size,
 )
+from vivant.provenance.label_text import check_text
 from vivant.settings import Settings
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
 
@@ -261,6 +262,10 @@ class ClipFields(RequestFields):
     """Used where the engine's frames are smaller than the clip."""
     quality: Quality = "standard"
     """How many bits the encoder spends."""
+    label: Annotated[Text, Field(examples=["ko"])] = ""
+    """A small text in the clip: ko, en, or a text of your own."""
+    label_seconds: Annotated[Number, AfterValidator(_check_seconds)] | None = None
+    """The label is shown for the first seconds only."""
     options: Annotated[dict[str, Any], BeforeValidator(_object)] = Field({}, examples=[{}])
     """What only the engine understands."""
     crop: Crop = Field(None, examples=["10%,5%,80%,80%"])
@@ -325,6 +330,7 @@ class ClipFields(RequestFields):
         """
         width, height = self.dimensions
         check_frames(self.frame_count, settings.max_frames)
+        check_text(self.label, font=settings.label_font is not None)
         return Request(
             image=image,
             prompt=self.prompt,
@@ -337,6 +343,8 @@ class ClipFields(RequestFields):
             engine=self.engine,
             upscaler=self.upscaler,
             quality=self.quality,
+            label=self.label,
+            label_seconds=self.label_seconds,
             options=self.options,
             crop=self.crop,
             focus=self.focus,

@@ -202,6 +202,8 @@ class Request:
         engine: ``living`` or ``camera`` (embedded), or ``ltx2``.
         upscaler: name of a pixel upscaler, or ``auto``.
         quality: sets the encoder's bit rate and speed.
+        label: visible label: ``ko``, ``en`` or a text; empty: the settings' own, usually none.
+        label_seconds: shown for the first seconds only; None: for the whole clip.
         options: of one engine only (recipe, nag_scale, …); that engine checks them.
         crop: the part of the picture to show; chosen by the faces where None.
         focus: what should be in the middle of the largest crop, instead of ``crop``.
@@ -219,6 +221,8 @@ class Request:
     engine: str = "living"
     upscaler: str = "auto"
     quality: Quality = "standard"
+    label: str = ""
+    label_seconds: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     crop: CropArea | None = None
     focus: FocusPoint | None = None
@@ -462,6 +466,8 @@ class Report:
         peak_memory_mb: largest resident memory of this process, MB (10**6 bytes).
         bill: None if the device has no rate; a warning then says how to set one.
         files: role (``clip``, ``thumbnail``, ``contact_sheet``, …) → file name beside the report.
+        credentials: ``signed``; ``reason`` why not; ``content_sha256``, that of the clip without
+            its signature, the same for the same seed; ``signer`` and more of a signed clip.
     """
 
     schema_version: int
@@ -481,6 +487,7 @@ class Report:
     files: Mapping[str, str]
     warnings: tuple[str, ...]
     versions: Mapping[str, str]
+    credentials: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vivant.cli.language import say, translated
-from vivant.cli.options import Crop, Currency, Focus, Quiet, Rotate, Strict
+from vivant.cli.options import (
+    Crop,
+    Currency,
+    Focus,
+    LabelSeconds,
+    LabelText,
+    Quiet,
+    Rotate,
+    Strict,
+)
 from vivant.cli.parsing import row_request
 from vivant.errors import Cancelled
 
@@ -54,6 +63,8 @@ def batch(
     quality: Annotated[
         str, typer.Option(help="draft, standard or high.", metavar="NAME")
     ] = "standard",
+    label: LabelText = "",
+    label_seconds: LabelSeconds = None,
     options: Annotated[
         list[str] | None, typer.Option("--set", help="An option of the engine.", metavar="K=V")
     ] = None,
@@ -68,8 +79,8 @@ def batch(
     """Animate a folder or a CSV of pictures; exit code 1 if a row could not be made.
 
     Columns of a CSV: image, and where a row wants its own: output, prompt, negative, frames,
-    seconds, fps, aspect, size, seed, engine, upscaler, quality, crop, focus, rotate, options
-    ("move=orbit; strength=1").
+    seconds, fps, aspect, size, seed, engine, upscaler, quality, label, label_seconds, crop,
+    focus, rotate, options ("move=orbit; strength=1").
     """
     from vivant.cli.terminal import CleanConsole
     from vivant.cost import bill, money
@@ -98,6 +109,8 @@ def batch(
         "engine": engine,
         "upscaler": upscaler,
         "quality": quality,
+        "label": label,
+        "label_seconds": "" if label_seconds is None else str(label_seconds),
         "options": ";".join(options or ()),
         "crop": crop or "",
         "focus": focus or "",

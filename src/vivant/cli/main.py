@@ -17,6 +17,7 @@ from vivant.cli import (
     animate,
     batch,
     compare,
+    credentials,
     doctor,
     jobs,
     modal,
@@ -42,7 +43,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-for command in (animate, batch, verify, compare, rate, doctor, page, serve, jobs, weights, modal):
+for command in (
+    animate, batch, verify, compare, rate, credentials, doctor, page, serve, jobs, weights, modal,
+):  # fmt: skip
     command.mount(app)
 
 

@@ -82,6 +82,13 @@ UpscalerName = Annotated[
 QualityName = Annotated[
     str, typer.Option("--quality", help="draft, standard or high.", metavar="NAME")
 ]
+LabelText = Annotated[
+    str,
+    typer.Option("--label", help="A small text in the clip: ko, en, your own.", metavar="TEXT"),
+]
+LabelSeconds = Annotated[
+    float | None, typer.Option(help="Show the label for the first seconds only.", metavar="S")
+]
 OptionPairs = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the engine, e.g. --set move=orbit.", metavar="K=V"),

@@ -26,6 +26,7 @@ def verify(
 ) -> None:
     """Check whether a clip shows the same person and is good. Exit code 1 if a check fails."""
     from vivant.cli.clip_meter import ClipMeter
+    from vivant.cli.credentials import log_facts, log_state
     from vivant.cli.progress import progress_bars
     from vivant.cli.terminal import CleanConsole
 
@@ -43,18 +44,25 @@ def verify(
         verification = run(
             clip, image, page=html, observe=observe, crop=crop, focus=focus, rotate=rotate or 0
         )
+    from vivant.provenance.reading import credentials_json, read_credentials
+    from vivant.settings import default_settings
+
+    credentials = read_credentials(clip, default_settings())
     if json:
         from vivant.report import to_json, verification_json
 
-        sys.stdout.write(to_json(verification_json(verification)))
+        body = verification_json(verification) | {"credentials": credentials_json(credentials)}
+        sys.stdout.write(to_json(body))
     elif verbose:
         from vivant.cli.run_log import log_verification as log_whole
 
         log_whole(out, verification)
+        log_facts(out, credentials, image)
     else:
         from vivant.cli.summary import log_verification
 
         log_verification(out, verification, html)
+        log_state(out, credentials, image)
     if verification.verdict == "fail":
         raise typer.Exit(1)
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from vivant.service.job import ACTIVE, Job
 from vivant.service.queries import JobQueries
+from vivant.service.queue import JobQueue
 from vivant.service.rows import (
     MAX_STARTS,
     Row,
@@ -41,6 +42,18 @@ class Lease:
 class Ledger(JobQueries):
     """See the module. Safe to use from several threads and processes."""
 
+    def _end(
+        self,
+        connection: sa.Connection,
+        row: Mapping[str, Any],
+        status: Literal["completed", "failed"],
+        **more: Any,
+    ) -> None:
+        """End a job; in the same transaction, queue the event for the client's server."""
+        end_job(connection, row, status, **more)
+        if row["request"].get("webhook_url"):
+            JobQueue(self.database).add_webhook(row["id"], 0, connection=connection)
+
     # -- runs ------------------------------------------------------------------------------
 
     def preparing(self, job_id: str) -> Job | None:
@@ -53,7 +66,7 @@ class Ledger(JobQueries):
             if row is None or row["status"] not in ACTIVE or row["prepared"] is not None:
                 return None
             if row["prepare_starts"] >= MAX_STARTS:
-                end_job(connection, row, "failed", error=poison("its picture was read"))
+                self._end(connection, row, "failed", error=poison("its picture was read"))
                 return None
             connection.execute(
                 jobs.update()
@@ -91,7 +104,7 @@ class Ledger(JobQueries):
             if row is None or row["status"] not in ACTIVE:
                 return None
             if row["render_starts"] >= MAX_STARTS:
-                end_job(connection, row, "failed", error=poison("the clip was made"))
+                self._end(connection, row, "failed", error=poison("the clip was made"))
                 return None
             now = time.time()
             token, starts = row["token"] + 1, row["render_starts"] + 1
@@ -158,7 +171,7 @@ class Ledger(JobQueries):
             row = locked(connection, job_id)
             if row is None or row["status"] != "in_progress":
                 return False
-            end_job(connection, row, "completed", result=result, keep_seconds=keep_seconds)
+            self._end(connection, row, "completed", result=result, keep_seconds=keep_seconds)
             request = row["request"]
             connection.execute(
                 timings.insert().values(
@@ -182,7 +195,7 @@ class Ledger(JobQueries):
             row = locked(connection, job_id)
             if row is None or row["status"] not in ACTIVE:
                 return False
-            end_job(connection, row, "failed", error=error, keep_seconds=keep_seconds)
+            self._end(connection, row, "failed", error=error, keep_seconds=keep_seconds)
             return True
 
     # -- clients ---------------------------------------------------------------------------
@@ -199,7 +212,7 @@ class Ledger(JobQueries):
                 raise not_found(job_id)
             if row["status"] in ACTIVE:
                 error = {"code": "cancelled", "message": "cancelled on request", "param": None}
-                end_job(connection, row, "failed", error=error, keep_seconds=keep_seconds)
+                self._end(connection, row, "failed", error=error, keep_seconds=keep_seconds)
         return self.get(job_id, owner)
 
     def delete(self, job_id: str, owner: str | None) -> None:

@@ -35,12 +35,16 @@ from vivant.service.queue import (
     CPU_QUEUE,
     POLL_SECONDS,
     SLOW_POLL_SECONDS,
+    WEBHOOK_POLL_SECONDS,
+    WEBHOOK_QUEUE,
+    WEBHOOKS_AT_ONCE,
     Executor,
     JobQueue,
     render_queue,
 )
 from vivant.service.stages import JobStages
 from vivant.service.sweeper import Sweeper
+from vivant.service.webhooks import Webhooks
 from vivant.settings import Settings, use_gpu
 from vivant.types import Engine
 from vivant.version import __version__
@@ -127,7 +131,16 @@ class Worker:
             self._database,
             self._id,
             self.stages,
-            {CPU_QUEUE: (CPU_AT_ONCE, SLOW_POLL_SECONDS), **self._render_queues(renders_at_once)},
+            {
+                CPU_QUEUE: (CPU_AT_ONCE, SLOW_POLL_SECONDS),
+                **self._render_queues(renders_at_once),
+                **(
+                    {WEBHOOK_QUEUE: (WEBHOOKS_AT_ONCE, WEBHOOK_POLL_SECONDS)}
+                    if settings.webhooks
+                    else {}
+                ),
+            },
+            Webhooks(self._database) if settings.webhooks else None,
         )
 
     def _render_queues(self, at_once: int) -> dict[str, tuple[int, float]]:

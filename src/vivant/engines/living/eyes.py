@@ -92,7 +92,7 @@ class Eye:
         if state == self.shown:
             return
         drawn = self.original
-        ys, xs = np.indices(self.below.shape).astype(np.float32)
+        ys, xs = (np.asarray(v, np.float32) for v in np.indices(self.below.shape))
         if gaze != (0.0, 0.0) and closed < 1:
             shift = self.width * (gaze[0] * self.across + gaze[1] * self.down)
             drawn = _remap(drawn, xs - shift[0] * self.iris, ys - shift[1] * self.iris)
@@ -137,7 +137,7 @@ class Eye:
         found = drawn + (much * lid.wings * edge)[..., None] * np.maximum(0, lid.bare - drawn)
         found = lid.skin * a + found * (1 - a)
         distance = (self.below - fall) / max(0.5 * self.soft, LINE * width)
-        a = (0.85 * much * lid.ends * np.exp(-0.5 * distance**2))[..., None]
+        a = (0.75 * much * lid.ends * np.exp(-0.5 * distance**2))[..., None]
         found = lid.line * a + found * (1 - a)
         pointing_down = float(smooth(np.array((closed - 0.6) / 0.4)))
         found[..., :3] *= (1 - pointing_down * lid.ends * (1 - lid.lashes))[..., None]

@@ -21,16 +21,16 @@ LOWER_RISE: Final = 0.16
 EXTRA: Final = 0.08
 """How far the upper lid's edge falls over the lower one's, in openings of the eye."""
 
-FOLD: Final = 0.14
+FOLD: Final = 0.21
 """How far above the lid's edge the drawn skin begins, in widths of the eye."""
 
-BESIDE: Final = 0.16
+BESIDE: Final = 0.19
 """How far beyond the corners it reaches."""
 
 WINGS: Final = 0.26
 """How far above and beside the eye the open lid's lashes are removed, in widths of the eye."""
 
-THIN: Final = 0.14
+THIN: Final = 0.16
 """Thickness below which a dark line near the eye is a lash or a fold, in widths of the eye."""
 
 FILM: Final = 250
@@ -99,16 +99,17 @@ def make_lid(
         return np.asarray(found, dtype=np.float32)
 
     eye = (np.abs(a / width - 0.5) < 0.4) & (below > 0) & (below < opening)
-    beside = smooth((a / width + BESIDE) / 0.12) * smooth((1 + BESIDE - a / width) / 0.12)
-    region = smooth((below / width + FOLD) / 0.06) * beside
-    higher = np.minimum(WINGS * width, 0.75 * roof)
+    beside = smooth((a / width + BESIDE) / 0.18) * smooth((1 + BESIDE - a / width) / 0.18)
+    fold = np.minimum(FOLD * width, 0.7 * roof)
+    region = smooth((below + fold) / (0.1 * width)) * beside
+    higher = np.minimum(WINGS * width, 0.8 * roof)
     outside = np.maximum(-a, a - width) / (1.1 * WINGS * width)
     wings = smooth((below + higher) / (0.06 * width)) * smooth((1 - outside) / 0.5)
     hidden = ((region > 0) | (wings > 0)) & (below < opening + 0.06 * width)
     darker = 1 - 0.05 * np.clip(below / np.maximum(opening, 1), 0, 1) ** 3  # it turns away below
     film = (_filled(original, hidden) * darker[..., None]).astype(np.float32)
     # grain: that of the skin above, up and down again as often as it takes
-    above = np.maximum(higher, 1.3 * FOLD * width)
+    above = np.maximum(higher, fold)
     height = np.maximum(0.08 * width, 0.85 * roof - above)
     turns = np.mod(below + above, 2 * height)
     depth = -above - np.where(turns < height, turns, 2 * height - turns)
@@ -159,7 +160,7 @@ def _filled(original: Plane, hidden: npt.NDArray[np.bool_]) -> Values:
     if not rim.any():
         return np.asarray(original, dtype=np.float32)
     middle = np.percentile(small[rim], 60, axis=0)  # what is not skin is mostly darker
-    small = np.where(part[..., None], middle, np.clip(small, 0.88 * middle, 1.15 * middle + 1))
+    small = np.where(part[..., None], middle, np.clip(small, 0.72 * middle, 1.25 * middle + 1))
     small = small.astype(np.float32)
     inside = part[..., None]
     for _ in range(FILM):

@@ -20,8 +20,8 @@ MIN_EYE: Final = 16
 MOST_FACES: Final = 6
 """The largest live, the others ride along."""
 
-CLOSED: Final = 0.15
-"""Lid aperture below which an eye is closed already."""
+CLOSED: Final = 0.18
+"""Lid aperture below which an eye is closed already, or so narrow that a blink does not show."""
 
 TURNED: Final = 32.0
 """Yaw in degrees from which the far eye is too narrow to be drawn."""
@@ -56,7 +56,8 @@ class Person:
         mesh: in pixels of the picture.
         blinks: whether the eyes can blink.
         gazes: whether the irises can shift.
-        turn: 0 … 1, how much of the head's turn can be believed.
+        turn: 0 … 1.35, how much of the head's turn can be believed; above 1 for heads that are
+            turned already, of which a turn shows less.
     """
 
     mesh: FaceMesh
@@ -147,7 +148,7 @@ def _judge(mesh: FaceMesh, pixels: Image, scale: float) -> tuple[Person, list[st
     elif eye < MIN_EYE:
         blinks = gazes = False
         notes.append("the eyes are too small in the clip to blink")
-    turn = float(np.clip((FAR_TURNED + 10 - yaw) / 20, 0.3, 1.0))
+    turn = float(np.clip((FAR_TURNED + 4 - yaw) / 16, 0.3, 1.0 + min(0.35, yaw / 75)))
     if yaw > FAR_TURNED:
         notes.append("it is seen from the side, so the head turns less")
     return Person(mesh=mesh, blinks=blinks, gazes=gazes, turn=turn), notes

@@ -205,7 +205,7 @@ def _places(nodes: Places, top: int, bottom: int, left: int, right: int) -> Plac
     part = nodes[rows, columns]
     size = (part.shape[1] * NODE, part.shape[0] * NODE)
     found = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(found)[NODE : NODE + bottom - top, NODE : NODE + right - left]
+    return np.asarray(found, np.float32)[NODE : NODE + bottom - top, NODE : NODE + right - left]
 
 
 def _draw_flat(
