@@ -158,7 +158,6 @@ def verify(
             possible.
         OutputError: the page cannot be written.
     """
-    from vivant.checks.report import check_page, write_html
     from vivant.checks.verify import verify_file
     from vivant.picture.faces import lend_reader
     from vivant.picture.intake import load_portrait
@@ -168,7 +167,9 @@ def verify(
 
     request = _request(image, {"crop": crop, "focus": focus, "rotate": rotate})
     path = Path(clip)
-    if page is not None:
+    if page is not None:  # the page's libraries take 0.1 s to load
+        from vivant.checks.report import check_page
+
         check_page(Path(page))
     facts = probe(path)
     if not facts.num_frames:
@@ -183,8 +184,10 @@ def verify(
             framing=request.framing,
         )
         verification = verify_file(
-            path, portrait, observe=observe, reader=reader, cores=usable_cores()
+            path, portrait, observe=observe, reader=reader, cores=usable_cores(), facts=facts
         )
     if page is not None:
+        from vivant.checks.report import write_html
+
         write_html(verification, portrait, path, Path(page))
     return verification

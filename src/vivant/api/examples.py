@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from vivant.api.crop_worker import CropWorker
-from vivant.errors import VivantError
+from vivant.errors import BusyError, VivantError
 from vivant.settings import Settings
 from vivant.version import __version__
 from vivant.web import sample_asset
@@ -57,6 +57,7 @@ class Examples:
         self._offered = "living" in settings.engines
         self._crop_worker = crop_worker
         self._making: asyncio.Task[None] | None = None
+        self._failed = False
 
     def listed(self) -> list[Example]:
         """All examples; none where the living engine is not offered or there is no sample."""
@@ -76,8 +77,8 @@ class Examples:
         partial.replace(self._folder / name)
 
     def start(self) -> None:
-        """Make what is missing, in the background; a second call does nothing while that runs."""
-        if self._making is None or self._making.done():
+        """Make what is missing, in the background; nothing while that runs, or after it failed."""
+        if not self._failed and (self._making is None or self._making.done()):
             self._making = asyncio.create_task(self._make())
 
     async def close(self) -> None:
@@ -100,5 +101,8 @@ class Examples:
                 if self.file(name := f"{one.preset}.mp4") is None:
                     clip = await worker.example(sample.body, one.preset, one.width, one.height)
                     self._write(name, clip)
+        except BusyError:
+            return  # the next page that asks begins again
         except (VivantError, OSError, TimeoutError, BrokenProcessPool) as error:
+            self._failed = True
             log.warning("the examples of the page could not be made: %s", error)

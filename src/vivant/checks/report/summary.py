@@ -61,7 +61,7 @@ def _line(asked: Mapping[str, Any], scores: Sequence[Score]) -> Line:
         return str(sentence[language]).format(what=names)
 
     return Line(
-        question=asked,
+        question={"en": asked["en"], "ko": asked["ko"]},
         answer={"en": answer("en"), "ko": answer("ko")},
         verdict=verdict,
         frame=next((s.frame for s in worst if s.frame is not None), None) if troubled else None,

@@ -68,6 +68,7 @@ export function createBatch(frame, gallery, { onTake }) {
     sent.set(id, batch);
     session.openId = id;
     go(id);
+    scrollTo({ top: 0 });
     announce(t("batch_sending", { n: rows.length }));
     for (const row of rows) {
       if (batch.cancelled) row.problem = t("cancelled_title");
@@ -95,9 +96,18 @@ export function createBatch(frame, gallery, { onTake }) {
     }
   }
 
-  function onState({ state }, first) {
-    const [job] = state.data;
-    if (first && job) frame.show("running", job.width / job.height, [jobPicture(job)]);
+  // The first picture; again once the server has cropped it.
+  function showPicture(group, job, first) {
+    const cropped = job?.variants?.includes("reference") ?? false;
+    if (job && (first || (cropped && !group.cropped))) {
+      frame.show("running", job.width / job.height, [jobPicture(job)]);
+    }
+    group.cropped = cropped;
+  }
+
+  function onState(group, first) {
+    const { state } = group;
+    showPicture(group, state.data[0], first);
     for (const one of state.data) gallery.put(one);
     gallery.render();
   }

@@ -43,9 +43,10 @@ function clipItem(job, { openId, link, standard, onDelete, onFavourite }) {
   const verdict = job.verdict ?? "not_measured";
   const mood = known(`mood_${job.options?.preset}`) ? t(`mood_${job.options.preset}`) : null;
   const seed = t("seed_is", { n: job.seed });
-  const details = [done ? t(`verdict_${verdict}`) : null, own, mood ?? seed, when(job.created_at)];
+  const details = [done ? t(`verdict_${verdict}`) : null, own, mood ?? seed];
   const thumb = thumbnail(job, link);
-  const item = card({ id: job.id, open: job.id === openId, thumb, verdict: done ? verdict : null, title, details });
+  const shown = { verdict: done ? verdict : null, title, details, made: job.created_at };
+  const item = card({ id: job.id, open: job.id === openId, thumb, ...shown });
   const name = `${title} · ${when(job.created_at)}`;
   item.append(
     h(
@@ -70,14 +71,16 @@ function comparisonItem(jobs, { openId, link }) {
   const [job] = jobs;
   const shown = jobs.find((one) => one.status === "completed") ?? job;
   const thumb = thumbnail(shown, link);
-  const details = [t("compare_count", { n: number(jobs.length) }), when(job.created_at)];
+  const details = [t("compare_count", { n: number(jobs.length) })];
   const title = `${t("title_comparison")} · ${job.picture_name ?? job.model}`;
-  const item = card({ id: job.batch, open: job.batch === openId, thumb, verdict: null, title, details });
+  const words = { verdict: null, title, details, made: job.created_at };
+  const item = card({ id: job.batch, open: job.batch === openId, thumb, ...words });
   item.classList.add("stacked");
   return item;
 }
 
-function card({ id, open, thumb, verdict, title, details }) {
+// made: seconds since 1970.
+function card({ id, open, thumb, verdict, title, details, made }) {
   return h(
     "li",
     { class: "piece", "data-id": id, "data-open": open },
@@ -90,6 +93,7 @@ function card({ id, open, thumb, verdict, title, details }) {
         { class: "label" },
         h("b", {}, verdict ? sign(verdict) : null, h("bdi", { text: shortened(title) })),
         h("span", {}, h("bdi", { text: details.filter(Boolean).join(" · ") })),
+        h("span", { text: when(made) }),
       ),
     ),
   );

@@ -34,7 +34,7 @@ export const PAGE_STRINGS = {
   ],
   gallery_offline: ["Your clips appear here once the server answers.", "서버에 연결되면 지난 영상이 나타납니다."],
   gallery_running: ["{n} being made or waiting", "만드는 중이거나 기다리는 영상 {n}개"],
-  gallery_search: ["Search by picture, words or seed", "사진 이름, 문장, 시드로 찾기"],
+  gallery_search: ["Search name, words, seed", "사진 이름, 문장, 시드로 찾기"],
   gallery_none: ["No clip matches.", "찾는 영상이 없습니다."],
   gallery_none_yet: ["None of the clips shown matches. Show more?", "보이는 영상 중에는 없습니다. ‘더 보기’를 눌러 보세요."],
   favourites: ["Favourites only", "즐겨찾기만"],
