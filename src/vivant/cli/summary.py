@@ -33,7 +33,7 @@ MOST_ANSWERS = 3
 
 MOST_NOTES = 2
 
-LABEL_CELLS = 12
+LABEL_CELLS = 14
 """Columns of the labels on the left."""
 
 
