@@ -155,7 +155,7 @@ def test_a_clip_is_told_in_about_ten_lines_with_the_verdict_first(
     vivant: Run, portrait_file: Path
 ) -> None:
     for spoken, words, label in (
-        ("ko", "통과|확인|미통과", "품질 확인"),
+        ("ko", "통과|주의|미통과", "품질 확인"),
         ("en", "PASS|LOOK|FAIL", "Checks"),
     ):
         code, out, err = vivant("animate", portrait_file, *SMALL, "-f", "--lang", spoken)
