@@ -97,7 +97,7 @@ def test_the_operators_label_is_used_where_the_request_has_none() -> None:
 )
 def test_what_cannot_be_drawn_is_refused_early(text: str, message: str) -> None:
     with pytest.raises(OptionError, match=message) as caught:
-        ClipFields(label=text).to_request(b"", read_settings())
+        ClipFields.read({"label": text}).to_request(b"", read_settings())
     assert caught.value.param == "label"
 
 

@@ -206,6 +206,10 @@ def _trimmed(found: Registration, first: Image) -> Registration:
             x1 = int(x)
         else:
             x0 = int(x) + 1
+    # what lies over the picture may reach a little into the next block
+    x0, y0 = x0 and min(x0 + 1, keep[0]), y0 and min(y0 + 1, keep[1])
+    x1 = x1 if x1 == columns else max(x1 - 1, keep[2])
+    y1 = y1 if y1 == rows else max(y1 - 1, keep[3])
     if (x1 - x0) * (y1 - y0) < KEPT * rows * columns:
         return found
     window = (

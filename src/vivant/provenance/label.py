@@ -180,7 +180,7 @@ def _mask(chosen: str, request: Request, settings: Settings) -> tuple[str, Mask]
             param="label",
         )
     small = PillowImage.fromarray(mask).resize((width, height), PillowImage.Resampling.BOX)
-    return text, np.asarray(small, np.float32) / 255
+    return text, np.asarray(small, np.float32) / np.float32(255)
 
 
 def _ready_made(language: str, *, generated: bool) -> tuple[str, npt.NDArray[np.uint8]]:

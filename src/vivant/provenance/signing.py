@@ -250,7 +250,8 @@ def prepare(settings: Settings) -> None:
             signer_for(settings)
 
     if settings.credentials != "off" and settings.credentials_signer_url is None:
-        threading.Thread(target=work, name="vivant-credentials", daemon=True).start()
+        # no daemon: a process that ends while native code runs in such a thread is aborted
+        threading.Thread(target=work, name="vivant-credentials").start()
 
 
 def working_signer(settings: Settings) -> Signer:

@@ -24,7 +24,7 @@ EXTRA: Final = 0.08
 FOLD: Final = 0.21
 """How far above the lid's edge the drawn skin begins, in widths of the eye."""
 
-BESIDE: Final = 0.19
+BESIDE: Final = 0.14
 """How far beyond the corners it reaches."""
 
 WINGS: Final = 0.26
@@ -99,7 +99,7 @@ def make_lid(
         return np.asarray(found, dtype=np.float32)
 
     eye = (np.abs(a / width - 0.5) < 0.4) & (below > 0) & (below < opening)
-    beside = smooth((a / width + BESIDE) / 0.18) * smooth((1 + BESIDE - a / width) / 0.18)
+    beside = smooth((a / width + BESIDE) / 0.14) * smooth((1 + BESIDE - a / width) / 0.14)
     fold = np.minimum(FOLD * width, 0.7 * roof)
     region = smooth((below + fold) / (0.1 * width)) * beside
     higher = np.minimum(WINGS * width, 0.8 * roof)
@@ -108,13 +108,17 @@ def make_lid(
     hidden = ((region > 0) | (wings > 0)) & (below < opening + 0.06 * width)
     darker = 1 - 0.05 * np.clip(below / np.maximum(opening, 1), 0, 1) ** 3  # it turns away below
     film = (_filled(original, hidden) * darker[..., None]).astype(np.float32)
+    # a light strand of hair that hangs beside the eye stays; lashes are darker than the skin
+    even = _luma(film)
+    strand = smooth((_luma(original) / even - 1.08) / 0.12)
+    region = region * (1 - strand * ((a < 0.03 * width) | (a > 0.97 * width)))
     # grain: that of the skin above, up and down again as often as it takes
     above = np.maximum(higher, fold)
     height = np.maximum(0.08 * width, 0.85 * roof - above)
     turns = np.mod(below + above, 2 * height)
     depth = -above - np.where(turns < height, turns, 2 * height - turns)
-    fine = original.astype(np.float32) - cv2.GaussianBlur(original, (0, 0), max(0.6, 0.02 * width))
-    skin = film + np.clip(at_depth(fine, depth), -5, 5)
+    fine = original.astype(np.float32) - cv2.GaussianBlur(original, (0, 0), max(0.6, 0.012 * width))
+    skin = film + np.clip(at_depth(fine, depth), -3, 3)
 
     # thin dark lines go, thick ones (a rim of glasses, a strand of hair) stay
     brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * round(THIN * width / 2) + 1] * 2)
@@ -128,9 +132,7 @@ def make_lid(
     line = np.minimum(_steady(darkest, eye, 0.06 * width), 0.72 * skin)
 
     beyond = below - opening * (1 - LOWER_RISE + EXTRA)
-    upwards = cv2.cvtColor(at_depth(original, -beyond)[..., :3], cv2.COLOR_RGB2GRAY)
-    light = cv2.cvtColor(np.ascontiguousarray(film[..., :3]), cv2.COLOR_RGB2GRAY)
-    left = np.clip(upwards / np.maximum(light, 1), 0.35, 1)
+    left = np.clip(_luma(at_depth(original, -beyond)) / even, 0.35, 1)
     inside = (beyond > 0) & (beyond < LASHES * width)
     fade = np.where(inside, 1 - beyond / (LASHES * width), 0)
     ends = smooth((a / width + 0.06) / 0.16) * smooth((1.06 - a / width) / 0.16)
@@ -166,6 +168,12 @@ def _filled(original: Plane, hidden: npt.NDArray[np.bool_]) -> Values:
     for _ in range(FILM):
         small = np.where(inside, cv2.blur(small, (3, 3)), small)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _luma(picture: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Luma of ``[h, w, C]``, at least 1."""
+    colour = np.ascontiguousarray(picture[..., :3], np.float32)
+    return np.maximum(1.0, cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY).astype(np.float64))
 
 
 def _steady(colours: Values, where: npt.NDArray[np.bool_], reach: float) -> Values:
