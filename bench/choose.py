@@ -104,7 +104,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "banding": Aim("above", ("banding/levels@16",), 22.0),
     "seams": Aim("above", ("seams/offset@4",), 2.0),
     "grid": Aim("above", ("grid/lines@5", "grid/cells@5"), 0.35),
-    "resolution": Aim("below", tuple(s for s in SOFT if s.startswith("half")), 0.25),
+    "resolution": Aim("below", tuple(s for s in SOFT if s.startswith("half")), 0.19),
     "cartoon": Aim("below", ("cartoon/",), 0.8, margin=1.12),
     "plastic_skin": Aim("below", (), 0.55, margin=1.05),
     "saturation": Aim(

@@ -2,8 +2,8 @@
 
 Spectra are compared with the picture's at the same scale: how much of its finest third is left,
 beside how much of its coarser detail. Where the first frame is the picture, what both have in
-common counts (their cross-spectrum), so that an encoder's noise is not taken for detail; a frame
-that lies a part of a pixel beside the picture is compared by energy, as later frames are.
+common counts (their cross-spectrum), so that an encoder's noise is not taken for detail. Later
+frames are compared by energy.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ COARSE: Final = (0.06, 0.15)
 FAINT: Final = 0.25
 """Levels, root mean square, of the picture's fine detail below which nothing can be missing."""
 
-NOISE: Final = 0.1
-"""What an encoder's noise may add to the ratio of energies."""
+SHIFTS: Final = np.linspace(-1, 1, 9)
+"""Pixels by which a square of the first frame may lie beside the picture's."""
 
 SQUARES: Final = 160
 """At most so many are looked at, evenly over the picture."""
@@ -79,12 +79,8 @@ class Resolution(Metric):
             return None
         luma = reduced_by(frame.luma, self._scale)
         if not frame.index and same_picture(frame.small_luma, self._reference.small_luma):
-            energy = self._energy(luma)
-            return max(_kept(self._picture, luma), energy - NOISE), True
-        return self._energy(luma), False
-
-    def _energy(self, luma: Luma) -> float:
-        return _power(luma).ratio / max(self._wanted.ratio, 1e-9)
+            return _kept(self._picture, luma), True
+        return _power(luma).ratio / max(self._wanted.ratio, 1e-9), False
 
     def add(self, index: int, _: None, found: tuple[float, bool] | None) -> None:
         """Keep it."""
@@ -163,12 +159,19 @@ def _power(luma: Luma) -> _Power:
 
 
 def _kept(picture: Luma, frame: Luma) -> float:
-    """Gain of the picture's fine detail in the same picture, over that of its coarse detail."""
+    """Gain of the picture's fine detail in the same picture, over that of its coarse detail.
+
+    Every square may lie up to a pixel beside its place: a resized clip often does.
+    """
     one, other = _spectra(_squares(picture)), _spectra(_squares(frame))
     best = _best(one)
-    cross = np.real(one[best].conj() * other[best]).sum(axis=0)
-    own = (np.abs(one[best]) ** 2).sum(axis=0)
-    fine, coarse = (
-        float((cross * ring).sum()) / max(float((own * ring).sum()), 1e-9) for ring in _rings()[1:]
+    cross, own = one[best].conj() * other[best], np.abs(one[best]) ** 2
+    turns = 2j * np.pi * SHIFTS
+    down, across = (
+        np.exp(np.outer(turns, f)) for f in (np.fft.fftfreq(SIDE), np.fft.rfftfreq(SIDE))
     )
-    return max(0.0, fine) / max(coarse, 1e-3)
+    gains = []
+    for ring in _rings()[1:]:
+        shifted = np.real(np.einsum("ay,nyx,bx->nab", down, cross * ring, across))
+        gains.append(float(shifted.max(axis=(1, 2)).sum()) / max(float((own * ring).sum()), 1e-9))
+    return max(0.0, gains[0]) / max(gains[1], 1e-3)
