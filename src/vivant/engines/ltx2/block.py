@@ -222,6 +222,10 @@ class TransformerBlock(nn.Module):
         out: Tensor = layers(x)
         return out
 
+    def _add(self, x: Tensor, added: Tensor, gate: Tensor, kind: Tensor) -> Tensor:
+        """``x + added·gate``, the gate ``[batch, kinds, D]``."""
+        return x + added * rows_of(gate, kind)
+
     # -- the block -----------------------------------------------------------------------------
 
     def _attend(
@@ -320,6 +324,6 @@ class TransformerBlock(nn.Module):
 
         # feed-forward
         x, normed, _ = self._norm(x, kind, added=attended, gate=v_gate, by=(video[3], video[4]))
-        x = x + self._feed_forward(self.ff, normed) * rows_of(video[5], kind)
+        x = self._add(x, self._feed_forward(self.ff, normed), video[5], kind)
         audio = audio + self.audio_ff(sounded((sound[3], sound[4]))) * sound[5]
         return x, audio

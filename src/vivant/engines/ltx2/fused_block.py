@@ -103,3 +103,6 @@ class FusedBlock(TransformerBlock):
         hidden = x.times(layers.net[0].proj)
         rounded = block_kernels.quantize(hidden, gelu=True)
         return Rows(rounded, x.batch, x.dtype).times(layers.net[2])
+
+    def _add(self, x: Tensor, added: Tensor, gate: Tensor, kind: Tensor) -> Tensor:
+        return block_kernels.add_gated(x, added, gate, kind)

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from vivant.engines.ltx2 import lora
+from vivant.engines.ltx2 import block_kernels, lora
 from vivant.engines.ltx2.architecture import ARCHITECTURES, TINY, Architecture
 from vivant.engines.ltx2.attention import choose_backend
 from vivant.engines.ltx2.components import Components, load_components
@@ -238,6 +238,9 @@ class ModelLoader:
         triton = self.device.type == "cuda" and find_spec("triton") is not None
         if triton:
             keep_compiled(self.settings.cache_dir / "compiled")
+        fused = parts.precision == "fp8" and block_kernels.available(self.device)
+        # blocks that have kernels of their own gain little by compiling, which takes 5 to 15 s
+        compiled = not fused if key.compile is None else key.compile
         transformer = OffloadedModule(parts.transformer, self.device, swap=swap)
         return LoadedModel(
             key=key,
@@ -254,8 +257,9 @@ class ModelLoader:
                 parts.transformer,
                 device=self.device,
                 attention=key.attention,
-                compile_blocks=triton and key.compile is not False,
-                late=key.compile is None,
+                compile_blocks=triton and compiled,
+                record=fused and key.compile is None and not swap,
+                fused=fused,
                 cache_text=not swap,
             ),
             adapters=adapters,
