@@ -116,7 +116,9 @@ def container() -> ModalContainer:
     [
         ({"gpu": "H1000"}, ("H1000", "L40S", "H200")),
         ({"gpu": "T4"}, ("16 GB", "24 GB")),
-        ({"gpu": "H100:8"}, ("several GPUs", "max_containers")),
+        ({"gpu": "H100:3"}, ("1, 2, 4 or 8 GPUs", "max_containers")),
+        ({"gpu": "L4:2"}, ("48 GB", "24")),
+        ({"gpu": ["H200:4", "H100"]}, ("same number",)),
         ({"gpu": ["H200", "A99"]}, ("A99",)),
         ({"gpus": "H100"}, ("no such option", "scaledown_window")),
         ({"scaledown_window": 0}, ("scaledown_window",)),
@@ -181,6 +183,11 @@ def test_the_containers_get_the_options_and_no_secret(monkeypatch: pytest.Monkey
 def test_what_a_second_costs() -> None:
     options = DeploymentOptions(gpu=("A10", "H200"), cores=4, memory_gib=10)
     assert gpu_rates(options, {}) == {"A10": 0.000306, "H200": 0.001261}
+    four = DeploymentOptions(gpu=("h100:4",))
+    assert four.gpu == ("H100:4",)
+    assert gpu_rates(four, {}) == {"H100:4": 4 * 0.001097}
+    assert container_environment(read_settings(), four)["VIVANT_GPUS"] == "4"
+    assert "VIVANT_GPUS" not in container_environment(read_settings(), options)
 
 
 @pytest.mark.parametrize(

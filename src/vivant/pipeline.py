@@ -9,7 +9,7 @@ upscaler are known here only by their protocols; ``python_api`` and ``runs`` loa
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +29,7 @@ from vivant.types import (
     Bill,
     Clip,
     Engine,
+    Frames,
     Observer,
     Portrait,
     Progress,
@@ -37,6 +38,9 @@ from vivant.types import (
     Result,
     Stage,
     Upscaler,
+    YuvClip,
+    YuvFrames,
+    YuvUpscaler,
     ignore_progress,
 )
 from vivant.version import __version__
@@ -256,14 +260,20 @@ class ClipJob:
             )
         return self.times.timed("generate", clip)
 
-    def _upscale(self, clip: Clip) -> Clip:
+    def _upscale(self, clip: Clip) -> Clip | YuvClip:
         width, height = self.request.width, self.request.height
         if (clip.width, clip.height) == (width, height):
             return clip
+        upscaler = self.upscaler
+        if isinstance(upscaler, YuvUpscaler) and upscaler.yuv:
+            converted = upscaler.upscale_to_yuv(
+                clip, width=width, height=height, observe=self.observe
+            )
+            return self.times.timed("upscale", converted)
         larger = self.upscaler.upscale(clip, width=width, height=height, observe=self.observe)
         return self.times.timed("upscale", larger)
 
-    def _encode(self, clip: Clip, path: Path, checks: LiveChecks) -> None:
+    def _encode(self, clip: Clip | YuvClip, path: Path, checks: LiveChecks) -> None:
         """Write the MP4 while ``checks`` sees what is in it."""
         request = self.request
         writer = VideoWriter(
@@ -278,7 +288,8 @@ class ClipJob:
             on_written=lambda count: self.observe(Progress("encode", count, request.num_frames)),
             on_decoded=checks.inspect,
         )
-        with writer, closing(closable(clip.chunks)) as chunks:
+        source: Iterator[Frames | YuvFrames] = clip.chunks
+        with writer, closing(closable(source)) as chunks:
             for chunk in chunks:
                 checks.start()
                 writer.put(chunk)

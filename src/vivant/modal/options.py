@@ -72,7 +72,7 @@ class DeploymentOptions(BaseModel):
         state: where jobs and clips are kept. ``single-container``: SQLite and a Volume, with
             one web container. ``postgres``: the database and the bucket of the secret.
         engines: those that clients can choose; the first one is the default.
-        gpu: GPU types in order of preference.
+        gpu: GPU types in order of preference; ``H100:4`` lets four of them make each clip.
         cores: physical CPU cores of a GPU container; encoding and checking run on them.
         memory_gib: host memory of a GPU container, GiB. With a 24 GB GPU the model is kept in it.
         max_containers: GPU containers at the same time, for each of the two models.
@@ -131,7 +131,17 @@ class DeploymentOptions(BaseModel):
     @field_validator("gpu")
     @classmethod
     def _known_gpus(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(gpus.check_gpu(name) for name in value)
+        names = tuple(gpus.check_gpu(name) for name in value)
+        if len({gpus.split_count(name)[1] for name in names}) > 1:
+            raise OptionError(
+                f"modal.gpu {', '.join(names)}: ask for the same number of each", param="modal.gpu"
+            )
+        return names
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that make one clip together."""
+        return gpus.split_count(self.gpu[0])[1]
 
     @classmethod
     def read(cls, settings: Settings) -> Self:
@@ -182,6 +192,8 @@ def container_environment(settings: Settings, options: DeploymentOptions) -> dic
         if getattr(settings, name) != fields[name].get_default(call_default_factory=True)
     }
     given |= {"modal": options.model_dump(mode="json"), "log_format": "json"}
+    if options.gpus > 1:
+        given["gpus"] = options.gpus
     return {
         f"VIVANT_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in given.items()
@@ -203,7 +215,8 @@ def gpu_rates(options: DeploymentOptions, rates: Mapping[str, float]) -> dict[st
         rates: replace entries of :data:`vivant.cost.RATES`.
     """
     table = {**RATES, **rates}
-    return {name: table[gpus.GPUS[name].row] for name in options.gpu}
+    parts = {name: gpus.split_count(name) for name in options.gpu}
+    return {name: count * table[gpus.GPUS[base].row] for name, (base, count) in parts.items()}
 
 
 def gpu_container(options: DeploymentOptions, rates: Mapping[str, float]) -> PaidContainer:

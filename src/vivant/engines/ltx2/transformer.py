@@ -37,6 +37,7 @@ from vivant.engines.ltx2.block import (
 from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening
 from vivant.engines.ltx2.fused_block import FusedBlock
 from vivant.engines.ltx2.step_graphs import AT_ONCE_TOKENS, StepGraphs
+from vivant.engines.ltx2.ulysses import Ulysses
 from vivant.errors import WeightsError
 
 
@@ -159,6 +160,7 @@ class Denoiser:
         attention: one of ``options.ATTENTION``.
         compile_blocks: compile the block once, for all blocks (CUDA only).
         record: record steps as CUDA graphs (CUDA only; weights must stay where they are).
+        ulysses: this process's part in a group; latents given are its own tokens.
         cache_text: keep every block's text keys (1.2 GB; 2.4 GB with a negative prompt).
 
     Raises:
@@ -175,9 +177,11 @@ class Denoiser:
         cache_text: bool = True,
         fused: bool | None = None,
         record: bool = False,
+        ulysses: Ulysses | None = None,
     ) -> None:
         config = transformer.config
         check_supported(config)
+        self.ulysses = ulysses
         self.transformer = transformer
         self.device = device or transformer.proj_in.weight.device
         self.dtype: torch.dtype = transformer.proj_in.weight.dtype
@@ -194,7 +198,7 @@ class Denoiser:
                 layer.kernel = block_kernels.quantize if fused else None
         block_class = FusedBlock if fused else TransformerBlock
         blocks = [
-            block_class(block, eps=config.norm_eps, kernel=kernel_of(self.backend))
+            block_class(block, eps=config.norm_eps, kernel=kernel_of(self.backend), ulysses=ulysses)
             for block in transformer.transformer_blocks
         ]
         self.graphs = StepGraphs() if record and not compile_blocks else None
@@ -339,6 +343,7 @@ class Denoiser:
             context.length,
             modulation.video.shape,
             nag is None,
+            self.ulysses and self.ulysses.tokens,
         )
         if self._shapes is not None:
             self._make_room(shape)
@@ -352,7 +357,8 @@ class Denoiser:
             context.clip,
             given.tensors(),
             lambda tensors: self._step(*given.with_tensors(tensors)),
-            at_once=latents.shape[0] * latents.shape[1] <= AT_ONCE_TOKENS,
+            at_once=latents.shape[0] * latents.shape[1] <= AT_ONCE_TOKENS
+            or self.ulysses is not None,
         )
 
     def _step(
