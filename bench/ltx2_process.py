@@ -100,9 +100,7 @@ def main() -> None:
             mark(f"step {progress.done} issued")
 
     def make() -> Any:
-        job = ClipJob(
-            request, WithFrames(engine, frames), load_upscaler("auto"), settings, observe
-        )
+        job = ClipJob(request, WithFrames(engine, frames), load_upscaler("auto"), settings, observe)
         return job.run(args.cache / "clip.mp4", force=True)
 
     verdict = make().verdict
