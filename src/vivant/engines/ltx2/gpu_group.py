@@ -307,8 +307,7 @@ class GpuGroup:
             for rank in range(1, self.ulysses.size):
                 frames = Ulysses(rank, self.ulysses.size).frames(latents.shape[2])
                 count = len(frames) * TEMPORAL_FACTOR
-                share = own.new_empty((count, *own.shape[1:]))
-                dist.recv(share, rank)
-                shares.append(share)
+                shares.append(own.new_empty((count, *own.shape[1:])))
+            self.ulysses.receive(shares)
         for share in shares:
             yield from share.split(chunk)

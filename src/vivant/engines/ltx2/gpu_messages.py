@@ -84,7 +84,7 @@ def join_group(rank: int, size: int, store: Path, device: torch.device) -> None:
         rank=rank,
         world_size=size,
         timeout=START_TIMEOUT,
-        device_id=device if cuda else None,
+        device_id=torch.device("cuda", device.index or 0) if cuda else None,
     )
 
 

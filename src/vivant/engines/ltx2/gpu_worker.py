@@ -14,7 +14,6 @@ from queue import SimpleQueue
 from typing import Any
 
 import torch
-import torch.distributed as dist
 
 from vivant.engines.ltx2.decode import decode_share, to_bytes
 from vivant.engines.ltx2.denoising_stage import DenoisingStage
@@ -86,7 +85,7 @@ class GpuWorker:
             case Decode(specs):
                 (latents,) = received(specs, self.device)
                 with loaded.vae.use() as vae:
-                    dist.send(to_bytes(decode_share(vae, latents, self.ulysses)), 0)
+                    self.ulysses.send_first(to_bytes(decode_share(vae, latents, self.ulysses)))
 
     def _wait(self, _: int) -> None:
         order: GoOn = self.orders.get()

@@ -123,8 +123,21 @@ class Ulysses:
             work.append(dist.P2POp(dist.irecv, frames[-1], self.rank + 1))
         else:
             frames[-1].copy_(frames[-2])
-        for pending in dist.batch_isend_irecv(work):
-            pending.wait()
+        _finish(work)
+
+    def send_first(self, share: Tensor) -> None:
+        """Send this GPU's frames to the first one."""
+        _finish([dist.P2POp(dist.isend, share, 0)])
+
+    def receive(self, shares: list[Tensor]) -> None:
+        """On the first GPU: take the others' frames; ``shares[0]`` are its own."""
+        _finish([dist.P2POp(dist.irecv, share, rank) for rank, share in enumerate(shares) if rank])
+
+
+def _finish(exchanges: list[Any]) -> None:
+    """Exchanges between pairs, side by side."""
+    for pending in dist.batch_isend_irecv(exchanges):
+        pending.wait()
 
 
 class Exchange:
