@@ -61,12 +61,15 @@ ENCODED_CRF = 18
 
 STILL = (
     "blur", "half_resolution", "noise", "saturation", "desaturation", "plastic", "cartoon",
-    "ringing", "seams", "banding",
+    "ringing", "seams", "banding", "grid",
 )  # fmt: skip
 """Defects of single frames: a third of the clip shows them as well."""
 
 FAMILIES = {
-    **dict.fromkeys(("mouth", "eye", "skin", "skin_trend"), ("mouth_detail", "plastic_skin")),
+    **dict.fromkeys(
+        ("mouth", "eye", "skin", "skin_trend", "face_shape", "hair", "glasses", "face_slide"),
+        ("mouth_detail", "plastic_skin", "nose_shape", "face_deformation"),
+    ),
     "face_glitch": ("identity_mean", "face_deformation"),
     "melt": ("identity_mean", "face_deformation"),
     "wobble": ("face_deformation",),
@@ -75,8 +78,11 @@ FAMILIES = {
         ("freeze", "low_rate", "stutter", "jump", "reversed", "color_glitch", "pumping"),
         ("motion_speed", "freeze", "color_glitch"),
     ),
+    **dict.fromkeys(("swim", "gibberish", "ghost", "torn"), ("motion_speed", "sharpness")),
     "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation",),
-    **dict.fromkeys(STILL, ("sharpness", "plastic_skin", "seams", "saturation")),
+    **dict.fromkeys(
+        STILL, ("sharpness", "plastic_skin", "seams", "saturation", "grid", "resolution")
+    ),
 }  # fmt: skip
 """Checks that are run, by one of their scores, for defects that leave the rest alone."""
 

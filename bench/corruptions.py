@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from corruptions_face import eye, hair, mouth, shape, skin, skin_trend
+from corruptions_face import eye, glasses, hair, mouth, shape, skin, skin_trend, slide
+from corruptions_scene import ghost, gibberish, grid, swim, torn
 from corruptions_time import (
     color_glitch,
     freeze,
@@ -652,12 +653,14 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "drift": (_drift, {"warm": (16,), "dark": (32,)}),
     "banding": (lambda _, d: _banding(d), {"levels": (16,)}),
     "cartoon": (lambda _, d: _cartoon(d), {"bilateral": (1,)}),
-    "mouth": (mouth, {"smear": (0.04, 0.08), "melt": (0.08,)}),
+    "mouth": (mouth, {"smear": (0.04, 0.08), "melt": (0.04, 0.08)}),
     "eye": (eye, {"crossed": (0.06, 0.1), "lid": (0.05, 0.09), "iris": (0.5, 1)}),
-    "face_shape": (shape, {"nose": (0.1,), "jaw": (0.15,), "brow": (0.12,)}),
-    "skin": (skin, {"lighter": (12, 25), "beautified": (1,)}),
+    "face_shape": (shape, {"nose": (0.06, 0.1), "jaw": (0.09, 0.15), "brow": (0.07, 0.12)}),
+    "skin": (skin, {"lighter": (12, 25), "beautified": (0.6, 1)}),
     "skin_trend": (skin_trend, {"smoother": (0.04,)}),
-    "hair": (hair, {"outline": (0.15,)}),
+    "hair": (hair, {"outline": (0.08, 0.15)}),
+    "glasses": (glasses, {"bent": (0.045, 0.08)}),
+    "face_slide": (slide, {"aside": (0.1, 0.18)}),
     "rate_converted": (rate_converted, {"repeated": (1.25,)}),
     "freeze": (freeze, {"start": (0.62,), "middle": (0.15,), "end": (0.15, 0.62)}),
     "low_rate": (low_rate, {"repeated": (2, 4)}),
@@ -666,6 +669,11 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "reversed": (reversed_motion, {"half": (1,)}),
     "color_glitch": (color_glitch, {"tint": (0.05, 0.1), "dark": (0.07, 0.15)}),
     "pumping": (pumping, {"exposure": (0.03, 0.1), "contrast": (0.05, 0.15)}),
+    "swim": (swim, {"water": (0.005, 0.01)}),
+    "gibberish": (gibberish, {"melting": (0.008, 0.02)}),
+    "ghost": (ghost, _each_of(("trail", "contour"), 0.15, 0.35)),
+    "grid": (grid, _each_of(("lines", "cells"), 2, 5)),
+    "torn": (torn, {"cut": (0.01, 0.03)}),
 }  # fmt: skip
 """Defect → how it is made, its variants and their doses (see each maker for the unit)."""
 

@@ -168,18 +168,20 @@ def skin(variant: str, dose: float) -> Apply:
         other = _mixed(part, smooth, mask * np.float32(dose * share))
         if variant != "beautified":
             return other
-        slim = np.float32(0.09 * share * iod) * _spot(u, v, (0.0, 1.35), 1.3, 0.75)
-        large = np.float32(0.16 * share * iod) * (
+        slim = np.float32(0.09 * dose * share * iod) * _spot(u, v, (0.0, 1.35), 1.3, 0.75)
+        large = np.float32(0.16 * dose * share * iod) * (
             _spot(u, v, (-0.5, 0), 0.3, 0.22) * (u + 0.5)
             + _spot(u, v, (0.5, 0), 0.3, 0.22) * (u - 0.5)
         )
         taller = (
-            np.float32(0.16 * share * iod)
+            np.float32(0.16 * dose * share * iod)
             * v
             * (_spot(u, v, (-0.5, 0), 0.3, 0.22) + _spot(u, v, (0.5, 0), 0.3, 0.22))
         )
         narrow = slim * np.sin(np.pi * np.clip(u, -1.2, 1.2) / 2.0)
-        return _moved(other, narrow - large, -taller) + mask[..., None] * np.float32(8 * share)
+        return _moved(other, narrow - large, -taller) + mask[..., None] * np.float32(
+            8 * dose * share
+        )
 
     return _on_face(change)
 
@@ -192,6 +194,26 @@ def skin_trend(_: str, dose: float) -> Apply:
         return _mixed(part, blurred.astype(np.float32), _skin(part, u, v))
 
     return _on_face(change, comes=None)
+
+
+def glasses(_: str, dose: float) -> Apply:
+    """What is straight around the eyes, such as glasses, bends by ``dose``."""
+
+    def change(part: Floats, u: Floats, v: Floats, share: float, iod: float, _: Places) -> Floats:
+        mask = np.float32(dose * share * iod) * _spot(u, v, (0.0, 0.05), 1.3, 0.5)
+        return _moved(part, np.zeros_like(u), mask * np.sin(5.5 * u + 0.6))
+
+    return _on_face(change)
+
+
+def slide(_: str, dose: float) -> Apply:
+    """The face slides to the side by ``dose``; hair, ears and neck stay."""
+
+    def change(part: Floats, u: Floats, v: Floats, share: float, iod: float, _: Places) -> Floats:
+        mask = np.float32(dose * share * iod) * _spot(u, v, (0.0, 0.5), 1.0, 1.25)
+        return _moved(part, -mask, np.zeros_like(u))
+
+    return _on_face(change)
 
 
 def hair(_: str, dose: float) -> Apply:

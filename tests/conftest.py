@@ -35,6 +35,7 @@ def _no_settings_of_the_machine(
         if name.startswith("VIVANT_"):
             monkeypatch.delenv(name)
     home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("VIVANT_LANG", "en")
     monkeypatch.setenv("VIVANT_CACHE_DIR", str(home / "cache"))
     monkeypatch.setenv("VIVANT_DATA_DIR", str(home / "data"))
     default_settings.cache_clear()

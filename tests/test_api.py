@@ -127,10 +127,11 @@ def test_every_variant_is_what_it_says(service: Service, done: dict[str, Any]) -
     assert "<video" in page.text
     # it may show itself and nothing else: no network, no storage, no frame around it
     policy = page.headers["content-security-policy"].split("; ")
-    assert {"default-src 'none'", "frame-ancestors 'none'", "sandbox allow-scripts"} <= set(policy)
+    sandbox = "sandbox allow-scripts allow-downloads allow-modals"  # save the clip, print
+    assert {"default-src 'none'", "frame-ancestors 'none'", sandbox} <= set(policy)
     assert report["source"]["name"] == "me.png"
     attached = service.get(f"/v1/videos/{done['id']}/content?download=1")
-    assert attached.headers["content-disposition"] == f'attachment; filename="{done["id"]}.mp4"'
+    assert attached.headers["content-disposition"] == 'attachment; filename="me-5.mp4"'
 
 
 def test_ranges_and_etags(service: Service, done: dict[str, Any]) -> None:
@@ -352,6 +353,42 @@ def test_the_crop_is_shown_before(service: Service, portrait_bytes: bytes) -> No
     assert crop(picture()).json()["faces"] == []
     cut = crop(portrait_bytes[: len(portrait_bytes) // 2])
     assert (cut.status_code, cut.json()["error"]["code"]) == (400, "image_truncated")
+
+
+def test_the_crop_that_is_shown_before_is_the_clips_own(
+    service: Service, portrait_bytes: bytes, done: dict[str, Any]
+) -> None:
+    def crop(image: bytes, **fields: str) -> dict[str, Any]:
+        found: dict[str, Any] = service.request(
+            "POST", "/v1/crops", data=fields, files={"input_reference": ("a", image)}
+        ).json()
+        return found
+
+    def made(video: dict[str, Any], picture_: dict[str, int]) -> dict[str, float]:
+        box = service.get(f"/v1/videos/{video['id']}/content?variant=report").json()["crop"]
+        sides = ("width", "height")
+        return {
+            name: box[name] / picture_["width" if name in ("left", sides[0]) else sides[1]]
+            for name in ("left", "top", *sides)
+        }
+
+    no_face = crop(picture(), size="128x72", seed="99", batch="other")
+    assert made(done, no_face["picture"]) == pytest.approx(no_face["crop"], abs=1e-5)
+    for fields in (
+        {"crop": "20%,10%,30%,30%", "rotate": "0", "size": "72x128"},
+        {"focus": "80%,90%", "batch": "some", "seed": "4", "size": "128x72"},
+    ):
+        before = crop(portrait_bytes, **fields)
+        video = service.finished(service.submit(portrait_bytes, **fields))
+        assert video["status"] == "completed", video
+        assert {name: video[name] for name in ("crop", "focus")} == {
+            name: fields.get(name) for name in ("crop", "focus")
+        }
+        assert made(video, before["picture"]) == pytest.approx(before["crop"], abs=1e-5)
+        assert before["warnings"] == video["warnings"][: len(before["warnings"])]
+    refused = crop(portrait_bytes, crop="0,0,9000,90")["error"]
+    assert (refused["param"], refused["code"]) == ("crop", "invalid_option")
+    assert crop(portrait_bytes, crop="0,0,90,90", focus="1,1")["error"]["param"] == "focus"
 
 
 def test_operators_see_what_is_going_on(service: Service, done: dict[str, Any]) -> None:

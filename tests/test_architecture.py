@@ -13,7 +13,7 @@ import vivant
 
 ROOT = Path(vivant.__file__).parent
 
-GROUND = {"types", "errors", "grid", "version"}
+GROUND = {"types", "errors", "grid", "version", "crop_area"}
 LIGHT_PICTURE = {
     "picture.embedding",
     "picture.face_mesh",
@@ -22,7 +22,8 @@ LIGHT_PICTURE = {
     "picture.matte",
 }
 ALLOWED: dict[str, set[str]] = {
-    "types": {"errors"},
+    "types": {"errors", "crop_area"},
+    "crop_area": {"errors"},
     "errors": set(),
     "version": set(),
     "grid": GROUND,
@@ -36,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "upscalers": GROUND | {"settings", "weights"},
     "checks": GROUND | LIGHT_PICTURE | {"video", "cost", "web.theme"},
     "web": GROUND | {"picture.sample_picture"},
-    "pipeline": GROUND | {"checks", "cost", "picture", "report", "settings", "video"},
+    "provenance": GROUND | {"settings", "picture.framing"},
+    "pipeline": GROUND | {"checks", "cost", "picture", "provenance", "report", "settings", "video"},
 }
 """Room → what it may import of ours, besides itself: rooms or single modules. Others compose."""
 
@@ -45,7 +47,8 @@ PICTURE_INSIDE = {
     "onnx_graph": set[str](),
     "embedding": {"onnx_graph"},
     "face_mesh": set[str](),
-    "faces": {"embedding", "face_mesh"},
+    "blaze_face": {"face_mesh"},
+    "faces": {"blaze_face", "embedding", "face_mesh"},
     "framing": set[str](),
     "matte": {"face_mesh"},
 }

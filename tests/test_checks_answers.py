@@ -25,10 +25,11 @@ from vivant.checks.metrics.performance import performance_scores
 from vivant.checks.oscillation import Oscillation
 from vivant.checks.report import page, write_html
 from vivant.checks.report.plot import HEIGHT, WIDTH, plot
+from vivant.checks.report.summary import summary
 from vivant.checks.sentences import reason, sentences, translated
 from vivant.checks.verify import verify_file
 from vivant.errors import Cancelled, ClipError, OutputError
-from vivant.types import ClipFacts, Progress, Verification
+from vivant.types import ClipFacts, Progress, Verdict, Verification
 from vivant.video.prefetch import prefetch
 
 MISSES: list[dict[str, object]] = [
@@ -318,6 +319,31 @@ def test_a_page_of_a_failed_clip_marks_the_frame(
     text = target.read_text("utf-8")
     assert "Do not publish yet" in text
     assert 'class="box"' in text
+
+
+def test_the_first_screen_answers_five_questions(verified: tuple[Verification, Path]) -> None:
+    verification = verified[0]
+
+    def with_verdict(verdict: Verdict, prefix: str = "") -> Verification:
+        scores = tuple(
+            replace(s, verdict=verdict if s.name.startswith(prefix) else "pass")
+            for s in verification.scores
+        )
+        return replace(verification, scores=scores)
+
+    good = summary(answers(with_verdict("pass")))
+    assert [line.verdict for line in good] == ["pass"] * 5
+    assert [line.frame for line in good] == [None] * 5
+    assert all("{" not in line.answer[language] for line in good for language in ("en", "ko"))
+    person, *others = summary(answers(with_verdict("fail", "identity_min")))
+    assert person.verdict == "fail"
+    assert person.frame is not None
+    assert "최저 프레임" in person.answer["ko"]
+    assert {line.verdict for line in others} == {"pass"}
+    # a face in every frame is not yet the person of the picture
+    person, *_ = summary(answers(with_verdict("not_measured", "identity")))
+    assert person.verdict == "not_measured"
+    assert "by eye" in person.answer["en"]
 
 
 def test_a_page_marks_no_place_where_nothing_is_wrong(

@@ -24,6 +24,7 @@ from corruptions import LADDERS, Material, recode
 from vivant.checks.face_tracker import find_faces, rescaled
 from vivant.checks.frame import luma_of, reduced
 from vivant.checks.metrics.deform import Deformation, _face_model, _Pose
+from vivant.checks.metrics.face_shape import grid, windows
 from vivant.checks.metrics.skin import texture_kept
 from vivant.types import Frames, Verification
 from vivant.video.encoder import to_yuv
@@ -51,6 +52,12 @@ PARTS = [
     ("eye/iris@1", "iris_color"),
     ("skin/lighter@25", "skin_brightness"),
     ("skin_trend/smoother@0.04", "skin_texture_end"),
+    ("face_shape/nose@0.1", "nose_shape"),
+    ("face_shape/jaw@0.15", "jaw_shape"),
+    ("face_shape/brow@0.12", "brow_shape"),
+    ("glasses/bent@0.08", "eye_shape"),
+    ("melt/sine@0.15", "face_warp"),
+    ("face_slide/aside@0.18", "face_shift"),
 ]
 MOVING = [
     ("melt/random@0.3", "face_deformation"),
@@ -140,6 +147,26 @@ def test_a_blink_a_turn_and_a_smile_are_no_defects_of_parts(close_up: Material) 
     given = portrait(close_up.frames[0], face)
     found = examine(frames, given=given, only=[name for _, name in PARTS])
     assert failing(found) == []
+
+
+def test_skin_is_not_lighter_because_its_surroundings_get_darker(close_up: Material) -> None:
+    height, width = close_up.frames.shape[1:3]
+    y, x = np.mgrid[0:height, 0:width]
+    cx, cy = close_up.track[0].box.center
+    side = close_up.track[0].box.width
+    around = np.hypot((x - cx) / 0.62, (y - cy) / 0.75) > side
+    frames = close_up.frames.copy()
+    frames[2:, around] = (frames[2:, around] * 0.7).astype(np.uint8)
+    given = portrait(close_up.frames[0], close_up.track[0])
+    found = by_name(examine(frames, given=given, only=["skin_brightness"]))["skin_brightness"]
+    assert found.verdict == "pass", found.value
+
+
+def test_a_shape_is_not_judged_by_a_few_frames_from_the_front() -> None:
+    row = np.ones(2 * int(grid()[0].sum()), np.float32)
+    seen = [row, None] * 8
+    assert len(windows(seen)) == 0
+    assert len(windows([*seen, *[row] * 7])) == 5
 
 
 @pytest.mark.parametrize(("label", "name"), STILL)

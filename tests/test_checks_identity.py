@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
 from checks_clips import picture, reader
 from vivant.checks.face_frame import on_chip, to_chip
+from vivant.checks.face_tracker import Tracker, find_faces
 from vivant.checks.frame import Reference
-from vivant.checks.metrics.identity import Identity
+from vivant.checks.metrics.identity import Identity, crowd
 from vivant.checks.sentences import sentences
 from vivant.picture.embedding import Embedding
+from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
 from vivant.types import Score
 
 KNOWN: Embedding = np.zeros(128)
 OTHER: Embedding = np.r_[np.full(1, 0.8), np.zeros(127)]
 
 
-def scores(embeddings: dict[int, Embedding], *, human: bool = True) -> dict[str, Score]:
+def scores(
+    embeddings: dict[int, Embedding], *, human: bool = True, known: Embedding = KNOWN
+) -> dict[str, Score]:
     """What the metric says of faces by frame, of a clip of 97 frames."""
     image, face = picture()
     reference = Reference(image, face, 1.0, 97, 24.0, reader())
-    reference.__dict__["embedding"] = KNOWN
+    reference.__dict__["embedding"] = known
     metric = Identity(reference)
     if not human:
         metric.add(0, None, False)
@@ -81,3 +88,51 @@ def test_a_tracked_face_is_where_its_chip_came_from() -> None:
     apart = np.abs(np.asarray(found.landmarks) - np.asarray(face.landmarks))
     assert apart.max() < 0.15 * face.interocular
     assert found.interocular == pytest.approx(face.interocular, rel=0.1)
+
+
+def test_more_likeness_is_asked_for_where_faces_lie_close_together() -> None:
+    """The same change of a face in the crowd and far from it."""
+    for known, verdict in ((crowd(), "fail"), (KNOWN, "pass")):
+        changed = {i: known + OTHER * (0.6 if i > 60 else 0.3) for i in range(0, 97, 3)}
+        least = scores(changed, known=known)["identity_min"]
+        assert least.value == pytest.approx(0.52)
+        assert least.verdict == verdict
+
+
+@pytest.mark.parametrize("what", ["person", "animal", "drawing"])
+def test_only_photographed_people_are_compared(what: str) -> None:
+    """An animal's margin of detection is near zero; drawn irises and proportions are larger."""
+    image, face = picture()
+    if what == "animal":
+        face = replace(face, score=0.03)
+    reference = Reference(image, face, 1.0, 97, 24.0, reader())
+    assert reference.mesh is not None
+    if what == "drawing":
+        points = reference.mesh.points.copy()
+        below = points[:, 1] > points[4, 1]
+        points[below, 1] = points[4, 1] + 0.5 * (points[below, 1] - points[4, 1])
+        for iris in (LEFT_IRIS, RIGHT_IRIS):
+            points[iris] = points[iris.start] + 1.5 * (points[iris] - points[iris.start])
+        reference.__dict__["mesh"] = FaceMesh(points, 1.0)
+    assert reference.human == (what == "person")
+
+
+def test_the_person_of_the_picture_is_followed_not_the_largest() -> None:
+    """Beside her stands somebody of twice her size, and she comes in where that one was."""
+    image, face = picture()
+    x, y = (round(v) for v in face.box.center)
+    small = image[y - 90 : y + 90, x - 70 : x + 70]
+    both = np.zeros((360, 420, 3), np.uint8)
+    both[180:, :140] = small
+    both[:, 140:] = cv2.flip(cv2.resize(small, (280, 360)), 1) * (1.0, 0.8, 0.7)
+    her = reader().embed(image, face)
+    faces = find_faces(reader(), both)
+    assert len(faces) == 2
+    assert faces[0].box.center[0] > 140, "the other one is larger"
+    for start in faces:
+        found = Tracker(reader(), start, lambda: her).find(both, None)
+        assert found is not None
+        assert found.box.center[0] < 140
+    nearest = Tracker(reader(), faces[1]).find(both, None)
+    assert nearest is not None
+    assert nearest.box.center[0] < 140

@@ -7,6 +7,7 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,7 +29,9 @@ def children() -> set[int]:
 
 
 @contextmanager
-def inspector(frames: Frames, count: int, given: Portrait | None = None) -> Iterator[Inspector]:
+def inspector(
+    frames: Frames, count: int, given: Portrait | None = None, *, beside: bool = False
+) -> Iterator[Inspector]:
     with Inspector(
         given or portrait(),
         num_frames=len(frames),
@@ -37,12 +40,15 @@ def inspector(frames: Frames, count: int, given: Portrait | None = None) -> Iter
         height=frames.shape[1],
         reader=reader(),
         workers=count,
+        beside=beside,
     ) as made:
         yield made
 
 
-def answer(frames: Frames, count: int, given: Portrait | None = None) -> object:
-    with inspector(frames, count, given) as made:
+def answer(
+    frames: Frames, count: int, given: Portrait | None = None, *, beside: bool = False
+) -> object:
+    with inspector(frames, count, given, beside=beside) as made:
         for start in range(0, len(frames), 7):
             made.inspect(frames[start : start + 7])
         found = made.finish(FACTS)
@@ -61,8 +67,11 @@ def lost() -> Frames:
 def test_the_answer_is_the_same_to_the_bit_and_nothing_is_left() -> None:
     before = children()
     for frames, count in ((material(SHORT).frames, 3), (lost(), 2)):
-        assert answer(frames, count) == answer(frames, 0)
+        alone = answer(frames, 0)
+        assert answer(frames, count) == alone
+        assert answer(frames, 0, beside=True) == alone
     assert children() == before
+    assert not [t for t in threading.enumerate() if t.name.startswith("vivant-measure")]
 
 
 def test_kept_workers_watch_the_next_clip_and_end_with_the_block() -> None:

@@ -43,7 +43,7 @@ def test_a_group_without_a_command_shows_its_help(vivant: Run) -> None:
 
 
 def test_animate_prints_the_users_run_log(vivant: Run, portrait_file: Path) -> None:
-    code, out, err = vivant("animate", portrait_file, *SMALL, "-o", "clip.mp4", "--seed", "4")
+    code, out, err = vivant("animate", portrait_file, *SMALL, "-o", "clip.mp4", "--seed", "4", "-v")
     assert code == 0
     headings = [line.split("]")[0] + "]" for line in out.splitlines() if line.startswith("[")]
     assert headings == [
@@ -103,7 +103,7 @@ def test_shapes_and_lengths(
 
 
 def test_engine_options_are_passed_on(vivant: Run, portrait_file: Path) -> None:
-    code, _, err = vivant("animate", portrait_file, *SMALL, "--set", "steps=4")
+    code, _, err = vivant("animate", portrait_file, *SMALL, "--set", "steps=4", "-v")
     assert code == 0
     assert "4/4 steps" in err
     code, _, err = vivant("animate", portrait_file, *SMALL, "--set", "stepz=4", "-f")
@@ -233,6 +233,8 @@ def test_verify_passes_a_good_clip_and_fails_a_bad_one(vivant: Run, portrait_fil
     verdicts = {score["name"]: score["verdict"] for score in json.loads(out)["scores"]}
     assert code == 0, {name: verdict for name, verdict in verdicts.items() if verdict == "fail"}
     assert verdicts["identity_mean"] == "pass"
+    credentials = json.loads(out)["credentials"]
+    assert (credentials["state"], credentials["own"]) == ("valid", True)
     # the same clip against another person's picture
     code, out, _ = vivant("verify", "clip.mp4", "--image", flipped_colours(portrait_file), "--json")
     assert json.loads(out)["verdict"] in ("fail", "warn", "not_measured")

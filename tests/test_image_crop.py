@@ -9,6 +9,7 @@ from image_files import astronaut, face_reader, loaded, on_canvas, saved
 from vivant.errors import OptionError
 from vivant.picture.crop import choose_crop, head
 from vivant.picture.intake import find_faces, load_portrait
+from vivant.picture.matte import head_place
 from vivant.types import Box, Face
 
 SHAPES = [(1920, 1080), (1080, 1920), (1080, 1080), (1280, 536)]
@@ -160,6 +161,20 @@ def test_a_tall_picture_without_a_face_keeps_its_top() -> None:
     assert any("no face was found, so the top of" in warning for warning in portrait.warnings)
 
 
+def test_the_head_of_a_person_is_kept_where_no_face_is_found() -> None:
+    tall = np.concatenate([np.full((700, 512, 3), 120, np.uint8), astronaut()])
+    tall[790:850, 180:270] = tall[860, 225]  # no eyes, no nose
+    place = head_place(tall)
+    assert place is not None
+    assert (abs(place[0] - 223), abs(place[1] - 715)) < (50, 40)
+    crop, warning = choose_crop(512, 1212, (), 16 / 9, place)
+    assert crop.top < 715
+    assert crop.bottom > 880
+    assert warning is None
+    assert head_place(np.full((300, 200, 3), 128, np.uint8)) is None
+    assert choose_crop(1600, 900, (), 9 / 16, (1400.0, 90.0))[0].right > 1500
+
+
 @pytest.mark.parametrize(
     ("turns", "said"),
     [
@@ -174,7 +189,9 @@ def test_a_portrait_that_is_not_upright_is_told(turns: int, said: str | None) ->
     warnings = loaded(saved(picture, "PNG"), 512, 512).warnings
     found = [warning for warning in warnings if "the picture seems to" in warning]
     assert found == (
-        [] if said is None else [f"the picture seems to {said}: turn it and try again"]
+        []
+        if said is None
+        else [f"the picture seems to {said}: turn it and try again (rotate {90 * turns})"]
     )
 
 

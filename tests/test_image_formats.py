@@ -6,6 +6,7 @@ from fractions import Fraction
 from io import BytesIO
 
 import numpy as np
+import pi_heif
 import pytest
 from PIL import Image as PillowImage
 
@@ -192,6 +193,53 @@ def ultra_hdr(base: bytes, gain_map: bytes) -> bytes:
     mpf += entry(0x030000, first, 0) + entry(0, len(gain_map), first - 2 - len(xmp) - 8)
     marked = b"\xff\xe2" + struct.pack(">H", len(mpf) + 6) + b"MPF\0" + mpf
     return base[:2] + xmp + marked + base[2:] + gain_map
+
+
+APPLE_GAIN_MAP = "urn:com:apple:photo:2020:aux:hdrgainmap"
+
+
+def heic_with_gain_map(data: bytes) -> bytes:
+    """A HEIC of one picture, with the same picture once more as its gain map, as iPhones write."""
+
+    def box(kind: bytes, *parts: bytes) -> bytes:
+        body = b"".join(parts)
+        return struct.pack(">I4s", len(body) + 8, kind) + body
+
+    def of(kind: bytes) -> bytes:
+        at = data.index(kind) - 4
+        return data[at : at + int.from_bytes(data[at : at + 4])]
+
+    def item(number: int) -> bytes:
+        return box(b"infe", struct.pack(">IHH4sx", 2 << 24, number, 0, b"hvc1"))
+
+    def meta(start: int) -> bytes:
+        found = (struct.pack(">HHHII", n, 0, 1, start, len(coded)) for n in (1, 2))
+        known = of(b"ipco")[8:] + box(b"auxC", bytes(4), APPLE_GAIN_MAP.encode() + b"\0")
+        kept = of(b"ipma")[-5:]  # how many, and which, properties the picture has
+        twice = struct.pack(">IIH", 0, 2, 1) + kept + struct.pack(">HB", 2, kept[0] + 1) + kept[1:]
+        return box(
+            b"meta", bytes(4), of(b"hdlr"), of(b"pitm"),
+            box(b"iloc", bytes(4), b"\x44\0", struct.pack(">H", 2), *found),
+            box(b"iinf", bytes(4), struct.pack(">H", 2), item(1), item(2)),
+            box(b"iref", bytes(4), box(b"auxl", struct.pack(">HHH", 2, 1, 1))),
+            box(b"iprp", box(b"ipco", known), box(b"ipma", twice, b"\5")),
+        )  # fmt: skip
+
+    coded = of(b"mdat")[8:]
+    size = len(of(b"ftyp")) + len(meta(0)) + 8
+    return of(b"ftyp") + meta(size) + of(b"mdat")
+
+
+def test_a_gain_map_in_a_heic_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = (DATA / "plain.heic").read_bytes()
+    with_map = heic_with_gain_map(plain)
+    with monkeypatch.context() as patch:
+        patch.setattr(pi_heif.options, "AUX_IMAGES", True)
+        well_made = pi_heif.open_heif(with_map).info["aux"]
+    assert APPLE_GAIN_MAP in well_made
+    portrait = loaded(with_map)
+    assert np.array_equal(portrait.pixels, loaded(plain).pixels)
+    assert portrait.warnings == loaded(plain).warnings
 
 
 def test_a_gain_map_is_left_out_as_in_a_browser_on_an_sdr_screen() -> None:

@@ -13,9 +13,12 @@ import pytest
 import skimage.data
 
 from image_files import astronaut, face_reader
+from vivant.engines.camera.layers import Subject
 from vivant.engines.living import LivingEngine, LivingOptions
+from vivant.engines.living.fields import grid_shape
 from vivant.engines.living.motion import blink_shape, plan_motion
 from vivant.engines.living.options import PRESETS, TEMPERS, choose_preset
+from vivant.engines.living.scene import LivingScene
 from vivant.errors import Cancelled, OptionError
 from vivant.grid import cover_crop
 from vivant.picture.face_mesh import FaceMesh, MeshReader
@@ -101,6 +104,58 @@ def test_both_eyes_close_and_open_again(meshes: list[FaceMesh]) -> None:
     shut = np.flatnonzero(apertures.max(axis=1) < 0.5 * apertures[0].max())
     assert 1 <= len(shut) <= 5
     assert shut[-1] - shut[0] == len(shut) - 1, "one blink"
+
+
+def test_lids_stay_down_for_three_to_five_frames() -> None:
+    for start in np.linspace(0.4, 0.5, 7):
+        shut = [blink_shape(frame / 24 - start) for frame in range(40)]
+        assert 3 <= sum(closed > 0.97 for closed in shut) <= 5
+
+
+def test_a_closed_eye_shows_no_iris(clip: Frames, meshes: list[FaceMesh]) -> None:
+    shut = int(np.argmin([sum(mesh.apertures) for mesh in meshes]))
+    grey = [cv2.cvtColor(clip[frame], cv2.COLOR_RGB2GRAY) for frame in (0, shut)]
+    for iris in (468, 473):
+        x, y = (round(float(v)) for v in meshes[0].points[iris, :2])
+        opened, closed = (g[y - 2 : y + 2, x - 3 : x + 4].astype(float) for g in grey)
+        assert closed.mean() > 1.5 * opened.mean()
+
+
+def test_hair_across_an_eye_keeps_both_open() -> None:
+    pixels = astronaut().copy()
+    for x in range(190, 216, 5):
+        cv2.line(pixels, (x, 80), (x + 4, 130), (25, 18, 12), 2)
+    engine = LivingEngine()
+    made(portrait_of(pixels, face_reader().detect(astronaut())), 2, engine=engine)
+    assert any("lies across an eye" in note for note in engine.info.notes)
+    assert engine.info.provenance["blinks_at"] == []
+
+
+def test_tiles_show_what_blending_everywhere_shows() -> None:
+    draw = np.random.default_rng(1)
+
+    def coloured(height: int, width: int) -> Image:
+        small = draw.integers(0, 255, (height // 20, width // 20, 3)).astype(np.uint8)
+        return np.asarray(cv2.resize(small, (width, height)), dtype=np.uint8)
+
+    background = coloured(480, 800)
+    alpha = np.zeros((400, 420), np.uint8)
+    cv2.circle(alpha, (210, 200), 150, 255, -1)
+    alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), 3), dtype=np.uint8)
+    colour = (coloured(400, 420) * (alpha[..., None] / 255)).astype(np.uint8)
+    area = Box(0.0, 0.0, 800.0, 480.0)
+    scene = LivingScene.of(area, background, Subject(180, 60, colour, 255 - alpha))
+    assert scene.cover is not None
+    whole = replace(scene, cover=np.full_like(scene.cover, 2))
+    field = np.zeros((*grid_shape((480, 800)), 2), np.float32)
+    field[20:40, 30:60] = (9.0, -6.0)
+    field[:] = cv2.GaussianBlur(field, (0, 0), 6)
+    window = Box(3.3, 2.7, 780.0, 468.0)
+    tiled, blended = np.zeros((2, 234, 390, 3), np.uint8)
+    scene.draw(tiled, window, area, field)
+    whole.draw(blended, window, area, field)
+    assert cv2.absdiff(tiled, blended).max() <= 1
+    assert len(np.unique(scene.cover)) == 3
 
 
 def test_the_head_turns(meshes: list[FaceMesh]) -> None:

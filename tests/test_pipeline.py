@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections import Counter
@@ -17,8 +18,10 @@ import vivant
 from vivant import pipeline
 from vivant.engines.fake import FakeEngine
 from vivant.errors import Cancelled, EngineError, OptionError, OutputExistsError
+from vivant.provenance.keys import self_made_file
+from vivant.provenance.reading import read_credentials
 from vivant.report import plain, verification_json
-from vivant.settings import read_settings
+from vivant.settings import default_settings, read_settings
 from vivant.types import Clip, Image, Observer, Portrait, Progress, Request
 from vivant.upscalers import load_upscaler
 from vivant.video.probe import probe
@@ -58,6 +61,13 @@ def test_a_picture_becomes_a_clip_with_its_companions(
     assert report["files"]["clip"] == "me.mp4"
     assert {stage["stage"] for stage in report["stages"]} >= {"generate", "encode", "verify"}
     assert all(stage["seconds"] >= 0 for stage in report["stages"])
+    assert report["credentials"]["signed"]
+    assert report["facts"]["size_bytes"] == result.clip.stat().st_size
+    digest = hashlib.sha256(portrait_bytes).hexdigest()
+    for path in (result.clip, result.thumbnail, result.contact_sheet):
+        credentials = read_credentials(path, default_settings())
+        assert (credentials.state, credentials.own) == ("valid", True)
+        assert credentials.picture_sha256 == digest
     spent = sum(stage["seconds"] for stage in report["stages"])
     assert spent == pytest.approx(report["seconds"], abs=0.01)
 
@@ -112,9 +122,20 @@ def test_workers_do_not_start_before_the_engine_has_begun(
 def test_the_same_seed_gives_the_same_file(
     tmp_path: Path, portrait_bytes: bytes, scale: float
 ) -> None:
-    for name in ("1.mp4", "2.mp4"):
-        vivant.animate(portrait_bytes, tmp_path / name, options={"scale": scale}, **SMALL)
-    vivant.animate(portrait_bytes, tmp_path / "3.mp4", seed=9, options={"scale": scale}, **SMALL)
+    """A signature would hold random numbers."""
+    unsigned = read_settings(credentials="off")
+    for name, seed in (("1.mp4", 0), ("2.mp4", 0), ("3.mp4", 9)):
+        vivant.animate(
+            portrait_bytes,
+            tmp_path / name,
+            seed=seed,
+            options={"scale": scale},
+            settings=unsigned,
+            **SMALL,
+        )
+    assert read_credentials(tmp_path / "1.mp4", unsigned).state == "missing"
+    assert b"DigitalSourceType" in (tmp_path / "1.mp4").read_bytes()
+    assert not self_made_file(unsigned).exists()
     assert (tmp_path / "1.mp4").read_bytes() == (tmp_path / "2.mp4").read_bytes()
     assert (tmp_path / "1.mp4").read_bytes() != (tmp_path / "3.mp4").read_bytes()
 
@@ -267,7 +288,8 @@ def test_a_request_is_the_same_as_its_fields(tmp_path: Path, portrait_bytes: byt
     )
     one = vivant.animate(request, tmp_path / "1.mp4")
     two = vivant.animate(replace(request, seed=5), tmp_path / "2.mp4", seed=1)
-    assert one.clip.read_bytes() == two.clip.read_bytes()
+    digests = [result.report.credentials["content_sha256"] for result in (one, two)]
+    assert digests[0] == digests[1]
 
 
 def test_the_users_prices_are_used(tmp_path: Path, portrait_bytes: bytes) -> None:

@@ -69,6 +69,11 @@ def test_media_types_and_etags() -> None:
         assert found.etag == f'"{hashlib.sha256(found.body).hexdigest()[:32]}"'
 
 
+def test_the_page_is_small() -> None:
+    files = [asset(path) for path in asset_paths()]
+    assert sum(len(file.gzipped or file.body) for file in files if file) < 250_000
+
+
 def test_every_word_is_there_in_both_languages() -> None:
     rows = table()
     source = "\n".join(text(path) for path in STRINGS)

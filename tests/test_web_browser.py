@@ -21,7 +21,15 @@ from vivant.picture.sample_picture import sample_picture
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
 from vivant.web import single_file
-from web_server import launch, open_more_settings, overflow, percent, serving, widths
+from web_server import (
+    WIDTHS,
+    launch,
+    misplaced,
+    open_more_settings,
+    overflow,
+    percent,
+    serving,
+)
 
 QUICK = "?size=320x180&num_frames=17&until_pass=false"
 """A clip that takes a second or two."""
@@ -29,8 +37,8 @@ QUICK = "?size=320x180&num_frames=17&until_pass=false"
 SLOW = "?size=160x90&num_frames=9&options[steps]=40&options[step_seconds]=0.15&until_pass=false"
 """Six seconds of pretended denoising, for the fake engine."""
 
-SIZES = {"light": (360, 390, 768, 1024, 1440, 1920), "dark": (360, 1024)}
-"""Widths to look at, by theme: the first has all, the second is for the other language's words."""
+SIZES = {"light": (*WIDTHS, 1024, 1440), "dark": WIDTHS}
+"""Widths to look at, by theme: light is Korean, dark is English."""
 
 Open = Callable[..., Page]
 
@@ -39,7 +47,8 @@ Open = Callable[..., Page]
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with serving(
         tmp_path_factory.mktemp("service"),
-        engines='["camera", "fake", "ltx2"]',
+        engines='["camera", "fake", "living", "ltx2"]',
+        default_engine="camera",
         cors_origins='["null"]',
         queue_limit="3",
     ) as address:
@@ -60,6 +69,17 @@ def browser() -> Iterator[Browser]:
         chromium = launch(playwright)
         yield chromium
         chromium.close()
+
+
+@pytest.fixture(scope="module")
+def clip(server: str, portrait: Path) -> str:
+    """Id of a finished clip of 320×180, 17 frames, for tests that only look at one."""
+    fields = {"size": "320x180", "num_frames": "17", "model": "camera", "seed": "3"}
+    files = {"input_reference": (portrait.name, portrait.read_bytes())}
+    job = httpx.post(f"{server}/v1/videos", data=fields, files=files).raise_for_status().json()
+    address = f"{server}/v1/videos/{job['id']}"
+    until(lambda: httpx.get(address).json()["status"] == "completed")
+    return str(job["id"])
 
 
 @pytest.fixture
@@ -181,6 +201,7 @@ def test_from_a_picture_to_a_checked_clip(open_page: Open, portrait: Path, serve
         page.click("#download")
     clip = Path(download.value.path()).read_bytes()
     assert clip[4:8] == b"ftyp"
+    assert download.value.suggested_filename == "eileen-0.mp4"
     report = httpx.get(f"{server}/v1/videos/{job_of(page)}/content?variant=report").json()
     shown = page.locator(".question details .measure").count()
     assert shown == len(report["scores"]), "a score that is not shown"
@@ -193,18 +214,30 @@ def test_from_a_picture_to_a_checked_clip(open_page: Open, portrait: Path, serve
     expect(page.locator("#download")).to_be_visible()
 
 
-def test_compare_picture_and_any_frame(open_page: Open, portrait: Path) -> None:
-    page = open_page(QUICK, language="en-US", reduced_motion="reduce")
-    start(page, portrait)
+def test_compare_picture_and_any_frame(open_page: Open, clip: str) -> None:
+    page = open_page(language="en-US", reduced_motion="reduce")
+    page.evaluate("id => { location.hash = id }", clip)
     expect(page.locator("#download")).to_be_visible()
     video = page.locator("#art video")
     assert video.evaluate("v => v.paused"), "reduced motion was asked for"
 
+    expect(page.locator("#frame-number")).to_contain_text("frame 1 of 17")
+    page.locator("#main").focus()
+    page.keyboard.press("Space")
+    until(lambda: video.evaluate("v => !v.paused"))
+    page.keyboard.press("Space")
+    until(lambda: video.evaluate("v => v.paused"))
+    page.keyboard.press("f")
+    until(lambda: page.evaluate("document.fullscreenElement?.className === 'inside'"))
+    page.keyboard.press("f")
+    until(lambda: page.evaluate("document.fullscreenElement === null"))
+    page.fill("#scrub", "16")
+    expect(page.locator("#frame-number")).to_contain_text("frame 17 of 17")
     page.fill("#scrub", "8")
-    expect(page.locator("#frame-number")).to_contain_text("frame 8 of 16")
+    expect(page.locator("#frame-number")).to_contain_text("frame 9 of 17")
     until(lambda: abs(video.evaluate("v => v.currentTime") - 8.5 / 24) < 0.02)
     page.get_by_role("button", name="One frame on").click()
-    expect(page.locator("#frame-number")).to_contain_text("frame 9 of 16")
+    expect(page.locator("#frame-number")).to_contain_text("frame 10 of 17")
 
     page.check("input[name=view][value=wipe]")
     wipe = page.locator("#wipe")
@@ -225,7 +258,68 @@ def test_compare_picture_and_any_frame(open_page: Open, portrait: Path) -> None:
     expect(page.locator(".beside img")).to_be_visible()
     expect(page.locator(".beside video")).to_be_visible()
     page.locator(".lines svg.plot").first.click(position={"x": 2, "y": 20})
-    expect(page.locator("#frame-number")).to_contain_text("frame 0 of 16")
+    expect(page.locator("#frame-number")).to_contain_text("frame 1 of 17")
+
+
+def test_an_example_fills_the_form_and_its_crop_is_moved_by_hand(
+    open_page: Open, server: str
+) -> None:
+    page = open_page("?num_frames=5&until_pass=false")
+    expect(page.locator(".example video")).to_have_count(3)
+    expect(page.locator("#sample")).to_have_count(0)
+    page.click("#example-warm")
+    for name, value in (("mood", "warm"), ("aspect", "9:16"), ("model", "living")):
+        expect(page.locator(f"input[name={name}][value='{value}']")).to_be_checked()
+    expect(page.locator(".plaque .name")).to_have_text("eileen-collins.png")
+    clips = page.locator(".mood-clip video")
+    expect(clips).to_have_count(4)
+    until(lambda: clips.nth(3).evaluate("v => v.currentTime > 0"))
+
+    def crop() -> list[float]:
+        """Left, top, width and height of the crop, in per cent, as the overview draws it."""
+        window = page.locator(".inset .window")
+        return [float(window.get_attribute(name) or 0) for name in ("x", "y", "width", "height")]
+
+    page.check("input[name=aspect][value='16:9']")
+    expect(page.locator("#crop-word")).to_contain_text("얼굴")
+    own = crop()
+    area = page.locator(".cropped")
+    area.focus()
+    page.keyboard.press("+")
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#crop-word")).to_have_text("직접 맞춘 구도입니다.")
+    near = crop()
+    assert near[2] == pytest.approx(own[2] / 1.15, rel=0.01)
+    box = area.bounding_box()
+    assert box is not None
+    middle = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.move(*middle)
+    page.mouse.down()
+    page.mouse.move(middle[0] - box["width"] / 20, middle[1], steps=3)
+    page.mouse.up()
+    assert crop()[0] == pytest.approx(near[0] + near[2] / 20, rel=0.05)
+    page.keyboard.press("0")
+    expect(page.locator("#crop-word")).to_contain_text("얼굴")
+    assert crop() == own
+
+
+def test_four_takes_and_one_is_taken_over(open_page: Open, portrait: Path) -> None:
+    page = open_page("?size=128x72&num_frames=5&until_pass=false", language="en-US")
+    page.set_input_files("#file", portrait)
+    page.check("input[name=aim][value=compare]")
+    expect(page.locator("input[name=preset][value=moods]")).to_be_checked()
+    page.click("#go")
+    page.wait_for_url(re.compile("#batch_takes_"))
+    expect(page.locator(".take")).to_have_count(4)
+    expect(page.locator("#batch-title")).to_have_text("Four takes: choose one")
+    page.reload()
+    page.click("#take-attentive")
+    expect(page.locator("#download")).to_be_visible()
+    with page.expect_download() as download:
+        page.click("#download-thumbnail")
+    assert download.value.suggested_filename == "eileen-attentive-0-thumbnail.jpg"
+    page.click("#new")
+    expect(page.locator("input[name=mood][value=attentive]")).to_be_checked()
 
 
 def test_a_file_that_is_no_picture_is_said_to_be_none(open_page: Open, tmp_path: Path) -> None:
@@ -254,6 +348,8 @@ def test_cancel_stops_the_work(open_page: Open, portrait: Path, server: str) -> 
     page.click("#new")
     expect(page.locator("#form")).to_be_visible()
     expect(page.locator(".plaque")).to_contain_text("eileen.jpg")
+    # there is nothing to see in it, so it does not stay
+    expect(page.locator(f'.piece[data-id="{job}"]')).to_have_count(0)
 
 
 def test_reload_and_network_loss_in_mid_run(open_page: Open, portrait: Path) -> None:
@@ -282,6 +378,16 @@ def test_reload_and_network_loss_in_mid_run(open_page: Open, portrait: Path) -> 
     until(lambda: piece.evaluate("(a) => a.querySelector('video')?.currentTime > 0"))
     page.mouse.move(0, 0)
     expect(piece.locator("video")).to_have_count(0)
+    # marked here, and found by words
+    card = page.locator(f'.piece[data-id="{job}"]')
+    card.locator(".heart").click()
+    page.fill("#gallery-search", "nothing like this")
+    expect(page.locator(".piece")).to_have_count(0)
+    expect(page.locator("#gallery-note")).to_contain_text("matches")
+    page.fill("#gallery-search", "EILEEN")
+    page.check("#gallery-favourites")
+    expect(page.locator(".piece")).to_have_count(1)
+    expect(card.locator(".heart")).to_have_attribute("aria-pressed", "true")
     piece.click()
     expect(page.locator("#download")).to_be_visible()
 
@@ -346,7 +452,7 @@ def test_keyboard_alone(open_page: Open, portrait: Path) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_barriers_and_no_sideways_scrolling(
-    open_page: Open, portrait: Path, theme: str, server: str
+    open_page: Open, portrait: Path, theme: str, server: str, clip: str
 ) -> None:
     language = "ko-KR" if theme == "light" else "en-US"
     page = open_page(QUICK, theme=theme, language=language, reduced_motion="reduce")
@@ -355,7 +461,7 @@ def test_no_barriers_and_no_sideways_scrolling(
         found = Axe().run(page).response["violations"]
         nodes = [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
         assert not nodes, f"{state}, {theme}: {nodes}"
-        assert not (wide := widths(page, SIZES[theme])), f"{state}: {wide}"
+        assert not (wrong := misplaced(page, SIZES[theme])), f"{state}: {wrong}"
         page.set_viewport_size({"width": 1280, "height": 800})
 
     clean("empty")
@@ -369,11 +475,13 @@ def test_no_barriers_and_no_sideways_scrolling(
     page.click("#go")
     expect(page.locator("#stages li").first).to_be_visible()
     clean("running")
+    page.evaluate("id => { location.hash = id }", clip)
     expect(page.locator("#download")).to_be_visible()
+    expect(page.locator(".question").first).to_be_visible()
     page.evaluate("document.querySelectorAll('.proof details').forEach(d => { d.open = true })")
     for view in ("beside", "clip", "wipe"):
         page.check(f"input[name=view][value={view}]")
-        assert not (wide := widths(page, SIZES[theme])), f"{view}: {wide}"
+        assert not (wrong := misplaced(page, SIZES[theme])), f"{view}: {wrong}"
     clean("done")
     broken = send(server, portrait, **{"options[fail_at_step]": "0"})
     page.evaluate("id => { location.hash = id }", broken)

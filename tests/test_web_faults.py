@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,14 @@ def test_an_error_is_in_view_beside_its_cause_and_focused(
     note.write_text("no picture")
     page.set_input_files("#file", note)
     told("사진 파일이 아닙니다|is not a picture", "#frame")
-    torn = tmp_path / "torn.jpg"
+    empty, huge, torn = (tmp_path / f"{name}.jpg" for name in ("empty", "huge", "torn"))
+    empty.touch()
+    page.set_input_files("#file", empty)
+    told("빈 파일입니다|file is empty", "#frame")
+    with huge.open("wb") as file:
+        file.truncate(50_000_001)
+    page.set_input_files("#file", huge)
+    told("50 MB", "#frame")
     torn.write_bytes(b"\xff\xd8\xff\xe0" + bytes(500))
     page.set_input_files("#file", torn)
     told("쓸 수 없습니다|cannot be|not a picture|No picture", "#frame")
@@ -113,6 +121,11 @@ def test_an_error_is_in_view_beside_its_cause_and_focused(
     page.click("#another")
     page.click("#go")
     told("가득 찼습니다|server is full", "#action-bar")
+    # a clip that is not there any more: the message is at the top, wherever the page stands
+    page.evaluate("scrollTo(0, document.body.scrollHeight); location.hash = 'video_gone'")
+    banner = page.locator("#banner")
+    expect(banner).to_contain_text(re.compile("영상이 없습니다|does not have this clip"))
+    assert seen(banner.locator("p"))
     page.context.close()
     clear(server)
 
@@ -152,32 +165,37 @@ def test_the_lamp_tells_that_the_server_is_gone(browser: Browser, tmp_path: Path
     expect(banner).to_contain_text("서버가 응답하지 않습니다")
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     assert seen(banner.locator("p"))
-    with serving(tmp_path, workers=0, port=urlsplit(address).port or 0):
+    with serving(tmp_path, "--file-pages", workers=0, port=urlsplit(address).port or 0):
         expect(word).to_have_text("연결됨")
         expect(banner).to_be_hidden()
-    page.context.close()
-
-
-def test_a_page_from_a_file_says_why_it_is_refused(browser: Browser, tmp_path: Path) -> None:
-    kept = tmp_path / "vivant.html"
-    with serving(tmp_path, workers=0) as address:
-        kept.write_text(single_file(address), encoding="utf-8")
-        page = opened(browser, kept.as_uri())
-        banner = page.locator("#banner")
-        expect(banner).to_contain_text("vivant serve --file-pages")
-        assert seen(banner.locator("p"))
-        page.click("#connect")
-        page.click("#save-connection")
-        expect(page.locator("#connection")).to_contain_text("vivant serve --file-pages")
-    # without a server the cause is another one
-    page.click("#save-connection")
-    expect(page.locator("#connection")).to_contain_text("응답이 없습니다")
-    page.context.close()
-    with serving(tmp_path, "--file-pages", workers=0) as address:
+        page.context.close()
+        # this server lets in a page that is opened from a file
+        kept = tmp_path / "vivant.html"
         kept.write_text(single_file(address), encoding="utf-8")
         page = opened(browser, kept.as_uri())
         expect(page.locator("#connect-word")).to_have_text("연결됨")
-        page.context.close()
+    page.context.close()
+
+
+def test_a_page_from_a_file_says_why_it_is_refused(
+    browser: Browser, server: str, tmp_path: Path
+) -> None:
+    kept = tmp_path / "vivant.html"
+    kept.write_text(single_file(server), encoding="utf-8")
+    page = opened(browser, kept.as_uri())
+    banner = page.locator("#banner")
+    expect(banner).to_contain_text("vivant serve --file-pages")
+    assert seen(banner.locator("p"))
+    page.click("#connect")
+    page.click("#save-connection")
+    expect(page.locator("#connection")).to_contain_text("vivant serve --file-pages")
+    # without a server the cause is another one
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        page.fill("#endpoint", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        page.click("#save-connection")
+        expect(page.locator("#connection")).to_contain_text("응답이 없습니다")
+    page.context.close()
 
 
 def test_a_module_that_is_lost_on_the_way_is_fetched_again(browser: Browser, server: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 from vivant.engines.ltx2.readahead import read_ahead
 from vivant.errors import MissingPartError, OptionError, OutputError, WeightsError
 from vivant.weights import LOCK, MODELS, Hub, Library, find_model, read_header
-from vivant.weights.library import RETRIES
+from vivant.weights.download import RETRIES
 from vivant.weights.registry import LIGHTRICKS
 
 NAME = "ltx-2-19b-distilled-lora-384"
@@ -79,7 +79,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vivant.weights.library.PAUSE", 0.0)
+    monkeypatch.setattr("vivant.weights.download.PAUSE", 0.0)
 
 
 @pytest.fixture

@@ -121,3 +121,68 @@ def widths(page: Page, sizes: Sequence[int]) -> dict[int, int]:
         if (beyond := overflow(page)) > 0:
             found[width] = beyond
     return found
+
+
+WIDTHS = (360, 390, 768, 1360, 1920)
+"""Of windows, pixels: small and usual telephone, tablet, laptop, large screen."""
+
+MISPLACED = """() => {
+  const found = [];
+  const name = (element) => {
+    const { id, className, tagName } = element;
+    const own = (element.textContent ?? "").trim().slice(0, 30);
+    return `${tagName.toLowerCase()}${id ? "#" + id : ""}.${className} “${own}”`;
+  };
+  const beyond = document.documentElement.scrollWidth - innerWidth;
+  if (beyond > 0) found.push(`the page is ${beyond} px too wide`);
+  const texts = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    const element = node.parentElement;
+    const unread = "script, style, noscript, .unseen, .skip, option";
+    if (!node.data.trim() || element.closest(unread)) continue;
+    if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const box of range.getClientRects()) {
+      if (box.width < 1 || box.height < 1) continue;
+      let inside = true;
+      for (let up = element; up && up !== document.body; up = up.parentElement) {
+        const { overflowX, overflowY, textOverflow } = getComputedStyle(up);
+        const area = up.getBoundingClientRect();
+        if (/auto|scroll/.test(overflowX + overflowY)) { inside = false; break; }
+        if (textOverflow === "ellipsis") { inside = false; break; }
+        if (overflowX !== "hidden" && overflowY !== "hidden") continue;
+        const out = Math.max(area.left - box.left, box.right - area.right, area.top - box.top,
+          box.bottom - area.bottom);
+        if (out > 2) found.push(`${name(element)} is cut by ${name(up)}`);
+      }
+      if (inside && !element.closest(".action-bar, .banner, dialog")) texts.push([element, box]);
+    }
+  }
+  texts.sort((one, other) => one[1].top - other[1].top);
+  for (let i = 0; i < texts.length; i++) {
+    const [one, a] = texts[i];
+    for (let j = i + 1; j < texts.length && texts[j][1].top < a.bottom - 3; j++) {
+      const [other, b] = texts[j];
+      if (one === other || one.contains(other) || other.contains(one)) continue;
+      const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+      if (across > 2 && down > 5) found.push(`${name(one)} lies on ${name(other)}`);
+    }
+  }
+  return [...new Set(found)];
+}"""
+
+
+def misplaced(page: Page, sizes: Sequence[int] = WIDTHS) -> dict[int, list[str]]:
+    """Window width → what is too wide, cut, or on top of another text there; nothing is good."""
+    found = {}
+    before = page.viewport_size or {"width": 1280, "height": 800}
+    for width in sizes:
+        page.set_viewport_size({"width": width, "height": before["height"]})
+        if wrong := page.evaluate(MISPLACED):
+            found[width] = wrong
+    page.set_viewport_size(before)
+    return found

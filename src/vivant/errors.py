@@ -16,6 +16,7 @@
     │   ├── DatabaseError       the database of jobs cannot be reached or written
     │   ├── MissingPartError    a package, program or weight file is not installed
     │   ├── WeightsError        a weight file is corrupt, truncated or not the pinned one
+    │   ├── CredentialsError    the key that signs clips cannot be used
     │   └── OutOfMemoryError    host or GPU memory is not enough
     ├── BusyError               the queue or a limit is full: try again later
     ├── EngineError             generation failed half-way: exit code 4
@@ -128,6 +129,12 @@ class WeightsError(MachineError):
     """A weight file is corrupt, truncated or not the pinned one."""
 
     code = "invalid_weights"
+
+
+class CredentialsError(MachineError):
+    """The key, certificate or remote signer of the content credentials cannot be used."""
+
+    code = "credentials_unusable"
 
 
 class OutOfMemoryError(MachineError):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -23,6 +23,11 @@ from vivant.errors import EngineError
 from vivant.grid import check_fps, check_frames, check_seed, check_size
 from vivant.picture.faces import FaceReader, lend_reader
 from vivant.picture.intake import ImageLimits, load_portrait
+from vivant.provenance import signing
+from vivant.provenance.facts import Facts, facts_of
+from vivant.provenance.label import Label, label_for
+from vivant.provenance.label_text import check_text
+from vivant.provenance.signing import Signed, Signer, Unsigned
 from vivant.report import Production, describe, report_json, to_json
 from vivant.settings import Settings
 from vivant.types import (
@@ -30,6 +35,7 @@ from vivant.types import (
     Clip,
     Engine,
     Frames,
+    Image,
     Observer,
     Portrait,
     Progress,
@@ -43,7 +49,6 @@ from vivant.types import (
     YuvUpscaler,
     ignore_progress,
 )
-from vivant.version import __version__
 from vivant.video.cores import usable_cores
 from vivant.video.files import CLIP, COMPANIONS, Target, check_target, publish, workspace
 from vivant.video.stage_times import StageTimes, closable
@@ -129,6 +134,7 @@ class ClipJob:
     times: StageTimes = field(default_factory=StageTimes, kw_only=True)
     started: float = field(default_factory=time.perf_counter, kw_only=True)
     shares: Mapping[Stage, float] = field(default_factory=dict, kw_only=True)
+    _label: Label | None = field(default=None, init=False)
 
     def run(self, output: Path, *, force: bool = False) -> Result:
         """Make the clip: ``output`` and its companions appear whole, or not at all.
@@ -161,6 +167,10 @@ class ClipJob:
         """
         check_request(self.request, self.settings)
         self.bill(0.0)
+        check_text(
+            self.request.label or self.settings.label, font=self.settings.label_font is not None
+        )
+        signing.prepare(self.settings)
 
     def read_picture(self, reader: FaceReader) -> Portrait:
         """Read the picture and frame it for the clip, unless ``portrait`` is there already.
@@ -176,6 +186,7 @@ class ClipJob:
                     height=self.request.height,
                     limits=image_limits(self.settings),
                     reader=reader,
+                    framing=self.request.framing,
                 )
             self.observe(Progress("image", 1, 1, "item"))
         return self.portrait
@@ -192,17 +203,25 @@ class ClipJob:
             VivantError: as :meth:`run`.
         """
         portrait, path = self.read_picture(reader), folder / CLIP
+        # both may refuse, before the engine works
+        signer = signing.signer_for(self.settings)
+        self._label = label_for(self.request, portrait, self.settings)
         with LiveChecks(
             portrait, self.request, folder, reader, cores=usable_cores(), observe=self.observe
         ) as checks:
             generated = self._generate(portrait, checks)
             clip = self._upscale(generated)
-            self._encode(clip, path, checks)
+            label = self._label
+            shown = label.on(clip) if label is not None and isinstance(clip, Clip) else clip
+            signed = self._encode(shown, path, checks, signer)
             seconds = self.seconds
             costs = self.bill(seconds)
             with self.times.measure("verify"):
                 verification = checks.finish(self._performance(seconds, costs))
             self.times.add("verify", checks.busy)
+        with self.times.measure("encode"):
+            for role in ("thumbnail", "contact_sheet"):
+                signer.sign(folder / COMPANIONS[role], self._facts, self.request.image)
         upscaled = clip is not generated
         if upscaled:  # waiting for the upscaler includes waiting for the engine
             self.times.add("upscale", -self.times.seconds["generate"])
@@ -215,6 +234,8 @@ class ClipJob:
             seconds=seconds,
             bill=costs,
             stages=self.times.shares(seconds),
+            credentials=signing.credentials_json(signer, signed),
+            notes=signer.notes,
         )
         report = describe(self.request, portrait, verification, production, names.files)
         write_html(
@@ -265,7 +286,8 @@ class ClipJob:
         if (clip.width, clip.height) == (width, height):
             return clip
         upscaler = self.upscaler
-        if isinstance(upscaler, YuvUpscaler) and upscaler.yuv:
+        # a label is drawn on RGB
+        if isinstance(upscaler, YuvUpscaler) and upscaler.yuv and self._label is None:
             converted = upscaler.upscale_to_yuv(
                 clip, width=width, height=height, observe=self.observe
             )
@@ -273,20 +295,35 @@ class ClipJob:
         larger = self.upscaler.upscale(clip, width=width, height=height, observe=self.observe)
         return self.times.timed("upscale", larger)
 
-    def _encode(self, clip: Clip | YuvClip, path: Path, checks: LiveChecks) -> None:
-        """Write the MP4 while ``checks`` sees what is in it."""
+    @property
+    def _facts(self) -> Facts:
+        """What the files say of their making; the engine has started."""
+        if self.portrait is None:
+            raise AssertionError("the picture is read first")
+        consent = self.settings.credentials_prompt
+        facts = facts_of(self.request, self.portrait, self.engine.info, prompt=consent)
+        return replace(facts, label=self._label.text) if self._label else facts
+
+    def _encode(
+        self, clip: Clip | YuvClip, path: Path, checks: LiveChecks, signer: Signer | Unsigned
+    ) -> Signed:
+        """Write and sign the MP4 while ``checks`` sees what is in it."""
         request = self.request
+        label = self._label
+
+        def inspect(pixels: Image) -> None:
+            checks.inspect(pixels if label is None else label.lifted(pixels), shown=pixels)
+
         writer = VideoWriter(
             path,
             width=request.width,
             height=request.height,
             fps=request.fps,
             quality=request.quality,
-            comment=f"Made with Vivant {__version__}; engine {self.engine.info.name}; "
-            "machine-generated",
+            comment=self._facts.comment,
             cores=usable_cores(),
             on_written=lambda count: self.observe(Progress("encode", count, request.num_frames)),
-            on_decoded=checks.inspect,
+            on_decoded=inspect,
         )
         source: Iterator[Frames | YuvFrames] = clip.chunks
         with writer, closing(closable(source)) as chunks:
@@ -294,10 +331,12 @@ class ClipJob:
                 checks.start()
                 writer.put(chunk)
             writer.close()
+            signed = signer.sign(path, self._facts, request.image)
             checks.probe(path)
             writer.finish()
         self.times.add("encode", writer.encoding_seconds)
         self.times.add("verify", writer.readback_seconds)
+        return signed
 
     def _performance(self, seconds: float, costs: Bill | None) -> Performance:
         """Time and cost beside the user's targets."""

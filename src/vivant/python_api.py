@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from vivant.crop_area import CropArea, FocusPoint
 from vivant.errors import ClipError
 from vivant.settings import Settings, default_settings
 from vivant.types import (
@@ -43,7 +44,8 @@ def animate(
         settings: limits and prices; the environment's where None.
         currency: of the bill, e.g. ``"KRW"``.
         force: replace existing files.
-        **changes: any other field of :class:`Request`, e.g. ``seed=7``.
+        **changes: any other field of :class:`Request`, e.g. ``seed=7`` or
+            ``crop="10%,0%,80%,80%"``.
 
     Returns:
         Where the files are, and the report. A clip that fails a check is still a result.
@@ -110,10 +112,22 @@ def animate_many(
     )
 
 
-def _request(image: Path | str | bytes | Request, changes: Mapping[str, Any]) -> Request:
+def _request(image: Path | str | bytes | Request, given: Mapping[str, Any]) -> Request:
+    changes = {**given, **_framing(given)}
     if isinstance(image, Request):
         return replace(image, **changes) if changes else image
     return Request(image=Path(image) if isinstance(image, str) else image, **changes)
+
+
+def _framing(given: Mapping[str, Any]) -> dict[str, Any]:
+    """crop, focus and rotate as :class:`Request` has them; they may be given as text."""
+    from vivant.request_fields import CommandFields
+
+    texts = {name: given[name] for name in ("crop", "focus", "rotate") if name in given}
+    if not texts:
+        return {}
+    fields = CommandFields.read(texts)
+    return {name: getattr(fields, name) for name in texts}
 
 
 def verify(
@@ -121,6 +135,9 @@ def verify(
     image: Path | str | bytes,
     *,
     page: Path | str | None = None,
+    crop: CropArea | str | None = None,
+    focus: FocusPoint | str | None = None,
+    rotate: int = 0,
     observe: Observer = ignore_progress,
     settings: Settings | None = None,
 ) -> Verification:
@@ -130,16 +147,19 @@ def verify(
         clip: a video file; Vivant's own or anybody's.
         image: the picture it was made from.
         page: write the answers as one HTML page for people here.
+        crop: the crop that the clip was made with, if it was chosen by hand.
+        focus: likewise.
+        rotate: likewise.
         observe: called after every frame; raise ``Cancelled`` in it to stop.
         settings: limits; the environment's where None.
 
     Raises:
         ClipError: the clip cannot be read.
         ImageError: the picture cannot be read.
-        OptionError: the page's name does not end in ``.html``.
+        OptionError: the page's name does not end in ``.html``, or crop, focus or rotate is not
+            possible.
         OutputError: the page cannot be written.
     """
-    from vivant.checks.report import check_page, write_html
     from vivant.checks.verify import verify_file
     from vivant.picture.faces import lend_reader
     from vivant.picture.intake import load_portrait
@@ -147,8 +167,11 @@ def verify(
     from vivant.video.cores import usable_cores
     from vivant.video.probe import probe
 
+    request = _request(image, {"crop": crop, "focus": focus, "rotate": rotate})
     path = Path(clip)
-    if page is not None:
+    if page is not None:  # the page's libraries take 0.1 s to load
+        from vivant.checks.report import check_page
+
         check_page(Path(page))
     facts = probe(path)
     if not facts.num_frames:
@@ -160,10 +183,13 @@ def verify(
             height=facts.height,
             limits=image_limits(settings or default_settings()),
             reader=reader,
+            framing=request.framing,
         )
         verification = verify_file(
-            path, portrait, observe=observe, reader=reader, cores=usable_cores()
+            path, portrait, observe=observe, reader=reader, cores=usable_cores(), facts=facts
         )
     if page is not None:
+        from vivant.checks.report import write_html
+
         write_html(verification, portrait, path, Path(page))
     return verification

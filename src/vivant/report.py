@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from vivant.cost import no_rate
+from vivant.crop_area import Framing
 from vivant.types import (
     Bill,
     EngineInfo,
@@ -61,6 +62,8 @@ class Production:
         seconds: wall time from the job's start until its last frame was checked.
         bill: of these seconds; None where the device has no rate.
         stages: wall seconds of every stage; they add up to ``seconds``.
+        credentials: see :class:`vivant.types.Report`.
+        notes: sentences that the user must read.
     """
 
     engine: EngineInfo
@@ -69,6 +72,8 @@ class Production:
     seconds: float
     bill: Bill | None
     stages: Mapping[Stage, float]
+    credentials: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def describe(
@@ -95,7 +100,7 @@ def describe(
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         settings=request_settings(request),
         source=portrait.source,
-        crop=portrait.crop,
+        crop=portrait.crop.scaled(portrait.source.width / portrait.pixels.shape[1]),
         faces=len(portrait.faces),
         engine=made.engine,
         upscaler=made.upscaler,
@@ -105,16 +110,32 @@ def describe(
         peak_memory_mb=peak_memory_mb(),
         bill=made.bill,
         files=files,
-        warnings=tuple(dict.fromkeys((*portrait.warnings, *made.engine.notes, *unpriced))),
+        warnings=tuple(
+            dict.fromkeys((*portrait.warnings, *made.engine.notes, *made.notes, *unpriced))
+        ),
         versions=library_versions(),
+        credentials=made.credentials,
     )
 
 
 def request_settings(request: Request) -> dict[str, Any]:
-    """The request's fields without the picture."""
-    return {
-        name: getattr(request, name) for name in Request.__dataclass_fields__ if name != "image"
+    """The request's fields without the picture; crop, focus and rotate where they were given.
+
+    Clips that were made before these fields existed are found again by what they had.
+    """
+    found = {
+        name: getattr(request, name)
+        for name in Request.__dataclass_fields__
+        if name not in ("image", "crop", "focus", "rotate")
     }
+    return found | framing_fields(request.framing)
+
+
+def framing_fields(framing: Framing) -> dict[str, str | int]:
+    """What was decided about the picture, as users write it; nothing where it was not."""
+    given = {"crop": framing.crop, "focus": framing.focus}
+    found: dict[str, str | int] = {name: str(value) for name, value in given.items() if value}
+    return found | ({"rotate": framing.rotate} if framing.rotate else {})
 
 
 def peak_memory_mb() -> float:

@@ -26,6 +26,14 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
+from vivant.crop_area import (
+    ROTATIONS,
+    CropArea,
+    FocusPoint,
+    Rotation,
+    parse_crop,
+    parse_focus,
+)
 from vivant.errors import OptionError
 from vivant.grid import (
     ASPECTS,
@@ -38,6 +46,7 @@ from vivant.grid import (
     frames_for,
     parse_size,
 )
+from vivant.provenance.label_text import check_text
 from vivant.settings import Settings
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
 
@@ -149,6 +158,29 @@ def _object(value: object) -> object:
     return value
 
 
+def _crop(value: object) -> CropArea | None:
+    if value is None or isinstance(value, CropArea):
+        return value
+    if not isinstance(value, str):
+        raise _wrong('is not text like "100,50,800,600" or "10%,5%,80%,60%"')
+    return parse_crop(value)
+
+
+def _focus(value: object) -> FocusPoint | None:
+    if value is None or isinstance(value, FocusPoint):
+        return value
+    if not isinstance(value, str):
+        raise _wrong('is not text like "640,300" or "50%,30%"')
+    return parse_focus(value)
+
+
+def _rotation(value: object) -> object:
+    degrees = whole_number(value)
+    if degrees not in ROTATIONS:
+        raise _wrong(f"{shown(value)} is not 0, 90, 180 or 270 degrees clockwise")
+    return degrees
+
+
 def _range(low: int, high: int | None = None) -> dict[str, Any]:
     """For the JSON schema of a number whose range is checked with a sentence of its own."""
     return {"minimum": low} if high is None else {"minimum": low, "maximum": high}
@@ -169,6 +201,9 @@ FrameRate = Annotated[
 Side = Annotated[WholeNumber, Field(json_schema_extra=_range(MIN_SIDE, MAX_SIDE))]
 
 
+_AREA_TEXT = WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 80}, {"type": "null"}]})
+Crop = Annotated[CropArea | None, PlainValidator(_crop), _AREA_TEXT]
+Focus = Annotated[FocusPoint | None, PlainValidator(_focus), _AREA_TEXT]
 NumFrames = Annotated[WholeNumber, Field(json_schema_extra=_range(1), examples=[DEFAULT_FRAMES])]
 Size = Annotated[str, BeforeValidator(_size_text), Field(examples=["1920x1080"])]
 
@@ -227,8 +262,18 @@ class ClipFields(RequestFields):
     """Used where the engine's frames are smaller than the clip."""
     quality: Quality = "standard"
     """How many bits the encoder spends."""
+    label: Annotated[Text, Field(examples=["ko"])] = ""
+    """A small text in the clip: ko, en, or a text of your own."""
+    label_seconds: Annotated[Number, AfterValidator(_check_seconds)] | None = None
+    """The label is shown for the first seconds only."""
     options: Annotated[dict[str, Any], BeforeValidator(_object)] = Field({}, examples=[{}])
     """What only the engine understands."""
+    crop: Crop = Field(None, examples=["10%,5%,80%,80%"])
+    """The part of the upright picture to show, as x,y,width,height in pixels or percent."""
+    focus: Focus = Field(None, examples=["50%,30%"])
+    """Instead of crop: the point, as x,y, that the largest crop has in its middle."""
+    rotate: Annotated[Rotation, BeforeValidator(_rotation)] = 0
+    """Degrees clockwise by which the picture is turned first; crop and focus count after it."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -243,6 +288,8 @@ class ClipFields(RequestFields):
             raise OptionError("give size, or width and height, not both", param="size")
         if len(given) == 1:
             raise OptionError("give width and height, or neither", param=given[0])
+        if self.crop is not None and self.focus is not None:
+            raise OptionError("give crop or focus, not both", param="focus")
         check_size(*self.dimensions)
         return self
 
@@ -283,6 +330,7 @@ class ClipFields(RequestFields):
         """
         width, height = self.dimensions
         check_frames(self.frame_count, settings.max_frames)
+        check_text(self.label, font=settings.label_font is not None)
         return Request(
             image=image,
             prompt=self.prompt,
@@ -295,7 +343,12 @@ class ClipFields(RequestFields):
             engine=self.engine,
             upscaler=self.upscaler,
             quality=self.quality,
+            label=self.label,
+            label_seconds=self.label_seconds,
             options=self.options,
+            crop=self.crop,
+            focus=self.focus,
+            rotate=self.rotate,
         )
 
     @classmethod

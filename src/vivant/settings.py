@@ -31,6 +31,9 @@ SHORTEST_WORKER_TIMEOUT = 4.0
 FROZEN_SECONDS = 10.0
 """A worker process is never killed for a missing heartbeat before this."""
 
+WINDOWS_KOREAN = 0x12
+"""LANG_KOREAN of winnt.h."""
+
 CONFIG_FILE = Path(platformdirs.user_config_dir("vivant", appauthor=False)) / "config.toml"
 
 
@@ -66,6 +69,7 @@ class Settings(BaseSettings):
         result_days: days for which finished clips are kept.
         cors_origins: other origins whose pages may use the API; ``null`` is a file on disk.
         url_fetch: whether a picture may be given as an https:// URL.
+        webhooks: whether a request may name an https:// URL that is told when its job is over.
         lora_allow: adapters that a request to the service may name besides Vivant's own and those
             pulled already: shell patterns of ``owner/repository``, e.g. ``owner/*``.
         worker_timeout: seconds without a heartbeat after which other workers take a worker's jobs
@@ -79,6 +83,18 @@ class Settings(BaseSettings):
         hub_url: the Hugging Face Hub, or a mirror of it.
         hub_token: for repositories whose licence must be accepted.
         offline: never open a connection for weights.
+        label: visible label of every clip whose request names none: ``ko``, ``en`` or a text;
+            empty: none.
+        label_font: font file for labels in other letters than ASCII.
+        credentials: content credentials of finished clips: ``on``; ``optional``: a clip is left
+            unsigned, and its report says so, where the key cannot be used; ``off``.
+        credentials_key: private key that signs, PEM: a path or the text itself; None: a key of
+            Vivant's own making in ``data_dir``.
+        credentials_certificates: its certificate and those above it, PEM: a path or the text.
+        credentials_signer_url: of a remote signer that holds the key instead.
+        credentials_signer_token: sent to the remote signer as a bearer token.
+        credentials_trust: file of root certificates (PEM) whose signers are called trusted.
+        credentials_prompt: whether the prompt goes into the credentials, for everyone to read.
     """
 
     model_config = SettingsConfigDict(
@@ -110,6 +126,7 @@ class Settings(BaseSettings):
     result_days: float = Field(default=7.0, gt=0)
     cors_origins: tuple[str, ...] = ()
     url_fetch: bool = False
+    webhooks: bool = False
     lora_allow: tuple[str, ...] = ()
     worker_timeout: float = 30.0
     drain_seconds: float = Field(default=0.0, ge=0)
@@ -120,6 +137,15 @@ class Settings(BaseSettings):
     hub_url: str = "https://huggingface.co"
     hub_token: str | None = None
     offline: bool = False
+    label: str = ""
+    label_font: Path | None = None
+    credentials: Literal["on", "optional", "off"] = "on"
+    credentials_key: str | None = None
+    credentials_certificates: str | None = None
+    credentials_signer_url: str | None = None
+    credentials_signer_token: str | None = None
+    credentials_trust: Path | None = None
+    credentials_prompt: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -223,6 +249,23 @@ class _ConfigFile(TomlConfigSettingsSource):
 def default_settings() -> Settings:
     """The settings of this process, read once."""
     return read_settings()
+
+
+def user_language() -> Literal["en", "ko"]:
+    """The language of the command line: ``VIVANT_LANG``, or the locale's; English if not Korean.
+
+    The variables and their order are those of POSIX. Windows sets none of them, so its own
+    display language is asked for.
+    """
+    for name in ("VIVANT_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(name):
+            return "ko" if re.match(r"ko(?![a-z])", value, re.IGNORECASE) else "en"
+    if sys.platform == "win32":
+        import ctypes
+
+        primary = ctypes.windll.kernel32.GetUserDefaultUILanguage() & 0x3FF
+        return "ko" if primary == WINDOWS_KOREAN else "en"
+    return "en"
 
 
 def keep_compiled(folder: Path) -> None:

@@ -16,6 +16,8 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from vivant.crop_area import CropArea, FocusPoint, Framing, Rotation
+
 Image: TypeAlias = npt.NDArray[np.uint8]
 """One picture, ``[H, W, 3]`` uint8 sRGB."""
 
@@ -95,11 +97,14 @@ class Face:
         landmarks: five ``(x, y)`` points in the order of dlib's five-point predictor: outer and
             inner corner of the eye on the picture's right side, outer and inner corner of the
             eye on its left side, base of the nose.
+        covered: only the second detector found it (:mod:`vivant.picture.blaze_face`): it is partly
+            covered or turned. ``score`` is 0 … 1 then. The checks measure no identity of it.
     """
 
     box: Box
     score: float
     landmarks: tuple[tuple[float, float], ...]
+    covered: bool = False
 
     @property
     def interocular(self) -> float:
@@ -130,6 +135,8 @@ class Portrait:
         faces: largest first, in coordinates of ``pixels``; empty if none was found.
         source: the file it came from.
         warnings: plain sentences for the user (several faces, too small for the target, …).
+        suggested_rotation: ``Request.rotate`` by which a face is seen, where none was found
+            without; the request's own otherwise.
     """
 
     pixels: Image
@@ -137,6 +144,7 @@ class Portrait:
     faces: tuple[Face, ...]
     source: Source
     warnings: tuple[str, ...] = ()
+    suggested_rotation: Rotation = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +228,12 @@ class Request:
         engine: ``living`` or ``camera`` (embedded), or ``ltx2``.
         upscaler: name of a pixel upscaler, or ``auto``.
         quality: sets the encoder's bit rate and speed.
+        label: visible label: ``ko``, ``en`` or a text; empty: the settings' own, usually none.
+        label_seconds: shown for the first seconds only; None: for the whole clip.
         options: of one engine only (recipe, nag_scale, …); that engine checks them.
+        crop: the part of the picture to show; chosen by the faces where None.
+        focus: what should be in the middle of the largest crop, instead of ``crop``.
+        rotate: degrees clockwise by which the picture is turned first.
     """
 
     image: Path | bytes
@@ -234,7 +247,17 @@ class Request:
     engine: str = "living"
     upscaler: str = "auto"
     quality: Quality = "standard"
+    label: str = ""
+    label_seconds: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    crop: CropArea | None = None
+    focus: FocusPoint | None = None
+    rotate: Rotation = 0
+
+    @property
+    def framing(self) -> Framing:
+        """What was decided about the picture."""
+        return Framing(self.crop, self.focus, self.rotate)
 
     @property
     def seconds(self) -> float:
@@ -478,10 +501,13 @@ class Report:
         schema_version: raised whenever a field changes meaning or goes away.
         created_at: ISO 8601, UTC.
         settings: the request without the picture.
+        crop: what was shown, in pixels of the upright picture file.
         seconds: wall time of the whole job.
         peak_memory_mb: largest resident memory of this process, MB (10**6 bytes).
         bill: None if the device has no rate; a warning then says how to set one.
         files: role (``clip``, ``thumbnail``, ``contact_sheet``, …) → file name beside the report.
+        credentials: ``signed``; ``reason`` why not; ``content_sha256``, that of the clip without
+            its signature, the same for the same seed; ``signer`` and more of a signed clip.
     """
 
     schema_version: int
@@ -501,6 +527,7 @@ class Report:
     files: Mapping[str, str]
     warnings: tuple[str, ...]
     versions: Mapping[str, str]
+    credentials: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from vivant.api.routes import (
     page,
     status,
     videos,
+    webhooks,
 )
 from vivant.api.state import State
 from vivant.version import __version__
@@ -32,6 +33,7 @@ def create_app(state: State) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         await state.events.close()
+        await state.examples.close()
         state.crop_worker.close()
         state.comparison_worker.close()
         state.database.close()
@@ -49,7 +51,7 @@ def create_app(state: State) -> FastAPI:
     app.state.vivant = state
     app.state.rate_limiter = RateLimiter(state.settings.requests_per_minute)
     errors.install(app)
-    for module in (videos, batches, comparisons, content, crops, models, status, page):
+    for module in (videos, batches, comparisons, content, crops, models, webhooks, status, page):
         app.include_router(module.router)
     app.add_middleware(
         Guard,

@@ -1,18 +1,21 @@
-"""What part of a picture would be shown: decoded in a process of its own, one at a time.
+"""Looks at pictures before a clip is made: in a process of its own, one at a time.
 
 A decoder that crashes, or takes too long on a hostile file, ends with that process.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
 from vivant.api.isolated_process import IsolatedProcess
+from vivant.api.preview_clips import example_clip, example_poster, preview_clips
 from vivant.errors import VivantError
 from vivant.picture.source import too_slow, unsafe
 from vivant.settings import Settings
+from vivant.types import Request
 
 DECODE_SECONDS = 20.0
 """The largest pictures allowed take about 5 s."""
@@ -48,16 +51,50 @@ class CropWorker:
             prepare=_prepare,
         )
 
-    async def crop(self, path: Path, width: int, height: int) -> dict[str, Any]:
-        """Crop and faces of a picture file, for a clip of ``width`` × ``height``.
+    async def crop(self, path: Path, clip: Request) -> dict[str, Any]:
+        """Crop and faces of a picture file, as the clip of the request will have them.
 
         Raises:
             ImageError: the picture cannot be used, or takes too long.
+            OptionError: crop or focus is not possible in this picture.
             BusyError: too many pictures are before it.
         """
+        return await self._about_picture(_crop, path, clip)
+
+    async def previews(self, path: Path, clip: Request) -> dict[str, Any]:
+        """A short clip of low size for each preset of the living engine.
+
+        Raises:
+            ImageError: the picture cannot be used, or takes too long.
+            OptionError: crop or focus is not possible in this picture.
+            BusyError: too many pictures are before it.
+        """
+        return await self._about_picture(preview_clips, path, clip)
+
+    async def example(self, picture: bytes, preset: str, width: int, height: int) -> bytes:
+        """An MP4: a loop of the sample picture.
+
+        Raises:
+            BusyError: too many pictures are before it.
+            TimeoutError: it takes too long.
+            BrokenProcessPool: the process ended.
+        """
+        return await self._made(example_clip, picture, preset, width, height)
+
+    async def example_poster(self, picture: bytes, width: int, height: int) -> bytes:
+        """The first frame of :meth:`example` as JPEG; raises the same."""
+        return await self._made(example_poster, picture, width, height)
+
+    async def _made(self, work: Callable[..., bytes], *arguments: Any) -> bytes:
+        found = await self._process.run(work, *arguments, seconds=self._decode_seconds)
+        return bytes(found)
+
+    async def _about_picture(
+        self, work: Callable[..., Any], path: Path, clip: Request
+    ) -> dict[str, Any]:
         try:
             found = await self._process.run(
-                _crop, path, width, height, self._settings, seconds=self._decode_seconds
+                work, path, clip, self._settings, seconds=self._decode_seconds
             )
         except TimeoutError:
             raise too_slow("the picture", self._decode_seconds) from None
@@ -82,14 +119,20 @@ def _prepare() -> None:
     FaceReader()
 
 
-def _crop(path: Path, width: int, height: int, settings: Settings) -> Any:
+def _crop(path: Path, clip: Request, settings: Settings) -> Any:
     """In the process: the answer, or the error as a value, because not all can be raised across."""
     from vivant.picture.intake import load_portrait
     from vivant.pipeline import image_limits
 
     try:
         limits = image_limits(settings, timed=True)
-        portrait = load_portrait(path.read_bytes(), width=width, height=height, limits=limits)
+        portrait = load_portrait(
+            path.read_bytes(),
+            width=clip.width,
+            height=clip.height,
+            limits=limits,
+            framing=clip.framing,
+        )
     except VivantError as error:
         return error
     rows, columns = portrait.pixels.shape[:2]
@@ -112,6 +155,8 @@ def _crop(path: Path, width: int, height: int, settings: Settings) -> Any:
         "crop": share(portrait.crop),
         "faces": [{**share(face.box), "score": round(face.score, 3)} for face in portrait.faces],
         "warnings": list(portrait.warnings),
-        "width": width,
-        "height": height,
+        "width": clip.width,
+        "height": clip.height,
+        "rotate": clip.rotate,
+        "suggested_rotate": portrait.suggested_rotation,
     }

@@ -80,7 +80,9 @@ IDEMPOTENCY = {
 
 CREATE: dict[str, Any] = {**_one_picture(properties(VideoFields)), "parameters": [IDEMPOTENCY]}
 
-CROP: dict[str, Any] = _one_picture(properties(VideoFields, "aspect", "size", "width", "height"))
+CROP: dict[str, Any] = _one_picture(
+    properties(VideoFields, "aspect", "size", "width", "height", "crop", "focus", "rotate")
+)
 
 _COMPARED = properties(ComparisonFields)
 _LISTED: dict[str, Any] = {"type": "array", "maxItems": MAX_PICTURES}

@@ -15,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from vivant.cost import bill
-from vivant.errors import OptionError
+from vivant.errors import InputError, OptionError
 from vivant.request_fields import (
     MAX_SEED,
     ClipFields,
@@ -26,6 +26,7 @@ from vivant.request_fields import (
     Text,
     plain_text,
 )
+from vivant.service.public_address import host_of
 from vivant.settings import Settings
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
 
@@ -100,6 +101,20 @@ Currency = Annotated[
 ]
 
 
+def _check_webhook(url: str, settings: Settings) -> None:
+    """Refuse a webhook that is not allowed; its address is looked up when it is sent."""
+    if not settings.webhooks:
+        raise OptionError(
+            "this service sends no webhooks: leave webhook_url out, or poll the job",
+            code="webhooks_off",
+            param="webhook_url",
+        )
+    try:
+        host_of(url)
+    except InputError as error:
+        raise OptionError(f"webhook_url: {error.message}", param="webhook_url") from None
+
+
 class VideoFields(ClipFields):
     """What ``POST /v1/videos`` takes besides the picture."""
 
@@ -139,6 +154,10 @@ class VideoFields(ClipFields):
         | None
     ) = None
     """A name of your own for clips that belong together, see /v1/batches."""
+    webhook_url: Annotated[str, AfterValidator(plain_text), Field(max_length=2_000)] | None = Field(
+        None, examples=["https://studio.example/vivant"]
+    )
+    """Is told when the job is over, where the operator allows it."""
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
@@ -180,6 +199,8 @@ class VideoFields(ClipFields):
                 code="unknown_model",
                 param="model",
             )
+        if self.webhook_url is not None:
+            _check_webhook(self.webhook_url, settings)
         if self.currency is not None:
             bill("cpu", 0.0, currency=self.currency, exchange=settings.exchange)
         if self.until_pass:

@@ -10,6 +10,7 @@ from typing import Any
 from vivant.api.comparison.worker import ComparisonWorker
 from vivant.api.crop_worker import CropWorker
 from vivant.api.events import EventBroker
+from vivant.api.examples import Examples
 from vivant.api.uploads.reader import UploadReader
 from vivant.cost import PaidContainer
 from vivant.service.admission import Admission, Limits
@@ -42,6 +43,7 @@ class State:
     uploads: UploadReader
     events: EventBroker
     crop_worker: CropWorker
+    examples: Examples
     comparisons: Comparisons
     comparison_worker: ComparisonWorker
     secret: bytes
@@ -61,6 +63,7 @@ def build(settings: Settings, database: Database, *, loopback: bool) -> State:
     """Everything a running service needs; the database has been migrated."""
     ledger = Ledger(database)
     objects = open_objects(settings)
+    crop_worker = CropWorker(settings)
     return State(
         settings=settings,
         database=database,
@@ -72,7 +75,8 @@ def build(settings: Settings, database: Database, *, loopback: bool) -> State:
         keyring=Keyring(database),
         uploads=UploadReader(settings.service_dir / "scratch" / "uploads", settings),
         events=EventBroker(ledger),
-        crop_worker=CropWorker(settings),
+        crop_worker=crop_worker,
+        examples=Examples(settings, crop_worker),
         comparisons=Comparisons(database, ledger, objects),
         comparison_worker=ComparisonWorker(),
         secret=database.secret(),

@@ -45,6 +45,7 @@ async def submit(request: Request, shared: State, owner: str) -> Job:
             priority=fields.priority,
             budget=fields.budget,
             batch=fields.batch,
+            webhook_url=fields.webhook_url,
         )
         return await asyncio.to_thread(_accept, shared, owner, order, picture, idempotency_key)
 

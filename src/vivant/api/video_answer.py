@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from vivant.api.file_names import file_stem
 from vivant.service.job import REPORT_HTML, VARIANTS, Job
 from vivant.service.keys import access_token
 
@@ -53,7 +54,12 @@ def video_json(job: Job, secret: bytes) -> dict[str, Any]:
         "seed": request["seed"],
         "quality": request["quality"],
         "upscaler": request["upscaler"],
+        "label": request.get("label", ""),
+        "label_seconds": request.get("label_seconds"),
         "options": request["options"],
+        "crop": request.get("crop"),
+        "focus": request.get("focus"),
+        "rotate": request.get("rotate", 0),
         "remixed_from_video_id": None,
         "stage": snapshot.get("stage") if job.active else None,
         "stages": snapshot.get("stages", []),
@@ -63,7 +69,9 @@ def video_json(job: Job, secret: bytes) -> dict[str, Any]:
         "eta_seconds": snapshot.get("eta_seconds") if job.active else None,
         "cost": cost_of(job),
         "batch": request.get("batch"),
+        "webhook_url": request.get("webhook_url"),
         "picture_name": job.picture.get("name") or None,
+        "file_name": file_stem(job),
         "until_pass": request.get("budget") is not None,
         "budget": request.get("budget"),
         "gate": result.get("gate") or snapshot.get("gate"),
@@ -72,6 +80,7 @@ def video_json(job: Job, secret: bytes) -> dict[str, Any]:
         "stage_durations": result.get("durations") if done else None,
         "peak_memory_mb": result.get("peak_memory_mb") if done else None,
         "warnings": warnings,
+        "credentials": result.get("credentials") if done else None,
         "variants": variants_of(job),
         "access": access_token(secret, job.id),
         "error": job.error,

@@ -102,7 +102,7 @@ class FrameAnalyzer:
         self._reference = reference
         self._metrics = metrics
         self._reader = reader
-        self._tracker = Tracker(reader, reference.face)
+        self._tracker = Tracker(reader, reference.face, lambda: reference.embedding)
 
     @property
     def initial_state(self) -> SegmentState:
@@ -122,21 +122,41 @@ class FrameAnalyzer:
         )
         return SegmentState(frame.face or state.face, anchors)
 
-    def measure_frame(self, frame: AnalyzedFrame, state: SegmentState) -> Measurements:
-        """What each metric measures in a frame; :meth:`search` comes first for a searched one."""
+    def measure_frame(
+        self, frame: AnalyzedFrame, state: SegmentState, beside: bool | None = None
+    ) -> Measurements:
+        """What each metric measures in a frame; :meth:`search` comes first for a searched one.
+
+        Args:
+            frame: to measure.
+            state: of its segment.
+            beside: measure only with metrics whose ``beside`` is this; None of the others.
+        """
         return tuple(
-            metric.measure_frame(frame, anchor)
+            metric.measure_frame(frame, anchor) if beside in (None, metric.beside) else None
             for metric, anchor in zip(self._metrics, state.anchors, strict=True)
         )
 
     def measure_step(
-        self, before: AnalyzedFrame, now: AnalyzedFrame, state: SegmentState
+        self,
+        before: AnalyzedFrame,
+        now: AnalyzedFrame,
+        state: SegmentState,
+        beside: bool | None = None,
     ) -> Measurements:
-        """What each metric measures between two frames of a segment, or its last and the next."""
+        """What each metric measures between two frames of a segment, or its last and the next.
+
+        ``beside`` as in :meth:`measure_frame`.
+        """
         return tuple(
-            metric.measure_step(before, now, anchor)
+            metric.measure_step(before, now, anchor) if beside in (None, metric.beside) else None
             for metric, anchor in zip(self._metrics, state.anchors, strict=True)
         )
+
+    def together(self, one: Measurements, beside: Measurements) -> Measurements:
+        """One row of what was measured without and with ``beside``."""
+        rows = zip(self._metrics, one, beside, strict=True)
+        return tuple(other if metric.beside else found for metric, found, other in rows)
 
     def is_exact(self, frame: AnalyzedFrame) -> bool:
         """Whether a frame, the first one, is the input picture."""

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from types import TracebackType
-from typing import Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
 from vivant.checks.face_tracker import find_faces
 from vivant.checks.frame import AnalyzedFrame, Reference
-from vivant.checks.frame_analyzer import FrameAnalyzer, FrameSchedule, Measurements
+from vivant.checks.frame_analyzer import (
+    FrameAnalyzer,
+    FrameSchedule,
+    Measurements,
+    SegmentState,
+)
 from vivant.checks.metric import CannotMeasure, Metric, unmeasured
 from vivant.checks.metrics.delivery import Expectation, delivery
 from vivant.checks.metrics.performance import Performance, performance_scores
@@ -24,6 +31,18 @@ from vivant.errors import ClipError
 from vivant.picture.faces import FaceReader
 from vivant.picture.framing import crop_pixels, face_in_frame
 from vivant.types import ClipFacts, Face, Frames, Image, Portrait, Score, Verification
+
+FRAMES_BESIDE: Final = 2
+"""Frames that the second thread may be behind."""
+
+
+class _Half(NamedTuple):
+    """A frame that this thread has measured, and what the second thread makes of it."""
+
+    step: Measurements | None
+    found: Measurements
+    frame: AnalyzedFrame
+    other: Future[tuple[Measurements | None, Measurements]]
 
 
 class Inspector:
@@ -42,6 +61,7 @@ class Inspector:
         reader: reused where given; making one takes 0.3 s.
         metrics: the checks; others than :func:`all_metrics` run only in this process.
         workers: processes that run the checks, started at once; 0: the caller's thread runs them.
+        beside: without workers, measure what does not follow the face in a second thread.
         pixels: the picture as the clip should show it, where that is drawn already.
     """
 
@@ -57,6 +77,7 @@ class Inspector:
         metrics: Callable[[Reference, float], Sequence[Metric]] = all_metrics,
         workers: int = 0,
         pixels: Image | None = None,
+        beside: bool = False,
     ) -> None:
         self._reader = reader or FaceReader()
         self._size = (height, width)
@@ -74,6 +95,8 @@ class Inspector:
         self._before: AnalyzedFrame | None = None
         self._given = self._done = 0
         self._pool: WorkerPool | None = None
+        self._beside = ThreadPoolExecutor(1, "vivant-measure") if beside and not workers else None
+        self._waiting: deque[_Half] = deque()
         if self._reference.face is not None and not workers:
             self._reader.warm()  # now, while no frames take memory
         if workers and metrics is all_metrics:
@@ -121,17 +144,52 @@ class Inspector:
         """
         if self._pool is not None:
             self._collect(self._pool, wait=True)
+        self._join(0)
 
     def _inspect(self, pixels: Frames) -> None:
-        frame = self._analyzer.frame(self._given, pixels)
-        step = None
-        if self._before is not None:
-            step = self._analyzer.measure_step(self._before, frame, self._state)
+        analyzer, before = self._analyzer, self._before
+        frame = analyzer.frame(self._given, pixels)
+        only = None if self._beside is None else False
+        state, step = self._state, None
+        if before is not None:
+            step = analyzer.measure_step(before, frame, state, only)
         if frame.searched:
-            self._state = self._analyzer.search(frame, self._state)
-        exact = self._analyzer.is_exact(frame) if self._before is None else None
-        self._add(step, self._analyzer.measure_frame(frame, self._state), exact)
+            self._state = analyzer.search(frame, state)
+        if self._beside is None:
+            self._add(step, analyzer.measure_frame(frame, self._state), self._exact(frame))
+        else:
+            # Submitted before this thread goes on with the face: both work on the frame.
+            other = self._beside.submit(self._measure_beside, before, frame, state, self._state)
+            found = analyzer.measure_frame(frame, self._state, only)
+            self._waiting.append(_Half(step, found, frame, other))
+            self._join(FRAMES_BESIDE)
         self._before = frame
+
+    def _exact(self, frame: AnalyzedFrame) -> bool | None:
+        return None if frame.index else self._analyzer.is_exact(frame)
+
+    def _measure_beside(
+        self,
+        before: AnalyzedFrame | None,
+        frame: AnalyzedFrame,
+        state: SegmentState,
+        after: SegmentState,
+    ) -> tuple[Measurements | None, Measurements]:
+        """In the second thread: the metrics that do not follow the face."""
+        analyzer = self._analyzer
+        step = None if before is None else analyzer.measure_step(before, frame, state, True)
+        return step, analyzer.measure_frame(frame, after, True)
+
+    def _join(self, left: int) -> None:
+        """Add frames that both threads have measured, until ``left`` of them wait at most."""
+        together = self._analyzer.together
+        while self._waiting and (len(self._waiting) > left or self._waiting[0].other.done()):
+            half = self._waiting.popleft()
+            step, found = half.other.result()
+            both = None
+            if half.step is not None and step is not None:
+                both = together(half.step, step)
+            self._add(both, together(half.found, found), self._exact(half.frame))
 
     def _collect(self, pool: WorkerPool, *, wait: bool) -> None:
         for step, found, exact in pool.results(wait=wait):
@@ -146,9 +204,11 @@ class Inspector:
         self._done += 1
 
     def close(self) -> None:
-        """End the workers."""
+        """End workers and threads."""
         if self._pool is not None:
             self._pool.close()
+        if self._beside is not None:
+            self._beside.shutdown(cancel_futures=True)
 
     def __enter__(self) -> Self:
         return self
@@ -240,10 +300,11 @@ def _reference(
     portrait: Portrait, pixels: Image, reader: FaceReader, *, num_frames: int, fps: float
 ) -> Reference:
     factor = pixels.shape[1] / portrait.crop.width
-    if portrait.faces:
+    # how much alike covered faces of one person are was never measured
+    known = [face for face in portrait.faces if not face.covered]
+    if known:
         faces: tuple[Face, ...] = tuple(
-            face_in_frame(face, portrait.crop, pixels.shape[1], pixels.shape[0])
-            for face in portrait.faces
+            face_in_frame(face, portrait.crop, pixels.shape[1], pixels.shape[0]) for face in known
         )
     else:
         faces = find_faces(reader, pixels)

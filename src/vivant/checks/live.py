@@ -87,11 +87,16 @@ class LiveChecks:
         """Start the workers in another thread, if they were not yet."""
         self._inspector.start()
 
-    def inspect(self, pixels: Image) -> None:
-        """See the next frame as a viewer sees it, ``[height, width, 3]`` uint8 sRGB."""
+    def inspect(self, pixels: Image, *, shown: Image) -> None:
+        """See the next frame, ``[height, width, 3]`` uint8 sRGB.
+
+        Args:
+            pixels: what is judged.
+            shown: as a viewer sees it: with the label, if there is one.
+        """
         request, inspector = self._request, self._inspector.result()
         inspector.inspect(pixels[None])
-        self._sheet.add(self._seen, pixels)
+        self._sheet.add(self._seen, shown)
         self._seen += 1
         if self._seen == request.num_frames:
             # the pictures are written while workers still check the last frames

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 
 from vivant.checks.frame import AnalyzedFrame, Reference
-from vivant.checks.limits import limits
+from vivant.checks.limits import Limit, limits
 from vivant.checks.sentences import reason
 from vivant.types import Box, Group, Score, Verdict
 
@@ -52,6 +52,11 @@ class Metric(ABC):
 
     specs: ClassVar[tuple[Spec, ...]]
     """The scores it gives, always all of them and always in this order."""
+
+    beside: ClassVar[bool] = False
+    """Whether it may be measured in another thread than those that say False. It may if it neither
+    asks the frame's ``reader``, which serves one thread at a time, nor reads what a metric that
+    says False keeps in ``frame.cache``."""
 
     def anchor(self, frame: AnalyzedFrame, /) -> Any:  # noqa: ARG002
         """What later frames are compared with; asked of searched frames until one gives it."""
@@ -96,9 +101,13 @@ def judged(
     region: Box | None = None,
     facts: Mapping[str, float | str] | None = None,
     message: str | None = None,
+    limit: Limit | None = None,
 ) -> Score:
-    """A measured value held against its limit, with the sentence that goes with the verdict."""
-    limit = limits()[spec.name]
+    """A measured value held against its limit, with the sentence that goes with the verdict.
+
+    ``limit`` replaces the one of ``limits.json``.
+    """
+    limit = limit or limits()[spec.name]
     verdict = limit.judge(value)
     shown = limit.shown(verdict)
     return score(

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.frame import Luma, clipped, luma_of, reduced
+from vivant.checks.frame import Luma, clipped, halved, luma_of, reduced
 from vivant.picture.framing import crop_pixels, face_in_frame
 from vivant.types import Box, Image, Portrait
 
@@ -67,10 +67,12 @@ def register(portrait: Portrait, first: Image) -> Registration:
     height, width = first.shape[:2]
     expected = crop_pixels(portrait, width, height)
     whole = Registration(portrait, (0, 0, width, height), expected, True)
-    if not _overlays(expected, first).any() and _median(expected, first) <= ALIKE:
+    one, other = (reduced(halved(image, SIDE), SIDE) for image in (expected, first))
+    apart = float(np.median(cv2.absdiff(one, other)))
+    if not _overlays(one, other).any() and apart <= ALIKE:
         return whole
     found = whole
-    if _median(expected, first) > ALIKE or _bars(first):
+    if apart > ALIKE or _bars(other):
         crop = _match(portrait.pixels, first)
         if crop is None:
             return whole
@@ -204,6 +206,10 @@ def _trimmed(found: Registration, first: Image) -> Registration:
             x1 = int(x)
         else:
             x0 = int(x) + 1
+    # what lies over the picture may reach a little into the next block
+    x0, y0 = x0 and min(x0 + 1, keep[0]), y0 and min(y0 + 1, keep[1])
+    x1 = x1 if x1 == columns else max(x1 - 1, keep[2])
+    y1 = y1 if y1 == rows else max(y1 - 1, keep[3])
     if (x1 - x0) * (y1 - y0) < KEPT * rows * columns:
         return found
     window = (

@@ -18,7 +18,7 @@ from vivant.checks.sentences import reason
 from vivant.checks.worker_pool import worker_count
 from vivant.errors import ClipError
 from vivant.picture.faces import FaceReader
-from vivant.types import Observer, Portrait, Progress, Verification, ignore_progress
+from vivant.types import ClipFacts, Observer, Portrait, Progress, Verification, ignore_progress
 from vivant.video.prefetch import prefetch
 from vivant.video.probe import probe
 from vivant.video.reader import open_clip
@@ -33,6 +33,7 @@ def verify_file(
     observe: Observer = ignore_progress,
     reader: FaceReader | None = None,
     cores: int = 1,
+    facts: ClipFacts | None = None,
 ) -> Verification:
     """All checks of a file on disk.
 
@@ -44,13 +45,14 @@ def verify_file(
         observe: called with stage ``verify`` after every chunk.
         reader: reused where given; making one takes 0.3 s.
         cores: that may be used.
+        facts: what :func:`vivant.video.probe.probe` says of the file, where that is known.
 
     Raises:
         ClipError: the file cannot be read, see :func:`vivant.video.probe.probe`.
         Cancelled: the observer said so.
     """
-    facts = probe(clip)
-    opened = open_clip(clip)
+    facts = facts or probe(clip)
+    opened = open_clip(clip, facts=facts)
     done = 0
     observe(Progress("verify", 0, facts.num_frames))
     with closing(prefetch(opened.chunks)) as chunks:
@@ -68,6 +70,7 @@ def verify_file(
             height=height,
             reader=reader,
             workers=worker_count(cores, facts.num_frames, width, height, alone=True),
+            beside=cores > 1,
             pixels=found.pixels,
         ) as inspector:
             for frames in chain((start,), chunks):

@@ -16,7 +16,12 @@
     jobs.py        jobs, workers
     weights.py     weights
     modal.py       modal
-    progress.py    bars while a clip is made
-    time_left.py   one estimate from all stages
-    run_log.py     settings and results of a clip
+    language.py    sentences in English and Korean: messages.json, known_sentences.json, help.json
+    help.py        --help in Korean
+    progress.py    a bar while clips are made
+    clip_meter.py  how far they are, and one estimate from all stages
+    made.py        what is printed when a clip begins and when it is finished
+    summary.py     about ten lines on a finished clip
+    run_log.py     the whole run log, for -v
+    terminal.py    consoles that cannot show every character
 """

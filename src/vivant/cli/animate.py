@@ -8,15 +8,20 @@ from typing import Annotated, Any
 
 import typer
 
+from vivant.cli.made import log_made, log_start
 from vivant.cli.options import (
     Aspect,
+    Crop,
     Currency,
     EngineName,
     FileOrFolder,
+    Focus,
     Force,
     Fps,
     Frames,
     Json,
+    LabelSeconds,
+    LabelText,
     Loop,
     Negative,
     OptionPairs,
@@ -24,12 +29,14 @@ from vivant.cli.options import (
     Prompt,
     QualityName,
     Quiet,
+    Rotate,
     RunOptions,
     Seconds,
     Seed,
     Size,
     Strict,
     UpscalerName,
+    Verbose,
 )
 from vivant.cli.parsing import command_request, parse_options
 from vivant.cli.seeds import make_seeds
@@ -47,6 +54,9 @@ def animate(
     fps: Fps = "24",
     aspect: Aspect = None,
     size: Size = None,
+    crop: Crop = None,
+    focus: Focus = None,
+    rotate: Rotate = None,
     seed: Annotated[
         int | None,
         typer.Option(help="The same seed gives the same frames.  [default: 0]", metavar="N", min=0),
@@ -62,7 +72,10 @@ def animate(
     quality: QualityName = "standard",
     options: OptionPairs = None,
     loop: Loop = False,
+    label: LabelText = "",
+    label_seconds: LabelSeconds = None,
     currency: Currency = None,
+    verbose: Verbose = False,
     quiet: Quiet = False,
     json: Json = False,
     force: Force = False,
@@ -112,7 +125,12 @@ def animate(
         engine=engine,
         upscaler=upscaler,
         quality=quality,
+        label=label,
+        label_seconds=label_seconds,
         options=_engine_options(options, loop=loop),
+        crop=crop,
+        focus=focus,
+        rotate=rotate,
     )
     run = RunOptions(
         request,
@@ -124,6 +142,7 @@ def animate(
         json=json,
         force=force,
         strict=strict,
+        verbose=verbose,
     )
     if many is not None:
         make_seeds(run, many)
@@ -142,6 +161,7 @@ def demo(
     loop: Loop = False,
     quality: QualityName = "standard",
     currency: Currency = None,
+    verbose: Verbose = False,
     quiet: Quiet = False,
     json: Json = False,
     force: Force = False,
@@ -171,6 +191,7 @@ def demo(
             json=json,
             # without a name of the user's own there is nothing of theirs to lose
             force=force or output is None,
+            verbose=verbose,
         )
     )
 
@@ -181,21 +202,18 @@ def _engine_options(pairs: list[str] | None, *, loop: bool) -> dict[str, Any]:
 
 
 def make(run: RunOptions) -> None:
-    """Make one clip: the settings, progress, then the run log or the report as JSON."""
+    """Make one clip: progress, then a summary, the run log (``-v``) or the report as JSON."""
+    from vivant.cli.clip_meter import clip_meter
     from vivant.cli.progress import progress_bars
-    from vivant.cli.run_log import heading, log_result, log_settings
-    from vivant.cli.time_left import time_left
-    from vivant.python_api import animate as run_animate
-    from vivant.report import report_json, to_json
-    from vivant.runs.timing_history import expected, remember
-    from vivant.service.progress import usual_seconds
+
+    meter = clip_meter(run.request, run.settings)
 
     def begin() -> None:
-        log_settings(run, (run.request.seed,))
-        heading(run.out, "STARTING GENERATION")
+        log_start(run, (run.request.seed,))
 
-    left = time_left(usual_seconds([], run.request), expected(run.request, run.settings))
-    with progress_bars(run.progress, begin, left=left) as observe:
+    with progress_bars(run.progress, meter, begin, verbose=run.verbose) as observe:
+        from vivant.python_api import animate as run_animate
+
         result = run_animate(
             run.request,
             run.output,
@@ -204,11 +222,14 @@ def make(run: RunOptions) -> None:
             currency=run.currency,
             force=run.force,
         )
+    from vivant.report import report_json, to_json
+    from vivant.runs.timing_history import remember
+
     remember(run.request, report_json(result.report), run.settings)
     if run.json:
         sys.stdout.write(to_json(report_json(result.report)))
     else:
-        log_result(run.out, result, run.settings)
+        log_made(run, result)
     if run.strict and result.verdict == "fail":
         raise typer.Exit(1)
 

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivant.cli.options import Currency, Quiet, Strict
+from vivant.cli.language import say, translated
+from vivant.cli.options import (
+    Crop,
+    Currency,
+    Focus,
+    LabelSeconds,
+    LabelText,
+    Quiet,
+    Rotate,
+    Strict,
+)
 from vivant.cli.parsing import row_request
 from vivant.errors import Cancelled
 
@@ -40,6 +50,9 @@ def batch(
     size: Annotated[
         str | None, typer.Option(help="Exact size instead, e.g. 1920x1080.", metavar="WxH")
     ] = None,
+    crop: Crop = None,
+    focus: Focus = None,
+    rotate: Rotate = None,
     seed: Annotated[int, typer.Option(help="Seed of rows that have none.", metavar="N", min=0)] = 0,
     prompt: Annotated[str | None, typer.Option(help="What should happen.", metavar="TEXT")] = None,
     negative: Annotated[
@@ -50,6 +63,8 @@ def batch(
     quality: Annotated[
         str, typer.Option(help="draft, standard or high.", metavar="NAME")
     ] = "standard",
+    label: LabelText = "",
+    label_seconds: LabelSeconds = None,
     options: Annotated[
         list[str] | None, typer.Option("--set", help="An option of the engine.", metavar="K=V")
     ] = None,
@@ -64,7 +79,8 @@ def batch(
     """Animate a folder or a CSV of pictures; exit code 1 if a row could not be made.
 
     Columns of a CSV: image, and where a row wants its own: output, prompt, negative, frames,
-    seconds, fps, aspect, size, seed, engine, upscaler, quality, options ("move=orbit; strength=1").
+    seconds, fps, aspect, size, seed, engine, upscaler, quality, label, label_seconds, crop,
+    focus, rotate, options ("move=orbit; strength=1").
     """
     from vivant.cli.terminal import CleanConsole
     from vivant.cost import bill, money
@@ -93,7 +109,12 @@ def batch(
         "engine": engine,
         "upscaler": upscaler,
         "quality": quality,
+        "label": label,
+        "label_seconds": "" if label_seconds is None else str(label_seconds),
         "options": ";".join(options or ()),
+        "crop": crop or "",
+        "focus": focus or "",
+        "rotate": "" if rotate is None else str(rotate),
     }
     if engine not in ENGINES:
         load_engine(engine, settings)  # says which there are, once and not for every row
@@ -103,7 +124,8 @@ def batch(
     out = CleanConsole(quiet=quiet or json, highlight=False)
     progress = CleanConsole(stderr=True, quiet=quiet, highlight=False)
     estimated = estimate_batch(rows, output, settings, code)
-    out.print(f"\n[ESTIMATE] {estimate_line(estimated)}", markup=False, soft_wrap=True)
+    heading = say("estimate_heading")
+    out.print(f"\n{heading} {estimate_line(estimated)}", markup=False, soft_wrap=True)
     if estimate_only:
         return
     done = 0
@@ -111,15 +133,15 @@ def batch(
     def watch(row: Row, outcome: Outcome, finished: int) -> None:
         nonlocal done
         done = finished
-        words = {"made": "", "cached": ": there already", "failed": f": {outcome.reason}"}
-        text = f"  [{finished}/{len(rows)}] {row.picture}{words[outcome.state]}"
-        if outcome.state == "made" and outcome.report:
-            text += f": {outcome.report['verdict']}, {outcome.report['seconds']:.1f} s"
+        words = {"cached": say("there_already"), "failed": translated(outcome.reason)}
+        words["made"] = _made_words(outcome)
+        text = f"  [{finished}/{len(rows)}] {row.picture}: {words[outcome.state]}"
         progress.print(text, markup=False, soft_wrap=True)
         if outcome.state == "made" and estimated.unknown:
             rest = estimate_batch(rows[finished:], output, settings, code)
             if not rest.unknown and rest.clips:
-                progress.print(f"  left: {estimate_line(rest)}", markup=False, soft_wrap=True)
+                line = say("batch_left", text=estimate_line(rest))
+                progress.print(f"  {line}", markup=False, soft_wrap=True)
 
     try:
         with lock_folder(output):
@@ -134,9 +156,7 @@ def batch(
             write_whole(output / "batch.csv", as_csv(outcomes))
             write_whole(output / "batch.json", body)
     except (KeyboardInterrupt, Cancelled):
-        raise Cancelled(
-            f"cancelled after {done} rows; finished clips are kept, and the same command goes on"
-        ) from None
+        raise Cancelled(say("batch_cancelled", count=done)) from None
     failed = sum(outcome.state == "failed" for _, outcome in outcomes)
     if json:
         sys.stdout.write(body)
@@ -145,38 +165,50 @@ def batch(
         factor = bill("cpu", 1.0, currency=code, exchange=settings.exchange)
         local = money(usd * (factor.exchange_rate if factor else 1.0), code.upper())
         made = sum(outcome.state == "made" for _, outcome in outcomes)
-        out.print(
-            f"\n[BILL] {made} clips made in {seconds:.0f} s: {money(usd, 'USD')} ({local}); "
-            f"{len(outcomes) - made - failed} there already, {failed} could not be made.\n"
-            f"  Page: {output / 'index.html'}",
-            markup=False,
-            soft_wrap=True,
+        line = say(
+            "bill",
+            count=made,
+            seconds=f"{seconds:.0f}",
+            usd=money(usd, "USD"),
+            local=local,
+            cached=len(outcomes) - made - failed,
+            failed=failed,
         )
+        page = f"  {say('label_page')}: {output / 'index.html'}"
+        out.print(f"\n{line}\n{page}", markup=False, soft_wrap=True)
     bad = [one for _, one in outcomes if one.report and one.report["verdict"] == "fail"]
     if failed or (strict and bad):
         raise typer.Exit(1)
+
+
+def _made_words(outcome: Outcome) -> str:
+    """Verdict and seconds of a clip that was made now."""
+    if outcome.report is None:
+        return ""
+    verdict = say(f"verdict_{outcome.report['verdict']}")
+    return f"{verdict}, {say('took', seconds=format(outcome.report['seconds'], '.1f'))}"
 
 
 def estimate_line(found: BatchEstimate) -> str:
     """What is to be made, its time and its cost, in one line."""
     from vivant.cost import money
 
-    text = f"{found.clips} {'clip' if found.clips == 1 else 'clips'} to make"
+    text = say("estimate_make", count=found.clips)
     if found.cached:
-        text += f", {found.cached} there already"
+        text += say("estimate_cached", count=found.cached)
     if found.unusable:
-        text += f", {found.unusable} {'row' if found.unusable == 1 else 'rows'} cannot be made"
+        text += say("estimate_bad", count=found.unusable)
     if found.unknown:
-        return (
-            f"{text}; time and cost are known once the first such clip by "
-            f"{', '.join(found.unknown)} is made on this machine"
-        )
+        return text + say("estimate_unknown", engines=", ".join(found.unknown))
     if found.seconds is None or not found.clips:
         return text
     seconds = found.seconds
-    text += f": about {seconds:.0f} s" if seconds < 100 else f": about {seconds / 60:.0f} min"
+    if seconds < 100:
+        text += say("estimate_seconds", count=round(seconds))
+    else:
+        text += say("estimate_minutes", count=round(seconds / 60))
     if found.costs is None:
-        return f"{text}; cost not known"
+        return text + say("estimate_no_cost")
     cost = found.costs
     return f"{text}, {money(cost.usd, 'USD')} ({money(cost.amount, cost.currency)})"
 

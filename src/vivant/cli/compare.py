@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vivant.cli.language import language, say, translated
 from vivant.cli.options import Currency, Quiet
 from vivant.errors import Cancelled, OptionError
 
@@ -94,11 +95,12 @@ def compare(
     def watch(clip: ClipDone) -> None:
         nonlocal done
         done = clip.done
-        text = f"  [{clip.done}/{clip.total}] {clip.variant} · {clip.picture} · seed {clip.seed}"
+        seed = f"{say('seed')} {clip.seed}"
+        text = f"  [{clip.done}/{clip.total}] {clip.variant} · {clip.picture} · {seed}"
         if clip.outcome.reason:
-            text += f": {clip.outcome.reason}"
+            text += f": {translated(clip.outcome.reason)}"
         elif clip.outcome.state == "cached":
-            text += ": there already"
+            text += f": {say('there_already')}"
         progress.print(text, markup=False, soft_wrap=True)
 
     try:
@@ -113,25 +115,27 @@ def compare(
             write_whole(output / CSV_NAME, as_csv(comparison))
             write_whole(output / JSON_NAME, body)
     except (KeyboardInterrupt, Cancelled):
-        raise Cancelled(
-            f"cancelled after {done} clips; they are kept, and the same command goes on from there"
-        ) from None
+        raise Cancelled(say("compare_cancelled", count=done)) from None
     if json:
         sys.stdout.write(body)
         return
     for found in findings.recommendations:
-        out.print(f"\n{heading(found, plan, findings)['en']}", style="bold", markup=False)
-        text = paragraph(found, plan, findings)["en"]
-        cost = price(findings, found, plan)["en"]
+        title = heading(found, plan, findings)[language()]
+        out.print(f"\n{title}", style="bold", markup=False)
+        text = paragraph(found, plan, findings)[language()]
+        cost = price(findings, found, plan)[language()]
         out.print(f"  {text} {cost}", markup=False)
     for failure in comparison.failures:
-        out.print(f"  left out: {failure.picture}: {failure.reason}", style="yellow", markup=False)
-    out.print(
-        f"\n  {comparison.made} clips made, {len(comparison.cells) - comparison.made} there "
-        f"already. Page: {output / PAGE_NAME}",
-        markup=False,
-        soft_wrap=True,
+        reason = translated(failure.reason)
+        line = say("left_out", picture=failure.picture, reason=reason)
+        out.print(f"  {line}", style="yellow", markup=False)
+    line = say(
+        "compared",
+        count=comparison.made,
+        cached=len(comparison.cells) - comparison.made,
+        page=output / PAGE_NAME,
     )
+    out.print(f"\n  {line}", markup=False, soft_wrap=True)
 
 
 def _inputs(

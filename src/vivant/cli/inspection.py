@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from vivant.cli.language import say, translated
 from vivant.settings import CONFIG_FILE
 
 STATUS_STYLES = {"ok": "bold green", "missing": "bold red", "limited": "bold yellow"}
@@ -292,16 +293,16 @@ def print_table(console: Console, findings: tuple[Finding, ...]) -> None:
     """A table for people."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for finding in findings:
-        detail = Text(finding.detail)
+        detail = Text(translated(finding.detail))
         if finding.remedy:
-            detail.append(f"\n→ {finding.remedy}", style="cyan")
+            detail.append(f"\n→ {translated(finding.remedy)}", style="cyan")
         table.add_row(
-            Text(finding.part, style="bold"),
-            Text(finding.status, style=STATUS_STYLES[finding.status]),
+            Text(translated(finding.part), style="bold"),
+            Text(say(f"doctor_{finding.status}"), style=STATUS_STYLES[finding.status]),
             detail,
         )
     console.print(table)
-    console.print(f"\nThis machine can run: {runnable(findings)}", style="bold")
+    console.print(f"\n{say('doctor_runs', what=runnable(findings))}", style="bold")
     sys.stdout.flush()
 
 
@@ -310,12 +311,12 @@ def runnable(findings: tuple[Finding, ...]) -> str:
     from vivant.weights import MODELS
 
     if any(finding.status == "missing" and finding.required for finding in findings):
-        return "nothing yet; see above"
+        return say("runs_nothing")
     gpu = any(finding.part == "GPU" and finding.status == "ok" for finding in findings)
     models = {f"weights {name}" for name, model in MODELS.items() if model.kind == "model"}
     weights = any(finding.part in models and finding.status == "ok" for finding in findings)
     if gpu and weights:
-        return "vivant animate (engines living, camera and ltx2)"
+        return say("runs_all")
     if gpu:
-        return "vivant demo (engine living); engine ltx2 once its weights are here"
-    return "vivant demo (engine living)"
+        return say("runs_without_weights")
+    return say("runs_living")

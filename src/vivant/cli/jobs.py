@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vivant.cli.language import say
 from vivant.cli.options import DataFolder, Json
 from vivant.cli.serve import data_settings
 from vivant.errors import OptionError
@@ -85,7 +86,7 @@ def list_jobs(
         typer.echo(json.dumps([_facts(job) for job in found], indent=2))
         return
     if not found:
-        typer.echo("no jobs" if status is None else "no jobs with this status", err=True)
+        typer.echo(say("no_jobs" if status is None else "no_jobs_of_status"), err=True)
     for job in found:
         error = f"  {job.error['code']}" if job.error else ""
         typer.echo(
@@ -149,7 +150,7 @@ def purge(
         else:
             service.purge(job.id)
         count += 1
-    typer.echo(f"{count} jobs {'would be removed' if dry_run else 'removed'}", err=True)
+    typer.echo(say("jobs_to_purge" if dry_run else "jobs_purged", count=count), err=True)
 
 
 def workers(as_json: Json = False, data: DataFolder = None) -> None:
@@ -167,7 +168,7 @@ def workers(as_json: Json = False, data: DataFolder = None) -> None:
             f"  {','.join(engines) or 'no engine'}  {worker.clip or 'waiting'}"
         )
     if not found:
-        typer.echo("no worker is known: vivant worker starts one", err=True)
+        typer.echo(say("no_worker"), err=True)
 
 
 def mount(app: typer.Typer) -> None:

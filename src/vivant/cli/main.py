@@ -11,11 +11,13 @@ import sys
 from typing import Annotated
 
 import typer
+from typer.main import get_command
 
 from vivant.cli import (
     animate,
     batch,
     compare,
+    credentials,
     doctor,
     jobs,
     modal,
@@ -25,8 +27,11 @@ from vivant.cli import (
     verify,
     weights,
 )
-from vivant.cli.terminal import encode_everything
-from vivant.errors import Cancelled, VivantError, printable
+from vivant.cli.help import speak
+from vivant.cli.language import LANGUAGES, Language, say, translated, use
+from vivant.cli.terminal import encode_everything, knows
+from vivant.errors import Cancelled, OptionError, VivantError, printable
+from vivant.settings import user_language
 from vivant.version import __version__
 
 app = typer.Typer(
@@ -38,7 +43,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 
-for command in (animate, batch, verify, compare, rate, doctor, page, serve, jobs, weights, modal):
+for command in (
+    animate, batch, verify, compare, rate, credentials, doctor, page, serve, jobs, weights, modal,
+):  # fmt: skip
     command.mount(app)
 
 
@@ -46,8 +53,17 @@ for command in (animate, batch, verify, compare, rate, doctor, page, serve, jobs
 def root(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    lang: Annotated[
+        str | None,
+        typer.Option(
+            help="ko or en; may stand anywhere on the line.  "
+            "[default: the system's language, or VIVANT_LANG]",
+            metavar="LANG",
+        ),
+    ] = None,
 ) -> None:
     """One still picture of a person in, a faithful moving 1080p clip out, with proof."""
+    del lang  # main() takes it from the line
     if version:
         sys.stdout.write(f"vivant {__version__}\n")
         raise typer.Exit
@@ -60,21 +76,53 @@ def main() -> None:
     """Run the command line; a user's mistake is one line and an exit code, never a traceback."""
     encode_everything()
     try:
-        status = app(prog_name="vivant", standalone_mode=False)
+        arguments, chosen = split_language(sys.argv[1:])
+        use(can_show(chosen or user_language()))
+        command = get_command(app)
+        speak(command)
+        status = command.main(arguments, prog_name="vivant", standalone_mode=False)
     except VivantError as error:
-        _fail(error.message, error.exit_code)
+        _fail(translated(error.message), error.exit_code)
     except typer.TyperException as error:
         text = getattr(error, "format_message", error.__str__)()
         if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its help
             sys.stderr.write(f"{text}\n")
             sys.exit(2)
-        _fail(f"{text} (vivant --help lists what there is)", 2)
+        text = translated(" ".join(text.split()))
+        _fail(say("help_hint", text=text), 2)
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; Python would complain once more
         sys.exit(0)
     if status == Cancelled.exit_code:  # Ctrl-C, by way of typer
-        _fail(Cancelled().message, Cancelled.exit_code)
+        _fail(translated(Cancelled().message), Cancelled.exit_code)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def can_show(language: Language) -> Language:
+    """The language; English where standard output or error has no Korean letters."""
+    return language if language == "en" or knows("한글") else "en"
+
+
+def split_language(arguments: list[str]) -> tuple[list[str], Language | None]:
+    """The arguments without ``--lang``, and its value; None where it is not there.
+
+    Raises:
+        OptionError: a language that is not spoken.
+    """
+    rest: list[str] = []
+    chosen: Language | None = None
+    waiting = iter(arguments)
+    for argument in waiting:
+        name, equals, value = argument.partition("=")
+        if name != "--lang":
+            rest.append(argument)
+            continue
+        given = value if equals else next(waiting, "")
+        found = [language for language in LANGUAGES if language == given.lower()]
+        if not found:
+            raise OptionError(f"--lang {given!r} is unknown: choose ko or en", param="lang")
+        chosen = found[0]
+    return rest, chosen
 
 
 def _fail(message: str, status: int) -> None:

@@ -42,6 +42,25 @@ Size = Annotated[
     str | None,
     typer.Option(help="Exact size instead of --aspect, e.g. 1920x1080.", metavar="WxH"),
 ]
+Crop = Annotated[
+    str | None,
+    typer.Option(
+        help="Part of the picture to show, in pixels or percent: 100,50,800,600 or "
+        "10%,5%,80%,60%.  [default: around the faces]",
+        metavar="X,Y,W,H",
+    ),
+]
+Focus = Annotated[
+    str | None,
+    typer.Option(
+        help="Instead of --crop: what the largest crop has in its middle, e.g. 50%,30%.",
+        metavar="X,Y",
+    ),
+]
+Rotate = Annotated[
+    int | None,
+    typer.Option(help="Turn the picture first: 90, 180, 270 degrees clockwise.", metavar="DEGREES"),
+]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same frames.", metavar="N", min=0)]
 Prompt = Annotated[str, typer.Option(help="What should happen.", metavar="TEXT")]
 Negative = Annotated[
@@ -63,6 +82,13 @@ UpscalerName = Annotated[
 QualityName = Annotated[
     str, typer.Option("--quality", help="draft, standard or high.", metavar="NAME")
 ]
+LabelText = Annotated[
+    str,
+    typer.Option("--label", help="A small text in the clip: ko, en, your own.", metavar="TEXT"),
+]
+LabelSeconds = Annotated[
+    float | None, typer.Option(help="Show the label for the first seconds only.", metavar="S")
+]
 OptionPairs = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the engine, e.g. --set move=orbit.", metavar="K=V"),
@@ -73,6 +99,12 @@ Loop = Annotated[
 Currency = Annotated[
     str | None,
     typer.Option(help="Currency of the bill: KRW, USD, ….  [default: KRW]", metavar="CODE"),
+]
+Verbose = Annotated[
+    bool,
+    typer.Option(
+        "--verbose", "-v", help="Print the whole run log: settings, every check, every stage."
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, nothing else.")]
@@ -96,6 +128,7 @@ class RunOptions:
         quiet: print nothing but errors.
         force: replace existing files.
         strict: a failed check is an error: exit code 1.
+        verbose: print the whole run log.
     """
 
     request: Request
@@ -107,6 +140,7 @@ class RunOptions:
     quiet: bool = False
     force: bool = False
     strict: bool = False
+    verbose: bool = False
 
     @cached_property
     def out(self) -> Console:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from vivant.cli.language import say
 from vivant.errors import OutputError, OutputExistsError
 
 
@@ -30,10 +31,7 @@ def page(
         output.write_text(single_file(endpoint), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror}", param="output") from None
-    sys.stdout.write(
-        f"{output}: open it in a browser. A server with keys accepts it. Start a server without "
-        "keys with: vivant serve --file-pages\n"
-    )
+    sys.stdout.write(say("page_saved", path=output) + "\n")
 
 
 def mount(app: typer.Typer) -> None:

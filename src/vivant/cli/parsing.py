@@ -66,6 +66,8 @@ def row_request(
     row = {**given, **own}
     if own.get("size") or own.get("aspect"):  # a row's shape replaces the command's as a whole
         row = {**row, "size": own.get("size", ""), "aspect": own.get("aspect", "")}
+    if own.get("crop") or own.get("focus"):
+        row = {**row, "crop": own.get("crop", ""), "focus": own.get("focus", "")}
     if own.get("seconds") and not own.get("frames"):
         row["frames"] = ""
     pairs = {

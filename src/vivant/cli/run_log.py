@@ -1,4 +1,4 @@
-"""The run log: settings and results of a clip with real values.
+"""The run log of ``-v``: settings and results of a clip with real values, in English.
 
 It keeps the headings of the user's own tool, so that it reads like its log.
 """
@@ -13,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from vivant.checks.checklist import Answer, answers, group_title
+from vivant.cli.language import say, translated
+from vivant.cli.summary import verdict_word
 from vivant.cli.terminal import clean
 from vivant.cost import money
 from vivant.settings import Settings
@@ -69,36 +71,35 @@ def log_settings(run: RunOptions, seeds: tuple[int, ...]) -> None:
 
 def log_series(console: Console, series: Series) -> None:
     """A line per clip and one for all: verdict, identity, seconds and cost."""
-    heading(console, "SEEDS")
+    console.print(Text(f"\n{say('seeds_heading')}", style="bold cyan"))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
-    table.add_column("seed", justify="right")
-    table.add_column("verdict")
+    table.add_column(say("seed"), justify="right")
+    table.add_column(say("seeds_verdict"))
     for name in ("identity", "seconds", "cost"):
-        table.add_column(name, justify="right")
+        table.add_column(say(f"seeds_{name}"), justify="right")
     for take in series.takes:
         if take.result is None:
-            table.add_row(str(take.seed), "not made", "", f"{take.seconds:.1f}", "")
+            table.add_row(str(take.seed), say("seeds_not_made"), "", f"{take.seconds:.1f}", "")
             continue
         report = take.result.report
         scores = report.verification.scores
         identity = next((s.value for s in scores if s.name == "identity_min"), None)
         table.add_row(
             str(take.seed),
-            mark(take.result.verdict),
+            verdict_word(take.result.verdict),
             f"{identity:.3f}" if isinstance(identity, float) else "–",
             f"{take.seconds:.1f}",
             _cost(report.bill),
         )
-    made = sum(take.result is not None for take in series.takes)
-    table.add_row(
-        "all", f"{made} made", "", f"{series.seconds:.1f}", _cost(series.bill), style="bold"
-    )
+    made = say("seeds_made", count=sum(take.result is not None for take in series.takes))
+    seconds, cost = f"{series.seconds:.1f}", _cost(series.bill)
+    table.add_row(say("seeds_all"), made, "", seconds, cost, style="bold")
     console.print(table)
     for take in series.takes:
         if take.result is None:
-            line = f"  seed {take.seed} was not made: {take.reason}"
-            console.print(Text(clean(line), style="red"), soft_wrap=True)
-    row(console, "Page", str(series.page))
+            line = say("seed_failed", seed=take.seed, reason=translated(take.reason))
+            console.print(Text(clean(f"  {line}"), style="red"), soft_wrap=True)
+    row(console, say("label_page"), str(series.page))
 
 
 def _cost(costs: Bill | None) -> str:
@@ -173,6 +174,17 @@ def log_result(console: Console, result: Result, settings: Settings) -> None:
     for warning in dict.fromkeys((*report.warnings, *report.verification.warnings)):
         console.print(Text(clean(f"  note: {warning}"), style="yellow"), soft_wrap=True)
     console.print(Text("\n  Verdict: ") + mark(result.verdict))
+
+
+def log_verification(console: Console, verification: Verification) -> None:
+    """All answers about a clip that was verified."""
+    heading(console, "CHARACTER FIDELITY VERIFICATION")
+    log_differences(console, verification)
+    heading(console, f"VERIFICATION @ {verification.facts.height}p")
+    log_checklist(console, verification)
+    for warning in verification.warnings:
+        console.print(f"  note: {warning}", style="yellow", markup=False)
+    console.print("\n  Verdict:", mark(verification.verdict))
 
 
 def log_differences(console: Console, verification: Verification) -> None:

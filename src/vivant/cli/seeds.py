@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from vivant.cli.language import say, translated
+from vivant.cli.made import log_start
+
 if TYPE_CHECKING:
     from vivant.cli.options import RunOptions
     from vivant.types import Series, Take
@@ -18,25 +21,26 @@ def make_seeds(run: RunOptions, seeds: tuple[int, ...]) -> None:
     Raises:
         typer.Exit: with 4 where a clip could not be made and others were.
     """
+    from vivant.cli.clip_meter import clip_meter
     from vivant.cli.progress import progress_bars
-    from vivant.cli.run_log import heading, log_series, log_settings
     from vivant.errors import EngineError
-    from vivant.python_api import animate_many
-    from vivant.report import to_json
+
+    meter = clip_meter(run.request, run.settings, len(seeds))
 
     def begin() -> None:
-        log_settings(run, seeds)
-        heading(run.out, "STARTING GENERATION", f"{len(seeds)} clips into {run.output}")
+        log_start(run, seeds)
 
     def watch(take: Take, done: int) -> None:
-        words = take.result.verdict.replace("_", " ") if take.result else take.reason
-        run.progress.print(
-            f"  [{done}/{len(seeds)}] seed {take.seed}: {words}, {take.seconds:.1f} s",
-            markup=False,
-            soft_wrap=True,
-        )
+        meter.next_clip()
+        words = say(f"verdict_{take.result.verdict}") if take.result else translated(take.reason)
+        line = say("seed_done", seed=take.seed, words=words, seconds=f"{take.seconds:.1f}")
+        run.progress.print(f"  [{done}/{len(seeds)}] {line}", markup=False, soft_wrap=True)
 
-    with progress_bars(run.progress, begin) as observe:
+    with progress_bars(
+        run.progress, meter, begin, label="making_many", verbose=run.verbose
+    ) as observe:
+        from vivant.python_api import animate_many
+
         series = animate_many(
             run.request,
             run.output,
@@ -47,6 +51,9 @@ def make_seeds(run: RunOptions, seeds: tuple[int, ...]) -> None:
             currency=run.currency,
             force=run.force,
         )
+    from vivant.cli.run_log import log_series
+    from vivant.report import to_json
+
     if run.json:
         sys.stdout.write(to_json(as_json(series)))
     else:

@@ -27,6 +27,16 @@ def encode_everything() -> None:
             stream.reconfigure(errors=ERRORS)
 
 
+def knows(text: str) -> bool:
+    """Whether standard output and error can show ``text``."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            text.encode(getattr(stream, "encoding", None) or "utf-8")
+        except (UnicodeEncodeError, LookupError):
+            return False
+    return True
+
+
 def _substitute(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error

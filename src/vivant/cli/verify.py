@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vivant.cli.options import Json, Quiet
+from vivant.cli.options import Crop, Focus, Json, Quiet, Rotate, Verbose
 
 
 def verify(
@@ -17,31 +17,52 @@ def verify(
     html: Annotated[
         Path | None, typer.Option(help="Also write a page for people.", metavar="FILE")
     ] = None,
+    crop: Crop = None,
+    focus: Focus = None,
+    rotate: Rotate = None,
+    verbose: Verbose = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Check whether a clip shows the same person and is good. Exit code 1 if a check fails."""
-    from vivant.cli import run_log
+    from vivant.cli.clip_meter import ClipMeter
+    from vivant.cli.credentials import log_facts, log_state
     from vivant.cli.progress import progress_bars
     from vivant.cli.terminal import CleanConsole
-    from vivant.cli.time_left import time_left
-    from vivant.python_api import verify as run
-    from vivant.report import to_json, verification_json
 
     out = CleanConsole(quiet=quiet or json, highlight=False)
     console = CleanConsole(stderr=True, quiet=quiet, highlight=False)
-    with progress_bars(console, left=time_left({"verify": 1.0})) as observe:
-        verification = run(clip, image, page=html, observe=observe)
+    with progress_bars(
+        console,
+        ClipMeter({"verify": 1.0}),
+        starting="starting_verify",
+        label="checking",
+        verbose=verbose,
+    ) as observe:
+        from vivant.python_api import verify as run
+
+        verification = run(
+            clip, image, page=html, observe=observe, crop=crop, focus=focus, rotate=rotate or 0
+        )
+    from vivant.provenance.reading import credentials_json, read_credentials
+    from vivant.settings import default_settings
+
+    credentials = read_credentials(clip, default_settings())
     if json:
-        sys.stdout.write(to_json(verification_json(verification)))
+        from vivant.report import to_json, verification_json
+
+        body = verification_json(verification) | {"credentials": credentials_json(credentials)}
+        sys.stdout.write(to_json(body))
+    elif verbose:
+        from vivant.cli.run_log import log_verification as log_whole
+
+        log_whole(out, verification)
+        log_facts(out, credentials, image)
     else:
-        run_log.heading(out, "CHARACTER FIDELITY VERIFICATION")
-        run_log.log_differences(out, verification)
-        run_log.heading(out, f"VERIFICATION @ {verification.facts.height}p")
-        run_log.log_checklist(out, verification)
-        for warning in verification.warnings:
-            out.print(f"  note: {warning}", style="yellow")
-        out.print("\n  Verdict:", run_log.mark(verification.verdict))
+        from vivant.cli.summary import log_verification
+
+        log_verification(out, verification, html)
+        log_state(out, credentials, image)
     if verification.verdict == "fail":
         raise typer.Exit(1)
 

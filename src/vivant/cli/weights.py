@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vivant.cli.language import say, translated
 from vivant.errors import MissingPartError
 from vivant.types import Observer, Progress
 
@@ -71,32 +72,32 @@ def list_models() -> None:
 
     books = library()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for title in ("model", "on disk", "GB", "fp8", "from", "commit"):
-        table.add_column(title)
+    for title in ("model", "on_disk", "GB", "fp8", "from", "commit"):
+        table.add_column(title if title in ("GB", "fp8") else say(f"weights_{title}"))
     for name in (*MODELS, *books.adapters()):
         model = find_model(name)
         repos = ", ".join(dict.fromkeys(part.repo for part in model.parts))
         try:
             state = books.state(name)
         except WeightsError as error:
-            table.add_row(name, "broken", "", "", repos, error.message)
+            table.add_row(name, say("weights_broken"), "", "", repos, translated(error.message))
             continue
         size = state.size if state.status != "absent" else model.size
         table.add_row(
             name,
-            state.status,
+            say(f"weights_{state.status}"),
             f"{size / 1e9:.1f}" if size else "",
-            "yes" if state.fp8 else "",
+            say("weights_yes") if state.fp8 else "",
             repos,
             ", ".join(
                 commit[:10]
                 for commit in state.commits
                 or (part.revision for part in model.parts if len(part.revision) == 40)
             )
-            or "at first pull",
+            or say("weights_first_pull"),
         )
     Console().print(table)
-    typer.echo(f"in {books.root}")
+    typer.echo(say("weights_in", folder=books.root))
 
 
 @app.command()
@@ -104,10 +105,11 @@ def pull(name: Name = "ltx-2-19b-distilled") -> None:
     """Fetch a model; resumes an interrupted download."""
     from vivant.weights import find_model
 
-    typer.echo(f"licence: {find_model(name).licence}", err=True)
+    typer.echo(say("weights_licence", name=find_model(name).licence), err=True)
     with _bar(name) as observe:
         state = library().pull(name, observe)
-    typer.echo(f"{name}: {state.size / 1e9:.1f} GB in {state.folder}")
+    size = f"{state.size / 1e9:.1f}"
+    typer.echo(say("weights_pulled", name=name, size=size, folder=state.folder))
 
 
 @app.command()
@@ -115,7 +117,7 @@ def verify(name: Name = "ltx-2-19b-distilled") -> None:
     """Hash every file of a model against what was pulled."""
     with _bar(name) as observe:
         count = library().verify(name, observe)
-    typer.echo(f"{name}: {count} files are what was pulled")
+    typer.echo(say("weights_verified", name=name, count=count))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, Final, Literal
@@ -21,6 +22,9 @@ from vivant.web.theme import report_theme
 
 EMBED_LIMIT: Final = 48_000_000
 """Bytes of all clips together that are put inside the page; above, they are linked beside it."""
+
+_P_VALUE: Final = re.compile(r" \(p = [^)]*\)")
+"""Behind each finding of a paragraph: who wants it opens the statistics."""
 
 _MARKS: Final = {"pass": "✓", "warn": "!", "fail": "✕", "not_measured": "–"}
 _GROUPS: Final[tuple[Group, ...]] = ("fidelity", "quality", "ai_feel", "delivery")
@@ -59,7 +63,8 @@ def render(
             {
                 "found": r,
                 "heading": heading(r, plan, findings),
-                "text": paragraph(r, plan, findings),
+                "text": (text := paragraph(r, plan, findings)),
+                "plain": {code: _P_VALUE.sub("", words) for code, words in text.items()},
                 "price": price(findings, r, plan),
             }
             for r in findings.recommendations

@@ -36,9 +36,12 @@ COLD_START_SECONDS = 55.0
 
 FORWARDED_SETTINGS = (
     "cors_origins",
+    "credentials",
+    "credentials_prompt",
     "currency",
     "exchange",
     "jobs_per_key",
+    "label",
     "lora_allow",
     "max_frames",
     "max_image_bytes",
@@ -49,6 +52,7 @@ FORWARDED_SETTINGS = (
     "target_seconds",
     "target_usd",
     "url_fetch",
+    "webhooks",
 )
 """Settings of the deploying machine that the containers get too. None of them is a secret."""
 

@@ -13,6 +13,7 @@
     camera_raw.py      tell camera RAW files
     crop.py            the part to show
     faces.py           find faces, compare two
+    blaze_face.py      find faces that are covered or turned
     face_mesh.py       478 points of a face, lid aperture, head pose
     matte.py           cut the people out
     models/            networks of MediaPipe, as files

@@ -24,6 +24,9 @@ EYE_LINE = 0.4
 NO_FACE_TOP = 0.4
 """Without a face, this part of what has to go is cut at the top: a little above the centre."""
 
+AIR = 0.1
+"""Heights of the crop above a head whose face was not found."""
+
 COMPANION = 0.35
 """Height of the largest face from which another one belongs to the people of the picture; smaller
 ones are in the background, or on a wall."""
@@ -41,7 +44,11 @@ def head(face: Face) -> Box:
 
 
 def choose_crop(
-    width: int, height: int, faces: tuple[Face, ...], aspect: float
+    width: int,
+    height: int,
+    faces: tuple[Face, ...],
+    aspect: float,
+    head_at: tuple[float, float] | None = None,
 ) -> tuple[Box, str | None]:
     """The largest box of ``aspect`` in ``width`` × ``height``, placed around the faces.
 
@@ -54,13 +61,15 @@ def choose_crop(
         height: of the picture, pixels.
         faces: in pixels of the picture, the largest first.
         aspect: width of the crop over its height.
+        head_at: where no face was found, the middle and the highest point of a head (see
+            :func:`vivant.picture.matte.head_place`).
 
     Returns:
         The crop, and a sentence where it cuts a head that the picture shows.
     """
     crop = cover_crop(width, height, aspect)
     if not faces:
-        return _without_a_face(width, height, crop), None
+        return _without_a_face(width, height, crop, head_at), None
 
     face = faces[0]
     people = [one for one in faces if one.box.height >= COMPANION * face.box.height]
@@ -102,8 +111,16 @@ def choose_crop(
     return placed, None
 
 
-def _without_a_face(width: int, height: int, crop: Box) -> Box:
-    """The top of a tall picture, where heads are; of others a little above the middle."""
+def _without_a_face(width: int, height: int, crop: Box, head_at: tuple[float, float] | None) -> Box:
+    """Around the head of a person.
+
+    Without one: the top of a tall picture, where heads are; of others a little above the middle.
+    """
+    if head_at is not None:
+        x, y = head_at
+        left = _whole(x - crop.width / 2, width - crop.width)
+        top = _whole(y - AIR * crop.height, height - crop.height)
+        return Box(left, top, crop.width, crop.height)
     share = 0.0 if height > width else NO_FACE_TOP
     top = _whole(share * (height - crop.height), height - crop.height)
     return Box(_whole(crop.left, width - crop.width), top, crop.width, crop.height)

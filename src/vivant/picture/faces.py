@@ -20,12 +20,19 @@ import dlib
 import numpy as np
 
 from vivant.errors import MissingPartError
+from vivant.picture.blaze_face import BlazeFace
 from vivant.picture.embedding import SIDE, Embedding, EmbeddingNetwork
-from vivant.picture.face_mesh import MeshReader, model_file
+from vivant.picture.face_mesh import LEFT_EYE, PRESENT, RIGHT_EYE, MeshReader, model_file
 from vivant.types import Box, Face, Image
 
 SAME_PERSON_DISTANCE = 0.6
 """Euclidean; dlib's published operating point (99.38 % on LFW). Checks have their own limits."""
+
+NOSE_BASE = 2
+"""Number of the mesh's point below the nose."""
+
+UPRIGHT = 45.0
+"""Degrees that a covered face may be tilted; beyond, the picture rather lies on its side."""
 
 CHIP_PADDING = 0.25
 """Margin around the aligned face, as in dlib's training."""
@@ -50,6 +57,7 @@ class FaceReader:
         # the file is what dlib.get_frontal_face_detector() makes in 0.4 s; reading it takes 3 ms
         self._detector = dlib.fhog_object_detector(model_file("frontal_face_detector.svm"))
         self._points = dlib.shape_predictor(_weights("shape_predictor_5_face_landmarks.dat"))
+        self._second: BlazeFace | None = None
         self._network: EmbeddingNetwork | None = None
         self._mesh: MeshReader | None = None
 
@@ -96,6 +104,28 @@ class FaceReader:
             )
             faces.append(self.landmarks(image, box, score=float(score)))
         return tuple(sorted(faces, key=lambda face: face.box.area, reverse=True))
+
+    def detect_covered(self, image: Image) -> tuple[Face, ...]:
+        """Faces that :meth:`detect` misses, under a mask or turned away, largest first.
+
+        The second detector proposes them, the face mesh decides. 5 ms, and 30 ms for each face.
+
+        Args:
+            image: ``[H, W, 3]`` uint8 sRGB; a face is an eighth of its longer side or more.
+        """
+        if self._second is None:
+            self._second = BlazeFace()
+        found = []
+        for box, score in self._second.find(image):
+            mesh = self.mesh.read(image, self.landmarks(image, box))
+            x, y = mesh.box.center
+            inside = box.left < x < box.right and box.top < y < box.bottom
+            if not inside or mesh.presence < PRESENT or abs(mesh.pose.roll) > UPRIGHT:
+                continue
+            points = mesh.points[[*RIGHT_EYE, *LEFT_EYE, NOSE_BASE], :2]
+            landmarks = tuple((float(x), float(y)) for x, y in points)
+            found.append(Face(box=box, score=score, landmarks=landmarks, covered=True))
+        return tuple(sorted(found, key=lambda face: face.box.area, reverse=True))
 
     def landmarks(self, image: Image, box: Box, *, score: float = 0.0) -> Face:
         """The five points of a face whose box is known (tracking needs no new detection)."""

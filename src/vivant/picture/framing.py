@@ -41,6 +41,7 @@ def face_in_frame(face: Face, crop: Box, width: int, height: int) -> Face:
         landmarks=tuple(
             ((x - region.left) * scale, (y - region.top) * scale) for x, y in face.landmarks
         ),
+        covered=face.covered,
     )
 
 

@@ -5,23 +5,28 @@
     source.py   bytes, bounded; which format they are
     decode.py   pixels, upright, within limits
     color.py    any mode and profile → sRGB
-    crop.py     the part to show
+    crop.py     the part to show, by the faces
+    crop_by_hand.py  the part that a person chose
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from vivant.crop_area import ROTATIONS, Framing, Rotation
 from vivant.errors import OptionError
 from vivant.picture.crop import choose_crop
-from vivant.picture.decode import Decode, decode
+from vivant.picture.crop_by_hand import chosen_crop, crop_around, shown_faces
+from vivant.picture.decode import Decode, Decoded, decode
 from vivant.picture.face_mesh import PRESENT
 from vivant.picture.faces import FaceReader
+from vivant.picture.matte import SOFT_SIDE, head_place
 from vivant.picture.source import SUPPORTED, ImageLimits, read_bytes, shown
 from vivant.types import Box, Face, Image, Portrait, Source
 
@@ -31,17 +36,25 @@ SEARCH_SIDES = (640, 1280, 2560)
 """Longer side, pixels, at which faces are searched, until some are found."""
 
 
-TURNS = {
-    2: "be upside down",
-    1: "lie on its side, its top on the right",
-    3: "lie on its side, its top on the left",
+TURNS: dict[Rotation, str] = {
+    180: "be upside down",
+    270: "lie on its side, its top on the right",
+    90: "lie on its side, its top on the left",
 }
-"""Quarter turns anticlockwise that bring a picture upright → what is wrong with it."""
+"""Degrees clockwise that bring a picture upright → what is wrong with it."""
+
+HAND_CROP_OVERSAMPLING = 2
+"""How many times more pixels of a picture are decoded, along a side, where the crop was chosen by
+hand: one of a fifth of the picture's width still has all that the clip can show."""
 
 SURE = 0.4
 """HOG margin from which a face counts beside others. Folds of a suit, larger than the face, were
 found at 0.06 … 0.26 in one portrait, according to how it was compressed; second people of two
 pictures at 0.5 and 1.6."""
+
+
+AUTOMATIC = Framing()
+"""Nothing was decided: the faces choose the crop."""
 
 
 def load_portrait(
@@ -52,6 +65,7 @@ def load_portrait(
     limits: ImageLimits | None = None,
     reader: FaceReader | None = None,
     decoder: Decode = decode,
+    framing: Framing = AUTOMATIC,
 ) -> Portrait:
     """Read, decode, turn upright, convert to sRGB, find the faces, choose the crop.
 
@@ -66,9 +80,12 @@ def load_portrait(
         reader: reused where given; making one takes half a second.
         decoder: bytes, name, width, height, limits → pixels; the service's runs in a process that
             can be killed.
+        framing: what a person decided: crop, focus, rotation. Faces outside of a crop that was
+            chosen by hand are left out of the portrait.
 
     Raises:
         ImageError: the picture cannot be used; ``error_code`` says why.
+        OptionError: ``framing`` is not possible in this picture.
         OutOfMemoryError: this machine cannot decode it.
     """
     if width < 1 or height < 1:
@@ -76,22 +93,29 @@ def load_portrait(
     limits = limits or ImageLimits()
     data = read_bytes(image, limits)
     name = shown(image.name) if isinstance(image, Path) else "the picture"
-    decoded = decoder(data, name, width, height, limits)
+    decoded = _decode_upright(decoder, data, name, width, height, limits, framing)
     reader = reader or FaceReader()
     faces = find_faces(reader, decoded.pixels)
+    turn = 0 if faces else upright_rotation(reader, decoded.pixels)
+    if not faces and not turn:
+        faces = reader.detect_covered(decoded.pixels)
+    head_at = None if faces else _head_at(decoded.pixels)
+    crop, cut = _crop(decoded, faces, framing, width / height, head_at)
+    by_hand = framing.crop is not None or framing.focus is not None
+    shown_here = shown_faces(faces, crop) if by_hand else faces
     rows, columns = decoded.pixels.shape[:2]
-    crop, cut = choose_crop(columns, rows, faces, width / height)
     notes = [
         *decoded.warnings,
-        _about_faces(faces, tall=rows > columns and crop.height < rows),
+        _about_part(by_hand, faces, shown_here)
+        or _about_faces(shown_here, _place(columns, rows, crop, head_at)),
         cut,
-        None if faces else _about_position(reader, decoded.pixels),
-        _about_size(decoded.width, decoded.height, crop, width, height),
+        _about_position(turn, framing),
+        _about_size(decoded, crop, width, height),
     ]
     return Portrait(
         pixels=decoded.pixels,
         crop=crop,
-        faces=faces,
+        faces=shown_here,
         source=Source(
             name=name,
             format=decoded.format,
@@ -101,7 +125,67 @@ def load_portrait(
             sha256=hashlib.sha256(data).hexdigest(),
         ),
         warnings=tuple(note for note in notes if note),
+        suggested_rotation=_turned(framing, turn) if turn else framing.rotate,
     )
+
+
+def _decode_upright(
+    decoder: Decode,
+    data: bytes,
+    name: str,
+    width: int,
+    height: int,
+    limits: ImageLimits,
+    framing: Framing,
+) -> Decoded:
+    """The picture, turned as the person said."""
+    factor = 1 if framing.crop is None else HAND_CROP_OVERSAMPLING
+    target = width * factor, height * factor
+    if framing.rotate in (90, 270):
+        target = target[1], target[0]
+    decoded = decoder(data, name, *target, limits)
+    if not framing.rotate:
+        return decoded
+    pixels = np.ascontiguousarray(np.rot90(decoded.pixels, -framing.rotate // 90))
+    size = decoded.width, decoded.height
+    across, down = size if framing.rotate == 180 else size[::-1]
+    return replace(decoded, pixels=pixels, width=across, height=down)
+
+
+def _crop(
+    decoded: Decoded,
+    faces: tuple[Face, ...],
+    framing: Framing,
+    aspect: float,
+    head_at: tuple[float, float] | None,
+) -> tuple[Box, str | None]:
+    """The part to show in pixels of ``decoded.pixels``, and a sentence about it."""
+    rows, columns = decoded.pixels.shape[:2]
+    reduced = columns / decoded.width
+    if framing.crop is not None:
+        crop, note = chosen_crop(framing.crop, decoded.width, decoded.height, aspect)
+        return crop.scaled(reduced), note
+    if framing.focus is not None:
+        around = crop_around(framing.focus, decoded.width, decoded.height, aspect)
+        return around.scaled(reduced), None
+    return choose_crop(columns, rows, faces, aspect, head_at)
+
+
+def _head_at(pixels: Image) -> tuple[float, float] | None:
+    """The head of a person whose face was not found, in pixels of ``pixels``."""
+    small = _reduced(pixels, SOFT_SIDE)
+    place = head_place(small)
+    if place is None:
+        return None
+    factor = pixels.shape[1] / small.shape[1]
+    return place[0] * factor, place[1] * factor
+
+
+def _place(columns: int, rows: int, crop: Box, head_at: tuple[float, float] | None) -> str:
+    """What of a picture without a face is shown, in words."""
+    if head_at is not None:
+        return "person's part"
+    return "top" if rows > columns and crop.height < rows else "middle"
 
 
 def find_faces(reader: FaceReader, pixels: Image) -> tuple[Face, ...]:
@@ -134,26 +218,52 @@ def _has_points(reader: FaceReader, pixels: Image, face: Face) -> bool:
     return mesh.presence >= PRESENT and math.hypot(x - left, y - top) < face.box.width / 2
 
 
-def _about_faces(faces: tuple[Face, ...], *, tall: bool) -> str | None:
+def _about_faces(faces: tuple[Face, ...], place: str) -> str | None:
     if not faces:
         return (
-            f"no face was found, so the {'top' if tall else 'middle'} of the picture is shown and "
+            f"no face was found, so the {place} of the picture is shown and "
             "identity cannot be measured: use a picture with a sharp face seen from the front"
+        )
+    if faces[0].covered:
+        return (
+            "the face is partly covered or turned away, so identity cannot be measured: use a "
+            "picture with the whole face seen from the front"
         )
     if len(faces) > 1:
         return f"{len(faces)} faces were found: the clip is about the largest one"
     return None
 
 
-def _about_position(reader: FaceReader, pixels: Image) -> str | None:
-    """A sentence where a face is seen once the picture is turned; asked where none was found."""
+def _about_part(by_hand: bool, faces: tuple[Face, ...], shown_here: tuple[Face, ...]) -> str | None:
+    if by_hand and faces and not shown_here:
+        return (
+            "the part chosen shows no face, so identity cannot be measured: choose a part with one"
+        )
+    return None
+
+
+def upright_rotation(reader: FaceReader, pixels: Image) -> Rotation:
+    """Degrees clockwise by which a face is seen, where none was found; 0 if there is none."""
     small = _reduced(pixels, SEARCH_SIDES[0])
-    for turns, how in TURNS.items():
-        turned = np.ascontiguousarray(np.rot90(small, turns))
+    for degrees in TURNS:
+        turned = np.ascontiguousarray(np.rot90(small, -degrees // 90))
         faces = reader.detect(turned, max_side=SEARCH_SIDES[0], max_enlargement=2.0)
         if any(face.score >= SURE for face in faces):
-            return f"the picture seems to {how}: turn it and try again"
-    return None
+            return degrees
+    return 0
+
+
+def _about_position(degrees: Rotation, framing: Framing) -> str | None:
+    """A sentence where the picture has to be turned."""
+    if not degrees:
+        return None
+    rotate = _turned(framing, degrees)
+    return f"the picture seems to {TURNS[degrees]}: turn it and try again (rotate {rotate})"
+
+
+def _turned(framing: Framing, degrees: Rotation) -> Rotation:
+    """The rotation of ``framing``, and ``degrees`` more."""
+    return ROTATIONS[(framing.rotate + degrees) // 90 % 4]
 
 
 def _reduced(pixels: Image, side: int) -> Image:
@@ -165,7 +275,7 @@ def _reduced(pixels: Image, side: int) -> Image:
     return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
 
 
-def _about_size(across: int, down: int, crop: Box, width: int, height: int) -> str | None:
+def _about_size(decoded: Decoded, crop: Box, width: int, height: int) -> str | None:
     """A sentence where the source is smaller than the clip."""
     scale = width / crop.width
     if scale <= 1.005:
@@ -173,5 +283,5 @@ def _about_size(across: int, down: int, crop: Box, width: int, height: int) -> s
     return (
         f"the picture gives {round(crop.width)}×{round(crop.height)} for a {width}×{height} clip: "
         f"it will be enlarged {scale:.1f}× and look soft; use one of at least "
-        f"{math.ceil(across * scale - 0.01)}×{math.ceil(down * scale - 0.01)}"
+        f"{math.ceil(decoded.width * scale - 0.01)}×{math.ceil(decoded.height * scale - 0.01)}"
     )

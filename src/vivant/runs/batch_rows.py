@@ -17,7 +17,8 @@ from vivant.types import Request
 
 COLUMNS = (
     "image", "output", "prompt", "negative", "frames", "seconds", "fps", "aspect", "size",
-    "seed", "engine", "upscaler", "quality", "options",
+    "seed", "engine", "upscaler", "quality", "label", "label_seconds", "options", "crop", "focus",
+    "rotate",
 )  # fmt: skip
 """What a CSV may hold; only ``image`` must be there, and an empty field is the command's own."""
 

@@ -19,10 +19,11 @@ IDENTITY = (
 SHAPE = (
     "face_deformation", "face_stretch", "face_wobble", "face_jitter", "global_jelly",
     "mouth_detail", "eye_gaze", "eyelids", "iris_color",
+    "nose_shape", "jaw_shape", "brow_shape", "eye_shape", "face_warp", "face_shift",
 )  # fmt: skip
 TEXTURE = ("plastic_skin", "cartoon", "skin_texture_end", "skin_brightness")
 STANDSTILL = ("motion", "freeze", "repeated_frames")
-SHARPNESS = ("sharpness", "face_sharpness", "detail", "sharpness_end")
+SHARPNESS = ("sharpness", "face_sharpness", "detail", "sharpness_end", "resolution")
 
 Change: TypeAlias = tuple[str, str, dict[str, Any]]
 """Code, words, options."""

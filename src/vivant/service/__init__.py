@@ -7,7 +7,8 @@
     schema.py       brings a database to the newest layout (migrations/, Alembic)
     database.py     SQLite or Postgres; transactions that ride out a restart
     rows.py         rows of jobs, changed together with the event that tells of it
-    ledger.py       read, report on, cancel, finish and delete jobs
+    queries.py      what is known of jobs, only read
+    ledger.py       report on, cancel, finish and delete jobs
     objects.py      pictures, clips and reports, in a folder or an S3 bucket
     keys.py         API keys and access tokens
     admission.py    accept or refuse: counted and enqueued in one transaction
@@ -19,8 +20,8 @@
     stages.py       prepare → render → publish: what a worker does for a job
     solo_lock.py    a job that killed a worker is made alone
     preparation.py  a job's picture, decoded and framed
-    picture_decoder.py   decodes pictures,
-    killable_process.py   in processes that can be killed
+    picture_decoder.py    decodes pictures in processes that can be killed
+    killable_process.py   such a process
     clips.py        a run's clips, made and stored
     until_pass.py   a job that goes on until a clip passes
     engines.py      what this machine can run; a worker's engines, loaded once each

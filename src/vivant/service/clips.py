@@ -181,6 +181,7 @@ class JobClips:
             "labels": {"store": SHORTEST, **busy(job.times.seconds, self._reporter.labels())},
             "peak_memory_mb": body["peak_memory_mb"],
             "warnings": body["warnings"],
+            "credentials": body["credentials"],
         }
         return JobClip(folder, result, report.verification)
 

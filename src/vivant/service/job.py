@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
+from vivant.crop_area import parse_crop, parse_focus
 from vivant.errors import DatabaseError, OutputError, StorageError, VivantError
+from vivant.report import framing_fields
 from vivant.service.objects import Objects
 from vivant.types import Request
 
@@ -85,6 +87,7 @@ class Order:
         priority: a key of :data:`PRIORITIES`.
         budget: try again until it passes, within this (see :mod:`vivant.runs.budget`); one clip
             where None.
+        webhook_url: is told when the job is over; None: nobody is.
         batch: the client's name of what it belongs to; None where it stands alone.
     """
 
@@ -94,6 +97,7 @@ class Order:
     priority: str = "normal"
     budget: str | None = None
     batch: str | None = None
+    webhook_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +158,13 @@ def request_json(order: Order) -> dict[str, Any]:
         "quality": request.quality,
         "options": dict(request.options),
         "currency": order.currency,
+        **({"label": request.label} if request.label else {}),
+        **({} if request.label_seconds is None else {"label_seconds": request.label_seconds}),
+        **framing_fields(request.framing),
         # absent where there is none: orders from before hash to what they did
         **({} if order.budget is None else {"budget": order.budget}),
         **({} if order.batch is None else {"batch": order.batch}),
+        **({} if order.webhook_url is None else {"webhook_url": order.webhook_url}),
     }
 
 
@@ -179,6 +187,11 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         upscaler=data["upscaler"],
         quality=data["quality"],
         options=data["options"],
+        label=data.get("label", ""),
+        label_seconds=data.get("label_seconds"),
+        crop=parse_crop(data["crop"]) if data.get("crop") else None,
+        focus=parse_focus(data["focus"]) if data.get("focus") else None,
+        rotate=data.get("rotate", 0),
     )
 
 

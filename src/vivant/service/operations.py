@@ -149,6 +149,7 @@ class Operations:
             priority=classes[job.priority // 1_000_000],
             budget=job.request.get("budget"),
             batch=job.request.get("batch"),
+            webhook_url=job.request.get("webhook_url"),
         )
         try:
             return self._admission.accept(made, order, job.owner)[0]

@@ -136,6 +136,7 @@ class Preparation:
                 limits=image_limits(self._settings, timed=True),
                 reader=reader,
                 decoder=decode,
+                framing=request.framing,
             )
             portrait = replace(
                 portrait, source=replace(portrait.source, name=job.picture.get("name", ""))
@@ -203,6 +204,7 @@ def read_portrait(path: Path) -> Portrait:
                 box=Box(**face["box"]),
                 score=face["score"],
                 landmarks=tuple((x, y) for x, y in face["landmarks"]),
+                covered=face.get("covered", False),
             )
             for face in facts["faces"]
         ),

@@ -3,7 +3,8 @@
 ::
 
     prepare   queue "cpu"              taken by every worker
-    render    queue "render-ENGINE"    taken by workers that can run the engine
+    render    queue "render"           SQLite: all workers are on one machine and run all engines
+              queue "render-ENGINE"    Postgres: taken by workers that can run the engine
     publish   no queue                 started by the render that it follows, in the same worker
 
 A workflow's argument is the job's id. Only DBOS's public API is used. Two things it leaves to us:
@@ -35,16 +36,27 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from vivant.errors import DatabaseError, OutputError, StorageError
 from vivant.service.database import Database
 from vivant.service.job import Job
+from vivant.service.webhooks import PAUSES, Webhooks
 
 APPLICATION = "vivant"
 
-APPLICATION_VERSION = "2"
+APPLICATION_VERSION = "3"
 """A whole number, raised when a stage's steps or a request's meaning change: workers take only
 stages of their own version, and newer ones adopt what is left when the last old one is gone."""
 
 CPU_QUEUE = "cpu"
 
-RENDER_PREFIX = "render-"
+RENDER_QUEUE = "render"
+
+WEBHOOK_QUEUE = "webhooks"
+
+WEBHOOK_POLL_SECONDS = 2.0
+
+WEBHOOKS_AT_ONCE = 4
+"""Deliveries of one worker side by side; each takes at most 15 s."""
+
+WEBHOOK_SUFFIX = "-webhook-"
+"""Of the ids of deliveries; the number of the attempt follows."""
 
 PREPARE_SUFFIX, PUBLISH_SUFFIX = "-prepare", "-publish"
 """Of these stages' ids; the id of the render stage is the job's own."""
@@ -56,8 +68,8 @@ CPU_AT_ONCE = 2
 """Pictures that one worker prepares side by side; one clip's render runs beside them."""
 
 POLL_SECONDS = 0.1
-"""Between two looks of one worker into the queue of an engine that it can run. A look costs about
-4 ms of processor time; DBOS has no public way to wake a worker up instead."""
+"""Between two looks of one worker into a queue of clips that it can make. A look costs about 4 ms
+of processor time; DBOS has no public way to wake a worker up instead."""
 
 SLOW_POLL_SECONDS = 0.5
 """The same where nobody waits for it: the "cpu" queue (a render prepares its picture itself where
@@ -96,9 +108,15 @@ class Stages(Protocol):
         ...
 
 
-def render_queue(engine: str) -> str:
-    """Name of the queue of an engine's renders."""
-    return f"{RENDER_PREFIX}{engine}"
+def render_queue(engine: str, *, sqlite: bool) -> str:
+    """Name of the queue of an engine's renders.
+
+    Args:
+        engine: its name.
+        sqlite: whether the database is SQLite. One queue is looked into then, instead of one for
+            each engine: half the processor time of an idle worker.
+    """
+    return RENDER_QUEUE if sqlite else f"{RENDER_QUEUE}-{engine}"
 
 
 def workflow_ids(job_id: str) -> tuple[str, str, str]:
@@ -119,6 +137,7 @@ class JobQueue:
     """
 
     def __init__(self, database: Database) -> None:
+        self._sqlite = database.sqlite
         self._client = DBOSClient(
             system_database_engine=database.engine,
             application_name=APPLICATION,
@@ -138,7 +157,7 @@ class JobQueue:
         render, prepare, _ = workflow_ids(job_id)
         for workflow_id, name, queue in (
             (prepare, "prepare", CPU_QUEUE),
-            (render, "render", render_queue(engine)),
+            (render, "render", render_queue(engine, sqlite=self._sqlite)),
         ):
             options: EnqueueOptions = {
                 "workflow_name": name,
@@ -149,6 +168,34 @@ class JobQueue:
             }
             self._client.enqueue_in_transaction(connection, options, job_id)
 
+    def add_webhook(
+        self,
+        job_id: str,
+        attempt: int,
+        *,
+        connection: sa.Connection | None = None,
+        delay: float = 0.0,
+    ) -> None:
+        """Enqueue the delivery of a job's event. Doing it twice is doing it once.
+
+        Args:
+            job_id: of the job that is over.
+            attempt: from 0 on.
+            connection: of the transaction that ends the job.
+            delay: seconds before it may be taken.
+        """
+        options: EnqueueOptions = {
+            "workflow_name": "webhook",
+            "queue_name": WEBHOOK_QUEUE,
+            "workflow_id": f"{job_id}{WEBHOOK_SUFFIX}{attempt}",
+            "app_version": APPLICATION_VERSION,
+        }
+        if connection is not None:
+            self._client.enqueue_in_transaction(connection, options, job_id, attempt)
+            return
+        options["delay_seconds"] = delay
+        self._client.enqueue(options, job_id, attempt)
+
     def cancel(self, job_id: str) -> None:
         """Take a cancelled or deleted job's stages off the queues.
 
@@ -158,7 +205,8 @@ class JobQueue:
 
     def forget(self, job_id: str) -> None:
         """Remove what DBOS remembers of a job."""
-        self._client.delete_workflows(list(workflow_ids(job_id)))
+        hooks = [f"{job_id}{WEBHOOK_SUFFIX}{attempt}" for attempt in range(len(PAUSES) + 1)]
+        self._client.delete_workflows([*workflow_ids(job_id), *hooks])
 
     def renders(self) -> dict[str, str]:
         """Worker id → id of the job whose clip it makes."""
@@ -223,7 +271,8 @@ class JobQueue:
         adopted = 0
         for stage in waiting:
             job = known.get(ids[stage.workflow_id])
-            if job is None or not job.active:
+            wanted = job is not None and (job.active or stage.name == "webhook")
+            if job is None or not wanted:
                 continue
             if stage.status == "ENQUEUED":
                 self._client.cancel_workflow(stage.workflow_id)
@@ -231,7 +280,11 @@ class JobQueue:
                 stage.workflow_id,
                 application_version=APPLICATION_VERSION,
                 queue_name=(
-                    render_queue(job.request["engine"]) if stage.name == "render" else CPU_QUEUE
+                    render_queue(job.request["engine"], sqlite=self._sqlite)
+                    if stage.name == "render"
+                    else WEBHOOK_QUEUE
+                    if stage.name == "webhook"
+                    else CPU_QUEUE
                 ),
             )
             adopted += 1
@@ -253,7 +306,8 @@ class JobQueue:
 
 def job_of(workflow_id: str) -> str:
     """Id of the job that a stage belongs to."""
-    return workflow_id.removesuffix(PREPARE_SUFFIX).removesuffix(PUBLISH_SUFFIX)
+    plain = workflow_id.partition(WEBHOOK_SUFFIX)[0]
+    return plain.removesuffix(PREPARE_SUFFIX).removesuffix(PUBLISH_SUFFIX)
 
 
 class Executor:
@@ -264,6 +318,7 @@ class Executor:
         worker_id: never used before; DBOS calls it the executor's id.
         stages: what is done at each stage.
         queues: name → (stages of it side by side, seconds between two looks into it).
+        webhooks: delivers events; None: this worker delivers none.
     """
 
     def __init__(
@@ -272,7 +327,9 @@ class Executor:
         worker_id: str,
         stages: Stages,
         queues: Mapping[str, tuple[int, float]],
+        webhooks: Webhooks | None = None,
     ) -> None:
+        self._webhooks = webhooks
         self._database, self._id = database, worker_id
         self._stages, self._queues = stages, queues
         self._guard = threading.Lock()
@@ -340,6 +397,27 @@ class Executor:
             if self._run("render", self._stages.render, job_id):
                 with SetWorkflowID(workflow_ids(job_id)[2]):
                     DBOS.start_workflow(publish, job_id)
+
+        @DBOS.workflow(name="webhook")
+        def webhook(job_id: str, attempt: int) -> None:
+            self._deliver(job_id, attempt)
+
+    def _deliver(self, job_id: str, attempt: int) -> None:
+        """One attempt; the next one is a workflow of its own, so that none waits in a thread."""
+        webhooks, workflow_id = self._webhooks, str(DBOS.workflow_id)
+        if webhooks is None:
+            return
+        with self._guard:
+            self._running.add(workflow_id)
+        try:
+            pause = DBOS.run_step(step("webhook"), webhooks.deliver, job_id, attempt)
+            if pause is not None:
+                JobQueue(self._database).add_webhook(job_id, attempt + 1, delay=pause)
+        except Exception:  # the job itself is over and well
+            log.exception("webhook failed")
+        finally:
+            with self._guard:
+                self._running.discard(workflow_id)
 
     def _run(self, name: str, stage: Callable[[str], Any], job_id: str) -> Any:
         """A stage as a step of DBOS; a job always ends with a reason."""

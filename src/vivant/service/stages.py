@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,6 +26,7 @@ from vivant.runs.estimates import estimate
 from vivant.service.adapters import check_adapters
 from vivant.service.clips import JobClips, Uploader
 from vivant.service.job import (
+    SOURCE,
     TRANSIENT,
     attempt_key,
     error_json,
@@ -269,11 +271,14 @@ class JobStages:
             stopping=self._stopping,
         )
         times, started = StageTimes(), time.perf_counter()
-        with reporter, self._folder() as folder, lend_reader() as reader:
+        with reporter, self._folder() as folder, self._folder() as inputs, lend_reader() as reader:
             portrait, image_seconds = self._preparation.portrait(job.id, check)
             # prepared within this run, or ahead of it
             ahead = 0.0 if job.prepared is None else image_seconds
             times.add("image", image_seconds - ahead)
+            if settings.credentials != "off":  # the picture may have credentials of its own
+                self._objects.get_file(key(job.id, SOURCE), inputs / SOURCE)
+                request = replace(request, image=inputs / SOURCE)
             reporter(Progress("image", 1, 1, "item"))
             with times.measure("load"):
                 engine = self._engines(request.engine)

@@ -35,12 +35,16 @@ from vivant.service.queue import (
     CPU_QUEUE,
     POLL_SECONDS,
     SLOW_POLL_SECONDS,
+    WEBHOOK_POLL_SECONDS,
+    WEBHOOK_QUEUE,
+    WEBHOOKS_AT_ONCE,
     Executor,
     JobQueue,
     render_queue,
 )
 from vivant.service.stages import JobStages
 from vivant.service.sweeper import Sweeper
+from vivant.service.webhooks import Webhooks
 from vivant.settings import Settings, use_gpus
 from vivant.types import Engine
 from vivant.version import __version__
@@ -68,7 +72,7 @@ class Worker:
             elsewhere.
         why_not: engine → why it cannot run where clips are rendered; empty where it can.
         gpu: what clips are rendered on; this worker's own GPU where not given.
-        renders_at_once: clips of one engine that this worker has under way side by side.
+        renders_at_once: clips of one queue that this worker has under way side by side.
     """
 
     def __init__(
@@ -106,7 +110,7 @@ class Worker:
             stopping=self._stopping,
             closing=self._told,
         )
-        reasons = {name: why_not(name) for name in settings.engines}
+        self._reasons = reasons = {name: why_not(name) for name in settings.engines}
         # On one machine there is nobody else: the reason is the answer.
         self._engines = [n for n, reason in reasons.items() if not reason or self._database.sqlite]
         facts = {
@@ -129,15 +133,24 @@ class Worker:
             self.stages,
             {
                 CPU_QUEUE: (CPU_AT_ONCE, SLOW_POLL_SECONDS),
-                **{
-                    render_queue(name): (
-                        renders_at_once,
-                        SLOW_POLL_SECONDS if reasons[name] else POLL_SECONDS,
-                    )
-                    for name in self._engines
-                },
+                **self._render_queues(renders_at_once),
+                **(
+                    {WEBHOOK_QUEUE: (WEBHOOKS_AT_ONCE, WEBHOOK_POLL_SECONDS)}
+                    if settings.webhooks
+                    else {}
+                ),
             },
+            Webhooks(self._database) if settings.webhooks else None,
         )
+
+    def _render_queues(self, at_once: int) -> dict[str, tuple[int, float]]:
+        """Those that this worker takes clips from: name → (clips side by side, poll seconds)."""
+        found: dict[str, tuple[int, float]] = {}
+        for engine in sorted(self._engines, key=lambda name: not self._reasons[name]):
+            # a queue of several engines is polled as often as the first that can run here needs
+            seconds = SLOW_POLL_SECONDS if self._reasons[engine] else POLL_SECONDS
+            found[render_queue(engine, sqlite=self._database.sqlite)] = (at_once, seconds)
+        return found
 
     def run(self, *, parent: IO[str] | None = None) -> None:
         """Work until told to stop; does not return.

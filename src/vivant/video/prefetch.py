@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 T = TypeVar("T")
 
-DEPTH: Final = 2
+DEPTH: Final = 6
 """Items that wait at most."""
 
 POLL_SECONDS: Final = 0.1

@@ -26,8 +26,8 @@ from vivant.video.probe import probe
 SEEKING_THREADS: Final = 4
 """That decode single frames: each holds a frame back, which half a second's few soon outweigh."""
 
-CHUNK_BYTES: Final = 24_000_000
-"""Frames are handed over in chunks of about this size: four at 1080p."""
+CHUNK_BYTES: Final = 6_300_000
+"""Frames are handed over in chunks of at most this size: one at 1080p, so that none is copied."""
 
 _SWSCALE_MATRIX: Final = {
     1: Colorspace.ITU709, 4: Colorspace.FCC, 5: Colorspace.ITU601, 6: Colorspace.ITU601,
@@ -81,17 +81,20 @@ def default_matrix(height: int) -> Colorspace:
     return Colorspace.ITU709 if height >= _HD_HEIGHT else Colorspace.ITU601
 
 
-def open_clip(path: Path, *, matrix: Colorspace | None = None) -> Clip:
+def open_clip(
+    path: Path, *, matrix: Colorspace | None = None, facts: ClipFacts | None = None
+) -> Clip:
     """The clip's frames, decoded lazily.
 
     Args:
         path: a file that :func:`probe` accepts.
         matrix: for untagged clips, see :func:`to_rgb`.
+        facts: what :func:`probe` says of the file, where that is known.
 
     Raises:
         ClipError: as :func:`probe`; and, while the chunks are consumed, where decoding fails.
     """
-    facts = probe(path)
+    facts = facts or probe(path)
     return Clip(
         num_frames=facts.num_frames,
         fps=facts.fps,
@@ -195,7 +198,7 @@ def _decode(path: Path, facts: ClipFacts, matrix: Colorspace | None) -> Iterator
                     )
                 chunk.append(to_rgb(frame, matrix=matrix, size=shown))
                 if len(chunk) == size:
-                    yield np.stack(chunk)
+                    yield _together(chunk)
                     done += len(chunk)
                     chunk.clear()
         except FFmpegError as error:
@@ -206,6 +209,11 @@ def _decode(path: Path, facts: ClipFacts, matrix: Colorspace | None) -> Iterator
             ) from error
         if chunk:
             done += len(chunk)
-            yield np.stack(chunk)
+            yield _together(chunk)
         if done == 0:
             raise ClipError(f"{path.name} holds no video frames: export it again", param="clip")
+
+
+def _together(images: list[Image]) -> Frames:
+    """``[T, H, W, 3]``; a single frame is not copied."""
+    return images[0][None] if len(images) == 1 else np.stack(images)

@@ -6,6 +6,7 @@ made from the same tables as the report, so that page and report use the same wo
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from dataclasses import dataclass
@@ -41,11 +42,13 @@ class Asset:
     Attributes:
         media_type: ``Content-Type``.
         etag: strong, quoted; changes with the content.
+        gzipped: the body for browsers that accept gzip; None where that saves nothing.
     """
 
     body: bytes
     media_type: str
     etag: str
+    gzipped: bytes | None = None
 
 
 def asset(path: str) -> Asset | None:
@@ -69,7 +72,9 @@ def _assets() -> dict[str, Asset]:
     bodies["index.html"] = root.joinpath("index.html").read_bytes()
     _read_folder(root.joinpath("assets"), "assets", bodies)
     return {
-        path: Asset(body, MEDIA_TYPES[path[path.rindex(".") :]], _etag(body))
+        path: Asset(
+            body, MEDIA_TYPES[path[path.rindex(".") :]], _etag(body), gzip.compress(body, mtime=0)
+        )
         for path, body in bodies.items()
     }
 

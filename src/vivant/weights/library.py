@@ -8,19 +8,19 @@ them again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-import time
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vivant.errors import MissingPartError, OptionError, OutputError, WeightsError
 from vivant.types import Observer, Progress, ignore_progress
+from vivant.weights.download import fetch, hash_file, unfinished
 from vivant.weights.hub import Hub, RemoteFile
 from vivant.weights.registry import DEFAULT_MODELS, Model, Part, find_model
 
@@ -30,13 +30,6 @@ FP8_FOLDER = "transformer-fp8"
 
 SUMS = "sha256.json"
 """Hashes of the files of that folder."""
-
-CHUNK = 4 << 20
-RETRIES = 3
-"""Connections that bring nothing, one after another, before a download is given up."""
-
-PAUSE = 2.0
-"""Seconds before the first of them; twice as long before each further one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +170,10 @@ class Library:
             def tell(count: int, base: int = done) -> None:
                 observe(Progress("load", base + count, total, "byte"))
 
-            hashes[file.path] = self._fetch(folder, file, hashes.get(file.path), tell)
+            hashes[file.path] = fetch(
+                self.hub, file, folder / file.path, tell,
+                known=hashes.get(file.path), link=partial(self._link, folder, file, tell=tell),
+            )  # fmt: skip
             done += file.size
             self._write_lock(folder, model, files, hashes)
         observe(Progress("load", total, total, "byte"))
@@ -270,7 +266,7 @@ class Library:
         here = sum(
             path.stat().st_size
             for file in files
-            for path in (folder / file.path, _partial(folder / file.path))
+            for path in (folder / file.path, unfinished(folder / file.path))
             if path.is_file()
         )
         linked = sum(
@@ -285,93 +281,6 @@ class Library:
                 f"{needed / 1e9:.1f} GB are to be downloaded to {place}, and {free / 1e9:.1f} GB "
                 "are free: free some, or set VIVANT_WEIGHTS_DIR to a larger disk"
             )
-
-    def _fetch(
-        self, folder: Path, file: RemoteFile, known: str | None, tell: Callable[[int], None]
-    ) -> str:
-        """One file, complete and hashed; its SHA-256."""
-        assert self.hub is not None  # noqa: S101
-        target = folder / file.path
-        wanted = file.sha256 or known
-        if known != wanted:
-            known = None  # pulled before the registry knew better: hash it again
-        if target.is_file() and target.stat().st_size == file.size and known:
-            tell(file.size)
-            return known
-        partial = _partial(target)
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_file():
-            target.replace(partial)
-        start = partial.stat().st_size if partial.is_file() else 0
-        if start > file.size:
-            partial.unlink()
-            start = 0
-        if not start and self._link(folder, file, partial, tell):
-            partial.replace(target)
-            assert file.sha256 is not None  # noqa: S101 - found by it
-            return file.sha256
-        digest: Any = hashlib.sha256()
-        if start:
-            _feed(partial, digest)
-        try:
-            digest = self._download(file, partial, start, digest, tell)
-        except OSError as error:
-            raise OutputError(f"{partial} cannot be written: {error.strerror}") from None
-        found = str(digest.hexdigest())
-        if wanted and found != wanted:
-            partial.unlink()
-            raise WeightsError(
-                f"{file.path} of {file.part.repo} has SHA-256 {found[:12]}…, not the pinned "
-                f"{wanted[:12]}…: it was deleted; pull again"
-            )
-        partial.replace(target)
-        return found
-
-    def _download(
-        self,
-        file: RemoteFile,
-        partial: Path,
-        start: int,
-        digest: Any,
-        tell: Callable[[int], None],
-    ) -> Any:
-        """Append the bytes from ``start`` on; the digest of all of them.
-
-        A connection that breaks off is opened again where it stopped, as long as bytes come.
-        """
-        assert self.hub is not None  # noqa: S101 - the caller looked
-        idle, came = 0, False
-        while start < file.size:
-            before = start
-            try:
-                response, resumed = self.hub.stream(file, start)
-            except MissingPartError:
-                if not came:
-                    raise
-            else:
-                if not resumed:
-                    digest, start, before = hashlib.sha256(), 0, 0
-                with closing(response), partial.open("ab" if start else "wb") as out:
-                    while block := self.hub.read(response, CHUNK):
-                        out.write(block)
-                        digest.update(block)
-                        start += len(block)
-                        tell(min(start, file.size))
-            came = came or start > before
-            idle = 0 if start > before else idle + 1
-            if idle > RETRIES:
-                raise MissingPartError(
-                    f"{file.path} broke off at {start} of {file.size} bytes: pull again to resume"
-                )
-            if start < file.size:
-                time.sleep(PAUSE * 2**idle / 2)
-        if start > file.size:
-            partial.unlink()
-            raise WeightsError(
-                f"{file.path} of {file.part.repo} has more than the {file.size} bytes it should: "
-                "it was deleted; pull again"
-            )
-        return digest
 
     def _elsewhere(self, folder: Path, file: RemoteFile) -> Path | None:
         """The same file, by size and hash, in another model's folder."""
@@ -395,19 +304,19 @@ class Library:
         return None
 
     def _link(
-        self, folder: Path, file: RemoteFile, partial: Path, tell: Callable[[int], None]
+        self, folder: Path, file: RemoteFile, target: Path, tell: Callable[[int], None]
     ) -> bool:
         """Take the file from another model: the text encoder is the same 49 GB in all of them."""
         there = self._elsewhere(folder, file)
         if there is None:
             return False
         try:
-            os.link(there, partial)
+            os.link(there, target)
         except OSError:  # another disk, or one without links
             return False
-        if hash_file(partial, tell) == file.sha256:
+        if hash_file(target, tell) == file.sha256:
             return True
-        partial.unlink()
+        target.unlink()
         return False
 
     def _write_lock(
@@ -434,24 +343,3 @@ class Library:
 def _remedy(path: str, name: str) -> str:
     """What brings a file of a model back."""
     return f"{'quantize' if path.startswith(FP8_FOLDER) else 'pull'} {name}"
-
-
-def _partial(path: Path) -> Path:
-    return path.with_name(path.name + ".part")
-
-
-def _feed(path: Path, digest: Any, tell: Callable[[int], None] | None = None) -> None:
-    done = 0
-    with path.open("rb") as source:
-        while block := source.read(CHUNK):
-            digest.update(block)
-            done += len(block)
-            if tell is not None:
-                tell(done)
-
-
-def hash_file(path: Path, tell: Callable[[int], None] | None = None) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    _feed(path, digest, tell)
-    return digest.hexdigest()

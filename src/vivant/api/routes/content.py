@@ -14,6 +14,7 @@ from fastapi.responses import Response, StreamingResponse
 from vivant.api import openapi
 from vivant.api.auth import Reader, Shared
 from vivant.api.errors import HttpError
+from vivant.api.file_names import disposition
 from vivant.api.state import State
 from vivant.api.video_answer import variants_of
 from vivant.service.job import VARIANTS, Job, key
@@ -49,11 +50,11 @@ SIGNATURES: tuple[tuple[bytes, str], ...] = (
 REPORT_POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:; "
     "media-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-    "sandbox allow-scripts"
+    "sandbox allow-scripts allow-downloads allow-modals"
 )
-"""A report is a page of ours about somebody's file. Its script turns frames and languages; the
-sandbox gives it an origin of its own and nothing to speak to, so that it can reach neither the
-page's storage nor the service."""
+"""A report is a page of ours about somebody's file. Its script turns frames and languages, saves
+the clip and opens the print dialog; the sandbox gives it an origin of its own and nothing to speak
+to, so that it can reach neither the page's storage nor the service."""
 
 _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})", re.ASCII)
 
@@ -85,8 +86,7 @@ async def content(
         # who has the token may look, from wherever: the page of a comparison, also one on a disk
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     if download:
-        name = f"{job.id}.{VARIANTS[variant]}" if variant != "video" else f"{job.id}.mp4"
-        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+        headers["Content-Disposition"] = disposition(job, variant)
     return await send(shared, request, job, variant, headers=headers)
 
 

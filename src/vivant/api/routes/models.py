@@ -164,4 +164,5 @@ async def config(shared: Shared, who: Owner) -> dict[str, Any]:
         },
         "formats": list(FORMATS),
         "url_fetch": settings.url_fetch,
+        "webhooks": settings.webhooks,
     }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from html import escape
+from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 
+from vivant.api.auth import Shared
 from vivant.api.errors import HttpError
 from vivant.web import PAGE_POLICY, Asset, asset, sample_asset, single_file
 
@@ -37,6 +39,44 @@ async def sample_picture(request: Request) -> Response:
     return file(request, sample_asset())
 
 
+@router.get("/examples")
+async def examples(shared: Shared) -> dict[str, Any]:
+    """The looping examples of the first screen; their clips are null until they are made."""
+    found = shared.examples.listed()
+    if any(shared.examples.file(f"{one.preset}.mp4") is None for one in found):
+        shared.examples.start()
+
+    def path(name: str) -> str | None:
+        return f"/examples/{name}" if shared.examples.file(name) else None
+
+    return {
+        "data": [
+            {
+                "preset": one.preset,
+                "aspect": one.aspect,
+                "width": one.width,
+                "height": one.height,
+                "poster": path(f"{one.preset}.jpg"),
+                "clip": path(f"{one.preset}.mp4"),
+            }
+            for one in found
+        ]
+    }
+
+
+@router.get("/examples/{name}")
+async def example_file(shared: Shared, name: str) -> FileResponse:
+    """A clip or a poster of the examples.
+
+    Raises:
+        HttpError: 404.
+    """
+    path = shared.examples.file(name)
+    if path is None:
+        raise HttpError(404, "there is no such file", "not_found")
+    return FileResponse(path, headers={"Cache-Control": "no-cache"})
+
+
 @router.get("/vivant.html")
 async def single(request: Request) -> Response:
     """The page as one HTML file to download; it suggests this server's address."""
@@ -54,14 +94,22 @@ def file(request: Request, found: Asset | None) -> Response:
     """
     if found is None:
         raise HttpError(404, "there is no such file", "not_found")
+    accepted = request.headers.get("accept-encoding", "")
+    packed = found.gzipped if "gzip" in accepted else None
+    # two encodings are two representations, which must not share a strong tag
+    etag = found.etag if packed is None else f'{found.etag[:-1]}-gzip"'
     headers = {
-        "ETag": found.etag,
+        "ETag": etag,
         "Cache-Control": "no-cache",
         "Content-Security-Policy": PAGE_POLICY,
+        "Vary": "Accept-Encoding",
     }
-    if request.headers.get("if-none-match") == found.etag:
+    if request.headers.get("if-none-match") == etag:
         return Response(status_code=304, headers=headers)
-    return Response(found.body, media_type=found.media_type, headers=headers)
+    if packed is None:
+        return Response(found.body, media_type=found.media_type, headers=headers)
+    headers["Content-Encoding"] = "gzip"
+    return Response(packed, media_type=found.media_type, headers=headers)
 
 
 @router.get("/docs")

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.face_frame import cut, plane, stillness, to_chip
-from vivant.checks.frame import AnalyzedFrame, Reference, reduced
+from vivant.checks.frame import AnalyzedFrame, Reference, halved, reduced
 from vivant.checks.metric import (
     CannotMeasure,
     Metric,
@@ -70,7 +70,7 @@ def colorfulness(pixels: Image) -> float:
 
 def colors(pixels: Image, face: Face | None) -> ColorStatistics:
     """Measure a picture."""
-    small = reduced(pixels, SIDE)
+    small = reduced(halved(pixels), SIDE)
     skin = np.full(3, np.nan)
     if face is not None:
         chip = cut(pixels, to_chip(face))
@@ -95,6 +95,7 @@ def _still() -> npt.NDArray[np.bool_]:
 class Color(Metric):
     """Four scores from the searched frames."""
 
+    beside = True
     specs = (SATURATION, FADED, CAST, DRIFT)
 
     def __init__(self, reference: Reference) -> None:

@@ -49,6 +49,7 @@ class _Change(NamedTuple):
 class Exposure(Metric):
     """Three answers from every step."""
 
+    beside = True
     specs = (PUMPING, CONTRAST, GLITCH)
 
     def __init__(self, fps: float) -> None:

@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.face_frame import Layout, Matrix, cut, similarity
+from vivant.checks.face_frame import Layout, cut
 from vivant.checks.frame import AnalyzedFrame, Reference
+from vivant.checks.frame_mesh import frame_mesh, picture_mesh, pupils, turned
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.metrics.color import lab
-from vivant.picture.face_mesh import LEFT_IRIS, PRESENT, RIGHT_IRIS, FaceMesh
+from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
 from vivant.types import Box, Score
 
 MOUTH: Final = Spec("mouth_detail", "fidelity")
@@ -31,14 +32,20 @@ TEXTURE: Final = Spec("skin_texture_end", "ai_feel")
 WINDOW: Final = 7
 """Searched frames in a row; about 1.5 s of 97 frames."""
 
+HELD: Final = 11
+"""As :data:`WINDOW`, for what people do with one eye on purpose: a wink that is held is shorter."""
+
 TURNED: Final = 20.0
 """Degrees of yaw or pitch from the picture's pose: beyond, parts hide or foreshorten."""
+
+FRONTAL: Final = 10.0
+"""As :data:`TURNED`, for what compares one eye with the other: one foreshortens more."""
 
 OPEN: Final = 0.12
 """Aperture of an eye from which gaze and iris can be seen; a closed one is below 0.1."""
 
-SCALES: Final = (40.0, 100.0)
-"""Pixels between the pupils at which faces are compared; smaller faces do not show enough."""
+LARGEST: Final = 100.0
+"""Pixels between the pupils at which faces are compared at most."""
 
 EYES: Final = 60.0
 """Pixels between the pupils from which an eye has enough of its own for gaze, lids and irises."""
@@ -67,8 +74,9 @@ class _Parts(NamedTuple):
     """What one frame shows; NaN where it cannot be seen.
 
     ``mouth`` is the detail of the lips over the nose's, ``texture`` that of the cheeks in levels,
-    ``light`` their L* beside the surroundings'. ``gaze`` is how far both irises lie from the outer
-    corners, ``lids`` how much further the left eye is open than the right one, both in eye widths.
+    ``tone`` their L* and ``light`` that beside the surroundings'. ``gaze`` is how far both irises
+    lie from the outer corners, ``lids`` how much further the left eye is open than the right one,
+    both in eye widths.
     ``irises`` are four numbers: a* and b* of both irises beside the skin's.
     """
 
@@ -77,6 +85,7 @@ class _Parts(NamedTuple):
     lids: float
     irises: tuple[float, ...]
     light: float
+    tone: float
     texture: float
     mouth_box: Box
     eyes_box: Box
@@ -94,24 +103,20 @@ class FaceParts(Metric):
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> tuple[_Parts, _Parts] | None:
         """The parts in the picture and in a searched frame."""
-        mesh, face = self._reference.mesh, self._reference.face
-        if not frame.searched or frame.face is None or face is None or mesh is None:
+        mesh = picture_mesh(self._reference)
+        if not frame.searched or frame.face is None or mesh is None:
             return None
-        scale = self._scale(mesh)
-        if mesh.presence < PRESENT or scale < SCALES[0]:
-            return None
+        scale = min(pupils(mesh) * self._reference.detail, LARGEST)
         if self._picture is None:
             self._picture = _parts(self._reference.pixels, mesh, scale)
-        one, two = (np.asarray(f.landmarks, np.float64) for f in (face, frame.face))
-        found = frame.reader.mesh.follow(frame.pixels, _placed(mesh, similarity(one, two)))
-        pose, usual = found.pose, mesh.pose
-        turned = max(abs(pose.yaw - usual.yaw), abs(pose.pitch - usual.pitch))
-        if found.presence < PRESENT or turned > TURNED:
+        found = frame_mesh(frame, self._reference)
+        away = 0.0 if found is None else turned(found, mesh)
+        if found is None or away > TURNED:
             return None
-        return self._picture, _parts(frame.pixels, found, scale)
-
-    def _scale(self, mesh: FaceMesh) -> float:
-        return min(_pupils(mesh) * self._reference.detail, SCALES[1])
+        parts = _parts(frame.pixels, found, scale)
+        if away > FRONTAL:
+            parts = parts._replace(gaze=float("nan"), lids=float("nan"))
+        return self._picture, parts
 
     def add(self, index: int, _: None, found: tuple[_Parts, _Parts] | None) -> None:
         """Keep a frame's parts."""
@@ -128,10 +133,10 @@ class FaceParts(Metric):
             raise CannotMeasure("parts_not_seen")
         return (
             self._worst(MOUTH, lambda p: p.mouth / picture.mouth, np.min, lambda p: p.mouth_box),
-            self._worst(GAZE, lambda p: 100 * (p.gaze - picture.gaze), _largest, _eyes),
-            self._worst(LIDS, lambda p: 100 * (p.lids - picture.lids), _largest, _eyes),
+            self._worst(GAZE, lambda p: 100 * (p.gaze - picture.gaze), _largest, _eyes, HELD),
+            self._worst(LIDS, lambda p: 100 * (p.lids - picture.lids), _largest, _eyes, HELD),
             self._worst(IRIS, lambda p: _apart(p.irises, picture.irises), np.max, _eyes),
-            self._worst(LIGHT, lambda p: p.light - picture.light, np.max, None),
+            self._worst(LIGHT, lambda p: _lighter(p, picture), np.max, None),
             self._texture(),
         )
 
@@ -141,6 +146,7 @@ class FaceParts(Metric):
         value: Callable[[_Parts], float],
         pick: Callable[[Floats], float],
         box: Callable[[_Parts], Box] | None,
+        window: int = WINDOW,
     ) -> Score:
         """The worst median of frames that follow each other; ``pick`` says what is worse."""
         series = [(index, value(parts)) for index, parts in self._seen]
@@ -148,7 +154,7 @@ class FaceParts(Metric):
         if len(known) < 3:
             return unmeasured(spec, CannotMeasure("parts_not_seen"))
         values = np.asarray([v for _, v in known])
-        length = min(WINDOW, len(values))
+        length = min(window, len(values))
         medians = np.asarray(
             [np.median(values[i : i + length]) for i in range(len(values) - length + 1)]
         )
@@ -176,6 +182,11 @@ def _largest(values: Floats) -> float:
     return float(values[np.abs(values).argmax()])
 
 
+def _lighter(parts: _Parts, picture: _Parts) -> float:
+    """How much lighter the skin is than in the picture, by itself and beside its surroundings."""
+    return min(parts.light - picture.light, parts.tone - picture.tone)
+
+
 def _eyes(parts: _Parts) -> Box:
     return parts.eyes_box
 
@@ -186,22 +197,10 @@ def _apart(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     return float(apart.max())
 
 
-def _pupils(mesh: FaceMesh) -> float:
-    left, right = mesh.points[LEFT_IRIS.start, :2], mesh.points[RIGHT_IRIS.start, :2]
-    return float(np.linalg.norm(left - right))
-
-
-def _placed(mesh: FaceMesh, matrix: Matrix) -> FaceMesh:
-    """The mesh where another frame's face is."""
-    points = mesh.points.copy()
-    points[:, :2] = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
-    return FaceMesh(points, mesh.presence)
-
-
 def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Parts:
     """Measure the parts of one face, ``scale`` pixels between its pupils."""
     flat = mesh.points[:, :2]
-    zoom = scale / max(_pupils(mesh), 1e-6)
+    zoom = scale / max(pupils(mesh), 1e-6)
     side = round(2 * HALF * scale)
     center = flat[list(NOSE)].mean(axis=0)
     matrix = np.column_stack([np.eye(2) * zoom, side / 2 - zoom * center])
@@ -234,6 +233,7 @@ def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Part
         lids=left - right if large else float("nan"),
         irises=tuple(float(v) if seen else float("nan") for v in np.concatenate(irises)),
         light=float(skin[0]) - _outside(pixels, mesh.box),
+        tone=float(skin[0]),
         texture=float(np.median(pores)) if pores else float("nan"),
         mouth_box=_box(flat[list(LIPS)], 1.3),
         eyes_box=_box(flat[[*LEFT_RING, *RIGHT_RING]], 1.2),

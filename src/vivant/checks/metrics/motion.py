@@ -26,6 +26,7 @@ class FrameDifference(Metric):
     nods. Reported because users know it; it never decides anything.
     """
 
+    beside = True
     specs = (DIFFERENCE_MAX, DIFFERENCE_MEAN)
 
     def __init__(self, reference: Reference) -> None:

@@ -10,8 +10,11 @@ from vivant.checks.metrics.color import Color
 from vivant.checks.metrics.deform import Deformation
 from vivant.checks.metrics.exposure import Exposure
 from vivant.checks.metrics.face_parts import FaceParts
+from vivant.checks.metrics.face_shape import FaceShape
 from vivant.checks.metrics.identity import FacePresence, Identity
+from vivant.checks.metrics.lattice import Lattice
 from vivant.checks.metrics.motion import FrameDifference
+from vivant.checks.metrics.resolution import Resolution
 from vivant.checks.metrics.seams import Seams
 from vivant.checks.metrics.skin import Skin
 from vivant.checks.metrics.steadiness import Steadiness
@@ -26,6 +29,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         FacePresence(),
         Deformation(fps),
         FaceParts(reference),
+        FaceShape(reference),
         FrameDifference(reference),
         Steadiness(fps),
         Timing(fps),
@@ -33,5 +37,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         Texture(reference),
         Skin(reference),
         Seams(reference),
+        Lattice(reference),
+        Resolution(reference),
         Color(reference),
     )

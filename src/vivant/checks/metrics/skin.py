@@ -76,6 +76,7 @@ class _Seen(NamedTuple):
 class Skin(Metric):
     """One answer from the rare frames."""
 
+    beside = True
     specs = (PLASTIC,)
 
     def __init__(self, reference: Reference) -> None:

@@ -67,13 +67,8 @@ def thumbnail(frame: AnalyzedFrame) -> Floats:
     if "thumbnail" not in frame.cache:
         height, width = frame.pixels.shape[:2]
         factor = SIDE / max(height, width)
-        halving = max(1, int(0.25 / factor))
-        small = frame.pixels
-        if halving > 1:  # whole pixels first: fast, and exact to 1/256 level
-            size = (width // halving, height // halving)
-            small = cv2.resize(small, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
         frame.cache["thumbnail"] = cv2.resize(
-            small.astype(np.float32),
+            frame.halved.astype(np.float32),
             (max(2, round(width * factor)), max(2, round(height * factor))),
             interpolation=cv2.INTER_AREA,
         )
@@ -97,6 +92,7 @@ def _apart(one: Floats, other: Floats) -> _Step:
 class Timing(Metric):
     """Four answers from every step."""
 
+    beside = True
     specs = (FREEZE, REPEATED, STUTTER, JUMP)
 
     def __init__(self, fps: float) -> None:

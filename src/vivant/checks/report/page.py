@@ -24,6 +24,7 @@ import numpy as np
 from vivant.checks.checklist import Answer, answers, group_title, title, unit_word, verdict_word
 from vivant.checks.frame import clipped, reduced
 from vivant.checks.report.plot import Plot, plot
+from vivant.checks.report.summary import summary
 from vivant.checks.sentences import reason, translated
 from vivant.errors import OptionError, OutputError
 from vivant.picture.framing import crop_pixels
@@ -165,6 +166,7 @@ def render(
     return _template().render(
         name=name or clip.name,
         verdict=verification.verdict,
+        five=summary(found),
         knows_person=verification.knows_person,
         counts={v: sum(a.verdict == v for a in found) for v in _ORDER},
         measured=len(counted),

@@ -7,6 +7,7 @@
     motion.py   when what moves
     fields.py   where the picture moves to
     eyes.py     draw an eye: blink and gaze
+    lid.py      what covers a closed eye
     scene.py    draw one frame
     engine.py   portrait and request in, clip out
 """

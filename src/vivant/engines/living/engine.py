@@ -277,7 +277,8 @@ def _eyes(scene: LivingScene, person: Person) -> tuple[Eye, ...]:
     plane = scene.background if scene.people is None else scene.people
     mesh = person.mesh
     shifted = replace(mesh, points=mesh.points - (scene.left, scene.top, 0.0))
-    found = [make_eye(plane, shifted, side) for side in (0, 1)]
+    blur = scene.background.shape[1] / scene.area.width
+    found = [make_eye(plane, shifted, side, blur) for side in (0, 1)]
     return tuple(eye for eye in found if eye) if all(found) else ()
 
 

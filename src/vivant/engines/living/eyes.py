@@ -1,8 +1,7 @@
-"""One eye: the lid slides down over it, and the iris shifts.
+"""One eye: the lid comes down over it, and the iris shifts.
 
-A blink is drawn as it happens: the eye stays where it is, and the skin between brow and lid is
-stretched downwards over it, its edge and lashes first, unstretched. What shows of an open eye is
-never made up.
+The eye stays where it is. Above a lid's edge lies a fold; it opens as the lid falls, and what it
+hid is drawn from the skin around the eye (``lid.py``). The open eye itself is never made up.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.engines.living.fields import smooth
+from vivant.engines.living.lid import EXTRA, LOWER_RISE, Lid, Plane, Values, make_lid
 from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
 
 UPPER: Final = (
@@ -35,27 +35,19 @@ BROW: Final = ((46, 53, 52, 65, 55), (285, 295, 282, 283, 276))
 IRIS: Final = (LEFT_IRIS, RIGHT_IRIS)
 
 RIM: Final = 0.03
-"""Thickness of a lid's edge with its lashes, in widths of the eye."""
+"""Thickness of a lid's edge with its lashes while it moves, in widths of the eye."""
 
-LOWER_RISE: Final = 0.16
-"""How far the lower lid rises in a blink, in openings of the eye."""
+FOLLOW: Final = 2.0
+"""How far the upper lid follows a look downwards: openings of the eye for one of its width."""
 
-EXTRA: Final = 0.05
-"""How far the upper lid's edge falls over the lower one's, in openings of the eye."""
-
-THIN: Final = 0.5
-"""How much more the closed lid's lashes are drawn together than the open one's."""
+LINE: Final = 0.016
+"""Half the thickness of a closed lid's lash line, in widths of the eye."""
 
 LASH_REACH: Final = 0.09
 """How far from the mesh's edge the lashes are searched, in widths of the eye."""
 
-Plane = npt.NDArray[np.uint8]
-"""``[H, W, C]`` uint8."""
 
-Values = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Eye:
     """What is needed to draw one eye at any moment; all arrays are of its patch's size.
 
@@ -67,9 +59,12 @@ class Eye:
         down: unit vector across it, downwards.
         below: distance of each pixel below the upper lid's edge.
         opening: distance from the upper to the lower lid's edge at each pixel's column.
-        skin: distance from the brow to the upper lid's edge there.
+        roof: distance from the brow to the upper lid's edge there.
         iris: how far each pixel moves with the iris, 0 … 1.
+        lid: what covers it.
         width: corner to corner, pixels.
+        soft: width of a drawn edge, pixels: no sharper than the picture.
+        shown: what the plane shows: how far it is closed, and the gaze.
     """
 
     rows: slice
@@ -79,51 +74,79 @@ class Eye:
     down: npt.NDArray[np.float64]
     below: Values
     opening: Values
-    skin: Values
+    roof: Values
     iris: Values
+    lid: Lid
     width: float
+    soft: float
+    shown: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def draw(self, plane: Plane, closed: float, gaze: tuple[float, float]) -> None:
-        """Write the eye into ``plane``.
+        """Write the eye into ``plane``, if it changes.
 
         Args:
             closed: 0 … 1.
             gaze: shift of the iris across and down, in widths of the eye.
         """
+        state = (closed, *gaze)
+        if state == self.shown:
+            return
         drawn = self.original
-        height, width = self.below.shape
-        ys, xs = np.mgrid[0:height, 0:width].astype(np.float32)
-        if gaze != (0.0, 0.0):
+        ys, xs = (np.asarray(v, np.float32) for v in np.indices(self.below.shape))
+        if gaze != (0.0, 0.0) and closed < 1:
             shift = self.width * (gaze[0] * self.across + gaze[1] * self.down)
             drawn = _remap(drawn, xs - shift[0] * self.iris, ys - shift[1] * self.iris)
-        if closed > 0:
-            soft = max(1.0, 0.02 * self.width)
-            rise = closed * LOWER_RISE * self.opening
-            under = np.maximum(0, self.below - (self.opening - rise))  # below the lower lid's edge
-            part = rise * (1 - smooth(under / (0.55 * self.width))).astype(np.float32)
-            lid = _remap(self.original, xs + part * self.down[0], ys + part * self.down[1])
-            cover = np.clip((self.below - (self.opening - rise)) / soft + 0.5, 0, 1)
-            drawn = _over(lid, cover * np.clip(rise / soft, 0, 1), drawn)
-
-            rim = RIM * self.width
-            fall = closed * self.opening * (1 - LOWER_RISE + EXTRA)
-            reach = np.maximum(self.skin + fall, 1.8 * fall + 1)
-            above = np.maximum(0, fall - self.below)  # above the upper lid's edge, where it is now
-            part = fall * (1 - smooth(above / reach)).astype(np.float32)
-            # lashes that pointed up are seen from above: their band gets thinner
-            part = part + closed * THIN * above * np.exp(-above / (0.06 * self.width))
-            lid = _remap(self.original, xs - part * self.down[0], ys - part * self.down[1])
-            lid = self._skin(lid, fall, above / reach, reach)
-            cover = np.clip((fall + rim - self.below) / soft, 0, 1)
-            drawn = _over(lid, cover * np.clip(fall / soft, 0, 1), drawn)
+        # the lid follows a look downwards
+        fall = (closed + (1 - closed) * min(0.2, FOLLOW * max(0.0, gaze[1]))) * self.opening
+        if fall.any():
+            drawn = self._lower(drawn, closed, xs, ys)
+            # from half closed on, the fold gives the skin: what is above it does not move
+            moved = fall * (1 - LOWER_RISE + EXTRA) * (1 - _share_of_fold(closed))
+            drawn = self._moved(drawn, moved, xs, ys)
+            drawn = self._covered(drawn, closed)
         plane[self.rows, self.columns] = drawn
+        self.shown = state
 
-    def _skin(self, lid: Plane, fall: Values, u: Values, reach: Values) -> Plane:
-        """``lid`` smoothed across where it is stretched: its texture would become streaks."""
-        stretch = fall / reach * 30 * u**2 * (1 - np.minimum(u, 1)) ** 2
-        weight = np.clip(1.6 * stretch, 0, 0.85)[..., None]
-        even = cv2.GaussianBlur(lid, (0, 0), sigmaX=max(0.5, 0.03 * self.width), sigmaY=0.5)
-        return np.asarray(np.rint(even * weight + lid * (1 - weight)), dtype=np.uint8)
+    def _lower(self, drawn: Plane, closed: float, xs: Values, ys: Values) -> Plane:
+        """``drawn`` with the lower lid as far up as it is then."""
+        rise = closed * LOWER_RISE * self.opening
+        under = np.maximum(0, self.below - (self.opening - rise))  # below the lower lid's edge
+        part = rise * (1 - smooth(under / (0.55 * self.width))).astype(np.float32)
+        lid = _remap(self.original, xs + part * self.down[0], ys + part * self.down[1])
+        cover = np.clip((self.below - (self.opening - rise)) / self.soft + 0.5, 0, 1)
+        return _over(lid, cover * np.clip(rise / self.soft, 0, 1), drawn)
+
+    def _moved(self, drawn: Plane, fall: Values, xs: Values, ys: Values) -> Plane:
+        """``drawn`` with the upper lid's edge moved down by ``fall``, the skin above stretched."""
+        reach = np.maximum(self.roof + fall, 1.8 * fall + 1)
+        above = np.maximum(0, fall - self.below)  # above the upper lid's edge, where it is now
+        part = fall * (1 - smooth(above / reach)).astype(np.float32)
+        lid = _remap(self.original, xs - part * self.down[0], ys - part * self.down[1])
+        cover = np.clip((fall + RIM * self.width - self.below) / self.soft, 0, 1)
+        return _over(lid, cover * np.clip(fall / self.soft, 0, 1), drawn)
+
+    def _covered(self, drawn: Plane, closed: float) -> Plane:
+        """``drawn`` with the skin that the fold has let go, and the lashes."""
+        much = _share_of_fold(closed)
+        if much == 0:
+            return drawn
+        lid, width = self.lid, self.width
+        fall = closed * self.opening * (1 - LOWER_RISE + EXTRA)
+        edge = np.clip((fall - self.below) / self.soft + 0.5, 0, 1)
+        a = (much * lid.region * edge)[..., None]
+        found = drawn + (much * lid.wings * edge)[..., None] * np.maximum(0, lid.bare - drawn)
+        found = lid.skin * a + found * (1 - a)
+        distance = (self.below - fall) / max(0.5 * self.soft, LINE * width)
+        a = (0.75 * much * lid.ends * np.exp(-0.5 * distance**2))[..., None]
+        found = lid.line * a + found * (1 - a)
+        pointing_down = float(smooth(np.array((closed - 0.6) / 0.4)))
+        found[..., :3] *= (1 - pointing_down * lid.ends * (1 - lid.lashes))[..., None]
+        return np.asarray(np.rint(np.clip(found, 0, 255)), dtype=np.uint8)
+
+
+def _share_of_fold(closed: float) -> float:
+    """How much of the lid is drawn from what the fold hid, 0 … 1; the rest is moved skin."""
+    return float(smooth(np.array((closed - 0.1) / 0.4)))
 
 
 def _over(front: Plane, cover: Values, back: Plane) -> Plane:
@@ -132,11 +155,12 @@ def _over(front: Plane, cover: Values, back: Plane) -> Plane:
     return np.asarray(np.rint(front * a + back * (1 - a)), dtype=np.uint8)
 
 
-def make_eye(plane: Plane, mesh: FaceMesh, side: int) -> Eye | None:
+def make_eye(plane: Plane, mesh: FaceMesh, side: int, blur: float = 0.0) -> Eye | None:
     """The eye of ``mesh`` (in pixels of ``plane``); None where a lid is outside the plane.
 
     Args:
         side: 0 the eye on the picture's left, 1 the one on its right.
+        blur: pixels of ``plane`` for one of the picture; edges are drawn no sharper.
     """
     flat = mesh.points[:, :2]
     upper, lower, brow = flat[list(UPPER[side])], flat[list(LOWER[side])], flat[list(BROW[side])]
@@ -182,18 +206,22 @@ def make_eye(plane: Plane, mesh: FaceMesh, side: int) -> Eye | None:
         (opening - below) / max(1.0, 0.05 * width)
     )
     moved = (1 - smooth((distance - radius) / (0.9 * radius))) * inside
-    ends = smooth(a / (0.12 * width)) * smooth((width - a) / (0.12 * width))
+    corners_off = smooth(a / (0.12 * width)) * smooth((width - a) / (0.12 * width))
+    original = plane[rows, columns].copy()
+    roof_gap = np.maximum(0.12 * width, along(edge - roof))
     return Eye(
         rows=rows,
         columns=columns,
-        original=plane[rows, columns].copy(),
+        original=original,
         across=across,
         down=down,
         below=below.astype(np.float32),
         opening=opening.astype(np.float32),
-        skin=np.maximum(0.12 * width, along(edge - roof)).astype(np.float32),
-        iris=(moved * ends).astype(np.float32),
+        roof=roof_gap.astype(np.float32),
+        iris=(moved * corners_off).astype(np.float32),
+        lid=make_lid(original, a, below, opening, roof_gap, down, width),
         width=width,
+        soft=max(1.0, 0.02 * width, 0.6 * blur),
     )
 
 
@@ -230,7 +258,9 @@ def _lash_line(
     b = edge[inner][None, :] + offsets[:, None]
     xs = left[0] + at[inner][None, :] * across[0] + b * down[0]
     ys = left[1] + at[inner][None, :] * across[1] + b * down[1]
-    luma = cv2.cvtColor(_remap(plane[..., :3], xs, ys), cv2.COLOR_RGB2GRAY).mean(axis=1)
+    x0, y0 = max(0, int(xs.min()) - 3), max(0, int(ys.min()) - 3)
+    part = plane[y0 : int(ys.max()) + 4, x0 : int(xs.max()) + 4, :3]
+    luma = cv2.cvtColor(_remap(part, xs - x0, ys - y0), cv2.COLOR_RGB2GRAY).mean(axis=1)
     luma = cv2.GaussianBlur(luma.reshape(-1, 1), (0, 0), 1.0).ravel()
     cost = luma + 40.0 * (offsets / (LASH_REACH * width)) ** 2
     return float(offsets[int(np.argmin(cost))])

@@ -75,19 +75,20 @@ class Fields:
     def at(self, moment: Moment) -> Grid:
         """The displacement at one moment."""
         h = self.height
-        amounts = np.array(
-            [
-                math.sin(math.radians(moment.yaw)),
-                math.sin(math.radians(moment.pitch)),
-                math.radians(moment.roll),
-                moment.sway * h,
-                moment.breath * h,
-                moment.brow * h,
-                moment.smile * h,
-            ],
-            dtype=np.float32,
+        amounts = (
+            math.sin(math.radians(moment.yaw)),
+            math.sin(math.radians(moment.pitch)),
+            math.radians(moment.roll),
+            moment.sway * h,
+            moment.breath * h,
+            moment.brow * h,
+            moment.smile * h,
         )
-        return np.asarray(np.tensordot(amounts, self.bases, axes=1), dtype=np.float32)
+        found = np.zeros(self.bases.shape[1:], np.float32)
+        for amount, base in zip(amounts, self.bases, strict=True):
+            if amount:
+                cv2.scaleAdd(base, amount, found, dst=found)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,17 +240,16 @@ def _depth(
     columns = slice(max(0, low[0]), min(xs.shape[1], high[0]))
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return found
-    px, py = xs[rows, columns], ys[rows, columns]
     step = max(1, round(head.width / CELL / 36))  # the kernel is wider than this
-    weights = np.zeros(px[::step, ::step].shape)
-    total = np.zeros_like(weights)
+    px, py = xs[rows.start, columns][::step], ys[rows, columns.start][::step]
     wide = 2 * (0.05 * head.width) ** 2
-    for (x, y), value in zip(points, values, strict=True):
-        kernel = np.exp(-((px[::step, ::step] - x) ** 2 + (py[::step, ::step] - y) ** 2) / wide)
-        weights += kernel
-        total += kernel * value
+    across = np.exp(-((px[None, :] - points[:, :1]) ** 2) / wide)
+    down = np.exp(-((py[None, :] - points[:, 1:]) ** 2) / wide)
+    weights = down.T @ across
+    total = (down * values[:, None]).T @ across
     coarse = total / (weights + 0.02)
-    fine = cv2.resize(coarse, (px.shape[1], px.shape[0]), interpolation=cv2.INTER_LINEAR)
+    size = (columns.stop - columns.start, rows.stop - rows.start)
+    fine = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
     if step > 1:
         fine = cv2.GaussianBlur(fine, (0, 0), step)
     found[rows, columns] = fine
@@ -265,5 +265,7 @@ def _bumps(
     """1 at the points, falling off smoothly within about two radii."""
     found = np.zeros(xs.shape)
     for x, y in points:
-        found = np.maximum(found, np.exp(-((xs - x) ** 2 + (ys - y) ** 2) / (2 * radius**2)))
+        across = np.exp(-((xs[0] - x) ** 2) / (2 * radius**2))
+        down = np.exp(-((ys[:, 0] - y) ** 2) / (2 * radius**2))
+        np.maximum(found, down[:, None] * across[None, :], out=found)
     return np.asarray(cv2.GaussianBlur(found, (0, 0), max(0.5, 0.3 * radius / CELL)))

@@ -21,7 +21,7 @@ BREATH_SECONDS: Final = 4.0
 INHALE: Final = 0.42
 """Share of a breath that goes in; out is slower."""
 
-BLINK_CLOSE, BLINK_SHUT, BLINK_OPEN = 0.11, 0.09, 0.22
+BLINK_CLOSE, BLINK_SHUT, BLINK_OPEN = 0.11, 0.15, 0.22
 """Seconds of a blink: the lids fall, stay down, rise (VanderWerf et al., 2003)."""
 
 TURN_SECONDS: Final = 1.25

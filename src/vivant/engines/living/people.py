@@ -20,8 +20,8 @@ MIN_EYE: Final = 16
 MOST_FACES: Final = 6
 """The largest live, the others ride along."""
 
-CLOSED: Final = 0.15
-"""Lid aperture below which an eye is closed already."""
+CLOSED: Final = 0.18
+"""Lid aperture below which an eye is closed already, or so narrow that a blink does not show."""
 
 TURNED: Final = 32.0
 """Yaw in degrees from which the far eye is too narrow to be drawn."""
@@ -31,6 +31,18 @@ FAR_TURNED: Final = 45.0
 
 DARK: Final = 0.42
 """Luma of the eye's surroundings over that of the cheeks from which there are dark glasses."""
+
+ACROSS: Final = 0.45
+"""Standard deviation over mean of the luma below an eye from which something lies across it.
+
+Skin with glasses or wrinkles has 0.05 … 0.41; eyes behind curls and strands had 0.43 … 0.63.
+"""
+
+UNDER_EYES: Final = (
+    ((7, 163, 144, 145, 153, 154, 155), (33, 133)),
+    ((382, 381, 380, 374, 373, 390, 249), (362, 263)),
+)
+"""Edge of each lower lid from left to right, and the corners of the eye."""
 
 INSIDE: Final = 0.8
 """Share of the mesh that must be inside the picture."""
@@ -44,7 +56,8 @@ class Person:
         mesh: in pixels of the picture.
         blinks: whether the eyes can blink.
         gazes: whether the irises can shift.
-        turn: 0 … 1, how much of the head's turn can be believed.
+        turn: 0 … 1.35, how much of the head's turn can be believed; above 1 for heads that are
+            turned already, of which a turn shows less.
     """
 
     mesh: FaceMesh
@@ -126,13 +139,16 @@ def _judge(mesh: FaceMesh, pixels: Image, scale: float) -> tuple[Person, list[st
     elif _dark_glasses(mesh, pixels):
         blinks = gazes = False
         notes.append("the eyes are behind dark glasses or in deep shadow, so they do not blink")
+    elif max(_unrest(mesh, pixels, side) for side in (0, 1)) > ACROSS:
+        blinks = False
+        notes.append("hair or a hard shadow lies across an eye, so the eyes do not blink")
     elif yaw > TURNED:
         blinks = gazes = False
         notes.append("one eye is turned away from the camera, so the eyes do not blink")
     elif eye < MIN_EYE:
         blinks = gazes = False
         notes.append("the eyes are too small in the clip to blink")
-    turn = float(np.clip((FAR_TURNED + 10 - yaw) / 20, 0.3, 1.0))
+    turn = float(np.clip((FAR_TURNED + 4 - yaw) / 16, 0.3, 1.0 + min(0.35, yaw / 75)))
     if yaw > FAR_TURNED:
         notes.append("it is seen from the side, so the head turns less")
     return Person(mesh=mesh, blinks=blinks, gazes=gazes, turn=turn), notes
@@ -156,3 +172,22 @@ def _dark_glasses(mesh: FaceMesh, pixels: Image) -> bool:
     around = luma((27, 28, 29, 257, 258, 259, 22, 23, 24, 252, 253, 254))  # lids above and below
     cheeks = luma((50, 205, 280, 425, 101, 330, 6, 9))
     return around < DARK * cheeks
+
+
+def _unrest(mesh: FaceMesh, pixels: Image, side: int) -> float:
+    """How uneven the skin below an eye is: standard deviation over mean of its luma."""
+    lid, corners = UNDER_EYES[side]
+    flat = mesh.points[:, :2]
+    left, right = flat[corners[0]], flat[corners[1]]
+    down = np.array([left[1] - right[1], right[0] - left[0]])
+    edge = flat[list(lid)] + 0.18 * down
+    area = np.concatenate([edge, (edge + 0.24 * down)[::-1]])
+    low = np.maximum(np.floor(area.min(axis=0)).astype(int), 0)
+    high = np.ceil(area.max(axis=0)).astype(int) + 1
+    part = pixels[low[1] : high[1], low[0] : high[0]]
+    if part.size == 0:
+        return 0.0
+    shape = np.zeros(part.shape[:2], np.uint8)
+    cv2.fillPoly(shape, [np.rint(area - low).astype(np.int32)], 1)
+    luma = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)[shape > 0]
+    return float(luma.std() / max(1.0, luma.mean())) if luma.size else 0.0

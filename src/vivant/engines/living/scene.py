@@ -1,8 +1,14 @@
-"""Draw one frame: the background, and the people over it, moved by a field of displacement."""
+"""Draw one frame: the background, and the people over it, moved by a field of displacement.
+
+A frame is drawn in tiles. Where the people cover everything, nothing is drawn behind them; where
+nobody is, only the background is drawn; the two are blended along the outline alone.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
 
 import cv2
 import numpy as np
@@ -13,8 +19,22 @@ from vivant.engines.camera.layers import Subject
 from vivant.engines.living.fields import CELL, Grid
 from vivant.types import Box, Image
 
-STRIP = 180
-"""Rows drawn at once: what they need, 14 MB at 1080p, stays near the processor."""
+TILE: Final = 64
+"""Pixels of the clip; what a row of tiles needs, 1 MB at 1080p, stays near the processor."""
+
+NODE: Final = 4
+"""Pixels of the clip between the places that are computed; those between are interpolated."""
+
+BLOCK: Final = 8
+"""Pixels of the people's plane of which it is known whether all, some or none is covered."""
+
+NOBODY, COVERED, OUTLINE = 0, 1, 2
+
+Kinds = npt.NDArray[np.uint8]
+"""``[rows, columns]`` of :data:`NOBODY`, :data:`COVERED` or :data:`OUTLINE`."""
+
+Places = npt.NDArray[np.float32]
+"""``[h, w, 2]``: x and y on a plane, pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,6 +48,7 @@ class LivingScene:
         top: of the people's plane on the canvas, pixels.
         people: ``[h, w, 4]`` uint8: colour premultiplied by the matte, and 255 − 255·matte; None
             where the picture moves as one plane.
+        cover: of each block of ``people`` with those around it: who is there.
     """
 
     area: Box
@@ -35,14 +56,21 @@ class LivingScene:
     left: int = 0
     top: int = 0
     people: npt.NDArray[np.uint8] | None = None
+    cover: Kinds | None = None
 
     @classmethod
     def of(cls, area: Box, background: Image, subject: Subject | None) -> LivingScene:
         """From the planes of :func:`vivant.engines.camera.layers.split`."""
         if subject is None:
             return cls(area, background)
+        people = cv2.merge([*cv2.split(subject.colour), subject.clear])
         return cls(
-            area, background, subject.left, subject.top, np.dstack([subject.colour, subject.clear])
+            area,
+            background,
+            subject.left,
+            subject.top,
+            np.asarray(people, dtype=np.uint8),
+            _cover(subject.clear),
         )
 
     def draw(self, target: Image, window: Box, behind: Box, field: Grid) -> None:
@@ -55,67 +83,142 @@ class LivingScene:
         """
         height, width = target.shape[:2]
         matrix = plane_matrix(self.area, self.background, window, width, height)
-        if self.people is None:
-            for start in range(0, height, STRIP):
-                strip = slice(start, min(height, start + STRIP))
-                target[strip] = _sampled(self.background, matrix, field, strip, slice(0, width))
-            return
-        cv2.warpAffine(
-            self.background,
-            plane_matrix(self.area, self.background, behind, width, height),
-            (width, height),
-            dst=target,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
+        nodes = _nodes(matrix, field, width, height)
+        nodes -= np.array([self.left, self.top], dtype=np.float32)
+        flat = plane_matrix(self.area, self.background, behind, width, height)
+        for row, kinds in enumerate(self._kinds(nodes, width, height).tolist()):
+            top, bottom = row * TILE, min(height, (row + 1) * TILE)
+            strip = target[top:bottom]
+            for start, stop in _runs(kinds, (NOBODY, OUTLINE)):
+                _draw_flat(self.background, flat, strip, top, start * TILE, stop * TILE)
+            for kind in (OUTLINE, COVERED):
+                for start, stop in _runs(kinds, (kind,)):
+                    left, right = start * TILE, min(width, stop * TILE)
+                    places = _places(nodes, top, bottom, left, right)
+                    self._draw_people(strip[:, left:right], places, blend=kind == OUTLINE)
+
+    def _kinds(self, nodes: Places, width: int, height: int) -> Kinds:
+        """What each tile of the clip shows."""
+        rows, columns = -(-height // TILE), -(-width // TILE)
+        if self.cover is None:
+            return np.full((rows, columns), COVERED, np.uint8)
+        blocks = cv2.remap(
+            self.cover,
+            (nodes[1:-1, 1:-1] - np.float32(BLOCK / 2 - 0.5)) / np.float32(BLOCK),
+            np.empty(0, np.float32),
+            cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=NOBODY,
         )
-        offset = np.array([self.left, self.top], dtype=np.float64)
-        margin = float(np.abs(field).max()) + 2
-        size = np.array(self.people.shape[1::-1])
-        scale = matrix.diagonal()
-        low = np.floor((offset - margin - matrix[:, 2]) / scale).astype(int)
-        high = np.ceil((offset + size + margin - matrix[:, 2]) / scale).astype(int)
-        columns = slice(max(0, int(low[0])), min(width, int(high[0]) + 1))
-        rows = slice(max(0, int(low[1])), min(height, int(high[1]) + 1))
-        if rows.start >= rows.stop or columns.start >= columns.stop:
+        side = TILE // NODE
+        blocks = np.pad(
+            blocks,
+            ((0, rows * side - blocks.shape[0]), (0, columns * side - blocks.shape[1])),
+            mode="edge",
+        ).reshape(rows, side, columns, side)
+        least, most = blocks.min(axis=(1, 3)), blocks.max(axis=(1, 3))
+        return np.where(least == most, most, OUTLINE).astype(np.uint8)
+
+    def _draw_people(self, target: Image, places: Places, *, blend: bool) -> None:
+        none = np.empty(0, np.float32)  # ``places`` holds both coordinates
+        if self.people is None:
+            target[:] = cv2.remap(
+                self.background, places, none, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            )
             return
-        for start in range(rows.start, rows.stop, STRIP):
-            strip = slice(start, min(rows.stop, start + STRIP))
-            drawn = _sampled(self.people, matrix, field, strip, columns, offset)
-            region = target[strip, columns]
+        drawn = cv2.remap(
+            self.people,
+            places,
+            none,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=(0, 0, 0, 255),
+        )
+        colour = cv2.cvtColor(drawn, cv2.COLOR_BGRA2BGR)
+        if blend:
             clear = cv2.cvtColor(cv2.extractChannel(drawn, 3), cv2.COLOR_GRAY2RGB)
-            colour = cv2.cvtColor(drawn, cv2.COLOR_BGRA2BGR)
-            region[:] = cv2.add(cv2.multiply(region, clear, scale=1 / 255), colour)
+            colour = cv2.add(cv2.multiply(target, clear, scale=1 / 255), colour)
+        target[:] = colour
 
 
-def _sampled(
-    plane: npt.NDArray[np.uint8],
-    matrix: npt.NDArray[np.float64],
-    field: Grid,
-    rows: slice,
-    columns: slice,
-    offset: npt.NDArray[np.float64] | None = None,
-) -> npt.NDArray[np.uint8]:
-    """``plane`` moved by ``field``, at the clip's pixels in ``rows`` and ``columns``."""
+def _cover(clear: npt.NDArray[np.uint8]) -> Kinds:
+    """Who is in each block of a plane and in those around it.
+
+    Args:
+        clear: ``[h, w]`` uint8, 255 where nobody is and 0 where a person covers.
+    """
+    rows, columns = -(-clear.shape[0] // BLOCK), -(-clear.shape[1] // BLOCK)
+    full = np.full((rows * BLOCK, columns * BLOCK), 255, np.uint8)
+    full[: clear.shape[0], : clear.shape[1]] = clear
+    blocks = full.reshape(rows, BLOCK, columns, BLOCK)
+    around = np.ones((3, 3), np.uint8)
+    some = cv2.dilate((blocks.min(axis=(1, 3)) < 255).astype(np.uint8), around) > 0
+    gaps = (blocks.max(axis=(1, 3)) > 0).astype(np.uint8)
+    gaps = cv2.dilate(gaps, around, borderValue=1) > 0
+    return np.where(some, np.where(gaps, OUTLINE, COVERED), NOBODY).astype(np.uint8)
+
+
+def _runs(kinds: list[int], wanted: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Start and end of each stretch of ``wanted`` kinds."""
+    found, start = [], 0
+    for key, group in groupby(kinds, lambda kind: kind in wanted):
+        stop = start + sum(1 for _ in group)
+        if key:
+            found.append((start, stop))
+        start = stop
+    return found
+
+
+def _nodes(matrix: npt.NDArray[np.float64], field: Grid, width: int, height: int) -> Places:
+    """Where every :data:`NODE`-th pixel of the clip is on the canvas, one node more on each side.
+
+    Node ``i`` is the middle of pixels ``NODE·(i − 1)`` to ``NODE·i − 1``.
+    """
+    columns, rows = -(-width // NODE) + 2, -(-height // NODE) + 2
+    first = (NODE - 1) / 2 - NODE
     sx, sy = matrix[0, 0], matrix[1, 1]
-    x0, y0 = matrix[:, 2] + (sx * columns.start, sy * rows.start)
-    size = (columns.stop - columns.start, rows.stop - rows.start)
+    x0, y0 = matrix[0, 2] + sx * first, matrix[1, 2] + sy * first
     middle = (CELL - 1) / 2
-    grid = np.array([[sx / CELL, 0, (x0 - middle) / CELL], [0, sy / CELL, (y0 - middle) / CELL]])
+    grid = np.array(
+        [
+            [sx * NODE / CELL, 0, (x0 - middle) / CELL],
+            [0, sy * NODE / CELL, (y0 - middle) / CELL],
+        ]
+    )
     moved = cv2.warpAffine(
         field,
         grid,
-        size,
+        (columns, rows),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    x0, y0 = (x0, y0) if offset is None else (x0 - offset[0], y0 - offset[1])
-    xs = (x0 + sx * np.arange(size[0])).astype(np.float32)
-    ys = (y0 + sy * np.arange(size[1])).astype(np.float32)
-    places = np.empty((size[1], size[0], 2), np.float32)
-    np.subtract(xs[None, :], moved[..., 0], out=places[..., 0])
-    np.subtract(ys[:, None], moved[..., 1], out=places[..., 1])
-    outside = (0, 0, 0, 255) if plane.shape[2] == 4 else (0, 0, 0)
-    border = cv2.BORDER_CONSTANT if plane.shape[2] == 4 else cv2.BORDER_REPLICATE
-    none = np.empty(0, np.float32)  # ``places`` holds both coordinates
-    found = cv2.remap(plane, places, none, cv2.INTER_LINEAR, borderMode=border, borderValue=outside)
-    return np.asarray(found, dtype=np.uint8)
+    places = np.empty((rows, columns, 2), np.float32)
+    places[..., 0] = (x0 + sx * NODE * np.arange(columns))[None, :] - moved[..., 0]
+    places[..., 1] = (y0 + sy * NODE * np.arange(rows))[:, None] - moved[..., 1]
+    return places
+
+
+def _places(nodes: Places, top: int, bottom: int, left: int, right: int) -> Places:
+    """Where the pixels of a part of the clip are on the plane; ``top`` and ``left`` are nodes'."""
+    rows = slice(top // NODE, -(-bottom // NODE) + 2)
+    columns = slice(left // NODE, -(-right // NODE) + 2)
+    part = nodes[rows, columns]
+    size = (part.shape[1] * NODE, part.shape[0] * NODE)
+    found = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(found, np.float32)[NODE : NODE + bottom - top, NODE : NODE + right - left]
+
+
+def _draw_flat(
+    plane: Image, matrix: npt.NDArray[np.float64], strip: Image, top: int, left: int, right: int
+) -> None:
+    """Draw columns ``left`` to ``right`` of a strip of the clip that begins at row ``top``."""
+    part = strip[:, left:right]
+    moved = matrix.copy()
+    moved[:, 2] += (matrix[0, 0] * left, matrix[1, 1] * top)
+    part[:] = cv2.warpAffine(
+        plane,
+        moved,
+        (part.shape[1], part.shape[0]),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )

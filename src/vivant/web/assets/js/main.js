@@ -36,7 +36,7 @@ const card = createProgressCard(byId("run"), { onCancel: cancelOpenJob, onNew: (
 const gallery = createGalleryStore({ onDelete: removeJob });
 const newClip = createNewClip(frame, form, { onTake: pictureTaken });
 const estimate = createEstimator(form, () => newClip.count());
-const batch = createBatch(frame, gallery);
+const batch = createBatch(frame, gallery, { onTake: takeOver });
 const comparison = createComparison(frame, gallery, { onRefused: refused });
 const connection = createConnection({ onChanged: gallery.clear, onReady: connected });
 const runningJob = createRunningJob(frame, card, gallery, { onEnded: jobEnded, onServerBack: connection.connect });
@@ -45,6 +45,7 @@ const submission = createSubmission(frame, card, gallery, { onRefused: refused }
 async function connected(returning) {
   form.render();
   newClip.show();
+  if (returning) newClip.connected();
   await Promise.all([gallery.refresh(), comparison.refreshPast()]);
   estimate();
   // The open job is in the address. It can be loaded only now.
@@ -53,7 +54,9 @@ async function connected(returning) {
 }
 
 function settingChanged(name) {
-  if (name === "aspect") newClip.findCrop();
+  if (name === "aspect") newClip.reshape();
+  if (name === "aim" || name === "preset") newClip.findCrop();
+  if (name === "model") newClip.preview();
   if (ESTIMATED.includes(name)) estimate();
 }
 
@@ -67,9 +70,17 @@ function submitForm() {
   }
   const { picture, framing, others } = chosen;
   const seeds = form.seeds();
-  if (form.compares()) comparison.send(form.comparison(), chosen);
-  else if (others.length || seeds.length > 1) batch.send([picture.file, ...others], seeds, form.fields());
-  else submission.submit(form.fields(), picture, framing);
+  const fields = { ...form.fields(), ...chosen.fields };
+  if (form.takesMoods()) batch.sendTakes(chosen, form.moodTakes());
+  else if (form.compares()) comparison.send(form.comparison(), chosen);
+  else if (others.length || seeds.length > 1) batch.send(chosen, seeds, fields);
+  else submission.submit(fields, picture, framing);
+}
+
+// "This one": its mood is the next clip's, too.
+function takeOver(job) {
+  form.use({ aim: "clip", model: "living", mood: job.options.preset });
+  go(job.id);
 }
 
 function cancelOpenJob() {

@@ -3,25 +3,32 @@ import { h } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 import { go } from "../shared/address.js";
 import { showBanner } from "../shared/banner.js";
-import { clipRow } from "../shared/clip_row.js";
 import { number } from "../shared/format.js";
 import { createGroupPanel, groupTitle, spending } from "../shared/group_panel.js";
 import { isOver } from "../shared/job_state.js";
+import { loopingVideo } from "../shared/looping_video.js";
 import { announce } from "../shared/panels.js";
 import { session } from "../shared/session.js";
-import { jobPicture } from "../frame/job_picture.js";
+import { jobPicture, sentPictures } from "../frame/job_picture.js";
 import { errorText } from "../server/error_text.js";
 import { untilAnswered } from "../server/retry.js";
+import { batchCell, progressTitle, rest, resultTitle, takesTitle } from "./batch_grid.js";
+import { saveZip } from "./save_zip.js";
 
 const PREFIX = "batch_";
-const newId = () => PREFIX + [...crypto.getRandomValues(new Uint32Array(3))].map((part) => part.toString(36)).join("");
+const TAKES = `${PREFIX}takes_`; // the same picture in each mood
+const random = () => [...crypto.getRandomValues(new Uint32Array(3))].map((part) => part.toString(36)).join("");
+
+const areTakes = (id) => id.startsWith(TAKES);
 
 export const isBatch = (id) => id?.startsWith(PREFIX);
 
-export function createBatch(frame, gallery) {
+// onTake(job): one of the four moods was chosen.
+export function createBatch(frame, gallery, { onTake }) {
   // Batch id → { rows, cancelled }, rows: [{ name, seed, file, job, problem }]. Only this page knows the pictures that
   // the server refused, because they never became a job.
   const sent = new Map();
+  const zipping = new Map(); // batch id → percent, while its ZIP is made
   const panel = createGroupPanel({
     name: "batch",
     heading: "title_batch",
@@ -33,19 +40,41 @@ export function createBatch(frame, gallery) {
     draw,
   });
 
-  async function send(files, seeds, fields) {
-    const id = newId();
-    const rows = files.flatMap((file) =>
-      seeds.map((seed) => ({ name: file.name || t("pasted"), seed, file, job: null, problem: null })),
-    );
+  // Each picture with each seed, all with the same fields.
+  // chosen: { picture, framing, others }, the first with its crop.
+  function send(chosen, seeds, fields) {
+    const files = [chosen.picture.file, ...chosen.others];
+    const row = (file, seed) => newRow(file, { ...fields, seed: String(seed) });
+    return sendRows(PREFIX + random(), chosen, files.flatMap((file) => seeds.map((seed) => row(file, seed))));
+  }
+
+  // One picture in each mood; takes: [{ mood, fields }].
+  function sendTakes(chosen, takes) {
+    const row = ({ mood, fields }) => ({ ...newRow(chosen.picture.file, { ...fields, ...chosen.fields }), mood });
+    return sendRows(TAKES + random(), chosen, takes.map(row));
+  }
+
+  const newRow = (file, fields) => ({
+    name: file.name || t("pasted"),
+    seed: Number(fields.seed),
+    file,
+    fields,
+    job: null,
+    problem: null,
+  });
+
+  async function sendRows(id, { picture, framing }, rows) {
     const batch = { rows, cancelled: false };
     sent.set(id, batch);
     session.openId = id;
     go(id);
+    scrollTo({ top: 0 });
     announce(t("batch_sending", { n: rows.length }));
     for (const row of rows) {
       if (batch.cancelled) row.problem = t("cancelled_title");
-      else await sendRow(row, { ...fields, seed: String(row.seed), batch: id });
+      else await sendRow(row, { ...row.fields, batch: id });
+      const crop = framing.state === "found" ? framing.crop : null;
+      if (row.job && row.file === picture.file) sentPictures.set(row.job.id, { picture, crop });
       row.file = null;
       if (panel.group()?.id === id) panel.render();
     }
@@ -67,9 +96,18 @@ export function createBatch(frame, gallery) {
     }
   }
 
-  function onState({ state }, first) {
-    const [job] = state.data;
-    if (first && job) frame.show("running", job.width / job.height, [jobPicture(job)]);
+  // The first picture; again once the server has cropped it.
+  function showPicture(group, job, first) {
+    const cropped = job?.variants?.includes("reference") ?? false;
+    if (job && (first || (cropped && !group.cropped))) {
+      frame.show("running", job.width / job.height, [jobPicture(job)]);
+    }
+    group.cropped = cropped;
+  }
+
+  function onState(group, first) {
+    const { state } = group;
+    showPicture(group, state.data[0], first);
     for (const one of state.data) gallery.put(one);
     gallery.render();
   }
@@ -78,7 +116,22 @@ export function createBatch(frame, gallery) {
     const sending = sent.get(group.id)?.rows.some((row) => row.file);
     const over = !sending && (group.state?.data ?? []).every(isOver);
     if (over && !group.over) announce(t("batch_over"));
+    if (over && areTakes(group.id)) showTakes(group.state?.data ?? []);
     return over;
+  }
+
+  // The finished takes play side by side in the frame.
+  function showTakes(jobs) {
+    const done = jobs.filter((job) => job.status === "completed");
+    if (!done.length) return;
+    const take = (job) =>
+      h(
+        "figure",
+        {},
+        loopingVideo(session.api.link(job, "video")),
+        h("figcaption", { text: t(`mood_${job.options.preset}`) }),
+      );
+    frame.show("takes", done[0].width / done[0].height, [h("div", { class: "takes" }, done.map(take))]);
   }
 
   async function cancelRest() {
@@ -97,7 +150,13 @@ export function createBatch(frame, gallery) {
     const jobs = new Map((state?.data ?? []).map((job) => [job.id, job]));
     const own = sent.get(id);
     if (own) return own.rows.map((row) => ({ ...row, job: row.job && (jobs.get(row.job.id) ?? row.job) }));
-    return [...jobs.values()].map((job) => ({ name: job.picture_name || job.id, seed: job.seed, job, problem: null }));
+    return [...jobs.values()].map((job) => ({
+      name: job.picture_name || job.id,
+      seed: job.seed,
+      mood: areTakes(id) ? job.options.preset : undefined,
+      job,
+      problem: null,
+    }));
   }
 
   function draw(group) {
@@ -106,37 +165,48 @@ export function createBatch(frame, gallery) {
     const done = rows.filter((row) => row.problem || (row.job && isOver(row.job))).length;
     frame.showProgress(rows.length ? done / rows.length : 0);
     document.title = over ? "✓ · Vivant" : `${done}/${rows.length} · Vivant`;
-    const count = { n: number(done), total: number(rows.length) };
+    const finished = rows.filter(({ job }) => job?.status === "completed").map(({ job }) => job);
     const button = (name, action, word) =>
       h("button", { type: "button", class: "plain", id: `batch-${name}`, onclick: action, text: t(word) });
     return [
-      groupTitle("batch", t(over ? "batch_done" : "batch_running", count)),
-      h("ol", { class: "rows" }, rows.map(batchRow)),
+      groupTitle("batch", areTakes(id) ? takesTitle(over) : over ? resultTitle(rows) : progressTitle(rows, done)),
+      over ? h("p", { class: "small quiet", text: rest(rows) }) : null,
+      h("ul", { class: "rows batch-grid" }, rows.map((row) => batchCell(row, areTakes(id) && onTake))),
       h("dl", { class: "facts" }, state && spending(state, over)),
       sent.has(id) ? null : h("p", { class: "small quiet", text: t("batch_known") }),
       h(
         "div",
         { class: "stack" },
+        over && finished.length > 1 ? zipButton(finished) : null,
         over ? null : button("end", cancelRest, "batch_end"),
         button("new", () => go(""), "new_clip"),
       ),
     ];
   }
 
-  return { send, open: panel.open, close: panel.close, render: panel.render };
-}
+  function zipButton(jobs) {
+    const { id } = panel.group();
+    const percent = zipping.get(id);
+    const busy = percent !== undefined;
+    const text = busy ? t("batch_zipping", { n: number(percent) }) : t("batch_zip", { n: number(jobs.length) });
+    const attributes = { type: "button", class: "loud", id: "batch-zip", disabled: busy, text };
+    return h("button", { ...attributes, onclick: () => saveAll(id, jobs) });
+  }
 
-function batchRow({ name, seed, job, problem }) {
-  const done = job?.status === "completed";
-  return clipRow({
-    title: `${name} · ${t("seed_is", { n: seed })}`,
-    id: job?.id,
-    verdict: done ? (job.verdict ?? "not_measured") : null,
-    failed: problem || (job?.status === "failed" && reason(job.error)),
-    state: job?.status === "in_progress" ? `${number(job.progress)}%` : t(job ? "queued" : "batch_waits"),
-  });
-}
+  async function saveAll(id, jobs) {
+    const tell = (percent) => {
+      if (percent === null) zipping.delete(id);
+      else zipping.set(id, percent);
+      panel.render();
+    };
+    tell(0);
+    try {
+      await saveZip(jobs, `vivant-${jobs.length}.zip`, (part) => tell(Math.round(100 * part)));
+    } catch (error) {
+      showBanner(error);
+    }
+    tell(null);
+  }
 
-function reason(error) {
-  return error?.code === "cancelled" ? t("cancelled_title") : errorText(error ?? {}, session.config).text;
+  return { send, sendTakes, open: panel.open, close: panel.close, render: panel.render };
 }

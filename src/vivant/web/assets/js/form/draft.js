@@ -67,10 +67,29 @@ export function chosen() {
   };
 }
 
+// The same picture in each mood. It is not judged: the user chooses by looking. So it is a batch, not a comparison.
+const TAKES_OF_MOODS = { id: "moods", takes: true };
+
+// What can be compared: the ready comparisons of the server, and the moods, if somebody can come to life.
+export function comparisons() {
+  const living = session.models.some((model) => model.id === "living" && model.available);
+  return living ? [TAKES_OF_MOODS, ...session.presets] : session.presets;
+}
+
+// The moods as batches take them: title and fields of each clip.
+export function moodTakes() {
+  const fields = { ...clipRequest(), model: "living" };
+  return MOODS.filter((mood) => mood !== "auto").map((mood) => ({
+    mood,
+    fields: { ...fields, "options[preset]": mood },
+  }));
+}
+
 // The chosen comparison; null if a clip is wanted or the server has nothing to compare.
 export function chosenComparison() {
-  const preset = session.presets.find((one) => one.id === draft.preset) ?? session.presets[0];
+  const preset = comparisons().find((one) => one.id === draft.preset) ?? comparisons()[0];
   if (draft.aim !== "compare" || !preset) return null;
+  if (preset.takes) return { preset };
   const own = String(preset.seeds);
   const usual = REPEATS.includes(own) ? own : REPEATS[1];
   return { preset, repeats: REPEATS.includes(draft.repeats) ? draft.repeats : usual, aspect: chosen().aspect };

@@ -14,10 +14,32 @@ export function createEstimator(form, pictureCount) {
     running = new AbortController();
     const { signal } = running;
     try {
-      form.showEstimate(await (form.compares() ? ofComparison(signal) : ofClip(signal)));
+      form.showEstimate(await chosenEstimate(signal));
     } catch (error) {
       if (error.name !== "AbortError") form.showEstimate(null);
     }
+  }
+
+  function chosenEstimate(signal) {
+    if (form.takesMoods()) return ofTakes(signal);
+    return form.compares() ? ofComparison(signal) : ofClip(signal);
+  }
+
+  // One clip after the other.
+  async function ofTakes(signal) {
+    const clips = form.moodTakes().length;
+    const query = { seconds: form.chosen().seconds, ...form.shape(), model: "living" };
+    const one = await session.api.estimate(query, signal);
+    const all = (value) => (value === null || value === undefined ? value : value * clips);
+    return {
+      ...one,
+      clips,
+      fits: true,
+      seconds: all(one.seconds),
+      seconds_low: all(one.seconds_low),
+      seconds_high: all(one.seconds_high),
+      costs: one.costs.map((cost) => ({ ...cost, amount: all(cost.amount) })),
+    };
   }
 
   function ofClip(signal) {

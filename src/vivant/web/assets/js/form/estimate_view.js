@@ -40,6 +40,13 @@ export function estimateBasis(found) {
   if (!unknown && found.seconds_high > found.seconds * 1.15) {
     words.push(t("estimate_range", { low: duration(found.seconds_low), high: duration(found.seconds_high) }));
   }
+  if (found.rare_clip?.costs?.length) words.push(rareClip(found.rare_clip));
   if (found.queue_seconds > 1) words.push(t("estimate_queue", { n: duration(found.queue_seconds) }));
   return words.join(" ");
+}
+
+// Where a container is started for a clip and charged until it stops, the first clip costs more than the next.
+function rareClip({ start_seconds, waiting_seconds, costs: [cost] }) {
+  const times = { start: duration(start_seconds, false), wait: duration(waiting_seconds, false) };
+  return t("estimate_rare", { cost: money(cost.amount, cost.currency), ...times });
 }

@@ -5,7 +5,6 @@ import { duration, money, number } from "../shared/format.js";
 import { session } from "../shared/session.js";
 import { comparisonFields, taskField } from "./comparison_fields.js";
 import {
-  MOODS,
   MOVES,
   RETRIES,
   TAKES,
@@ -15,6 +14,7 @@ import {
   chosenComparison,
   clipRequest,
   comparisonRequest,
+  moodTakes,
   ratio,
   seeds,
   shape,
@@ -22,6 +22,8 @@ import {
 import { estimateBasis, showEstimate } from "./estimate_view.js";
 import { choiceField, engineField, lengthField, recipeField, seedField, textField } from "./fields.js";
 import { showFormError } from "./form_error.js";
+import { moodField } from "./mood_field.js";
+import { createPreviews } from "./previews.js";
 import { isSeed } from "./seed.js";
 
 const LONGEST_SECONDS = 20;
@@ -30,6 +32,7 @@ const SHAPES = { "16:9": 16 / 9, "9:16": 9 / 16, "1:1": 1 };
 export function createForm(form, { onChange, onSubmit }) {
   const retryHint = h("p", { class: "hint", id: "again-if-hint" });
   const basis = h("p", { class: "hint", id: "estimate-basis" });
+  const previews = createPreviews({ onReady: () => !form.hidden && render() });
   let estimate = null;
 
   function set(name, value) {
@@ -40,7 +43,7 @@ export function createForm(form, { onChange, onSubmit }) {
 
   // Another engine or task has other fields.
   function setAndRender(name, value) {
-    if (name === "aim") estimate = null;
+    if (name === "aim" || name === "preset") estimate = null;
     set(name, value);
     render();
   }
@@ -80,13 +83,13 @@ export function createForm(form, { onChange, onSubmit }) {
     const comparing = chosenComparison() !== null;
     const task = taskField((value) => setAndRender("aim", value));
     form.replaceChildren(task, ...(comparing ? comparisonSettings() : clipSettings()), basis);
-    byId("go").textContent = t(comparing ? "compare_do" : "make");
+    byId("go").textContent = t(takesMoods() ? "compare_moods_do" : comparing ? "compare_do" : "make");
     showFigures();
   }
 
   function comparisonSettings() {
     return comparisonFields({
-      onPreset: (id) => set("preset", id),
+      onPreset: (id) => setAndRender("preset", id),
       onRepeats: (value) => set("repeats", value),
       shapes: shapes(chosen()),
     });
@@ -109,7 +112,8 @@ export function createForm(form, { onChange, onSubmit }) {
     const most = Math.min(LONGEST_SECONDS, Math.floor(config.limits.max_frames / config.defaults.fps));
     const promptField = prompt("prompt", now.prompt, 2, camera);
     const moves = () => choices("move", now, MOVES, (value) => ({ word: t(`move_${value}`) }));
-    const moods = () => choices("mood", now, MOODS, (value) => ({ word: t(`mood_${value}`) }));
+    const moods = () =>
+      moodField({ value: now.mood, previews, aspect: ratio(), onChoose: (value) => set("mood", value) });
     // A prompt that the engine does not follow is not put first, but stays available under "more settings".
     const first = living ? moods() : !camera ? promptField : now.model.id === "camera" ? moves() : "";
     return [
@@ -144,6 +148,7 @@ export function createForm(form, { onChange, onSubmit }) {
     );
   }
 
+  const takesMoods = () => chosenComparison()?.preset.takes === true;
   const secondsOfOne = () => estimate?.seconds_high ?? estimate?.seconds ?? null;
 
   // What to know before pressing the button.
@@ -187,13 +192,27 @@ export function createForm(form, { onChange, onSubmit }) {
 
   return {
     render,
-    chosen: chosen,
-    seeds: seeds,
-    shape: shape,
+    chosen,
+    seeds,
+    shape,
     aspect: ratio,
     fields: () => clipRequest(secondsOfOne()),
     compares: () => chosenComparison() !== null,
+    // Whether a comparison of the server is chosen, with findings.
+    judges: () => chosenComparison() !== null && !takesMoods(),
+    takesMoods,
+    moodTakes,
     comparison: comparisonRequest,
+    // Takes several choices over, from an example or a comparison.
+    use(choices) {
+      for (const [name, value] of Object.entries(choices)) choose(name, value);
+      render();
+      for (const name of Object.keys(choices)) onChange(name);
+    },
+    // Shows how each mood would move this picture; null: none.
+    preview(picture, crop) {
+      previews.request(chosen().model?.id === "living" ? picture : null, { ...shape(), ...crop });
+    },
     showEstimate(found) {
       estimate = found;
       showFigures();

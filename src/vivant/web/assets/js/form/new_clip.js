@@ -8,19 +8,43 @@ import { session } from "../shared/session.js";
 import { croppedPicture, place } from "../frame/cropped_picture.js";
 import { dropArea } from "../frame/drop_area.js";
 import { pictureDetails } from "../frame/picture_details.js";
-import { centredCrop, closePicture, looksLikePicture, openPicture, wholePicture } from "../frame/picture.js";
+import { cropText } from "../frame/crop_math.js";
+import { createHandCrop } from "../frame/hand_crop.js";
+import {
+  centredCrop,
+  closePicture,
+  looksLikePicture,
+  openPicture,
+  turnedPicture,
+  wholePicture,
+} from "../frame/picture.js";
+import { createExamples } from "../examples/examples.js";
 import { errorText } from "../server/error_text.js";
 import { createPictureInput } from "./picture_input.js";
 
+// Buttons that are made anew each time the picture is shown.
+const KEPT_FOCUS = ["change", "remove", "zoom-in", "zoom-out", "crop-reset"];
 const NO_CROP = { state: "none" };
 
 // onTake is called before a new picture is shown, so that an open clip is closed.
 export function createNewClip(frame, form, { onTake }) {
+  const examples = createExamples({ onChoose: takeExample, onFound: () => !picture && show() });
   const input = createPictureInput(frame.root, ([file, ...more]) => take(file, more));
   let picture = null;
   let others = []; // more pictures: they are made with the same settings, as one batch
   let framing = NO_CROP; // { state, crop, faces, warnings }; state: none, looking, found, centred or refused
   let cropping = null;
+  let byHand = null; // the crop that the user chose; null: the server chooses
+  let turned = 0; // degrees clockwise, for a picture that lies on its side
+  const handCrop = createHandCrop({
+    now: () => ({ crop: framing.crop, picture, aspect: form.aspect() }),
+    onMove: moveCrop,
+    onSettled: () => findCrop(),
+    onReset: () => {
+      byHand = null;
+      findCrop();
+    },
+  });
 
   function problemOf(file) {
     const limit = session.config.limits.max_image_bytes;
@@ -38,6 +62,8 @@ export function createNewClip(frame, form, { onTake }) {
     closePicture(picture);
     picture = opened;
     others = more;
+    byHand = null;
+    turned = 0;
     const crop = centredCrop(opened.width, opened.height, form.aspect());
     framing = { state: "looking", crop, faces: [], warnings: [] };
     show();
@@ -53,12 +79,13 @@ export function createNewClip(frame, form, { onTake }) {
     const mine = new AbortController();
     cropping = mine;
     const { width, height } = picture;
-    const crop = centredCrop(width, height, form.aspect());
+    const crop = byHand ?? centredCrop(width, height, form.aspect());
     framing = { ...framing, state: session.online ? "looking" : "centred", crop };
     show();
     if (!session.online) return;
     try {
-      const answer = await session.api.crop(picture.file, form.shape(), mine.signal);
+      const answer = await session.api.crop(picture.file, { ...form.shape(), ...cropFields() }, mine.signal);
+      if (byHand) byHand = answer.crop;
       framing = { state: "found", ...answer };
       picture.width ||= answer.picture?.width ?? 0;
       picture.height ||= answer.picture?.height ?? 0;
@@ -70,7 +97,48 @@ export function createNewClip(frame, form, { onTake }) {
         form.fail(detail && language() === "ko" ? `${text} (${detail})` : text, "picture");
       }
     }
-    if (cropping === mine) show();
+    if (cropping !== mine) return;
+    show();
+    preview();
+  }
+
+  // A crop by hand is for one picture, and a comparison chooses its own.
+  const croppable = () =>
+    picture.drawable && !others.length && !form.judges() && ["found", "looking", "centred"].includes(framing.state);
+
+  function moveCrop(crop) {
+    cropping?.abort();
+    byHand = crop;
+    framing = { ...framing, state: "found", crop, faces: framing.faces ?? [] };
+    show();
+  }
+
+  // As fields of the API.
+  function cropFields() {
+    return {
+      ...(byHand && !others.length && !form.judges() ? { crop: cropText(byHand) } : {}),
+      ...(turned ? { rotate: String(turned) } : {}),
+    };
+  }
+
+  // The server sees a face in the picture once it is turned.
+  async function turn(degrees) {
+    const upright = await turnedPicture(picture, degrees);
+    closePicture(picture);
+    picture = upright;
+    turned = (turned + degrees) % 360;
+    byHand = null;
+    findCrop();
+  }
+
+  // Small moving pictures of the moods, for a picture that the server can read.
+  function preview() {
+    form.preview(framing.state === "found" ? picture : null, byHand ? { crop: cropText(byHand) } : {});
+  }
+
+  function takeExample({ preset, aspect }) {
+    form.use({ model: "living", mood: preset, aspect });
+    takeSample();
   }
 
   async function takeSample() {
@@ -88,6 +156,7 @@ export function createNewClip(frame, form, { onTake }) {
     others = [];
     framing = NO_CROP;
     form.fail("");
+    preview();
     show();
     announce(t("picture_removed"));
     byId("choose")?.focus();
@@ -112,33 +181,61 @@ export function createNewClip(frame, form, { onTake }) {
     const buttons = {
       onChoose: input.choose,
       onPhotograph: input.photograph,
-      onSample: session.online && takeSample,
+      onSample: session.online && !examples.any() && takeSample, // an example is the sample, too
     };
-    frame.show("empty", form.aspect(), [dropArea(buttons)]);
+    frame.show("empty", form.aspect(), [dropArea(buttons)], [examples.root]);
+    examples.resume();
   }
 
   function showPicture() {
     const active = document.activeElement?.id;
     const { width, height, url } = picture;
     // The whole picture until the face is found; then CSS moves it to the crop.
-    const visible = framing.state === "looking" ? wholePicture(width, height, form.aspect()) : framing.crop;
+    const looking = framing.state === "looking" && !byHand;
+    const visible = looking ? wholePicture(width, height, form.aspect()) : framing.crop;
     const shown = frame.art.querySelector(".cropped img");
     const same = shown?.src === url && frame.root.dataset.state === "chosen";
     if (same) place(shown, visible);
     const inside = same ? null : [croppedPicture(picture, visible, t("preview_alt"), framing)];
-    const details = pictureDetails(picture, framing, notes(), { onChoose: input.choose, onRemove: remove });
+    const actions = { onChoose: input.choose, onRemove: remove, onTurn: turn };
+    const details = pictureDetails(picture, { ...framing, byHand, movable: croppable() }, notes(), actions);
     frame.show("chosen", form.aspect(), inside, [details]);
-    if (active === "change" || active === "remove") byId(active)?.focus();
+    showCropTools(same, visible);
+    if (KEPT_FOCUS.includes(active)) byId(active)?.focus({ preventScroll: true });
+  }
+
+  function showCropTools(attached, visible) {
+    const area = frame.art.querySelector(".cropped");
+    frame.art.querySelector(".crop-tools")?.remove();
+    if (!area || !croppable()) return;
+    if (!attached) handCrop.attach(area);
+    area.toggleAttribute("data-whole-height", visible.height > 0.999);
+    frame.art.append(handCrop.buttons(byHand !== null));
   }
 
   return {
     show,
-    // Asks for the crop again, after the shape or the server has changed.
+    // Asks for the crop again, after the server or what is made has changed.
     findCrop,
-    // { picture, framing, others }, or null without a picture.
-    chosen: () => picture && { picture, framing, others },
+    // The clip has another shape: a crop by hand does not fit any more.
+    reshape() {
+      byHand = null;
+      findCrop();
+    },
+    // { picture, framing, others, fields }, or null without a picture. fields: of the API, about its crop.
+    chosen: () => picture && { picture, framing, others, fields: cropFields() },
     count: () => (picture ? 1 + others.length : 0),
     needsCrop: () => picture !== null && framing.state !== "found",
-    translate: input.translate,
+    // Asks again after the engine has changed.
+    preview,
+    // The server answers, or another one does.
+    connected() {
+      examples.clear();
+      examples.load();
+    },
+    translate() {
+      input.translate();
+      examples.translate();
+    },
   };
 }

@@ -1,5 +1,6 @@
 // A chosen picture, and crops of it. The page checks little; the server decides what can be used.
 
+const REDUCED_SIDE = 1280;
 const PICTURES = /\.(jpe?g|png|webp|avif|hei[cf]|gif|bmp|tiff?|jfif)$/i;
 
 export function looksLikePicture(file) {
@@ -19,8 +20,40 @@ export async function openPicture(file) {
   }
 }
 
+// The same file, drawn turned by degrees clockwise (a multiple of 90).
+export async function turnedPicture(picture, degrees) {
+  const image = new Image();
+  image.src = picture.url;
+  await image.decode();
+  const { naturalWidth: width, naturalHeight: height } = image;
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = degrees % 180 ? [height, width] : [width, height];
+  const context = canvas.getContext("2d");
+  context.translate(canvas.width / 2, canvas.height / 2);
+  context.rotate((degrees * Math.PI) / 180);
+  context.drawImage(image, -width / 2, -height / 2);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.92));
+  const url = URL.createObjectURL(blob);
+  return { ...picture, url, width: canvas.width, height: canvas.height, drawnTurned: true };
+}
+
 export function closePicture(picture) {
   if (picture) URL.revokeObjectURL(picture.url);
+}
+
+// A JPEG of at most REDUCED_SIDE pixels, enough to look at; the file itself where it is small or cannot be drawn.
+export async function reducedPicture({ file, url, drawable, width, height, drawnTurned = false }) {
+  const scale = Math.min(1, REDUCED_SIDE / Math.max(width, height));
+  if (!drawable || (scale === 1 && !drawnTurned)) return file;
+  const image = new Image();
+  image.src = url;
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.round(width * scale);
+  canvas.height = Math.round(height * scale);
+  canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+  const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", 0.9));
+  return blob ? new File([blob], "picture.jpg", { type: "image/jpeg" }) : file;
 }
 
 // The largest part of the aspect, centred and a little above the middle. Used until the server has found the face.

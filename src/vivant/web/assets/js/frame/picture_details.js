@@ -3,7 +3,7 @@ import { h, svg } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 import { bytes } from "../shared/format.js";
 
-export function pictureDetails(picture, found, notes, { onChoose, onRemove }) {
+export function pictureDetails(picture, found, notes, { onChoose, onRemove, onTurn }) {
   const { file } = picture;
   const size = picture.width ? `${picture.width} × ${picture.height}` : "";
   return h(
@@ -16,9 +16,11 @@ export function pictureDetails(picture, found, notes, { onChoose, onRemove }) {
       h("p", { class: "name", text: file.name || t("pasted") }),
       h("p", { class: "quiet small figures", text: [size, bytes(file.size)].filter(Boolean).join(" · ") }),
       h("p", { class: "small", id: "crop-word", text: cropText(found) }),
+      found.movable ? h("p", { class: "small quiet", text: t("crop_hint") }) : null,
       h(
         "div",
         { class: "row" },
+        found.suggested_rotate ? turnButton(found.suggested_rotate, found.rotate ?? 0, onTurn) : null,
         h("button", { type: "button", class: "link", id: "change", onclick: onChoose, text: t("change_picture") }),
         h("button", { type: "button", class: "link", id: "remove", onclick: onRemove, text: t("remove_picture") }),
       ),
@@ -33,7 +35,16 @@ export function pictureDetails(picture, found, notes, { onChoose, onRemove }) {
   );
 }
 
+// suggested and now: degrees clockwise.
+function turnButton(suggested, now, onTurn) {
+  const degrees = (suggested - now + 360) % 360;
+  if (!degrees) return null;
+  const attributes = { type: "button", class: "plain", id: "turn", onclick: () => onTurn(degrees) };
+  return h("button", { ...attributes, text: t("picture_turn") });
+}
+
 function cropText(found) {
+  if (found.byHand) return t("crop_hand");
   if (found.state === "looking") return t("crop_looking");
   if (found.state === "refused") return t("crop_refused");
   if (found.state !== "found") return t("crop_centred");

@@ -4,11 +4,14 @@ import { t } from "../shared/i18n.js";
 import { showBanner } from "../shared/banner.js";
 import { isOver } from "../shared/job_state.js";
 import { session } from "../shared/session.js";
+import { toggleFavourite } from "./favourites.js";
+import { createGalleryFilter, grouped, isGone } from "./gallery_filter.js";
 import { showGallery } from "./gallery_view.js";
 
 export function createGalleryStore({ onDelete }) {
   let jobs = [];
   let hasMore = false;
+  const filter = createGalleryFilter(render);
   const find = (id) => jobs.find((job) => job.id === id);
 
   // Adds a job, or updates the fields of a known one. Returns the whole job.
@@ -47,16 +50,31 @@ export function createGalleryStore({ onDelete }) {
   }
 
   function render() {
-    const running = jobs.filter((job) => !isOver(job)).length;
-    const empty = t(session.online ? "gallery_empty" : "gallery_offline");
-    byId("gallery-note").textContent = running ? t("gallery_running", { n: running }) : jobs.length ? "" : empty;
-    showGallery(byId("gallery"), jobs, {
+    const shown = jobs.filter((job) => !isGone(job, session.openId));
+    const found = shown.filter(filter.passes);
+    filter.translate();
+    byId("gallery-tools").hidden = !shown.length;
+    byId("gallery-note").textContent = note(shown, found);
+    showGallery(byId("gallery"), grouped(found), {
       openId: session.openId,
       link: session.api.link,
       standard: session.config.defaults.prompt,
       onDelete,
+      onFavourite,
     });
     byId("more").hidden = !hasMore;
+  }
+
+  function note(shown, found) {
+    if (!shown.length) return t(session.online ? "gallery_empty" : "gallery_offline");
+    if (filter.active() && !found.length) return t(hasMore ? "gallery_none_yet" : "gallery_none");
+    const running = shown.filter((job) => !isOver(job)).length;
+    return running ? t("gallery_running", { n: running }) : "";
+  }
+
+  function onFavourite(job) {
+    toggleFavourite(job.id);
+    render();
   }
 
   byId("more").addEventListener("click", loadMore);

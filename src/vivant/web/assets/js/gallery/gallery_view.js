@@ -1,70 +1,121 @@
 // The gallery: finished clips and those being made, newest first.
-import { h, sign, style } from "../shared/dom.js";
-import { t } from "../shared/i18n.js";
+import { h, icon, sign, style } from "../shared/dom.js";
+import { known, t } from "../shared/i18n.js";
 import { number, when } from "../shared/format.js";
+import { isFavourite } from "./favourites.js";
 
 const LONGEST_TITLE = 48;
 
-// options: { openId, link(job, variant), standard, onDelete(job) }; standard: the server's default prompt.
-export function showGallery(list, jobs, options) {
+// groups: the jobs of each card: one clip, or the clips of one comparison.
+// options: { openId, link(job, variant), standard, onDelete(job), onFavourite(job) }; standard: the server's default
+// prompt.
+export function showGallery(list, groups, options) {
   // Unchanged items are kept, so that pictures do not load again and the focus stays where it is.
   const old = new Map([...list.querySelectorAll(":scope > .piece")].map((item) => [item.dataset.id, item]));
-  const items = jobs.map((job) => {
-    const state = stateOf(job, options.openId);
-    const kept = old.get(job.id);
+  const items = groups.map((jobs) => {
+    const state = jobs.map((job) => stateOf(job, options.openId)).join(" ");
+    const kept = old.get(idOf(jobs));
     if (kept?.dataset.state === state) return kept;
-    const item = createItem(job, options);
+    const item = jobs[0].batch === idOf(jobs) ? comparisonItem(jobs, options) : clipItem(jobs[0], options);
     item.dataset.state = state;
-    if (kept?.contains(document.activeElement)) queueMicrotask(() => item.querySelector(".open").focus());
+    const focused = kept?.contains(document.activeElement) && document.activeElement.className.split(" ")[0];
+    if (focused) queueMicrotask(() => item.querySelector(`.${focused}`)?.focus());
     return item;
   });
   const same = items.length === list.children.length && items.every((item, index) => list.children[index] === item);
   if (!same) list.replaceChildren(...items);
 }
 
+const idOf = ([job]) => (job.batch?.startsWith("comparison_") ? job.batch : job.id);
+
 // Everything that changes how an item looks.
 function stateOf(job, openId) {
-  const { status, progress, verdict, queue_position: position, error } = job;
-  return [status, progress, verdict, position, error?.code, document.documentElement.lang, job.id === openId].join(" ");
+  const { id, status, progress, verdict, queue_position: position, error } = job;
+  const { lang } = document.documentElement;
+  const open = id === openId || job.batch === openId;
+  return [id, status, progress, verdict, position, error?.code, lang, open, isFavourite(id)].join(" ");
 }
 
-function createItem(job, { openId, link, standard, onDelete }) {
-  const open = job.id === openId;
+function clipItem(job, { openId, link, standard, onDelete, onFavourite }) {
   const title = job.picture_name ?? job.model;
   const own = job.prompt && job.prompt !== standard ? shortened(job.prompt) : null;
-  const name = `${title} · ${when(job.created_at)}`;
   const done = job.status === "completed";
   const verdict = job.verdict ?? "not_measured";
-  const details = [done ? t(`verdict_${verdict}`) : null, own, t("seed_is", { n: job.seed }), when(job.created_at)];
+  const mood = known(`mood_${job.options?.preset}`) ? t(`mood_${job.options.preset}`) : null;
+  const seed = t("seed_is", { n: job.seed });
+  const details = [done ? t(`verdict_${verdict}`) : null, own, mood ?? seed];
   const thumb = thumbnail(job, link);
-  const item = h(
-    "li",
-    { class: "piece", "data-id": job.id, "data-open": open },
+  const shown = { verdict: done ? verdict : null, title, details, made: job.created_at };
+  const item = card({ id: job.id, open: job.id === openId, thumb, ...shown });
+  const name = `${title} · ${when(job.created_at)}`;
+  item.append(
     h(
-      "a",
-      { class: "open", href: `#${job.id}`, "aria-current": open ? "true" : null },
-      h("span", { class: "small-frame" }, thumb),
-      h(
-        "span",
-        { class: "label" },
-        h("b", {}, done ? sign(verdict) : null, h("bdi", { text: shortened(title) })),
-        h("span", {}, h("bdi", { text: details.filter(Boolean).join(" · ") })),
-      ),
+      "div",
+      { class: "piece-tools" },
+      h("button", {
+        type: "button",
+        class: "remove link",
+        onclick: () => onDelete(job),
+        "aria-label": t("delete_named", { name }),
+        text: t("delete"),
+      }),
+      done ? heart(job, name, onFavourite) : null,
     ),
-    h("button", {
-      type: "button",
-      class: "link remove",
-      onclick: () => onDelete(job),
-      "aria-label": t("delete_named", { name }),
-      text: t("delete"),
-    }),
   );
   if (done) playWhilePointedAt(item.querySelector(".open"), thumb, () => link(job, "video"));
   return item;
 }
 
+// One card for all clips of a comparison.
+function comparisonItem(jobs, { openId, link }) {
+  const [job] = jobs;
+  const shown = jobs.find((one) => one.status === "completed") ?? job;
+  const thumb = thumbnail(shown, link);
+  const details = [t("compare_count", { n: number(jobs.length) })];
+  const title = `${t("title_comparison")} · ${job.picture_name ?? job.model}`;
+  const words = { verdict: null, title, details, made: job.created_at };
+  const item = card({ id: job.batch, open: job.batch === openId, thumb, ...words });
+  item.classList.add("stacked");
+  return item;
+}
+
+// made: seconds since 1970.
+function card({ id, open, thumb, verdict, title, details, made }) {
+  return h(
+    "li",
+    { class: "piece", "data-id": id, "data-open": open },
+    h(
+      "a",
+      { class: "open", href: `#${id}`, "aria-current": open ? "true" : null },
+      h("span", { class: "small-frame" }, thumb),
+      h(
+        "span",
+        { class: "label" },
+        h("b", {}, verdict ? sign(verdict) : null, h("bdi", { text: shortened(title) })),
+        h("span", {}, h("bdi", { text: details.filter(Boolean).join(" · ") })),
+        h("span", { text: when(made) }),
+      ),
+    ),
+  );
+}
+
+function heart(job, name, onFavourite) {
+  const marked = isFavourite(job.id);
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "heart",
+      "aria-pressed": String(marked),
+      "aria-label": t("favourite_named", { name }),
+      onclick: () => onFavourite(job),
+    },
+    icon("heart"),
+  );
+}
+
 // The clip plays in its small frame while the pointer or the keyboard is on it.
-function playWhilePointedAt(target, thumb, source) {
+export function playWhilePointedAt(target, thumb, source) {
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   const stop = () => thumb.querySelector("video")?.remove();
   const play = () => {
@@ -82,7 +133,8 @@ function shortened(title) {
   return title.length > LONGEST_TITLE ? `${title.slice(0, LONGEST_TITLE - 1)}…` : title;
 }
 
-function thumbnail(job, link) {
+// The clip's first frame, or its state in words.
+export function thumbnail(job, link) {
   const image = (variant, faint) =>
     h("img", { class: faint, src: link(job, variant), crossorigin: "anonymous", alt: "", loading: "lazy" });
   const has = (variant) => job.variants?.includes(variant);

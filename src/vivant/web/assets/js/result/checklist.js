@@ -120,7 +120,7 @@ function measure(score, last, player) {
         type: "button",
         class: "link",
         onclick: () => player.point(score.frame, score.region),
-        text: t("show_frame", { n: score.frame }),
+        text: t("show_frame"),
       }),
   );
 }

@@ -121,7 +121,7 @@ export function createPlayer(job, links, frameRoot) {
   function showFrameNumber(index) {
     frame = Math.min(last, Math.max(0, index));
     scrub.value = String(frame);
-    const words = t("frame_of", { n: number(frame), total: number(last), s: number(frame / fps, 2) });
+    const words = t("frame_of", { n: number(frame + 1), total: number(last + 1), s: number(frame / fps, 2) });
     readout.textContent = words;
     scrub.setAttribute("aria-valuetext", words);
     for (const notify of listeners) notify(frame);
@@ -138,6 +138,23 @@ export function createPlayer(job, links, frameRoot) {
   function toggle() {
     if (video.paused) video.play().catch(() => {});
     else video.pause();
+  }
+
+  // The whole frame content, so that a comparison stays one. An iPhone can only show the clip itself.
+  function showFull() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else if (inside.requestFullscreen) inside.requestFullscreen().catch(() => {});
+    else video.webkitEnterFullscreen?.();
+  }
+
+  // Space plays and F fills the screen, unless the key belongs to a control.
+  function onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+    if (event.target.closest("button, a, summary, select, textarea, input:not([type=range])")) return;
+    if (event.key === " ") toggle();
+    else if (event.key.toLowerCase() === "f") showFull();
+    else return;
+    event.preventDefault();
   }
 
   function showPlayButton() {
@@ -163,6 +180,7 @@ export function createPlayer(job, links, frameRoot) {
   video.addEventListener("pause", showPlayButton);
   video.addEventListener("click", toggle);
   play.addEventListener("click", toggle);
+  document.addEventListener("keydown", onKey);
   scrub.addEventListener("input", () => seek(Number(scrub.value)));
   const onFrame = (time) => showFrameNumber(Math.floor(time * fps + 1e-3));
   if (video.requestVideoFrameCallback) {
@@ -183,6 +201,12 @@ export function createPlayer(job, links, frameRoot) {
       { type: "button", class: "round", "aria-label": t(name), onclick: () => seek(frame + by) },
       icon(by < 0 ? "back" : "forward"),
     );
+  const full = h(
+    "button",
+    { type: "button", class: "round", id: "fullscreen", "aria-label": t("fullscreen"), onclick: showFull },
+    icon("fullscreen"),
+  );
+  full.hidden = !document.fullscreenEnabled && !video.webkitEnterFullscreen;
   const controls = h(
     "div",
     { class: "viewer" },
@@ -190,7 +214,7 @@ export function createPlayer(job, links, frameRoot) {
     h(
       "div",
       { class: "transport" },
-      h("div", { class: "pair" }, play, step(-1, "frame_back"), step(1, "frame_forward")),
+      h("div", { class: "pair" }, play, step(-1, "frame_back"), step(1, "frame_forward"), full),
       scrub,
       readout,
     ),
@@ -214,6 +238,7 @@ export function createPlayer(job, links, frameRoot) {
     },
     close() {
       listeners.clear();
+      document.removeEventListener("keydown", onKey);
       video.pause();
       video.removeAttribute("src");
       video.load();

@@ -43,6 +43,7 @@ function completed(job, report, links, { onAgain, onMend, onNew, onDelete }) {
   seal.className = "seal";
   const notes = [...new Set([...(job.warnings ?? []), ...(report?.warnings ?? [])])];
   const files = [
+    ["thumbnail", "download_thumbnail"],
     ["report", "download_report"],
     ["contact_sheet", "download_sheet"],
   ].filter(([variant]) => job.variants?.includes(variant));

@@ -34,6 +34,13 @@ export function cleanEndpoint(text) {
   return (url.origin + url.pathname).replace(/\/+(v1\/?)?$/, "");
 }
 
+function form(fields, pictures) {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(fields)) body.append(name, value);
+  for (const picture of pictures) body.append("input_reference", picture, picture.name || "picture");
+  return body;
+}
+
 // onReachable(answered) is called after each request: whether the server has answered it.
 export function createApi(endpoint, key, onReachable = () => {}) {
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
@@ -57,9 +64,7 @@ export function createApi(endpoint, key, onReachable = () => {}) {
 
   // XMLHttpRequest, because fetch does not report the progress of an upload.
   function upload(path, fields, pictures, { idempotencyKey, onUpload, signal }) {
-    const body = new FormData();
-    for (const [name, value] of Object.entries(fields)) body.append(name, value);
-    for (const picture of pictures) body.append("input_reference", picture, picture.name || "picture");
+    const body = form(fields, pictures);
     return new Promise((resolve, reject) => {
       const request = new XMLHttpRequest();
       request.open("POST", endpoint + path);
@@ -116,12 +121,10 @@ export function createApi(endpoint, key, onReachable = () => {}) {
     models: async () => (await json("/v1/models")).data,
     sample: async () => (await call("/sample.png")).blob(),
     estimate: (query, signal) => json(`/v1/estimate?${new URLSearchParams(query)}`, { signal }),
-    crop(picture, shape, signal) {
-      const body = new FormData();
-      for (const [name, value] of Object.entries(shape)) body.append(name, value);
-      body.append("input_reference", picture, picture.name || "picture");
-      return json("/v1/crops", { method: "POST", body, signal });
-    },
+    examples: async () => (await json("/examples")).data,
+    crop: (picture, fields, signal) => json("/v1/crops", { method: "POST", body: form(fields, [picture]), signal }),
+    previews: (picture, fields, signal) =>
+      json("/v1/previews", { method: "POST", body: form(fields, [picture]), signal }),
     list: (after) => json(`/v1/videos?limit=24${after ? `&after=${encodeURIComponent(after)}` : ""}`),
     get: (id) => json(video(id)),
     cancel: (id) => json(`${video(id)}/cancel`, { method: "POST" }),

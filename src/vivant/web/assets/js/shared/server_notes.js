@@ -14,8 +14,16 @@ const KOREAN = [
     "얼굴을 찾지 못해 사진의 가운데를 보여 드리며, 같은 사람인지는 잴 수 없습니다. 또렷한 정면 얼굴 사진을 써 보세요.",
   ],
   [
+    /^no face was found, so the person's part of the picture is shown/,
+    "얼굴을 찾지 못해 사람이 있는 부분을 보여 드리며, 같은 사람인지는 잴 수 없습니다. 또렷한 정면 얼굴 사진을 써 보세요.",
+  ],
+  [
     /^no face was found, so the top of the picture is shown/,
     "얼굴을 찾지 못해 사진의 위쪽을 보여 드리며, 같은 사람인지는 잴 수 없습니다. 또렷한 정면 얼굴 사진을 써 보세요.",
+  ],
+  [
+    /^the face is partly covered or turned away/,
+    "얼굴이 일부 가려졌거나 옆을 보고 있어, 같은 사람인지는 잴 수 없습니다. 얼굴 전체가 보이는 정면 사진을 써 보세요.",
   ],
   [
     /^the clip's shape cannot hold all (\d+) faces, so (\d+) of them/,
@@ -23,6 +31,18 @@ const KOREAN = [
   ],
   [/^the picture seems to be upside down/, "사진이 거꾸로 된 것 같습니다. 돌려서 다시 올려 주세요."],
   [/^the picture seems to lie on its side/, "사진이 옆으로 누운 것 같습니다. 돌려서 다시 올려 주세요."],
+  [
+    /^the part chosen has another shape than the clip, so more/,
+    "고른 부분의 비율이 영상과 달라 사진을 조금 더 보여 드립니다.",
+  ],
+  [
+    /^the part chosen has another shape than the clip, and the picture has no more/,
+    "고른 부분의 비율이 영상과 달라 조금 잘랐습니다.",
+  ],
+  [
+    /^the part chosen shows no face/,
+    "고른 부분에 얼굴이 없어 같은 사람인지는 잴 수 없습니다. 얼굴이 보이게 옮겨 주세요.",
+  ],
   [
     /^the picture is HDR \((PQ|HLG)\)/,
     "HDR($1) 사진이라 밝은 부분을 일반 화면에 맞게 줄였습니다. 직접 정하려면 SDR로 내보내 주세요.",

@@ -15,6 +15,7 @@ export const FORM_STRINGS = {
   choose: ["Choose a picture", "사진 고르기"],
   photograph: ["Take a picture", "사진 찍기"],
   sample: ["Try a sample picture", "예시 사진으로 해 보기"],
+  examples: ["Or click an example to begin with it:", "예시를 누르면 그 모습으로 시작합니다."],
   picture_file: ["Picture file", "사진 파일"],
   picture_camera: ["Camera", "카메라"],
   change_picture: ["Choose another", "다른 사진 고르기"],
@@ -31,6 +32,16 @@ export const FORM_STRINGS = {
   ],
   crop_centred: ["Framed around the middle for now.", "우선 사진 가운데에 맞췄습니다."],
   crop_refused: ["The server cannot read this picture.", "서버가 이 사진을 읽지 못합니다."],
+  crop_hand: ["Framed by hand.", "직접 맞춘 구도입니다."],
+  crop_area: [
+    "Framing: arrow keys move it, plus and minus zoom, 0 resets",
+    "구도: 화살표 키로 옮기고, 더하기와 빼기로 확대하고, 0으로 되돌립니다",
+  ],
+  crop_hint: ["Drag the picture to move it.", "사진을 끌면 구도가 바뀝니다."],
+  crop_zoom_in: ["Show less", "확대"],
+  crop_zoom_out: ["Show more", "축소"],
+  crop_reset: ["Reset the framing", "처음 구도로"],
+  picture_turn: ["Turn it", "돌려서 쓰기"],
   refused_title: ["Not a picture that can be used", "쓸 수 없는 사진입니다"],
   undrawable_title: ["No preview", "미리 보기가 없습니다"],
   undrawable: [
@@ -115,6 +126,11 @@ export const FORM_STRINGS = {
     "이 컴퓨터에서 잰 기록이 아직 없습니다. 첫 영상을 만들면 알 수 있습니다.",
   ],
   estimate_range: ["Between {low} and {high}.", "{low}에서 {high} 사이입니다."],
+  estimate_rare: [
+    "A first clip after a pause costs about {cost}: the graphics card is charged from its start ({start}) until " +
+      "{wait} after the clip.",
+    "오랜만에 만드는 첫 영상은 약 {cost}입니다. 그래픽 카드를 켤 때({start})부터 끝나고 {wait} 뒤까지 요금이 듭니다.",
+  ],
   estimate_queue: ["Plus about {n} of waiting.", "앞선 작업 때문에 약 {n} 더 기다려야 합니다."],
   camera_moves: ["The camera moves, not the person.", "사람이 아니라 카메라가 움직입니다."],
   estimate_most: ["With retries at most {n}.", "다시 시도하면 최대 {n}."],

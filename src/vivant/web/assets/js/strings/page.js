@@ -27,12 +27,17 @@ export const PAGE_STRINGS = {
   title_comparison: ["Compare settings", "설정 비교"],
   card_comparison: ["Comparison", "설정 비교"],
 
-  gallery: ["Your clips", "지난 작품"],
+  gallery: ["Your clips", "지난 영상"],
   gallery_empty: [
     "Nothing here yet. Your clips appear here.",
     "아직 만든 영상이 없습니다. 만든 영상이 여기에 모입니다.",
   ],
-  gallery_offline: ["Your clips appear here once the server answers.", "서버에 연결되면 지난 작품이 나타납니다."],
+  gallery_offline: ["Your clips appear here once the server answers.", "서버에 연결되면 지난 영상이 나타납니다."],
   gallery_running: ["{n} being made or waiting", "만드는 중이거나 기다리는 영상 {n}개"],
+  gallery_search: ["Search name, words, seed", "사진 이름, 문장, 시드로 찾기"],
+  gallery_none: ["No clip matches.", "찾는 영상이 없습니다."],
+  gallery_none_yet: ["None of the clips shown matches. Show more?", "보이는 영상 중에는 없습니다. ‘더 보기’를 눌러 보세요."],
+  favourites: ["Favourites only", "즐겨찾기만"],
+  favourite_named: ["Favourite: {name}", "즐겨찾기: {name}"],
   more: ["Show more", "더 보기"],
 };

@@ -1,0 +1,174 @@
+"""Does the clip have the picture's resolution, or was it enlarged from less.
+
+Spectra are compared with the picture's at the same scale: how much of its finest third is left,
+beside how much of its coarser detail. Where the first frame is the picture, what both have in
+common counts (their cross-spectrum), so that an encoder's noise is not taken for detail; a frame
+that lies a part of a pixel beside the picture is compared by energy, as later frames are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference, same_picture
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
+from vivant.checks.metrics.texture import reduced_by
+from vivant.types import Box, Score
+
+RESOLUTION: Final = Spec("resolution", "quality")
+
+SIDE: Final = 64
+"""Pixels; side of the squares that are compared."""
+
+MOST: Final = 6
+"""Squares that are compared: those with most fine detail."""
+
+FINE: Final = (0.30, 0.46)
+COARSE: Final = (0.06, 0.15)
+"""Cycles per pixel; half the resolution ends at 0.25."""
+
+FAINT: Final = 0.25
+"""Levels, root mean square, of the picture's fine detail below which nothing can be missing."""
+
+NOISE: Final = 0.1
+"""What an encoder's noise may add to the ratio of energies."""
+
+SQUARES: Final = 160
+"""At most so many are looked at, evenly over the picture."""
+
+LATER: Final = 1.8
+"""Allowance for later frames: a turning head and motion blur take fine detail as well."""
+
+Floats = npt.NDArray[np.float64]
+
+
+class _Power(NamedTuple):
+    """Mean power of fine and coarse detail."""
+
+    fine: float
+    coarse: float
+
+    @property
+    def ratio(self) -> float:
+        """Amplitude of fine over coarse detail."""
+        return float(np.sqrt(self.fine / max(self.coarse, 1e-9)))
+
+
+class Resolution(Metric):
+    """One answer from the rare frames."""
+
+    beside = True
+    specs = (RESOLUTION,)
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        self._scale = reference.detail
+        self._picture = reduced_by(reference.luma, self._scale)
+        self._wanted = _power(self._picture)
+        self._seen: list[tuple[int, float]] = []
+        self._same = False
+
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> tuple[float, bool] | None:
+        """The share that is left, and whether it is that of the picture itself."""
+        if not frame.rare:
+            return None
+        luma = reduced_by(frame.luma, self._scale)
+        if not frame.index and same_picture(frame.small_luma, self._reference.small_luma):
+            energy = self._energy(luma)
+            return max(_kept(self._picture, luma), energy - NOISE), True
+        return self._energy(luma), False
+
+    def _energy(self, luma: Luma) -> float:
+        return _power(luma).ratio / max(self._wanted.ratio, 1e-9)
+
+    def add(self, index: int, _: None, found: tuple[float, bool] | None) -> None:
+        """Keep it."""
+        if found is not None:
+            self._seen.append((index, found[0]))
+            self._same = self._same or found[1]
+
+    def finish(self, _: Reference) -> Sequence[Score]:
+        """One score."""
+        if np.sqrt(self._wanted.fine) < FAINT:
+            raise CannotMeasure("picture_without_detail")
+        later = [v for index, v in self._seen if index or not self._same]
+        values = [float(np.median(later)) * LATER] if later else []
+        if self._same:
+            values.append(self._seen[0][1])
+        frame = min(self._seen, key=lambda pair: pair[1])[0]
+        found = judged(
+            RESOLUTION, min(values), series=self._seen, frame=frame, region=self._finest()
+        )
+        return (found,)
+
+    def _finest(self) -> Box:
+        """Where the picture has most fine detail: that is where its loss is seen."""
+        luma = self._picture
+        rows, columns = max(1, luma.shape[0] // SIDE), max(1, luma.shape[1] // SIDE)
+        stride = _stride(rows * columns)
+        row, column = divmod(int(_best(_spectra(_squares(luma)))[-1]) * stride, columns)
+        scale = self._reference.pixels.shape[1] / luma.shape[1]
+        return Box(column * SIDE, row * SIDE, SIDE, SIDE).scaled(scale)
+
+
+@cache
+def _rings() -> tuple[Floats, Floats, Floats]:
+    """A window, and the weights of fine and coarse frequencies, for one square."""
+    window = np.outer(np.hanning(SIDE), np.hanning(SIDE))
+    y, x = np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None]
+    radius = np.hypot(y, x)
+    fine, coarse = (
+        ((radius >= low) & (radius < high)).astype(np.float64) for low, high in (FINE, COARSE)
+    )
+    return window / np.sqrt((window**2).mean()), fine, coarse
+
+
+def _stride(count: int) -> int:
+    """Every so many squares are looked at."""
+    return -(-count // SQUARES)
+
+
+def _squares(luma: Luma) -> Floats:
+    """Squares of the picture, ``[N, SIDE, SIDE]``, each without its mean."""
+    rows, columns = max(1, luma.shape[0] // SIDE), max(1, luma.shape[1] // SIDE)
+    if min(luma.shape) < SIDE:
+        luma = np.pad(luma, [(0, max(0, SIDE - n)) for n in luma.shape], mode="reflect")
+    part = luma[: rows * SIDE, : columns * SIDE].astype(np.float64)
+    squares = part.reshape(rows, SIDE, columns, SIDE).swapaxes(1, 2).reshape(-1, SIDE, SIDE)
+    squares = squares[:: _stride(len(squares))]
+    centred: Floats = squares - squares.mean(axis=(1, 2), keepdims=True)
+    return centred
+
+
+def _spectra(squares: Floats) -> npt.NDArray[np.complex128]:
+    return np.asarray(np.fft.rfft2(squares * _rings()[0]) / SIDE**2)
+
+
+def _best(spectra: npt.NDArray[np.complex128]) -> npt.NDArray[np.intp]:
+    """The squares with most fine detail."""
+    energy = (np.abs(spectra) ** 2 * _rings()[1]).sum(axis=(1, 2))
+    return np.argsort(energy)[-MOST:]
+
+
+def _power(luma: Luma) -> _Power:
+    spectra = _spectra(_squares(luma))
+    power = (np.abs(spectra[_best(spectra)]) ** 2).mean(axis=0)
+    _, fine, coarse = _rings()
+    return _Power(2 * float((power * fine).sum()), 2 * float((power * coarse).sum()))
+
+
+def _kept(picture: Luma, frame: Luma) -> float:
+    """Gain of the picture's fine detail in the same picture, over that of its coarse detail."""
+    one, other = _spectra(_squares(picture)), _spectra(_squares(frame))
+    best = _best(one)
+    cross = np.real(one[best].conj() * other[best]).sum(axis=0)
+    own = (np.abs(one[best]) ** 2).sum(axis=0)
+    fine, coarse = (
+        float((cross * ring).sum()) / max(float((own * ring).sum()), 1e-9) for ring in _rings()[1:]
+    )
+    return max(0.0, fine) / max(coarse, 1e-3)

@@ -1,0 +1,185 @@
+"""What covers a closed eye: skin that the fold hid, the line of the lashes, the lashes below it.
+
+Nothing of it is in the picture. The skin is filled in from that around the eye, as a soap film
+hangs in a frame, and gets the grain of the skin between brow and lid.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.engines.living.fields import smooth
+
+LOWER_RISE: Final = 0.16
+"""How far the lower lid rises in a blink, in openings of the eye."""
+
+EXTRA: Final = 0.08
+"""How far the upper lid's edge falls over the lower one's, in openings of the eye."""
+
+FOLD: Final = 0.21
+"""How far above the lid's edge the drawn skin begins, in widths of the eye."""
+
+BESIDE: Final = 0.14
+"""How far beyond the corners it reaches."""
+
+WINGS: Final = 0.26
+"""How far above and beside the eye the open lid's lashes are removed, in widths of the eye."""
+
+THIN: Final = 0.16
+"""Thickness below which a dark line near the eye is a lash or a fold, in widths of the eye."""
+
+FILM: Final = 250
+"""Steps of averaging that fill an eye 72 pixels wide."""
+
+LASHES: Final = 0.07
+"""Length of the lashes below a closed lid's edge, in widths of the eye."""
+
+Plane = npt.NDArray[np.uint8]
+"""``[H, W, C]`` uint8."""
+
+Values = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lid:
+    """What covers a closed eye; all arrays are of the eye's patch's size.
+
+    Attributes:
+        skin: ``[h, w, C]`` float32, the skin that the fold hides.
+        line: ``[h, w, C]`` float32, colour of the lash line.
+        lashes: what is left of the light below the edge of a closed lid, 0 … 1.
+        region: where the skin is drawn once the lid has fallen so far, 0 … 1.
+        bare: ``[h, w, C]`` float32, the picture without the open eye's lashes and its fold.
+        wings: where these may be, 0 … 1.
+        ends: 1 over the eye, 0 beyond its corners.
+    """
+
+    skin: Values
+    line: Values
+    lashes: Values
+    bare: Values
+    wings: Values
+    region: Values
+    ends: Values
+
+
+def make_lid(
+    original: Plane,
+    a: npt.NDArray[np.float64],
+    below: npt.NDArray[np.float64],
+    opening: npt.NDArray[np.float64],
+    roof: npt.NDArray[np.float64],
+    down: npt.NDArray[np.float64],
+    width: float,
+) -> Lid:
+    """What covers the eye of a patch.
+
+    Args:
+        original: ``[h, w, C]`` uint8.
+        a: distance of each pixel from the left corner along the eye.
+        below: as in :class:`vivant.engines.living.eyes.Eye`, like what follows.
+    """
+    ys, xs = np.indices(below.shape).astype(np.float64)
+
+    def at_depth(picture: npt.NDArray[Any], depth: npt.NDArray[np.float64]) -> Values:
+        """``picture`` at the column of each pixel, ``depth`` below the upper lid's edge."""
+        way = depth - below
+        found = cv2.remap(
+            picture,
+            (xs + way * down[0]).astype(np.float32),
+            (ys + way * down[1]).astype(np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return np.asarray(found, dtype=np.float32)
+
+    eye = (np.abs(a / width - 0.5) < 0.4) & (below > 0) & (below < opening)
+    beside = smooth((a / width + BESIDE) / 0.14) * smooth((1 + BESIDE - a / width) / 0.14)
+    fold = np.minimum(FOLD * width, 0.7 * roof)
+    region = smooth((below + fold) / (0.1 * width)) * beside
+    higher = np.minimum(WINGS * width, 0.8 * roof)
+    outside = np.maximum(-a, a - width) / (1.1 * WINGS * width)
+    wings = smooth((below + higher) / (0.06 * width)) * smooth((1 - outside) / 0.5)
+    hidden = ((region > 0) | (wings > 0)) & (below < opening + 0.06 * width)
+    darker = 1 - 0.05 * np.clip(below / np.maximum(opening, 1), 0, 1) ** 3  # it turns away below
+    film = (_filled(original, hidden) * darker[..., None]).astype(np.float32)
+    # a light strand of hair that hangs beside the eye stays; lashes are darker than the skin
+    even = _luma(film)
+    strand = smooth((_luma(original) / even - 1.08) / 0.12)
+    region = region * (1 - strand * ((a < 0.03 * width) | (a > 0.97 * width)))
+    # grain: that of the skin above, up and down again as often as it takes
+    above = np.maximum(higher, fold)
+    height = np.maximum(0.08 * width, 0.85 * roof - above)
+    turns = np.mod(below + above, 2 * height)
+    depth = -above - np.where(turns < height, turns, 2 * height - turns)
+    fine = original.astype(np.float32) - cv2.GaussianBlur(original, (0, 0), max(0.6, 0.012 * width))
+    skin = film + np.clip(at_depth(fine, depth), -3, 3)
+
+    # thin dark lines go, thick ones (a rim of glasses, a strand of hair) stay
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * round(THIN * width / 2) + 1] * 2)
+    without = cv2.morphologyEx(original, cv2.MORPH_CLOSE, brush).astype(np.float32)
+    bare = np.minimum(cv2.GaussianBlur(without, (0, 0), max(0.5, 0.02 * width)), 0.98 * skin)
+    sharp = cv2.GaussianBlur(original, (0, 0), max(0.5, 0.012 * width))
+    darkest = np.min(
+        [at_depth(sharp, np.full_like(below, v * width)) for v in (-0.035, -0.02, -0.005, 0.01)],
+        axis=0,
+    )
+    line = np.minimum(_steady(darkest, eye, 0.06 * width), 0.72 * skin)
+
+    beyond = below - opening * (1 - LOWER_RISE + EXTRA)
+    left = np.clip(_luma(at_depth(original, -beyond)) / even, 0.35, 1)
+    inside = (beyond > 0) & (beyond < LASHES * width)
+    fade = np.where(inside, 1 - beyond / (LASHES * width), 0)
+    ends = smooth((a / width + 0.06) / 0.16) * smooth((1.06 - a / width) / 0.16)
+    return Lid(
+        skin=skin.astype(np.float32),
+        line=line.astype(np.float32),
+        lashes=(1 - 0.8 * fade * (1 - left)).astype(np.float32),
+        region=region.astype(np.float32),
+        bare=bare.astype(np.float32),
+        wings=wings.astype(np.float32),
+        ends=ends.astype(np.float32),
+    )
+
+
+def _filled(original: Plane, hidden: npt.NDArray[np.bool_]) -> Values:
+    """``original`` with its ``hidden`` part filled as a soap film hangs in a frame.
+
+    Colours of the rim that are far from those of the skin (a brow, a lash, a rim of glasses) count
+    as near.
+    """
+    height, width = hidden.shape
+    factor = min(1.0, 72 / max(height, width))
+    size = (max(8, round(width * factor)), max(8, round(height * factor)))
+    small = cv2.resize(original, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    part = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.01
+    rim = cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~part
+    if not rim.any():
+        return np.asarray(original, dtype=np.float32)
+    middle = np.percentile(small[rim], 60, axis=0)  # what is not skin is mostly darker
+    small = np.where(part[..., None], middle, np.clip(small, 0.72 * middle, 1.25 * middle + 1))
+    small = small.astype(np.float32)
+    inside = part[..., None]
+    for _ in range(FILM):
+        small = np.where(inside, cv2.blur(small, (3, 3)), small)
+    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _luma(picture: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """Luma of ``[h, w, C]``, at least 1."""
+    colour = np.ascontiguousarray(picture[..., :3], np.float32)
+    return np.maximum(1.0, cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY).astype(np.float64))
+
+
+def _steady(colours: Values, where: npt.NDArray[np.bool_], reach: float) -> Values:
+    """``colours`` smoothed, and kept within a quarter of their median over the eye."""
+    soft = cv2.GaussianBlur(colours, (0, 0), max(0.8, reach))
+    if not where.any():
+        return np.asarray(soft, dtype=np.float32)
+    middle = np.median(soft[where], axis=0)
+    return np.asarray(np.clip(soft, 0.75 * middle, 1.25 * middle + 1), dtype=np.float32)

@@ -1,0 +1,110 @@
+"""Resolution and grids: the defect fails, the clean clip and its re-encodings pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import pytest
+
+from checks_clips import case, examine, failing, picture, portrait, reader
+from corruptions import Material, recode
+from vivant.checks.frame import AnalyzedFrame, Reference, halved
+from vivant.checks.metric import CannotMeasure, Metric
+from vivant.checks.metrics.lattice import Lattice
+from vivant.checks.metrics.resolution import Resolution
+from vivant.checks.oscillation import Oscillation
+from vivant.types import Frames, Image, Score
+
+
+@pytest.fixture(scope="module")
+def still() -> Material:
+    """A second of the portrait, three frames of which are looked at."""
+    image, face = picture()
+    return Material("still", "still", np.repeat(image[None], 3, axis=0), 3.0, [face] * 3)
+
+
+def judged(make: Callable[[Reference], Metric], image: Image, frames: Frames) -> Score:
+    reference = Reference(image, None, 1.0, len(frames), 24.0, reader())
+    metric = make(reference)
+    for index, pixels in enumerate(frames):
+        frame = AnalyzedFrame(
+            index, pixels, searched=True, sparse=True, rare=True, checked=False, reader=reader()
+        )
+        metric.add(index, None, metric.measure_frame(frame, None))
+    return metric.finish(reference)[0]
+
+
+def spoiled(label: str, still: Material) -> Frames:
+    return recode(case(label).apply(still, still, np.random.default_rng(3)), 24.0, crf=18)
+
+
+@pytest.mark.parametrize("kernel", ["area", "cubic", "lanczos"])
+def test_half_the_resolution_is_found(kernel: str, still: Material) -> None:
+    frames = spoiled(f"half_resolution/{kernel}@0.5", still)
+    found = judged(Resolution, still.frames[0], frames)
+    assert found.verdict == "fail"
+    assert found.region is not None
+    height, width = frames.shape[1:3]
+    assert 0 <= found.region.left < found.region.right <= width
+    assert 0 <= found.region.top < found.region.bottom <= height
+
+
+def test_a_grid_is_found(still: Material) -> None:
+    assert judged(Lattice, still.frames[0], spoiled("grid/cells@5", still)).verdict == "fail"
+
+
+def test_a_frame_half_a_pixel_beside_the_picture_has_its_resolution(still: Material) -> None:
+    shift = np.asarray([[1, 0, 0.5], [0, 1, 0.5]])
+    size = still.frames.shape[2], still.frames.shape[1]
+    moved = [cv2.warpAffine(f, shift, size, flags=cv2.INTER_LANCZOS4) for f in still.frames]
+    found = judged(Resolution, still.frames[0], recode(np.stack(moved), 24.0, crf=18))
+    assert found.verdict == "pass"
+
+
+@pytest.mark.parametrize("crf", [18, 28])
+def test_an_encoder_takes_no_resolution_and_leaves_no_grid(crf: int, still: Material) -> None:
+    frames = recode(still.frames, 24.0, crf=crf)
+    for make in (Resolution, Lattice):
+        assert judged(make, still.frames[0], frames).verdict != "fail"
+
+
+def test_a_grid_of_the_picture_is_not_held_against_the_clip(still: Material) -> None:
+    frames = spoiled("grid/cells@5", still)
+    assert judged(Lattice, frames[-1], frames[-1:].repeat(3, axis=0)).verdict == "pass"
+
+
+def test_a_picture_without_fine_detail_has_no_resolution_to_lose(still: Material) -> None:
+    soft = cv2.GaussianBlur(still.frames[0], (0, 0), 3).astype(np.uint8)
+    with pytest.raises(CannotMeasure, match="picture_without_detail"):
+        judged(Resolution, soft, np.repeat(soft[None], 3, axis=0))
+
+
+def test_a_large_picture_is_halved_for_thumbnails_and_a_small_one_is_not() -> None:
+    large = np.full((1081, 1921, 3), 7, np.uint8)
+    assert halved(large).shape == (270, 480, 3)
+    small = np.zeros((90, 700, 3), np.uint8)
+    assert halved(small) is small
+
+
+def test_one_bout_in_a_long_clip_is_no_swing() -> None:
+    """Twenty seconds: a swing for three of them is left out, one that lasts is not."""
+    pattern = np.random.default_rng(0).normal(size=(10, 2))
+    time = np.arange(481) / 24
+    swing = 0.5 * np.sin(2 * np.pi * 3.0 * time)
+    found = {}
+    for name, path in (("steady", swing), ("bout", swing * (np.abs(time - 8) < 1.5))):
+        meter = Oscillation(24.0, low=2.4, high=10, weights=np.ones(10))
+        for step in np.diff(path):
+            meter.add((step * pattern).astype(np.float32))
+        result = meter.finish()
+        assert result is not None
+        found[name] = result.amplitude
+    assert found["bout"] < 0.1 * found["steady"]
+
+
+def test_both_are_run_by_name(still: Material) -> None:
+    frames = spoiled("grid/cells@5", still)
+    given = portrait(still.frames[0], still.track[0])
+    assert failing(examine(frames, given=given, only=["grid", "resolution"])) == ["grid"]
