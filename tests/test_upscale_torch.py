@@ -70,7 +70,7 @@ def test_a_clip_converted_by_the_upscaler_has_the_same_bytes(tmp_path: Path) -> 
     how: dict[str, Any] = {"width": 240, "height": 136, "observe": ignore_progress}
     plain, converted = upscaler.upscale(clip(), **how), upscaler.upscale_to_yuv(clip(), **how)
     assert converted.num_frames == 3
-    files = []
+    files: list[Path] = []
     for made in (plain, converted):
         files.append(tmp_path / f"{len(files)}.mp4")
         with VideoWriter(

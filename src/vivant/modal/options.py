@@ -24,15 +24,16 @@ from vivant.errors import OptionError
 from vivant.modal import gpus
 from vivant.settings import Settings
 
-START_SECONDS = 19.0
+START_SECONDS = 14.0
 """From a stopped GPU container until it can make a clip, without Modal's own scheduling.
 
-Measured: a process on an H100 with its files in the page cache had its first clip's frames after
-22.8 s, 4.2 of which the clip takes (docs/benchmarks.md). A Volume's speed is not known.
+Measured: a process on an H100 with its files in the page cache finished its first verified ``fast``
+clip after 17.4 to 18.9 s, 5.6 of which a clip takes later (docs/benchmarks.md); the slower one less
+that, rounded up. A Volume's speed is not known.
 """
 
-COLD_START_SECONDS = 55.0
-"""The same with cold files, measured on an H200 at an earlier version (docs/benchmarks.md)."""
+COLD_START_SECONDS = 28.0
+"""The same with cold files: 31.8 to 34.8 s until the first clip, 6.7 of which the second took."""
 
 FORWARDED_SETTINGS = (
     "cors_origins",

@@ -80,7 +80,7 @@ def join_group(rank: int, size: int, store: Path, device: torch.device) -> None:
     cuda = device.type == "cuda"
     dist.init_process_group(
         "nccl" if cuda else "gloo",
-        store=dist.FileStore(str(store), size),
+        store=dist.FileStore(str(store), size),  # type: ignore[attr-defined]
         rank=rank,
         world_size=size,
         timeout=START_TIMEOUT,
