@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vivant.errors import OptionError
-from vivant.types import Bill
+from vivant.types import Bill, several
 
 if TYPE_CHECKING:  # settings bring pydantic
     from vivant.settings import Settings
@@ -63,13 +63,8 @@ def rate_name(device: str, rates: Mapping[str, float]) -> str | None:
     return names[-1] if names else None
 
 
-def several(count: int, device: str) -> str:
-    """What ``count`` devices of a kind are called: ``4 × NVIDIA H200``; one has no number."""
-    return device if count == 1 else f"{count} × {device}"
-
-
 def count_of(device: str) -> int:
-    """How many devices :func:`several` named."""
+    """How many devices :func:`vivant.types.several` named."""
     count, times, _ = device.partition(" × ")
     return int(count) if times and count.isdecimal() else 1
 

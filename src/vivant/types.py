@@ -370,6 +370,11 @@ class Verification:
         return all(s.verdict != "not_measured" for s in self.scores if s.name == "identity_mean")
 
 
+def several(count: int, device: str) -> str:
+    """What ``count`` devices of a kind are called: ``4 × NVIDIA H200``; one has no number."""
+    return device if count == 1 else f"{count} × {device}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """The engine, for the report.

@@ -23,7 +23,6 @@ from typing import Any, cast
 import numpy as np
 
 from vivant.checks import keep_workers
-from vivant.cost import several
 from vivant.errors import MissingPartError, VivantError
 from vivant.modal.backend import (
     CallFailedError,
@@ -49,6 +48,7 @@ from vivant.types import (
     Source,
     Upscaler,
     ignore_progress,
+    several,
 )
 
 REPORT_SECONDS = 0.4

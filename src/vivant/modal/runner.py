@@ -25,7 +25,6 @@ from tenacity import (
     wait_fixed,
 )
 
-from vivant.cost import several
 from vivant.errors import Cancelled, EngineError, JobNotFoundError, MachineError, VivantError
 from vivant.modal.backend import (
     Backend,

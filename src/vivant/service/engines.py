@@ -10,8 +10,7 @@ from functools import cache
 from importlib.util import find_spec
 from threading import Lock
 
-from vivant.cost import several
-from vivant.types import Engine
+from vivant.types import Engine, several
 
 LTX2_PACKAGES = ("torch", "diffusers", "transformers")
 

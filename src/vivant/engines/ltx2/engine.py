@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import torch
 
-from vivant.cost import several
 from vivant.engines.ltx2.generation import Generation
 from vivant.engines.ltx2.loading import LoadedModel, ModelLoader
 from vivant.engines.ltx2.options import LTX2Options
@@ -22,6 +21,7 @@ from vivant.types import (
     Portrait,
     Request,
     ignore_progress,
+    several,
 )
 
 log = logging.getLogger(__name__)
