@@ -86,16 +86,17 @@ def mirrored(rows: Floats) -> Floats:
 
 def covariance(stretches: Sequence[Rows]) -> Floats:
     """``[2N, 2N]`` of the windows, each stretch counting the same."""
-    total, count = 0.0, 0
+    size = 2 * int(grid()[0].sum())
+    total, count = np.zeros((size, size)), 0
     for rows in stretches:
         seen = windows(rows)
         if len(seen):
             both = np.concatenate([seen, mirrored(seen)])
-            total = total + both.T @ both / len(both)
+            total += both.T @ both / len(both)
             count += 1
     if not count:
         raise SystemExit("no clip shows a face from the front for long enough")
-    return np.asarray(total / count) + NOISE**2 * np.eye(len(np.asarray(total)))
+    return np.asarray(total / count + NOISE**2 * np.eye(size))
 
 
 def directions() -> Mapping[str, Floats]:

@@ -124,7 +124,7 @@ def test_the_person_of_the_picture_is_followed_not_the_largest() -> None:
     small = image[y - 90 : y + 90, x - 70 : x + 70]
     both = np.zeros((360, 420, 3), np.uint8)
     both[180:, :140] = small
-    both[:, 140:] = cv2.flip(cv2.resize(small, (280, 360)), 1) * (1.0, 0.8, 0.7)
+    both[:, 140:] = cv2.flip(cv2.resize(small, (280, 360)), 1) * np.array([1.0, 0.8, 0.7])
     her = reader().embed(image, face)
     faces = find_faces(reader(), both)
     assert len(faces) == 2

@@ -131,12 +131,12 @@ def test_the_language_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("VIVANT_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
     for name, value, spoken in (
+        ("LANG", "kok_IN.UTF-8", "en"),  # Konkani
         ("LANG", "ko_KR.UTF-8", "ko"),
         ("LC_MESSAGES", "en_US.UTF-8", "en"),
         ("LC_ALL", "ko_KR.eucKR", "ko"),
         ("VIVANT_LANG", "en", "en"),
         ("VIVANT_LANG", "ko", "ko"),
-        ("VIVANT_LANG", "kok_IN", "en"),  # Konkani
     ):
         monkeypatch.setenv(name, value)
         assert user_language() == spoken

@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import tomllib
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -75,6 +76,7 @@ class Settings(BaseSettings):
         worker_timeout: seconds without a heartbeat after which other workers take a worker's jobs
             over; at least :data:`SHORTEST_WORKER_TIMEOUT`.
         drain_seconds: a worker that is told to stop may go on with its clip for so long.
+        lang: language of the command line: ``ko``, ``en``, or ``auto``: the system's.
         log_format: ``json``, ``text``, or ``auto``: text on a terminal.
         modal: options of a deployment, see :class:`vivant.modal.options.DeploymentOptions`.
         api_key: key of a web app on Modal, from its secret. Elsewhere ``vivant keys add`` makes
@@ -130,6 +132,7 @@ class Settings(BaseSettings):
     lora_allow: tuple[str, ...] = ()
     worker_timeout: float = 30.0
     drain_seconds: float = Field(default=0.0, ge=0)
+    lang: Literal["auto", "en", "ko"] = "auto"
     log_format: Literal["auto", "json", "text"] = "auto"
     modal: dict[str, Any] = Field(default_factory=dict)
     api_key: str | None = None
@@ -252,12 +255,15 @@ def default_settings() -> Settings:
 
 
 def user_language() -> Literal["en", "ko"]:
-    """The language of the command line: ``VIVANT_LANG``, or the locale's; English if not Korean.
+    """The language of the command line: that of the settings, or the locale's.
 
-    The variables and their order are those of POSIX. Windows sets none of them, so its own
-    display language is asked for.
+    English if neither is Korean. The variables and their order are those of POSIX. Windows sets
+    none of them, so its own display language is asked for.
     """
-    for name in ("VIVANT_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+    with suppress(OptionError):  # the command itself will tell what is wrong with the settings
+        if (chosen := read_settings().lang) != "auto":
+            return chosen
+    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(name):
             return "ko" if re.match(r"ko(?![a-z])", value, re.IGNORECASE) else "en"
     if sys.platform == "win32":

@@ -47,6 +47,9 @@ TURNED: Final = 10.0
 ROUNDS: Final = 4
 """Of robust least squares (Huber's weights)."""
 
+FLATTEST: Final = 0.4
+"""Height over width of a marked region, at least: a row of brows is hard to see in a thin box."""
+
 BLUR: Final = 8.0
 """Pixels of the layout over which the depth of the mesh's points is spread."""
 
@@ -211,8 +214,9 @@ def _prepared(reference: Reference, mesh: FaceMesh) -> _Picture:
 def _similarity(source: Floats, target: Floats, weights: Floats) -> Matrix:
     """Weighted least-squares similarity of two ``[N, 2]`` point sets (Umeyama, 1991)."""
     origin, goal = weights @ source, weights @ target
-    a, b = (source - origin) @ (1, 1j), (target - goal) @ (1, 1j)
-    z = complex((weights * a.conj() * b).sum() / (weights * np.abs(a) ** 2).sum())
+    a, b = source - origin, target - goal
+    za, zb = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
+    z = complex((weights * za.conj() * zb).sum() / (weights * np.abs(za) ** 2).sum())
     linear = np.asarray([[z.real, -z.imag], [z.imag, z.real]])
     return np.column_stack([linear, goal - linear @ origin])
 
@@ -260,4 +264,5 @@ def unexplained(flow: Floats, rigid: Floats) -> Floats:
 def _box(points: Floats) -> Box:
     low, high = points.min(axis=0), points.max(axis=0)
     (x, y), (width, height) = (low + high) / 2, (high - low) * 1.2
+    height = max(height, FLATTEST * width)
     return Box(float(x - width / 2), float(y - height / 2), float(width), float(height))

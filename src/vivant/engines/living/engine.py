@@ -38,8 +38,8 @@ from vivant.types import (
     Request,
 )
 
-CHUNK_FRAMES: Final = 4
-"""Frames per chunk: 25 MB at 1080p."""
+CHUNK_FRAMES: Final = 2
+"""Frames per chunk: 12 MB at 1080p."""
 
 PARALLAX: Final = 0.008
 """As the camera's option: less, since the head has a parallax of its own."""
