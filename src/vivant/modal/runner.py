@@ -42,6 +42,7 @@ from vivant.service.ledger import Lease
 from vivant.service.reporter import ShuttingDownError
 from vivant.service.stages import JobStages
 from vivant.settings import Settings, read_settings
+from vivant.types import several
 
 T = TypeVar("T")
 
