@@ -301,6 +301,12 @@ def requests(tiny: bool) -> dict[str, Request]:
 def vivant(bench: Bench, args: Any, settings: Settings, device: torch.device) -> None:
     """Vivant's own figures."""
     asked = requests(args.tiny)
+    more = dict(item.split("=") for item in args.set.split(",") if item)
+    asked = {
+        name: replace(request, options={**request.options, **more})
+        for name, request in asked.items()
+    }
+    recipes = args.recipes.split(",")
     frames: dict[tuple[int, int], Frames] = {}
 
     def draw() -> None:
@@ -318,13 +324,13 @@ def vivant(bench: Bench, args: Any, settings: Settings, device: torch.device) ->
     seed = asked["seed"]
     quiet = replace(seed, options={**seed.options, "nag": False})
     if "frames" in args.parts:
-        bench.note("seed, nag off", clip_times(bench, engine, quiet, args.reps))
-        bench.note("seed", clip_times(bench, engine, seed, args.reps))
-        fp8_frames = np.concatenate(
-            list(engine.generate(portrait(16, 9), quiet, ignore_progress).chunks)
-        )
-        bench.note("fast", clip_times(bench, engine, asked["fast"], args.reps))
-        bench.note("native", clip_times(bench, engine, asked["native"], args.reps))
+        if "precision" in args.parts:
+            bench.note("seed, nag off", clip_times(bench, engine, quiet, args.reps))
+            fp8_frames = np.concatenate(
+                list(engine.generate(portrait(16, 9), quiet, ignore_progress).chunks)
+            )
+        for name in recipes:
+            bench.note(name, clip_times(bench, engine, asked[name], args.reps))
     for count in (1, 2, 4) if "seeds" in args.parts else ():
         found = clip_times(bench, engine, asked["fast"], args.reps, clips=count)
         found["seconds_per_clip"] = round(found["total"] / count, 3)
@@ -335,6 +341,8 @@ def vivant(bench: Bench, args: Any, settings: Settings, device: torch.device) ->
         ("encode", "→ MP4, unverified", encode_times),
     ):
         for recipe in ("fast", "native") if part in args.parts else ():
+            if recipe not in recipes:
+                continue
             request = replace(asked[recipe], image=file)
             shown = frames[grid(request)]
             try:
@@ -406,29 +414,6 @@ def held_tier(
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
-START = """
-import sys, time
-begin = time.perf_counter()
-from pathlib import Path
-sys.path.insert(0, "bench")
-from vivant.engines import load_engine
-from vivant.settings import Settings
-settings = Settings(cache_dir=Path(sys.argv[1]), data_dir=Path(sys.argv[2]))
-engine = load_engine("ltx2", settings)
-import ltx2
-imported = time.perf_counter()
-request = ltx2.requests(False)["seed"]
-request = ltx2.replace(request, options={**request.options, "weights": "hub"})
-clip = engine.generate(ltx2.portrait(16, 9), request, ltx2.ignore_progress)
-loaded = time.perf_counter()
-first = None
-for chunk in clip.chunks:
-    first = first or time.perf_counter()
-end = time.perf_counter()
-print("START", imported - begin, loaded - imported, first - loaded, end - begin)
-"""
-
-
 def start_time(
     bench: Bench, args: Any, engine: LTX2Engine, request: Request, settings: Settings
 ) -> None:
@@ -480,42 +465,46 @@ def start_time(
         "fp8 checkpoint",
         {"gb": round(size / 1e9, 2), "write_s": round(time.perf_counter() - begin, 1)},
     )
+    save_frames(settings.cache_dir)
     environment = with_bytecode(bench, settings.cache_dir / "bytecode")
     for label, drop in (("cold files", True), ("files in page cache", False)):
         if drop:
             subprocess.run("sync; echo 3 > /proc/sys/vm/drop_caches", shell=True, check=False)
-        begin = time.perf_counter()
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-W",
-                "ignore",
-                "-c",
-                START,
-                str(settings.cache_dir),
-                str(settings.data_dir),
-            ],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment,
-        )
-        wall = time.perf_counter() - begin
-        line = [row for row in done.stdout.splitlines() if row.startswith("START")]
-        if not line:
-            bench.note(f"start, {label} failed", done.stderr[-1500:])
-            continue
-        imported, loaded, first, total = (round(float(x), 2) for x in line[0].split()[1:])
-        bench.note(
-            f"start, {label}",
-            {
-                "process": round(wall, 1),
-                "import": imported,
-                "load": loaded,
-                "to_first_frames": first,
-                "to_whole_clip": total,
-            },
-        )
+        process_time(bench, label, settings, environment)
+
+
+def save_frames(folder: Path) -> None:
+    """Picture and frames for ``ltx2_process.py``."""
+    from PIL import Image as PillowImage
+
+    PillowImage.fromarray(picture()).save(folder / "astronaut.png")
+    request = requests(False)["fast"]
+    np.save(folder / "frames.npy", camera_frames(*grid(request), request.num_frames))
+
+
+def process_time(bench: Bench, label: str, settings: Settings, environment: dict[str, str]) -> None:
+    """``ltx2_process.py``: seconds from its start to a verified MP4, and on the way there."""
+    begin = time.perf_counter()
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore"),
+            str(Path(__file__).parent / "ltx2_process.py"),
+            *("--picture", str(settings.cache_dir / "astronaut.png")),
+            *("--frames", str(settings.cache_dir / "frames.npy")),
+            *("--cache", str(settings.cache_dir), "--data", str(settings.data_dir)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    wall = time.perf_counter() - begin
+    lines = [row for row in done.stdout.splitlines() if row.startswith(("PROCESS", "IMPORTED"))]
+    if not lines:
+        bench.note(f"start, {label} failed", done.stderr[-1500:])
+        return
+    bench.note(f"start, {label}", json.loads(lines[0].partition(" ")[2]))
+    bench.note(f"start, {label}, whole process", [round(wall, 1), *lines[1:]])
 
 
 def with_bytecode(bench: Bench, folder: Path) -> dict[str, str]:
@@ -688,6 +677,9 @@ def main() -> None:
     parser.add_argument("--commit", default="")
     parser.add_argument("--parts", default=DEFAULT_PARTS)
     parser.add_argument("--reps", type=int, default=3)
+    parser.add_argument("--gpus", type=int, default=1)
+    parser.add_argument("--recipes", default="seed,fast,native")
+    parser.add_argument("--set", default="", help="engine options for all, name=value,…")
     parser.add_argument("--cache", type=Path, default=None)
     parser.add_argument("--data", type=Path, default=None, help="keeps the checkpoint of `start`")
     args = parser.parse_args()
@@ -700,7 +692,9 @@ def main() -> None:
         bench.note("device", torch.cuda.get_device_name())
     scratch = Path(tempfile.mkdtemp())
     settings = Settings(
-        cache_dir=args.cache or scratch / "cache", data_dir=args.data or scratch / "data"
+        cache_dir=args.cache or scratch / "cache",
+        data_dir=args.data or scratch / "data",
+        gpus=args.gpus,
     )
     if "vivant" in args.parts:
         vivant(bench, args, settings, device)

@@ -23,7 +23,7 @@ from vivant.engines.ltx2 import attention, fp8, tiny
 from vivant.engines.ltx2.architecture import LTX_2_0, TINY_2_0
 from vivant.engines.ltx2.conditioning import clip_coords
 from vivant.engines.ltx2.conditioning import statistics as latent_statistics
-from vivant.engines.ltx2.decode import decode, prepare, to_frames
+from vivant.engines.ltx2.decode import decode, prepare, to_bytes, to_frames
 from vivant.engines.ltx2.transformer import Denoiser
 
 GRIDS = {"704p": (13, 22, 40), "half": (13, 17, 30), "1088p": (13, 34, 60)}
@@ -199,7 +199,7 @@ def vae(bench: Bench, grids: Any, device: torch.device, dtype: torch.dtype, args
                 torch.cuda.reset_peak_memory_stats()
             bench.time(
                 f"decode {name} stream chunk {chunk}",
-                lambda: [f.shape for f in to_frames(decode(model, z, chunk=chunk))],
+                lambda: [f.shape for f in to_frames(map(to_bytes, decode(model, z, chunk=chunk)))],
                 reps=2,
             )
             if device.type == "cuda":
@@ -224,7 +224,7 @@ def vae(bench: Bench, grids: Any, device: torch.device, dtype: torch.dtype, args
     if device.type == "cuda":
         z8 = z
         profile(
-            lambda: [f.shape for f in to_frames(decode(model, z8, chunk=8))],
+            lambda: [f.shape for f in to_frames(map(to_bytes, decode(model, z8, chunk=8)))],
             args.out.with_name("vae_profile.txt"),
         )
 

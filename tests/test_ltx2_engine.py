@@ -21,6 +21,7 @@ from vivant.engines.ltx2.block import TransformerBlock
 from vivant.engines.ltx2.generation import grid_pixels
 from vivant.engines.ltx2.memory import OffloadedModule, choose_tier
 from vivant.engines.ltx2.prompts import PromptCache
+from vivant.engines.ltx2.step_graphs import StepGraphs
 from vivant.engines.ltx2.tiers import next_tier, tier_of
 from vivant.errors import (
     Cancelled,
@@ -149,11 +150,12 @@ engine = small.engine(Path(sys.argv[1]))
 clip = engine.generate(small.portrait(), small.request(recipe="fast", steps=1), lambda _: None)
 assert sum(len(chunk) for chunk in clip.chunks) == small.FRAMES
 assert engine.info.provenance["prompts_from_cache"] == 2
-print(*{"transformers", "scipy", "diffusers.hooks"} & sys.modules.keys())
+unwanted = {"transformers", "scipy", "diffusers.hooks", "torch._dynamo", "torch._inductor"}
+print(*unwanted & sys.modules.keys())
 """
 
 
-def test_cached_prompts_need_neither_transformers_nor_scipy(tmp_path: Path) -> None:
+def test_cached_prompts_need_neither_transformers_nor_the_compiler(tmp_path: Path) -> None:
     frames(small.engine(tmp_path), small.request(recipe="fast", steps=1))
     done = subprocess.run(
         [sys.executable, "-c", CACHED, str(tmp_path)],
@@ -575,30 +577,64 @@ def test_a_worker_meets_any_number_of_sizes(
         torch._dynamo.reset()
 
 
-def test_the_first_clip_of_a_size_does_not_wait_for_the_compiler(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from vivant.engines.ltx2 import transformer as module
+# -- recorded steps ------------------------------------------------------------------------
 
+
+class Rerun(StepGraphs):
+    """Records as CUDA does: replaying reads and writes the tensors of the recording."""
+
+    def record(self, work: Any) -> Any:
+        outputs = work()
+
+        def replay() -> None:
+            for kept, new in zip(outputs, work(), strict=True):
+                kept.copy_(new)
+
+        return outputs, replay
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.3"])
+def test_recorded_steps_give_the_same_clips(
+    tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = small.engine(tmp_path)
+    short: dict[str, Any] = {"recipe": "native", "num_frames": 9}
+    asked = [
+        small.request(version, **short, **more)
+        for more in ({"seed": 4}, {"seed": 4, "prompt": "another"}, {"nag": False, "seed": 5})
+    ]
+    plain = [frames(engine, request) for request in asked]
+    denoiser = engine.loaded.denoiser
+    assert denoiser.graphs is None  # only on a GPU
+    denoiser.graphs = graphs = Rerun()
+    for request, expected in zip(asked, plain, strict=True):
+        np.testing.assert_array_equal(frames(engine, request), expected)
+    # all but the first step of each size; guided and unguided steps are sizes of their own
+    assert graphs.replays == 7 + 11 + 9
+    shared = [{id(item) for item in size.inputs} for size in graphs._sizes.values() if size.replay]
+    assert len(set.intersection(*shared[:2])) > 8  # text keys and embeddings are held once
+
+    # large sizes are not recorded during their first clip
+    monkeypatch.setattr("vivant.engines.ltx2.transformer.AT_ONCE_TOKENS", 1)
+    denoiser.graphs = later = Rerun()
+    for replays in (0, 11):
+        np.testing.assert_array_equal(frames(engine, asked[0]), plain[0])
+        assert later.replays == replays
+
+
+def test_steps_are_recorded_no_more_where_memory_runs_out(tmp_path: Path) -> None:
     engine = small.engine(tmp_path)
     plain = frames(engine, small.request(**FAST))
-    compiled: list[Any] = []
 
-    def compile_(block: TransformerBlock, **_: Any) -> None:
-        compiled.append(block)
+    class Full(StepGraphs):
+        def record(self, work: Any) -> Any:
+            del work
+            raise torch.OutOfMemoryError("GPU memory is full")
 
-    monkeypatch.setattr(TransformerBlock, "compile", compile_)
-    model = engine.loaded.parts.transformer
-    denoiser = module.Denoiser(model, compile_blocks=True, late=True, fused=False)
-    # as if its blocks were fused: those that are not are compiled at once
-    assert len(compiled) == len(model.transformer_blocks)
-    denoiser._first_clips, denoiser._compiled = {}, False
-    compiled.clear()
-    engine.loaded.denoiser = denoiser
-    np.testing.assert_array_equal(frames(engine, small.request(**FAST)), plain)
-    assert not compiled
-    np.testing.assert_array_equal(frames(engine, small.request(**FAST)), plain)
-    assert len(compiled) == len(model.transformer_blocks)
+    engine.loaded.denoiser.graphs = graphs = Full()
+    for _ in range(2):
+        np.testing.assert_array_equal(frames(engine, small.request(**FAST)), plain)
+    assert graphs.replays == 0
 
 
 # -- framing -------------------------------------------------------------------------------

@@ -116,7 +116,9 @@ def container() -> ModalContainer:
     [
         ({"gpu": "H1000"}, ("H1000", "L40S", "H200")),
         ({"gpu": "T4"}, ("16 GB", "24 GB")),
-        ({"gpu": "H100:8"}, ("several GPUs", "max_containers")),
+        ({"gpu": "H100:3"}, ("1, 2, 4 or 8 GPUs", "max_containers")),
+        ({"gpu": "L4:2"}, ("48 GB", "24")),
+        ({"gpu": ["H200:4", "H100"]}, ("same number",)),
         ({"gpu": ["H200", "A99"]}, ("A99",)),
         ({"gpus": "H100"}, ("no such option", "scaledown_window")),
         ({"scaledown_window": 0}, ("scaledown_window",)),
@@ -181,6 +183,11 @@ def test_the_containers_get_the_options_and_no_secret(monkeypatch: pytest.Monkey
 def test_what_a_second_costs() -> None:
     options = DeploymentOptions(gpu=("A10", "H200"), cores=4, memory_gib=10)
     assert gpu_rates(options, {}) == {"A10": 0.000306, "H200": 0.001261}
+    four = DeploymentOptions(gpu=("h100:4",))
+    assert four.gpu == ("H100:4",)
+    assert gpu_rates(four, {}) == {"H100:4": 4 * 0.001097}
+    assert container_environment(read_settings(), four)["VIVANT_GPUS"] == "4"
+    assert "VIVANT_GPUS" not in container_environment(read_settings(), options)
 
 
 @pytest.mark.parametrize(
@@ -587,7 +594,7 @@ def test_the_estimate_tells_what_a_rare_clip_pays_for(web_app: Running) -> None:
     assert (paid.engine, paid.idle_seconds) == ("ltx2", 10)
     found = rare_clip(state, "ltx2", 5.46, None)
     assert found is not None
-    assert (found["start_seconds"], found["waiting_seconds"]) == (19.0, 10)
+    assert (found["start_seconds"], found["waiting_seconds"]) == (14.0, 10)
     won, usd = found["costs"]
     assert won["amount"] == pytest.approx(usd["amount"] * 1450, rel=1e-3)
     unknown = rare_clip(state, "ltx2", None, None)
@@ -678,7 +685,7 @@ def test_the_command_line_prepares_a_deployment(
     assert code == 0
     assert "A10: $0.000306 a second" in out
     assert "10 s of waiting after a clip: ₩5.5" in out
-    assert "one rare clip, 19 s of start and the waiting included: ₩22" in out
+    assert "one rare clip, 14 s of start and the waiting included: ₩19" in out
     monkeypatch.setenv("VIVANT_MODAL", '{"gpu": "T4"}')
     from vivant.settings import default_settings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +18,12 @@ from vivant.errors import (
     VivantError,
     WeightsError,
 )
-from vivant.types import Clip, Frames, ignore_progress
-from vivant.upscalers import load_upscaler
+from vivant.types import Clip, Frames, YuvUpscaler, ignore_progress
+from vivant.upscalers import load_upscaler, torch_yuv
 from vivant.upscalers.edsr import EDSR
 from vivant.upscalers.torch_resize import TorchLanczosUpscaler, weights
+from vivant.video import encoder
+from vivant.video.writer import VideoWriter
 
 torch.set_num_threads(1)
 
@@ -50,6 +53,42 @@ def test_lanczos_on_torch_is_lanczos() -> None:
     same = weights(7, 0, 7, 7)
     torch.testing.assert_close(same, torch.eye(7), atol=1e-6, rtol=0)
     assert weights(50, 3, 40, 17).sum(1) == pytest.approx(np.ones(17), abs=1e-5)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (8, 12), (1080, 1920)])
+def test_yuv_by_torch_is_the_encoders(size: tuple[int, int]) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    noise[: size[0] // 2, : size[1] // 2] = noise[0, 0] // 200 * 255  # an edge of full contrast
+    made = torch_yuv.to_yuv(torch.from_numpy(noise)[None])[0].numpy()
+    np.testing.assert_array_equal(made, encoder.to_yuv(noise).to_ndarray())
+
+
+def test_a_clip_converted_by_the_upscaler_has_the_same_bytes(tmp_path: Path) -> None:
+    upscaler = TorchLanczosUpscaler("cpu")
+    assert isinstance(upscaler, YuvUpscaler)
+    assert not upscaler.yuv  # on a CPU the encoder's own conversion is faster
+    how: dict[str, Any] = {"width": 240, "height": 136, "observe": ignore_progress}
+    plain, converted = upscaler.upscale(clip(), **how), upscaler.upscale_to_yuv(clip(), **how)
+    assert converted.num_frames == 3
+    files: list[Path] = []
+    for made in (plain, converted):
+        files.append(tmp_path / f"{len(files)}.mp4")
+        with VideoWriter(
+            files[-1],
+            width=240,
+            height=136,
+            fps=Fraction(24),
+            quality="standard",
+            comment="",
+            cores=1,
+            on_written=lambda _: None,
+            on_decoded=None,
+        ) as writer:
+            for chunk in made.chunks:
+                writer.put(chunk)
+            writer.close()
+            writer.finish()
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 @pytest.mark.parametrize("scale", [2, 4])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vivant.errors import OptionError
-from vivant.types import Bill
+from vivant.types import Bill, several
 
 if TYPE_CHECKING:  # settings bring pydantic
     from vivant.settings import Settings
@@ -63,6 +63,12 @@ def rate_name(device: str, rates: Mapping[str, float]) -> str | None:
     return names[-1] if names else None
 
 
+def count_of(device: str) -> int:
+    """How many devices :func:`vivant.types.several` named."""
+    count, times, _ = device.partition(" × ")
+    return int(count) if times and count.isdecimal() else 1
+
+
 def bill(
     device: str,
     seconds: float,
@@ -74,7 +80,7 @@ def bill(
     """The bill of ``seconds`` on ``device``; None if the device has no rate.
 
     Args:
-        device: ``cpu``, a GPU's marketing name, or a key of the rates.
+        device: ``cpu``, a GPU's marketing name, or a key of the rates; ``4 × …`` is four of them.
         seconds: wall time for which the device was held.
         currency: three letters, any case.
         rates: US dollars per second; replace or extend :data:`RATES`.
@@ -95,11 +101,13 @@ def bill(
     row = rate_name(device, table)
     if row is None:
         return None
-    usd = seconds * table[row]
+    count = count_of(device)
+    rate = count * table[row]
+    usd = seconds * rate
     return Bill(
-        device=row,
+        device=several(count, row),
         seconds=seconds,
-        rate=table[row],
+        rate=rate,
         usd=usd,
         currency=code,
         exchange_rate=changes[code],

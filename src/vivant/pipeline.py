@@ -9,7 +9,7 @@ upscaler are known here only by their protocols; ``python_api`` and ``runs`` loa
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,6 +34,7 @@ from vivant.types import (
     Bill,
     Clip,
     Engine,
+    Frames,
     Image,
     Observer,
     Portrait,
@@ -43,6 +44,9 @@ from vivant.types import (
     Result,
     Stage,
     Upscaler,
+    YuvClip,
+    YuvFrames,
+    YuvUpscaler,
     ignore_progress,
 )
 from vivant.video.cores import usable_cores
@@ -207,7 +211,8 @@ class ClipJob:
         ) as checks:
             generated = self._generate(portrait, checks)
             clip = self._upscale(generated)
-            shown = clip if self._label is None else self._label.on(clip)
+            label = self._label
+            shown = label.on(clip) if label is not None and isinstance(clip, Clip) else clip
             signed = self._encode(shown, path, checks, signer)
             seconds = self.seconds
             costs = self.bill(seconds)
@@ -276,10 +281,17 @@ class ClipJob:
             )
         return self.times.timed("generate", clip)
 
-    def _upscale(self, clip: Clip) -> Clip:
+    def _upscale(self, clip: Clip) -> Clip | YuvClip:
         width, height = self.request.width, self.request.height
         if (clip.width, clip.height) == (width, height):
             return clip
+        upscaler = self.upscaler
+        # a label is drawn on RGB
+        if isinstance(upscaler, YuvUpscaler) and upscaler.yuv and self._label is None:
+            converted = upscaler.upscale_to_yuv(
+                clip, width=width, height=height, observe=self.observe
+            )
+            return self.times.timed("upscale", converted)
         larger = self.upscaler.upscale(clip, width=width, height=height, observe=self.observe)
         return self.times.timed("upscale", larger)
 
@@ -293,7 +305,7 @@ class ClipJob:
         return replace(facts, label=self._label.text) if self._label else facts
 
     def _encode(
-        self, clip: Clip, path: Path, checks: LiveChecks, signer: Signer | Unsigned
+        self, clip: Clip | YuvClip, path: Path, checks: LiveChecks, signer: Signer | Unsigned
     ) -> Signed:
         """Write and sign the MP4 while ``checks`` sees what is in it."""
         request = self.request
@@ -313,7 +325,8 @@ class ClipJob:
             on_written=lambda count: self.observe(Progress("encode", count, request.num_frames)),
             on_decoded=inspect,
         )
-        with writer, closing(closable(clip.chunks)) as chunks:
+        source: Iterator[Frames | YuvFrames] = clip.chunks
+        with writer, closing(closable(source)) as chunks:
             for chunk in chunks:
                 checks.start()
                 writer.put(chunk)

@@ -53,12 +53,14 @@ def animate(
     Raises:
         VivantError: see :mod:`vivant.errors`; nothing is left behind.
     """
-    from vivant.engines import load_engine
-    from vivant.pipeline import ClipJob, check_request
-    from vivant.upscalers import load_upscaler
+    from vivant.engines import load_engine, start_engine
 
     request = _request(image, changes)
     chosen = settings or default_settings()
+    start_engine(request.engine, chosen)  # before the imports, which take seconds
+    from vivant.pipeline import ClipJob, check_request
+    from vivant.upscalers import load_upscaler
+
     check_request(request, chosen)
     engine, upscaler = load_engine(request.engine, chosen), load_upscaler(request.upscaler)
     job = ClipJob(request, engine, upscaler, chosen, observe, currency)

@@ -54,6 +54,8 @@ class Settings(BaseSettings):
         exchange: units per US dollar by currency; replace entries of
             :data:`vivant.cost.EXCHANGE`.
         device: name to bill by, if it is not the engine's own device that is paid for.
+        gpus: that make one clip together where the request does not say (engine ``ltx2``); a worker
+            takes as many.
         target_seconds: the user's target for making a whole clip.
         target_usd: the user's target for a whole clip: 57 s at the A10 rate, about ₩25.
         default_engine: engine of requests that name no model; the first of ``engines`` where
@@ -112,6 +114,7 @@ class Settings(BaseSettings):
     rates: dict[str, float] = Field(default_factory=dict)
     exchange: dict[str, float] = Field(default_factory=dict)
     device: str | None = None
+    gpus: Literal[1, 2, 4, 8] = 1
     target_seconds: float = Field(default=67.0, gt=0)
     target_usd: float = Field(default=0.0175, gt=0)
     default_engine: str = "living"
@@ -281,12 +284,25 @@ def keep_compiled(folder: Path) -> None:
     os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
 
 
-def use_gpu(index: int) -> None:
-    """Let this process see one GPU only, unless the user has chosen; call it before CUDA loads.
+def use_gpus(first: int, count: int = 1) -> None:
+    """Let this process see some GPUs only, unless the user has chosen; call it before CUDA loads.
 
     Args:
-        index: in the order of ``nvidia-smi``, which is by PCI bus id.
+        first: in the order of ``nvidia-smi``, which is by PCI bus id.
+        count: how many.
     """
     if "CUDA_VISIBLE_DEVICES" not in os.environ:
         os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(index)
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(map(str, range(first, first + count)))
+
+
+def keep_collectives_local() -> None:
+    """Let torch's process groups use this machine only, and never end this process.
+
+    They can only be told by environment variables. A lost process is noticed by whoever started it.
+    """
+    os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
+    os.environ.setdefault("TORCH_NCCL_ENABLE_MONITORING", "0")
+    if sys.platform == "linux":
+        os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")

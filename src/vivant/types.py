@@ -185,6 +185,32 @@ class Clip:
     chunks: Iterator[Frames]
 
 
+@dataclass(frozen=True, slots=True)
+class YuvFrames:
+    """Frames as the encoder takes them: limited-range BT.709, 4:2:0.
+
+    Attributes:
+        planes: ``[T, 3/2·height, width]`` uint8: of each frame all of Y, then of U, then of V.
+    """
+
+    planes: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Frames."""
+        return len(self.planes)
+
+
+@dataclass(frozen=True, slots=True)
+class YuvClip:
+    """A :class:`Clip` whose chunks are :class:`YuvFrames`."""
+
+    num_frames: int
+    fps: Fraction
+    width: int
+    height: int
+    chunks: Iterator[YuvFrames]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """The clip to make. The defaults are the user's own settings.
@@ -344,6 +370,11 @@ class Verification:
         return all(s.verdict != "not_measured" for s in self.scores if s.name == "identity_mean")
 
 
+def several(count: int, device: str) -> str:
+    """What ``count`` devices of a kind are called: ``4 × NVIDIA H200``; one has no number."""
+    return device if count == 1 else f"{count} × {device}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
     """The engine, for the report.
@@ -421,6 +452,20 @@ class Upscaler(Protocol):
 
     def upscale(self, clip: Clip, *, width: int, height: int, observe: Observer) -> Clip:
         """The same frames at ``width`` × ``height``, centre-cropped to that aspect, lazily."""
+        ...
+
+
+@runtime_checkable
+class YuvUpscaler(Upscaler, Protocol):
+    """An upscaler that can also convert for the encoder."""
+
+    @property
+    def yuv(self) -> bool:
+        """Whether that is faster than the encoder's own conversion: on a GPU."""
+        ...
+
+    def upscale_to_yuv(self, clip: Clip, *, width: int, height: int, observe: Observer) -> YuvClip:
+        """As :meth:`upscale`; each frame equals what the encoder makes of the RGB one."""
         ...
 
 

@@ -52,9 +52,8 @@ LONG_CLIP: Final = 300
 """Frames from which two workers pay on two cores: getting one ready takes more than a second of
 processor time, as much as 40 frames of 1080p."""
 
-MAX_WORKERS: Final = 8
-"""A clip of 97 frames is 17 segments; each worker takes about 120 MB. On 16 cores twelve workers
-are slower by a tenth than eight: they take the cores from the decoder."""
+MAX_WORKERS: Final = 16
+"""A clip of 97 frames is 16 segments and one frame; each worker takes about 120 MB."""
 
 
 def worker_count(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vivant.errors import MissingPartError, OptionError
@@ -31,23 +32,50 @@ def _fake(_: Settings) -> Engine:
     return FakeEngine()
 
 
+def _ltx2_folder(settings: Settings) -> Path:
+    """Of the default model, which most clips use."""
+    from vivant.weights import Library
+
+    library = Library(settings.weights_path)
+    return library.folder(library.default_model())
+
+
+_reading: set[Path] = set()
+"""Models whose files this process has begun to read."""
+
+
+def _start_ltx2(settings: Settings) -> None:
+    from vivant.engines.ltx2.readahead import read_ahead
+    from vivant.weights import FP8_FOLDER
+
+    folder = _ltx2_folder(settings)
+    if folder not in _reading:
+        _reading.add(folder)
+        read_ahead([folder / FP8_FOLDER, folder / "vae"])
+
+
+def start_engine(name: str, settings: Settings) -> None:
+    """Let the disk begin with what loading an engine reads, before anything is imported.
+
+    For a process that will load it: imports and reading then take their time side by side.
+    """
+    if name == "ltx2" and find_spec("torch") is not None:
+        _start_ltx2(settings)
+
+
 def _ltx2(settings: Settings) -> Engine:
     missing = [name for name in ("torch", "diffusers", "transformers") if find_spec(name) is None]
     if missing:
         raise MissingPartError(
             f"engine ltx2 needs {', '.join(missing)}: uv sync --extra ltx2", param="engine"
         )
-    from vivant.engines.ltx2.readahead import read_ahead
-    from vivant.weights import FP8_FOLDER, Library
+    from vivant.weights import FP8_FOLDER
 
-    # most clips are the default model's: its files come off the disk while torch is imported
-    library = Library(settings.weights_path)
-    model = library.folder(library.default_model())
-    read_ahead([model / FP8_FOLDER, model / "vae"])
+    _start_ltx2(settings)
     # torch is here, and takes the transformer to the GPU while the rest is imported
     from vivant.engines.ltx2.memory import begin_loading
 
-    begin_loading(model / FP8_FOLDER)
+    begin_loading(_ltx2_folder(settings) / FP8_FOLDER)
     from vivant.engines.ltx2.engine import LTX2Engine
 
     return LTX2Engine(settings)

@@ -30,7 +30,7 @@ from vivant.modal.backend import (
     SharedDict,
     stop_key,
 )
-from vivant.modal.gpus import billed_as
+from vivant.modal.gpus import billed_as, split_count
 from vivant.modal.messages import RenderError, RenderRequest, RenderResult
 from vivant.service import logs
 from vivant.service.admission import Admission, Limits
@@ -48,6 +48,7 @@ from vivant.types import (
     Source,
     Upscaler,
     ignore_progress,
+    several,
 )
 
 REPORT_SECONDS = 0.4
@@ -222,7 +223,9 @@ class ModalContainer:
         """Settings that bill the clip as the GPU that is there."""
         if gpu is None or not self._asked:
             return self._settings
-        return self._settings.model_copy(update={"device": billed_as(self._asked, gpu)})
+        asked = [split_count(name) for name in self._asked]
+        row = several(asked[0][1], billed_as([name for name, _ in asked], gpu))
+        return self._settings.model_copy(update={"device": row})
 
 
 def _client_error(error: dict[str, Any]) -> RenderError:

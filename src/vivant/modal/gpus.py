@@ -12,6 +12,10 @@ LTX2_GIB = 24
 """Least GPU memory of the ltx2 engine, GiB (docs/ltx2.md)."""
 
 
+SHARED_GIB = 48
+"""Least GPU memory of each of several GPUs that share a clip, GiB (docs/ltx2.md)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gpu:
     """What one of Modal's names stands for.
@@ -55,7 +59,8 @@ def check_gpu(name: str) -> str:
     """The name in Modal's spelling.
 
     Raises:
-        OptionError: Modal has no such GPU, several are asked for, or it is too small for LTX-2.
+        OptionError: Modal has no such GPU, a clip cannot be shared by so many, or it is too small
+            for LTX-2.
     """
     base, _, count = name.strip().partition(":")
     found = next((known for known in GPUS if known.upper() == base.upper()), None)
@@ -65,10 +70,16 @@ def check_gpu(name: str) -> str:
             f"{', '.join(n for n, gpu in GPUS.items() if gpu.gib >= LTX2_GIB)}",
             param="modal.gpu",
         )
-    if count not in ("", "1"):
+    if count not in ("", "1", "2", "4", "8"):
         raise OptionError(
-            f"modal.gpu {name[:40]!r} asks for several GPUs, and a clip uses one: leave out "
-            f"{':' + count!r} and raise modal.max_containers",
+            f"modal.gpu {name[:40]!r}: a clip is shared by 1, 2, 4 or 8 GPUs; for several clips at "
+            "the same time raise modal.max_containers",
+            param="modal.gpu",
+        )
+    if count not in ("", "1") and GPUS[found].gib < SHARED_GIB:
+        raise OptionError(
+            f"modal.gpu {name[:40]!r}: GPUs that share a clip need {SHARED_GIB} GB each, and "
+            f"{found} has {GPUS[found].gib}: leave out {':' + count!r}",
             param="modal.gpu",
         )
     if GPUS[found].gib < LTX2_GIB:
@@ -77,14 +88,20 @@ def check_gpu(name: str) -> str:
             f"one of {', '.join(n for n, gpu in GPUS.items() if gpu.gib >= LTX2_GIB)}",
             param="modal.gpu",
         )
-    return found
+    return found if count in ("", "1") else f"{found}:{count}"
+
+
+def split_count(name: str) -> tuple[str, int]:
+    """``H100:4`` → ``H100`` and 4."""
+    base, _, count = name.partition(":")
+    return base, int(count or 1)
 
 
 def billed_as(asked: Sequence[str], actual: str) -> str:
     """The row of the price list by which Modal charges the GPU that was given.
 
     Args:
-        asked: Modal's names from the options, in order of preference.
+        asked: Modal's names from the options, in order of preference; without counts.
         actual: the name that the driver gives, e.g. ``NVIDIA H100 80GB HBM3``.
 
     Returns:

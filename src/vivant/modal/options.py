@@ -24,15 +24,16 @@ from vivant.errors import OptionError
 from vivant.modal import gpus
 from vivant.settings import Settings
 
-START_SECONDS = 19.0
+START_SECONDS = 14.0
 """From a stopped GPU container until it can make a clip, without Modal's own scheduling.
 
-Measured: a process on an H100 with its files in the page cache had its first clip's frames after
-22.8 s, 4.2 of which the clip takes (docs/benchmarks.md). A Volume's speed is not known.
+Measured: a process on an H100 with its files in the page cache finished its first verified ``fast``
+clip after 17.4 to 18.9 s, 5.6 of which a clip takes later (docs/benchmarks.md); the slower one less
+that, rounded up. A Volume's speed is not known.
 """
 
-COLD_START_SECONDS = 55.0
-"""The same with cold files, measured on an H200 at an earlier version (docs/benchmarks.md)."""
+COLD_START_SECONDS = 28.0
+"""The same with cold files: 31.8 to 34.8 s until the first clip, 6.7 of which the second took."""
 
 FORWARDED_SETTINGS = (
     "cors_origins",
@@ -76,7 +77,7 @@ class DeploymentOptions(BaseModel):
         state: where jobs and clips are kept. ``single-container``: SQLite and a Volume, with
             one web container. ``postgres``: the database and the bucket of the secret.
         engines: those that clients can choose; the first one is the default.
-        gpu: GPU types in order of preference.
+        gpu: GPU types in order of preference; ``H100:4`` lets four of them make each clip.
         cores: physical CPU cores of a GPU container; encoding and checking run on them.
         memory_gib: host memory of a GPU container, GiB. With a 24 GB GPU the model is kept in it.
         max_containers: GPU containers at the same time, for each of the two models.
@@ -135,7 +136,17 @@ class DeploymentOptions(BaseModel):
     @field_validator("gpu")
     @classmethod
     def _known_gpus(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(gpus.check_gpu(name) for name in value)
+        names = tuple(gpus.check_gpu(name) for name in value)
+        if len({gpus.split_count(name)[1] for name in names}) > 1:
+            raise OptionError(
+                f"modal.gpu {', '.join(names)}: ask for the same number of each", param="modal.gpu"
+            )
+        return names
+
+    @property
+    def gpus(self) -> int:
+        """GPUs that make one clip together."""
+        return gpus.split_count(self.gpu[0])[1]
 
     @classmethod
     def read(cls, settings: Settings) -> Self:
@@ -186,6 +197,8 @@ def container_environment(settings: Settings, options: DeploymentOptions) -> dic
         if getattr(settings, name) != fields[name].get_default(call_default_factory=True)
     }
     given |= {"modal": options.model_dump(mode="json"), "log_format": "json"}
+    if options.gpus > 1:
+        given["gpus"] = options.gpus
     return {
         f"VIVANT_{name.upper()}": value if isinstance(value, str) else json.dumps(value)
         for name, value in given.items()
@@ -207,7 +220,8 @@ def gpu_rates(options: DeploymentOptions, rates: Mapping[str, float]) -> dict[st
         rates: replace entries of :data:`vivant.cost.RATES`.
     """
     table = {**RATES, **rates}
-    return {name: table[gpus.GPUS[name].row] for name in options.gpu}
+    parts = {name: gpus.split_count(name) for name in options.gpu}
+    return {name: count * table[gpus.GPUS[base].row] for name, (base, count) in parts.items()}
 
 
 def gpu_container(options: DeploymentOptions, rates: Mapping[str, float]) -> PaidContainer:

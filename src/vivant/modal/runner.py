@@ -33,7 +33,7 @@ from vivant.modal.backend import (
     SharedDict,
     stop_key,
 )
-from vivant.modal.gpus import GPUS
+from vivant.modal.gpus import GPUS, split_count
 from vivant.modal.messages import RenderRequest, RenderResult, container_kind
 from vivant.modal.options import DeploymentOptions, with_engines
 from vivant.picture.faces import lend_reader
@@ -42,6 +42,7 @@ from vivant.service.ledger import Lease
 from vivant.service.reporter import ShuttingDownError
 from vivant.service.stages import JobStages
 from vivant.settings import Settings, read_settings
+from vivant.types import several
 
 T = TypeVar("T")
 
@@ -286,7 +287,7 @@ def run(settings: Settings, options: DeploymentOptions) -> None:
         load_upscaler=not_loaded,
         make_stages=make_stages,
         why_not=lambda name: "" if name in options.engines else "not offered",
-        gpu=lambda: GPUS[options.gpu[0]].row,
+        gpu=lambda: several(options.gpus, GPUS[split_count(options.gpu[0])[0]].row),
         # all containers of both models busy, and one more job waiting to start
         renders_at_once=2 * options.max_containers + 1,
     ).run(parent=sys.stdin)

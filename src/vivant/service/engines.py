@@ -10,7 +10,7 @@ from functools import cache
 from importlib.util import find_spec
 from threading import Lock
 
-from vivant.types import Engine
+from vivant.types import Engine, several
 
 LTX2_PACKAGES = ("torch", "diffusers", "transformers")
 
@@ -34,14 +34,15 @@ def gpu_names() -> tuple[str, ...]:
     return tuple(name.strip() for name in found)
 
 
-def gpu_name(number: int = 0) -> str | None:
+def gpu_name(number: int = 0, count: int = 1) -> str | None:
     """Of a worker's GPU; where there are more workers than GPUs they share.
 
     Args:
         number: of the worker on this machine, from 0.
+        count: GPUs of each worker.
     """
     names = gpu_names()
-    return names[number % len(names)] if names else None
+    return several(count, names[number * count % len(names)]) if names else None
 
 
 def why_not(engine: str) -> str:

@@ -45,7 +45,7 @@ from vivant.service.queue import (
 from vivant.service.stages import JobStages
 from vivant.service.sweeper import Sweeper
 from vivant.service.webhooks import Webhooks
-from vivant.settings import Settings, use_gpu
+from vivant.settings import Settings, use_gpus
 from vivant.types import Engine
 from vivant.version import __version__
 
@@ -94,7 +94,7 @@ class Worker:
         self._database.patiently(self._database.migrate)
         self._slot = WorkerSlot(settings.service_dir / "slots")
         if len(gpu_names()) > 1:
-            use_gpu(self._slot.number % len(gpu_names()))
+            use_gpus(self._slot.number * settings.gpus % len(gpu_names()), settings.gpus)
         self._id = f"{self._slot.name}-{uuid.uuid4().hex[:12]}"
         objects = open_objects(settings)
         scratch = settings.service_dir / "scratch" / f"worker-{self._slot.number}"
@@ -120,7 +120,7 @@ class Worker:
             "vivant": __version__,
             "timeout": settings.worker_timeout,
             "engines": reasons,
-            "gpu": (gpu or partial(gpu_name, self._slot.number))(),
+            "gpu": (gpu or partial(gpu_name, self._slot.number, settings.gpus))(),
         }
         self._heartbeat = Heartbeat(
             self._database, self._id, self._slot.name, settings.worker_timeout, facts

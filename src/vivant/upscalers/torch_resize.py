@@ -6,14 +6,15 @@ Frames come and go as ``uint8`` on the CPU.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from vivant.grid import cover_crop
-from vivant.types import Box, Clip, Frames, Observer, Progress
+from vivant.types import Box, Clip, Frames, Observer, Progress, YuvClip, YuvFrames
+from vivant.upscalers.torch_yuv import to_yuv
 
 LOBES = 3
 """Lanczos-3: the window reaches three source pixels to either side."""
@@ -78,7 +79,7 @@ def to_frames(pixels: Tensor) -> Tensor:
 
 
 def fetch(frames: Tensor) -> Frames:
-    """Frames on the CPU."""
+    """Frames on the CPU, once the current stream has made them."""
     if frames.is_cuda:
         host = torch.empty(frames.shape, dtype=torch.uint8, pin_memory=True)
         host.copy_(frames, non_blocking=True)
@@ -110,14 +111,41 @@ class TorchLanczosUpscaler:
             chunks=self._resize(clip, width, height, observe),
         )
 
-    def _resize(self, clip: Clip, width: int, height: int, observe: Observer) -> Iterator[Frames]:
+    def upscale_to_yuv(self, clip: Clip, *, width: int, height: int, observe: Observer) -> YuvClip:
+        """See :class:`vivant.types.YuvUpscaler`."""
+        chunks = self._resize(clip, width, height, observe, to_yuv)
+        return YuvClip(
+            num_frames=clip.num_frames,
+            fps=clip.fps,
+            width=width,
+            height=height,
+            chunks=map(YuvFrames, chunks),
+        )
+
+    @property
+    def yuv(self) -> bool:
+        """See :class:`vivant.types.YuvUpscaler`."""
+        return self.device.type == "cuda"
+
+    def _resize(
+        self,
+        clip: Clip,
+        width: int,
+        height: int,
+        observe: Observer,
+        convert: Callable[[Tensor], Tensor] = lambda frames: frames,
+    ) -> Iterator[Frames]:
         crop = cover_crop(clip.width, clip.height, width / height)
         resample = Resampler(clip.width, clip.height, crop, width, height, self.device)
+        # a stream of its own: the frames do not wait for those that are being decoded after them
+        stream = torch.cuda.Stream(self.device, priority=-1) if self.yuv else None
+        if stream is not None:
+            stream.wait_stream(torch.cuda.current_stream(self.device))
         done = 0
         for chunk in clip.chunks:
-            with torch.inference_mode():
+            with torch.inference_mode(), torch.cuda.stream(stream):
                 pixels = to_device(chunk, self.device).permute(0, 3, 1, 2).float()
-                out = fetch(to_frames(resample(pixels)))
+                out = fetch(convert(to_frames(resample(pixels))))
             done += len(out)
             yield out
             observe(Progress("upscale", done, clip.num_frames))

@@ -100,6 +100,16 @@ def to_yuv(pixels: Image) -> av.VideoFrame:
     return frame
 
 
+def planar(planes: Image) -> av.VideoFrame:
+    """One frame of :class:`vivant.types.YuvFrames`, ``[3/2·H, W]``, for the encoder; not copied."""
+    frame: av.VideoFrame = av.VideoFrame.from_numpy_buffer(planes, format="yuv420p")
+    frame.color_range = ColorRange.MPEG
+    frame.colorspace = Colorspace.ITU709
+    frame.color_trc = ColorTrc.BT709
+    frame.color_primaries = ColorPrimaries.BT709
+    return frame
+
+
 class Encoder:
     """A file being written. Use it as a context manager: leaving by an exception closes the file.
 
@@ -171,7 +181,7 @@ class Encoder:
         return data
 
     def write(self, picture: av.VideoFrame) -> Iterator[bytes]:
-        """Append a frame from :func:`to_yuv`; yield packets, as written to the file.
+        """Append a frame of :func:`to_yuv` or :func:`planar`; yield packets, as in the file.
 
         Must be consumed to the end.
 

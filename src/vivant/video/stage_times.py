@@ -6,8 +6,12 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from vivant.types import Clip, Frames, Stage
+from vivant.types import Clip, Stage, YuvClip
+
+T = TypeVar("T")
+C = TypeVar("C", Clip, YuvClip)
 
 BESIDE: frozenset[Stage] = frozenset({"encode", "verify"})
 """Stages that run beside the others, in threads and processes of their own."""
@@ -55,11 +59,11 @@ class StageTimes:
         finally:
             self.add(stage, time.perf_counter() - started)
 
-    def timed(self, stage: Stage, clip: Clip) -> Clip:
+    def timed(self, stage: Stage, clip: C) -> C:
         """``clip``, counting the time spent waiting for each of its chunks."""
         return replace(clip, chunks=self._timed(stage, clip.chunks))
 
-    def _timed(self, stage: Stage, chunks: Iterator[Frames]) -> Iterator[Frames]:
+    def _timed(self, stage: Stage, chunks: Iterator[T]) -> Iterator[T]:
         with closing(closable(chunks)) as source:
             while True:
                 with self.measure(stage):
@@ -69,6 +73,6 @@ class StageTimes:
                 yield chunk
 
 
-def closable(chunks: Iterator[Frames]) -> Generator[Frames, None, None]:
+def closable(chunks: Iterator[T]) -> Generator[T, None, None]:
     """``chunks`` as a generator, which has ``close()`` whatever kind of iterator they are."""
     yield from chunks

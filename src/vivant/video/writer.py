@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import av
 
-from vivant.types import Frames, Image, Quality
-from vivant.video.encoder import MOST_THREADS, Encoder, PacketDecoder, to_yuv
+from vivant.types import Frames, Image, Quality, YuvFrames
+from vivant.video.encoder import MOST_THREADS, Encoder, PacketDecoder, planar, to_yuv
 from vivant.video.reader import to_rgb
 from vivant.video.stages import ParallelStage, StageThread
 
@@ -71,8 +72,8 @@ class VideoWriter:
         self._decoding: StageThread[bytes | None] = StageThread(
             "vivant-decode", self._decode, depth=depth
         )
-        self._encoding: ParallelStage[Image, av.VideoFrame] = ParallelStage(
-            "vivant-encode", to_yuv, self._encode, threads=threads, depth=depth
+        self._encoding: ParallelStage[Callable[[], av.VideoFrame], av.VideoFrame] = ParallelStage(
+            "vivant-encode", lambda convert: convert(), self._encode, threads=threads, depth=depth
         )
 
     @property
@@ -85,15 +86,20 @@ class VideoWriter:
         """Seconds spent converting decoded frames and in ``on_decoded``, summed over threads."""
         return self._readback.busy
 
-    def put(self, frames: Frames) -> None:
-        """Append ``[T, H, W, 3]`` uint8 sRGB; waits while too many frames are under way.
+    def put(self, frames: Frames | YuvFrames) -> None:
+        """Append ``[T, H, W, 3]`` uint8 sRGB, or frames that are converted already.
+
+        Waits while too many frames are under way.
 
         Raises:
             OutputError: the file cannot be written.
             BaseException: whatever ``on_written`` or ``on_decoded`` raised.
         """
-        for pixels in frames:
-            self._encoding.put(pixels)
+        convert, pictures = (
+            (planar, frames.planes) if isinstance(frames, YuvFrames) else (to_yuv, frames)
+        )
+        for pixels in pictures:
+            self._encoding.put(partial(convert, pixels))
 
     def close(self) -> None:
         """Wait until the file is complete. Its last frames may not have been decoded yet.

@@ -10,6 +10,7 @@
     names.py          Lightricks' names of weights → diffusers' (no torch)
     components.py     diffusers' components, from folders, single files and fp8 checkpoints
     diffusers_classes.py  four classes of diffusers, without importing the rest of it
+    without_compiler.py  keeps torch's compiler from being imported
     checkpoint.py     weight files → modules, one tensor at a time
     direct_read.py    weight files → the GPU, by several readers through pinned memory
     fp8_checkpoint.py writes the transformer rounded to fp8, once
@@ -18,10 +19,13 @@
     block.py          one block in plain torch
     fused_block.py    one block of fp8 layers, with Triton between the products
     attention.py      the fastest exact attention there is; NAG
+    step_graphs.py    steps recorded as CUDA graphs
+    ulysses.py        one GPU's share of tokens, heads and frames
     operators.py      functions as operators of torch
     fp8.py            row-wise fp8 matrix products
     conditioning.py   picture → clean tokens, their strengths and coordinates
     sampling.py       the denoising loop, on one screen
+    denoising_stage.py  what one walk down the noise levels needs
     decode.py         latents → frames, chunk by chunk, equal to decoding the whole clip
     prompts.py        text → connector outputs, kept on disk
     text_encoder.py   Gemma 3, one layer in memory at a time
@@ -30,6 +34,7 @@
     memory.py         what stays on the GPU, what waits beside it
     readahead.py      the checkpoint comes off the disk while torch is imported (no torch)
     loading.py        loads a model, keeps it, goes a tier lower where memory runs out
+    gpu_group.py, gpu_worker.py, gpu_messages.py  several GPUs: one process for each
     generation.py     one call: prompts, picture, denoising, decoding
     engine.py         LTX2Engine: options in, clips and report out
 

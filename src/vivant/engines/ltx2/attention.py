@@ -10,9 +10,9 @@ import importlib.util
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from types import ModuleType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from vivant.engines.ltx2.fp8 import FLOAT8, FLOAT8_MAX
 from vivant.engines.ltx2.operators import operator
 from vivant.engines.ltx2.tiers import FA3_MODULES
+from vivant.engines.ltx2.without_compiler import without_compiler
 from vivant.errors import MissingPartError
 
 log = logging.getLogger(__name__)
@@ -76,8 +77,16 @@ def _fa3_package() -> ModuleType | None:
     return None
 
 
+_compiler_kept_out: set[Any] = set()
+"""FlashAttention 3's function, once it was called."""
+
+
 def _flash_attn_func(query: Tensor, key: Tensor, value: Tensor, **more: Tensor) -> Tensor:
-    out = _fa3_package().flash_attn_func(query, key, value, **more)  # type: ignore[union-attr]
+    function = _fa3_package().flash_attn_func  # type: ignore[union-attr]
+    # the package's own operators import the compiler when they are called first
+    call = partial(function, query, key, value, **more)
+    out = call() if _compiler_kept_out else without_compiler(call)
+    _compiler_kept_out.add(function)
     result: Tensor = out[0] if isinstance(out, tuple) else out
     return result
 

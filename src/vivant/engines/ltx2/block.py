@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vivant.engines.ltx2.attention import Kernel, attend, nag_mix
+from vivant.engines.ltx2.ulysses import Ulysses
 
 
 class Rotary(NamedTuple):
@@ -111,7 +112,9 @@ class TransformerBlock(nn.Module):
         # the submodules and tables taken over from diffusers' block
         def __getattr__(self, name: str) -> Any: ...
 
-    def __init__(self, source: Any, *, eps: float, kernel: Kernel = "sdpa") -> None:
+    def __init__(
+        self, source: Any, *, eps: float, kernel: Kernel = "sdpa", ulysses: Ulysses | None = None
+    ) -> None:
         super().__init__()
         for name in (
             "attn1",
@@ -136,6 +139,7 @@ class TransformerBlock(nn.Module):
         self.eps = eps
         self.kernel = kernel
         self.exact: Kernel = "sdpa" if kernel == "sdpa" else "fa3"
+        self.ulysses = ulysses
 
     def text_keys(self, text: Tensor, audio_text: Tensor, modulation: Modulation) -> TextKeys:
         """Keys and values of the projected text ``[batch, tokens, D]`` in this block.
@@ -193,11 +197,17 @@ class TransformerBlock(nn.Module):
         query: Tensor = attn.norm_q(attn.to_q(x)).unflatten(-1, (attn.heads, -1))
         return query if rotary is None else rotate(query, rotary)
 
+    def _key(self, attn: Any, context: Any, rotary: Rotary | None) -> Tensor:
+        key: Tensor = attn.norm_k(attn.to_k(context)).unflatten(-1, (attn.heads, -1))
+        return key if rotary is None else rotate(key, rotary)
+
+    def _value(self, attn: Any, context: Any) -> Tensor:
+        value: Tensor = attn.to_v(context).unflatten(-1, (attn.heads, -1))
+        return value
+
     def _keys(self, attn: Any, context: Any, rotary: Rotary | None) -> tuple[Tensor, Tensor]:
         """Keys and values, ``[batch, tokens, heads, channels]``."""
-        key: Tensor = attn.norm_k(attn.to_k(context)).unflatten(-1, (attn.heads, -1))
-        value: Tensor = attn.to_v(context).unflatten(-1, (attn.heads, -1))
-        return key if rotary is None else rotate(key, rotary), value
+        return self._key(attn, context, rotary), self._value(attn, context)
 
     def _output(
         self,
@@ -222,15 +232,47 @@ class TransformerBlock(nn.Module):
         out: Tensor = layers(x)
         return out
 
+    def _add(self, x: Tensor, added: Tensor, gate: Tensor, kind: Tensor) -> Tensor:
+        """``x + added·gate``, the gate ``[batch, kinds, D]``."""
+        return x + added * rows_of(gate, kind)
+
     # -- the block -----------------------------------------------------------------------------
 
     def _attend(
         self, attn: Any, x: Any, context: Any, rotary: Rotary, key_rotary: Rotary
     ) -> Tensor:
+        if self.ulysses is not None and attn in (self.attn1, self.video_to_audio_attn):
+            return self._attend_split(self.ulysses, attn, x, context, rotary, key_rotary)
         key, value = self._keys(attn, context, key_rotary)
         # sound is short: there a call of FlashAttention 3 costs the CPU more than it saves the GPU
         kernel = self.kernel if attn is self.attn1 else "sdpa"
         return self._output(attn, x, attend(self._queries(attn, x, rotary), key, value, kernel))
+
+    def _attend_split(
+        self,
+        ulysses: Ulysses,
+        attn: Any,
+        x: Any,
+        context: Any,
+        rotary: Rotary,
+        key_rotary: Rotary,
+    ) -> Tensor:
+        """Attention to a picture of which every GPU has its own tokens.
+
+        Each exchange runs while the next product is computed.
+        """
+        value = ulysses.to_heads(self._value(attn, context))
+        key = ulysses.to_heads(self._key(attn, context, key_rotary))
+        query = self._queries(attn, x, rotary)
+        if attn is self.attn1:
+            exchange = ulysses.to_heads(query)
+            keys, values = ulysses.without_padding(key), ulysses.without_padding(value)
+            out = ulysses.to_tokens(attend(exchange.tokens(), keys, values, self.kernel))
+        else:  # the sound's queries are the same on every GPU
+            own = ulysses.own_heads(query).contiguous()
+            keys, values = ulysses.without_padding(key), ulysses.without_padding(value)
+            out = ulysses.join_heads(attend(own, keys, values))
+        return self._output(attn, x, out)
 
     def _attend_text(
         self, attn: Any, x: Any, key: Tensor, value: Tensor, length: int, nag: Tensor | None
@@ -320,6 +362,6 @@ class TransformerBlock(nn.Module):
 
         # feed-forward
         x, normed, _ = self._norm(x, kind, added=attended, gate=v_gate, by=(video[3], video[4]))
-        x = x + self._feed_forward(self.ff, normed) * rows_of(video[5], kind)
+        x = self._add(x, self._feed_forward(self.ff, normed), video[5], kind)
         audio = audio + self.audio_ff(sounded((sound[3], sound[4]))) * sound[5]
         return x, audio

@@ -261,6 +261,43 @@ def norm(
     )
 
 
+def _fake_add_gated(
+    x: Tensor,
+    added: Tensor,  # noqa: ARG001
+    gate: Tensor,  # noqa: ARG001
+    kind: Tensor,  # noqa: ARG001
+) -> Tensor:
+    return torch.empty_like(x)
+
+
+@operator("add_gated(Tensor x, Tensor added, Tensor gate, Tensor kind) -> Tensor", _fake_add_gated)
+def _add_gated(x: Tensor, added: Tensor, gate: Tensor, kind: Tensor) -> Tensor:
+    rows, width = _rows(x)
+    out = torch.empty_like(x)
+    _kernels().add_gated_kernel[(rows,)](
+        x,
+        added,
+        gate,
+        kind,
+        out,
+        x.shape[1],
+        gate.stride(1 if gate.shape[1] > 1 else 0),
+        WIDTH=width,
+        GATE_KINDS=gate.shape[1],
+        num_warps=WARPS,
+    )
+    return out
+
+
+def add_gated(x: Tensor, added: Tensor, gate: Tensor, kind: Tensor) -> Tensor:
+    """``x + added·gate`` of contiguous ``[batch, tokens, channels]``.
+
+    Of the gate ``[batch, kinds, channels]`` a token takes row ``kind[token]``.
+    """
+    out: Tensor = _add_gated(x, added, gate, kind)
+    return out
+
+
 def _fake_head_norm(
     x: Tensor,
     weight: Tensor,  # noqa: ARG001

@@ -172,6 +172,30 @@ def norm_kernel(
 
 
 @triton.jit
+def add_gated_kernel(
+    x,
+    added,
+    gate,
+    kind,
+    out,
+    tokens,
+    gate_stride,
+    WIDTH: tl.constexpr,  # noqa: N803
+    GATE_KINDS: tl.constexpr,  # noqa: N803
+):
+    """``x + added·gate``; a token's gate is at ``base + (batch·kinds + kind[token])·stride``."""
+    row = tl.program_id(0).to(tl.int64)
+    columns = tl.arange(0, WIDTH)
+    place = row // tokens
+    if GATE_KINDS > 1:
+        place = place * GATE_KINDS + tl.load(kind + row % tokens)
+    value = tl.load(x + row * WIDTH + columns).to(tl.float32)
+    extra = tl.load(added + row * WIDTH + columns).to(tl.float32)
+    value += extra * tl.load(gate + place * gate_stride + columns).to(tl.float32)
+    tl.store(out + row * WIDTH + columns, value.to(out.dtype.element_ty))
+
+
+@triton.jit
 def head_norm_kernel(
     x,
     weight,

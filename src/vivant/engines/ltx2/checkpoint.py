@@ -24,6 +24,7 @@ from vivant.engines.ltx2.fp8 import FLOAT8, Float8Linear, quantize_rows, skeleto
 from vivant.engines.ltx2.lora import Adapter, Deltas
 from vivant.engines.ltx2.memory import pinned
 from vivant.engines.ltx2.versions import version_of_header
+from vivant.engines.ltx2.without_compiler import without_compiler
 from vivant.errors import MissingPartError, WeightsError
 from vivant.types import Observer, Progress, ignore_progress
 from vivant.weights import read_header
@@ -76,9 +77,13 @@ def config_of(folder: Path, default: dict[str, Any] | None = None) -> dict[str, 
 
 def empty(cls: Any, config: Mapping[str, Any], where: Path) -> Any:
     """A module on the meta device; ``where`` is to blame if ``config`` does not fit."""
-    try:
+
+    def made() -> Any:
         with torch.device("meta"):
             return cls(**config)
+
+    try:
+        return without_compiler(made)
     except TypeError as error:
         raise WeightsError(
             f"{where} describes another model than LTX-2.0 or 2.3: {error}"

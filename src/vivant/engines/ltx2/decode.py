@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from vivant.engines.ltx2.conditioning import statistics
+from vivant.engines.ltx2.ulysses import Ulysses
 from vivant.engines.ltx2.vae_kernels import add, fill
 from vivant.types import Frames
 
@@ -25,9 +26,10 @@ from vivant.types import Frames
 class _Conv:
     """One ``LTX2VideoCausalConv3d``, fed in pieces."""
 
-    def __init__(self, source: Any, *, causal: bool) -> None:
+    def __init__(self, source: Any, *, causal: bool, ulysses: Ulysses | None = None) -> None:
         self.conv: nn.Conv3d = source.conv
         self.causal = causal
+        self.ulysses = ulysses
         self.reflect = self.conv.padding_mode == "reflect"
         self.tail: Tensor | None = None
 
@@ -74,6 +76,10 @@ class _Conv:
         if x is not None:
             # one pass over memory: norm, activation and both paddings land in place
             fill(joined[:, :, before : before + new], x, norm=norm, pad=self.reflect, bias=bias)
+        if self.ulysses is not None:
+            # frames of one GPU, whole: one frame at either end is a neighbour's
+            self.ulysses.exchange_edges(joined[0].permute(1, 2, 3, 0))
+            return joined
         if self.tail is None:
             joined[:, :, :before] = joined[:, :, before : before + 1]
         else:
@@ -108,9 +114,9 @@ class _Queue:
 class _Resnet:
     """One ``LTX2VideoResnetBlock3d`` of equal width in and out, without noise or timestep."""
 
-    def __init__(self, source: Any, *, causal: bool) -> None:
-        self.conv1 = _Conv(source.conv1, causal=causal)
-        self.conv2 = _Conv(source.conv2, causal=causal)
+    def __init__(self, source: Any, *, causal: bool, ulysses: Ulysses | None = None) -> None:
+        self.conv1 = _Conv(source.conv1, causal=causal, ulysses=ulysses)
+        self.conv2 = _Conv(source.conv2, causal=causal, ulysses=ulysses)
         self.bias: Tensor = source.conv2.conv.bias
         self.queue = _Queue()
 
@@ -138,13 +144,13 @@ def _spread(x: Tensor, stride: tuple[int, int, int]) -> Tensor:
 class _Upsampler:
     """One ``LTX2VideoUpsampler3d``: the first frame of a clip is not doubled in time."""
 
-    def __init__(self, source: Any, *, causal: bool) -> None:
-        self.conv = _Conv(source.conv, causal=causal)
+    def __init__(self, source: Any, *, causal: bool, ulysses: Ulysses | None = None) -> None:
+        self.conv = _Conv(source.conv, causal=causal, ulysses=ulysses)
         self.stride: tuple[int, int, int] = tuple(source.stride)
         self.residual: bool = source.residual
         self.repeats = self.stride[0] * self.stride[1] * self.stride[2] // source.upscale_factor
         self.queue = _Queue()
-        self.started = False
+        self.started = ulysses is not None and ulysses.rank > 0
 
     def __call__(self, x: Tensor | None, *, last: bool) -> Tensor | None:
         if self.residual:
@@ -166,11 +172,12 @@ class _Upsampler:
 class _Level:
     """One up block: upsampler, then resnets."""
 
-    def __init__(self, source: Any, *, causal: bool) -> None:
+    def __init__(self, source: Any, *, causal: bool, ulysses: Ulysses | None = None) -> None:
         self.steps: list[_Upsampler | _Resnet] = [
-            _Upsampler(upsampler, causal=causal) for upsampler in source.upsamplers or ()
+            _Upsampler(upsampler, causal=causal, ulysses=ulysses)
+            for upsampler in source.upsamplers or ()
         ]
-        self.steps += [_Resnet(resnet, causal=causal) for resnet in source.resnets]
+        self.steps += [_Resnet(resnet, causal=causal, ulysses=ulysses) for resnet in source.resnets]
 
     def __call__(self, x: Tensor | None, *, last: bool) -> Tensor | None:
         for step in self.steps:
@@ -181,8 +188,8 @@ class _Level:
 class _Head:
     """Final norm, convolution and patches to pixels."""
 
-    def __init__(self, decoder: Any, *, causal: bool) -> None:
-        self.conv = _Conv(decoder.conv_out, causal=causal)
+    def __init__(self, decoder: Any, *, causal: bool, ulysses: Ulysses | None = None) -> None:
+        self.conv = _Conv(decoder.conv_out, causal=causal, ulysses=ulysses)
         self.patch: int = decoder.patch_size
 
     def __call__(self, x: Tensor | None, *, last: bool) -> Tensor | None:
@@ -231,15 +238,10 @@ def decode(vae: Any, latents: Tensor, *, chunk: int = 4) -> Iterator[Tensor]:
     Yields:
         Pixels in about −1 … 1, in the decoder's dtype.
     """
-    weight = next(vae.decoder.parameters())
-    mean, std = statistics(vae, weight.device)
-    x = latents.to(weight.device, torch.float32) * std / vae.config.scaling_factor + mean
-    x = x.to(weight.dtype)
+    x = _scaled(vae, latents)
     if not can_stream(vae):
         yield vae.decode(x, None, return_dict=False)[0]
         return
-    if x.is_cuda:
-        x = x.contiguous(memory_format=torch.channels_last_3d)
     decoder = vae.decoder
     causal = bool(decoder.is_causal)
     whole: list[Any] = [_Conv(decoder.conv_in, causal=causal)]
@@ -258,6 +260,40 @@ def decode(vae: Any, latents: Tensor, *, chunk: int = 4) -> Iterator[Tensor]:
     for piece, _ in pieces:
         if piece is not None:
             yield piece
+
+
+def _scaled(vae: Any, latents: Tensor) -> Tensor:
+    """Normalised latents as the decoder takes them."""
+    weight = next(vae.decoder.parameters())
+    mean, std = statistics(vae, weight.device)
+    x = latents.to(weight.device, torch.float32) * std / vae.config.scaling_factor + mean
+    x = x.to(weight.dtype)
+    return x.contiguous(memory_format=torch.channels_last_3d) if x.is_cuda else x
+
+
+def can_share(vae: Any, frames: int, gpus: int) -> bool:
+    """Whether ``gpus`` can decode ``frames`` latent frames together."""
+    return can_stream(vae) and not vae.decoder.is_causal and frames >= gpus
+
+
+@torch.no_grad()
+def decode_share(vae: Any, latents: Tensor, ulysses: Ulysses) -> Tensor:
+    """Pixels ``[1, 3, T, 32·H, 32·W]`` of this GPU's frames of a whole clip's ``latents``.
+
+    All of them at once; each convolution exchanges one frame with either neighbour, so that the
+    shares together equal :func:`decode` to rounding.
+    """
+    own = ulysses.frames(latents.shape[2])
+    hidden: Tensor | None = _scaled(vae, latents[:, :, own.start : own.stop])
+    decoder = vae.decoder
+    how: dict[str, Any] = {"causal": False, "ulysses": ulysses}
+    stages: list[Any] = [_Conv(decoder.conv_in, **how)]
+    stages += [_Resnet(resnet, **how) for resnet in decoder.mid_block.resnets]
+    stages += [_Level(block, **how) for block in decoder.up_blocks]
+    for stage in (*stages, _Head(decoder, **how)):
+        hidden = stage(hidden, last=True)
+    assert hidden is not None  # noqa: S101 - every GPU has a frame, and last=True flushes it
+    return hidden
 
 
 def _pieces(x: Tensor, size: int) -> Iterator[tuple[Tensor | None, bool]]:
@@ -292,11 +328,11 @@ def to_bytes(pixels: Tensor) -> Tensor:
     return scaled.round_().to(torch.uint8).contiguous()
 
 
-def to_frames(pixels: Iterator[Tensor]) -> Iterator[Frames]:
-    """Frames on the CPU, one piece behind the GPU: while one is used, the next is decoded."""
+def to_frames(pieces: Iterator[Tensor]) -> Iterator[Frames]:
+    """Frames ``[T, H, W, 3]`` uint8 to the CPU: while one piece is used, the next is decoded."""
     waiting: tuple[Tensor, torch.cuda.Event | None] | None = None
-    for piece in pixels:
-        queued = _start_copy(to_bytes(piece))
+    for piece in pieces:
+        queued = _start_copy(piece)
         if waiting is not None:
             yield _finish_copy(*waiting)
         waiting = queued

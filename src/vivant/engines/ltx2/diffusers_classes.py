@@ -18,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from vivant.engines.ltx2.without_compiler import without_compiler
+
 BARE: Final = (
     "diffusers.loaders",
     "diffusers.models.autoencoders",
@@ -82,4 +84,4 @@ def _classes() -> tuple[Any, ...]:
     LTX2VideoTransformer3DModel,
     LTX2TextConnectors,
     LTX2LatentUpsamplerModel,
-) = _classes()
+) = without_compiler(_classes)

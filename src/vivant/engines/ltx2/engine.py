@@ -21,6 +21,7 @@ from vivant.types import (
     Portrait,
     Request,
     ignore_progress,
+    several,
 )
 
 log = logging.getLogger(__name__)
@@ -73,8 +74,10 @@ class LTX2Engine:
         """Embeddings of the loaded model's prompts."""
         return self.loader.prompt_cache
 
-    def _device_name(self) -> str:
-        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "cpu"
+    def _device_name(self, gpus: int = 1) -> str:
+        if self.device.type != "cuda":
+            return "cpu"
+        return several(gpus, torch.cuda.get_device_name(self.device))
 
     def generate(self, portrait: Portrait, request: Request, observe: Observer) -> Clip:
         """See :class:`vivant.types.Engine`. Weights are loaded here, the rest in the chunks."""
@@ -136,7 +139,7 @@ class LTX2Engine:
         self._info = EngineInfo(
             name="ltx2",
             moves="person",
-            device=self._device_name(),
+            device=self._device_name(loaded.key.gpus),
             notes=tuple(self._notes(loaded, options, request)),
             provenance={
                 **loaded.parts.identity,
@@ -170,6 +173,7 @@ class LTX2Engine:
                 "tier": loaded.tier,
                 "precision": loaded.parts.precision,
                 "attention": loaded.denoiser.backend,
+                "gpus": loaded.key.gpus,
             },
         )
 

@@ -71,14 +71,17 @@ class FusedBlock(TransformerBlock):
             x.times(attn.to_q), attn.norm_q.weight, attn.heads, attn.norm_q.eps, rotary
         )
 
-    def _keys(self, attn: Any, context: Any, rotary: Rotary | None) -> tuple[Tensor, Tensor]:
+    def _key(self, attn: Any, context: Any, rotary: Rotary | None) -> Tensor:
         if not isinstance(context, Rows):
-            return super()._keys(attn, context, rotary)
-        key = block_kernels.head_norm(
+            return super()._key(attn, context, rotary)
+        return block_kernels.head_norm(
             context.times(attn.to_k), attn.norm_k.weight, attn.heads, attn.norm_k.eps, rotary
         )
-        value: Tensor = context.times(attn.to_v).unflatten(-1, (attn.heads, -1))
-        return key, value
+
+    def _value(self, attn: Any, context: Any) -> Tensor:
+        if not isinstance(context, Rows):
+            return super()._value(attn, context)
+        return context.times(attn.to_v).unflatten(-1, (attn.heads, -1))
 
     def _output(
         self,
@@ -103,3 +106,6 @@ class FusedBlock(TransformerBlock):
         hidden = x.times(layers.net[0].proj)
         rounded = block_kernels.quantize(hidden, gelu=True)
         return Rows(rounded, x.batch, x.dtype).times(layers.net[2])
+
+    def _add(self, x: Tensor, added: Tensor, gate: Tensor, kind: Tensor) -> Tensor:
+        return block_kernels.add_gated(x, added, gate, kind)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,13 +29,14 @@ from vivant.engines.ltx2.conditioning import (
     statistics,
     unpack,
 )
-from vivant.engines.ltx2.decode import decode, to_frames
+from vivant.engines.ltx2.decode import can_share, decode, to_bytes, to_frames
+from vivant.engines.ltx2.denoising_stage import DenoisingStage
 from vivant.engines.ltx2.loading import LoadedModel, ModelLoader
 from vivant.engines.ltx2.memory import release
 from vivant.engines.ltx2.options import LTX2Options
 from vivant.engines.ltx2.prompts import Embedding, embed
 from vivant.engines.ltx2.recipes import SPATIAL_FACTOR, TEMPORAL_FACTOR
-from vivant.engines.ltx2.sampling import Nag, denoise
+from vivant.engines.ltx2.sampling import Nag
 from vivant.errors import EngineError, VivantError
 from vivant.picture.framing import crop_pixels, framed
 from vivant.types import Box, Frames, Image, Observer, Portrait, Progress, Request
@@ -116,7 +118,7 @@ class Generation:
     def _decode_once(self, latents: Tensor) -> Iterator[Frames]:
         loaded, total, done = self.loader.loaded, self.request.num_frames, 0
         chunk = max(1, self.options.chunk // (8 if loaded.tier == "swap" else 2))
-        with loaded.vae.use() as vae, closing(_pieces(vae, latents, chunk)) as pieces:
+        with loaded.vae.use() as vae, closing(_pieces(loaded, vae, latents, chunk)) as pieces:
             for frames in pieces:
                 done += len(frames)
                 yield frames
@@ -279,19 +281,17 @@ class Generation:
                 from_sigma=options.nag_from_sigma,
                 to_sigma=options.nag_to_sigma,
             )
-        with loaded.transformer.use(), torch.no_grad():
-            # one text for all clips of the batch: its keys are held once
-            context = loaded.denoiser.text_context(positive, negative)
-            return denoise(
-                loaded.denoiser,
-                tokens,
-                audio,
-                audio_coords,
-                context,
-                sigmas,
-                nag=nag,
-                after_step=after_step,
-            )
+        stage = DenoisingStage(
+            tokens=tokens,
+            audio=audio,
+            audio_coords=audio_coords,
+            sigmas=sigmas,
+            positive=positive,
+            negative=negative,
+            nag=nag,
+        )
+        run = stage.run if loaded.group is None else partial(loaded.group.denoise, stage)
+        return run(loaded.transformer, loaded.denoiser, after_step)
 
     def _audio(
         self,
@@ -337,8 +337,11 @@ class Generation:
         return torch.cat(out)
 
 
-def _pieces(vae: Any, latents: Tensor, chunk: int) -> Any:
-    return to_frames(decode(vae, latents, chunk=chunk))
+def _pieces(loaded: LoadedModel, vae: Any, latents: Tensor, chunk: int) -> Any:
+    group = loaded.group
+    if group is not None and can_share(vae, latents.shape[2], group.ulysses.size):
+        return to_frames(group.decode(vae, latents, chunk=2 * chunk))
+    return to_frames(map(to_bytes, decode(vae, latents, chunk=chunk)))
 
 
 def grid_pixels(portrait: Portrait, width: int, height: int, *, crf: int = 0) -> Image:

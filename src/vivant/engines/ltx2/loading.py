@@ -15,20 +15,22 @@ from typing import Any
 
 import torch
 
-from vivant.engines.ltx2 import lora
+from vivant.engines.ltx2 import block_kernels, lora
 from vivant.engines.ltx2.architecture import ARCHITECTURES, TINY, Architecture
 from vivant.engines.ltx2.attention import choose_backend
 from vivant.engines.ltx2.components import Components, load_components
 from vivant.engines.ltx2.direct_read import drop_early
 from vivant.engines.ltx2.fp8 import has_fp8_matmul, quantize_linears
+from vivant.engines.ltx2.gpu_group import GpuGroup
 from vivant.engines.ltx2.memory import OffloadedModule, choose_tier, release
 from vivant.engines.ltx2.options import Lora, LTX2Options
 from vivant.engines.ltx2.prompts import PromptCache
 from vivant.engines.ltx2.random_components import random_components
 from vivant.engines.ltx2.tiers import TIERS, next_tier
 from vivant.engines.ltx2.transformer import Denoiser
+from vivant.engines.ltx2.ulysses import Ulysses
 from vivant.engines.ltx2.versions import check_parts
-from vivant.errors import EngineError, OutOfMemoryError
+from vivant.errors import EngineError, OptionError, OutOfMemoryError
 from vivant.settings import Settings, keep_compiled
 from vivant.types import Observer
 from vivant.weights import DEFAULT_MODEL, LOCK, Hub, Library, Model, find_model, hash_file
@@ -49,6 +51,7 @@ class LoadKey:
     precision: str
     attention: str
     compile: bool | None
+    gpus: int
 
 
 @dataclass(slots=True)
@@ -57,6 +60,7 @@ class LoadedModel:
 
     Attributes:
         adapters: SHA-256 of every adapter's file.
+        group: the GPUs that make a clip together, where there are several.
     """
 
     key: LoadKey
@@ -67,6 +71,7 @@ class LoadedModel:
     upsampler: OffloadedModule | None
     denoiser: Denoiser
     adapters: tuple[str, ...]
+    group: GpuGroup | None = None
 
     @property
     def tier(self) -> str:
@@ -83,11 +88,16 @@ class ModelLoader:
 
     Args:
         settings: where weights and caches are; offline or not.
+        ulysses: in the process of a further GPU, its part in the group.
     """
 
-    def __init__(self, settings: Settings, device: torch.device) -> None:
+    def __init__(
+        self, settings: Settings, device: torch.device, *, ulysses: Ulysses | None = None
+    ) -> None:
         self.settings = settings
         self.device = device
+        self._ulysses = ulysses
+        self._group: GpuGroup | None = None
         self._loaded: LoadedModel | None = None
         self.lowered_to: str | None = None
         """The tier that memory ran out for, once: no higher one is tried again."""
@@ -109,7 +119,10 @@ class ModelLoader:
         return PromptCache(self.settings.cache_dir / "prompts", self.loaded.parts.identity)
 
     def forget(self) -> None:
-        """Let go of what is loaded."""
+        """Let go of what is loaded, and of further GPUs."""
+        if self._group is not None:
+            self._group.close()
+            self._group = None
         self._loaded = None
         release(self.device)
 
@@ -135,11 +148,20 @@ class ModelLoader:
             precision=self._precision(options, tier),
             attention=options.attention,
             compile=options.compile,
+            gpus=1 if self._ulysses else options.gpus or self.settings.gpus,
         )
         two_stages = options.recipe.stages == 2
         kept = self._loaded
+        if kept is not None and kept.group is not None and kept.group.closed:
+            kept = None  # a GPU was lost
         if kept is not None and kept.key == key and (not two_stages or kept.upsampler is not None):
             return kept
+        if key.gpus > 1 and tier == "swap":
+            raise OptionError(
+                f"gpus={key.gpus} needs GPUs with 40 GB or more each, since the model stays on "
+                "all of them (tier=resident or tier=fp8)",
+                param="gpus",
+            )
         architecture = (TINY if options.weights == "tiny" else ARCHITECTURES)[model.version]
         adapters = self._inspected(files, architecture)
         choose_backend(self.device, options.attention)
@@ -147,6 +169,8 @@ class ModelLoader:
             check_parts(model, self._library().need(model.name), two_stages=two_stages)
         kept = None
         self.forget()
+        if key.gpus > 1:
+            return self._read_together(options, model, architecture, key, adapters, observe)
         try:
             return self._read(options, model, architecture, key, adapters, observe)
         except torch.OutOfMemoryError:
@@ -164,6 +188,29 @@ class ModelLoader:
         except torch.OutOfMemoryError:
             raise self.no_memory(lower.tier) from None
 
+    def _read_together(
+        self,
+        options: LTX2Options,
+        model: Model,
+        architecture: Architecture,
+        key: LoadKey,
+        adapters: tuple[lora.Adapter, ...],
+        observe: Observer,
+    ) -> LoadedModel:
+        """Start the processes of further GPUs, which load beside this one."""
+        self._group = group = GpuGroup(key.gpus, self.device)
+        try:
+            group.load(self.settings, options)
+            loaded = self._read(options, model, architecture, key, adapters, observe)
+            group.join()
+        except BaseException as error:
+            self.forget()
+            if isinstance(error, torch.OutOfMemoryError):
+                raise self.no_memory(key.tier) from None
+            raise
+        loaded.group = group
+        return loaded
+
     def lower_tier(self) -> LoadedModel:
         """Go down one tier, once; the components stay loaded.
 
@@ -172,7 +219,7 @@ class ModelLoader:
         """
         loaded = self.loaded
         lower = _lower(loaded.key)
-        if lower is None or self.lowered_to is not None:
+        if lower is None or self.lowered_to is not None or loaded.group is not None:
             raise self.no_memory(loaded.tier)
         self.forget()
         if loaded.parts.precision != "fp8":
@@ -238,6 +285,9 @@ class ModelLoader:
         triton = self.device.type == "cuda" and find_spec("triton") is not None
         if triton:
             keep_compiled(self.settings.cache_dir / "compiled")
+        fused = parts.precision == "fp8" and block_kernels.available(self.device)
+        # blocks that have kernels of their own gain little by compiling, which takes 5 to 15 s
+        compiled = not fused if key.compile is None else key.compile
         transformer = OffloadedModule(parts.transformer, self.device, swap=swap)
         return LoadedModel(
             key=key,
@@ -254,9 +304,11 @@ class ModelLoader:
                 parts.transformer,
                 device=self.device,
                 attention=key.attention,
-                compile_blocks=triton and key.compile is not False,
-                late=key.compile is None,
+                compile_blocks=triton and compiled,
+                record=fused and key.compile is None and not swap,
+                fused=fused,
                 cache_text=not swap,
+                ulysses=self._ulysses if self._group is None else self._group.ulysses,
             ),
             adapters=adapters,
         )

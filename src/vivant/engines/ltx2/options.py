@@ -29,6 +29,8 @@ TIERS = ("auto", "resident", "fp8", "swap")
 PRECISIONS = ("auto", "bf16", "fp8")
 ATTENTION = ("auto", "cudnn", "flash", "fa3", "fa3-fp8", "math")
 WEIGHTS = ("hub", "random", "tiny")
+GPUS = (1, 2, 4, 8)
+"""GPUs of one machine that can make a clip together: they share the model's 32 heads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class LTX2Options:
         compile: compile the transformer block (CUDA only); None: where it has kernels of its own,
             not for the first clip of a size.
         chunk: frames per decoded piece, about.
+        gpus: that make the clip together, 1, 2, 4 or 8; None: what the setting ``gpus`` says.
         weights: ``hub`` for real ones; ``random`` (real size) and ``tiny`` draw noise.
     """
 
@@ -91,6 +94,7 @@ class LTX2Options:
     attention: str = "auto"
     compile: bool | None = None
     chunk: int = 16
+    gpus: int | None = None
     weights: str = "hub"
 
     @property
@@ -119,6 +123,8 @@ class LTX2Options:
                 if values[name] != int(values[name]):
                     raise OptionError(f"{name} {values[name]:g} is not a whole number", param=name)
                 values[name] = int(values[name])
+        if "gpus" in given:
+            values["gpus"] = _gpus(given.pop("gpus"))
         for name in ("nag", "compile"):
             if name in given:
                 given_value = given.pop(name)
@@ -217,6 +223,15 @@ def _number(name: str, value: Any, low: float, high: float) -> float:
     if isinstance(value, bool) or not math.isfinite(number) or not low <= number <= high:
         raise OptionError(f"{name} {value} is outside {low:g}…{high:g}", param=name)
     return number
+
+
+def _gpus(value: Any) -> int:
+    count = _number("gpus", value, 1, GPUS[-1])
+    if count not in GPUS:
+        raise OptionError(
+            f"gpus {value} cannot share a clip: choose {', '.join(map(str, GPUS))}", param="gpus"
+        )
+    return int(count)
 
 
 def _numbers(name: str, value: Any) -> tuple[float, ...]:

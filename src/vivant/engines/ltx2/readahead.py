@@ -5,6 +5,7 @@ No torch.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from pathlib import Path
 from threading import Thread
@@ -65,8 +66,21 @@ def _touch(path: Path, start: int, end: int) -> None:
     buffer = bytearray(BLOCK)
     try:
         with path.open("rb", buffering=0) as file:
-            file.seek(start)
-            while start < end and (count := file.readinto(buffer)):
-                start += count
+            while start < end:
+                if not _is_cached(file.fileno(), start):
+                    file.seek(start)
+                    if not file.readinto(buffer):
+                        return
+                start += BLOCK
     except OSError:
         return  # whoever needs the file will say so
+
+
+def _is_cached(descriptor: int, offset: int) -> bool:
+    """Whether a block seems to be in the page cache: its first page is, and costs no waiting."""
+    if not hasattr(os, "RWF_NOWAIT"):
+        return False
+    try:
+        return bool(os.preadv(descriptor, [bytearray(1)], offset, os.RWF_NOWAIT))
+    except OSError:  # it would wait, or the file system cannot tell
+        return False

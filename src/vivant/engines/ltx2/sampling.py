@@ -54,7 +54,8 @@ def denoise(
     """Walk ``sigmas`` down to 0.
 
     Args:
-        tokens: noisy video tokens with their conditioning.
+        tokens: noisy video tokens with their conditioning; all of them, also where several
+            GPUs share the work.
         audio: noisy audio tokens ``[batch, tokens, channels]``, float32.
         after_step: called with the number of steps done; raising stops the loop there.
 
@@ -62,12 +63,15 @@ def denoise(
         Clean video tokens ``[batch, tokens, channels]`` and audio tokens, float32.
     """
     device = denoiser.device
+    strengths, kind = torch.unique(tokens.mask[0, :, 0].cpu(), return_inverse=True)
+    ulysses = denoiser.ulysses
+    if ulysses is not None:
+        tokens, kind = ulysses.share(tokens), ulysses.own_kinds(kind)
     latents = tokens.latents.to(device)
     audio = audio.to(device)
     keep = tokens.mask.to(device)
     clean = tokens.clean.to(device)
     rotaries = denoiser.rotaries(tokens.coords.to(device), audio_coords.to(device))
-    strengths, kind = torch.unique(tokens.mask[0, :, 0].cpu(), return_inverse=True)
     modulations = denoiser.modulations(sigmas, strengths, kind, latents.shape[0])
     settings = None
     if nag is not None and context.has_negative:
@@ -83,4 +87,4 @@ def denoise(
         latents = latents + (following - sigma) * ((latents - denoised) / sigma)
         audio = audio + (following - sigma) * audio_velocity
         after_step(step + 1)
-    return latents, audio
+    return latents if ulysses is None else ulysses.whole(latents), audio

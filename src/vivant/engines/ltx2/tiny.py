@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from vivant.engines.ltx2.fp8 import quantize_linears
+from vivant.engines.ltx2.without_compiler import without_compiler
 
 
 @torch.no_grad()
@@ -45,8 +46,12 @@ def build(
 
     With ``quantize`` (a transformer) its blocks' linear layers are fp8 from the start.
     """
-    with torch.device("meta"):
-        module = cls(**config)
+
+    def made() -> Any:
+        with torch.device("meta"):
+            return cls(**config)
+
+    module = without_compiler(made)
     buffers = {
         name: tuple(buffer.shape)
         for name, buffer in module.named_buffers()

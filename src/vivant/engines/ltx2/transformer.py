@@ -8,8 +8,8 @@ The weights stay in diffusers' ``LTX2VideoTransformer3DModel``; this runs its la
 * the text's keys and values are computed once per clip, where they are the same at every step
   (LTX-2.0), or once per step for all clips made together (LTX-2.3);
 * the negative text is attended to where NAG asks for it;
-* one block is one compiled graph, shared by all 48; the first clip of a size does not wait for the
-  compiler where blocks have kernels of their own.
+* fp8 blocks run their own kernels between the products, and their steps are recorded as CUDA graphs
+  (``step_graphs.py``); other blocks are one compiled graph, shared by all 48.
 
 In float32 it equals the official forward to rounding; where diffusers departs from that is told in
 docs/ltx2.md.
@@ -18,7 +18,7 @@ docs/ltx2.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -36,6 +36,8 @@ from vivant.engines.ltx2.block import (
 )
 from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening
 from vivant.engines.ltx2.fused_block import FusedBlock
+from vivant.engines.ltx2.step_graphs import AT_ONCE_TOKENS, StepGraphs
+from vivant.engines.ltx2.ulysses import Ulysses
 from vivant.errors import WeightsError
 
 
@@ -106,6 +108,48 @@ MAX_SHAPES = 32
 torch gives up, with an error, at twice as many."""
 
 
+@dataclass(slots=True)
+class _StepInputs:
+    """What a step reads, as one list of tensors and back."""
+
+    latents: Tensor
+    audio: Tensor
+    context: TextContext
+    modulation: Modulation
+    rotaries: Rotaries
+    nag: Tensor | None
+
+    def tensors(self) -> list[Tensor]:
+        """Every tensor, in a fixed order; the text's keys only where they are kept."""
+        context, keys = self.context, self.context.keys
+        text = [context.text, context.audio_text] if keys is None else [t for k in keys for t in k]
+        return [
+            self.latents,
+            self.audio,
+            *([] if self.nag is None else [self.nag]),
+            *(tensor for tensor in self.modulation if tensor is not None),
+            *(tensor for rotary in self.rotaries for tensor in rotary),
+            *text,
+        ]
+
+    def with_tensors(
+        self, tensors: list[Tensor]
+    ) -> tuple[Tensor, Tensor, TextContext, Modulation, Rotaries, Tensor | None]:
+        """The same inputs made of other tensors of the same shapes."""
+        rest = iter(tensors)
+        latents, audio = next(rest), next(rest)
+        nag = None if self.nag is None else next(rest)
+        parts: list[Any] = [None if part is None else next(rest) for part in self.modulation]
+        rotaries = Rotaries(*(Rotary(next(rest), next(rest)) for _ in self.rotaries))
+        keys = self.context.keys
+        if keys is None:
+            context = replace(self.context, text=next(rest), audio_text=next(rest))
+        else:
+            made = tuple(TextKeys(*(next(rest) for _ in kept)) for kept in keys)
+            context = replace(self.context, keys=made)
+        return latents, audio, context, Modulation(*parts), rotaries, nag
+
+
 class Denoiser:
     """Diffusers' transformer, ready to be run step after step.
 
@@ -115,8 +159,8 @@ class Denoiser:
         device: where it computes; where its weights are, if None.
         attention: one of ``options.ATTENTION``.
         compile_blocks: compile the block once, for all blocks (CUDA only).
-        late: compile fused blocks only for the second clip of a size: compiling takes as long as a
-            clip, and without it steps are 2 to 5 % slower (small ones more: the CPU limits them).
+        record: record steps as CUDA graphs (CUDA only; weights must stay where they are).
+        ulysses: this process's part in a group; latents given are its own tokens.
         cache_text: keep every block's text keys (1.2 GB; 2.4 GB with a negative prompt).
 
     Raises:
@@ -132,10 +176,12 @@ class Denoiser:
         compile_blocks: bool = False,
         cache_text: bool = True,
         fused: bool | None = None,
-        late: bool = False,
+        record: bool = False,
+        ulysses: Ulysses | None = None,
     ) -> None:
         config = transformer.config
         check_supported(config)
+        self.ulysses = ulysses
         self.transformer = transformer
         self.device = device or transformer.proj_in.weight.device
         self.dtype: torch.dtype = transformer.proj_in.weight.dtype
@@ -152,16 +198,18 @@ class Denoiser:
                 layer.kernel = block_kernels.quantize if fused else None
         block_class = FusedBlock if fused else TransformerBlock
         blocks = [
-            block_class(block, eps=config.norm_eps, kernel=kernel_of(self.backend))
+            block_class(block, eps=config.norm_eps, kernel=kernel_of(self.backend), ulysses=ulysses)
             for block in transformer.transformer_blocks
         ]
+        self.graphs = StepGraphs() if record and not compile_blocks else None
+        """Recorded steps, where steps are recorded."""
         self._shapes: set[tuple[Any, ...]] | None = set() if compile_blocks else None
-        self._first_clips: dict[tuple[Any, ...], int] | None = {} if late and fused else None
         self._blocks = blocks
         self.blocks: list[Callable[..., tuple[Tensor, Tensor]]] = list(blocks)
-        self._compiled = False
-        if compile_blocks and self._first_clips is None:
-            self._compile()
+        if compile_blocks:
+            torch._dynamo.config.recompile_limit = 2 * MAX_SHAPES
+            for block in blocks:
+                block.compile(fullgraph=True, dynamic=False)
 
     def rotaries(self, coords: Tensor, audio_coords: Tensor) -> Rotaries:
         """Embeddings of ``coords`` ``[1, 3, tokens, 2]`` (pixels, seconds) and audio's."""
@@ -295,36 +343,45 @@ class Denoiser:
             context.length,
             modulation.video.shape,
             nag is None,
+            self.ulysses and self.ulysses.tokens,
         )
-        blocks = self.blocks
-        if self._shapes is not None and self._is_first(shape, context.clip):
-            blocks = [block.forward for block in self._blocks]
-        elif self._shapes is not None:
-            self._compile()
+        if self._shapes is not None:
             self._make_room(shape)
+        if self.graphs is None:
+            return self._step(latents, audio_latents, context, modulation, rotaries, nag)
+        if context.keys is None and self.cache_text and modulation.prompt is None:
+            context.keys = tuple(self._text_keys(context, modulation))
+        given = _StepInputs(latents, audio_latents, context, modulation, rotaries, nag)
+        return self.graphs.run(
+            shape,
+            context.clip,
+            given.tensors(),
+            lambda tensors: self._step(*given.with_tensors(tensors)),
+            at_once=latents.shape[0] * latents.shape[1] <= AT_ONCE_TOKENS
+            or self.ulysses is not None,
+        )
+
+    def _step(
+        self,
+        latents: Tensor,
+        audio_latents: Tensor,
+        context: TextContext,
+        modulation: Modulation,
+        rotaries: Rotaries,
+        nag: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
         model = self.transformer
         x = model.proj_in(latents.to(self.dtype))
         audio = model.audio_proj_in(audio_latents.to(self.dtype))
         with using(self.backend):
             text = self._text_keys(context, modulation)
-            for block, keys in zip(blocks, text, strict=True):
+            for block, keys in zip(self.blocks, text, strict=True):
                 x, audio = block(x, audio, keys, modulation, rotaries, context.length, nag)
         shift, scale = self._out(model.scale_shift_table, modulation.video_out, modulation.kind)
         x = model.proj_out(model.norm_out(x) * (1 + scale) + shift)
         shift, scale = self._out(model.audio_scale_shift_table, modulation.audio_out, None)
         audio = model.audio_proj_out(model.audio_norm_out(audio) * (1 + scale) + shift)
         return x.float(), audio.float()
-
-    def _is_first(self, shape: tuple[Any, ...], clip: int) -> bool:
-        """Whether a step belongs to the first clip of its size, which is not compiled."""
-        return self._first_clips is not None and self._first_clips.setdefault(shape, clip) == clip
-
-    def _compile(self) -> None:
-        if not self._compiled:
-            torch._dynamo.config.recompile_limit = 2 * MAX_SHAPES
-            for block in self._blocks:
-                block.compile(fullgraph=True, dynamic=False)
-            self._compiled = True
 
     def _make_room(self, shape: tuple[Any, ...]) -> None:
         """Forget all compiled graphs where one more would be too many: the disk still has them."""
