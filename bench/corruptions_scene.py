@@ -51,7 +51,7 @@ def _noise(rng: np.random.Generator, height: int, width: int, cell: int) -> Floa
     rows, columns = height // cell + 3, width // cell + 3
     small = rng.normal(size=(rows, columns)).astype(np.float32)
     large = cv2.resize(small, (columns * cell, rows * cell), interpolation=cv2.INTER_CUBIC)
-    out: Floats = large[cell : cell + height, cell : cell + width]
+    out: Floats = large[cell : cell + height, cell : cell + width].astype(np.float32)
     return out / max(float(out.std()), 1e-6)
 
 
