@@ -691,7 +691,7 @@ def test_a_later_version_is_refused_with_what_is_missing(tmp_path: Path) -> None
         ("style", {"name": "caption_projection.linear_1", "wide": (32, 16)}, "2.0", "layers"),
         (
             "style",
-            {"name": "transformer_blocks.0.attn1.to_gate_logits", "wide": (2, 32)},
+            {"name": "transformer_blocks.0.attn1.to_gate_logits", "wide": (4, 32)},
             "2.3",
             "layers",
         ),
