@@ -198,7 +198,10 @@ def test_nothing_is_left_where_nothing_could_be_made(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_kill_and_a_resume_give_the_same_page(tmp_path: Path, portrait_file: Path) -> None:
+def test_a_kill_and_a_resume_give_the_same_page(
+    tmp_path: Path, portrait_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VIVANT_CREDENTIALS", "off")  # no two signatures are alike
     slow = PLAN.replace('engine = "fake"', 'engine = "fake"\noptions = { step_seconds = 0.3 }')
     slow = slow.replace("seeds = 2", "seeds = 1")
     (tmp_path / "plan.toml").write_text(slow, "utf-8")

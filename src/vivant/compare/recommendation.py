@@ -91,7 +91,7 @@ class VariantEvidence:
     Attributes:
         scores: deciding score → group and paired values; only those that were measured.
         pairs: picture and seed pairs of which both clips exist.
-        identical: pairs of which both clips are the same file, byte for byte.
+        identical: pairs of which both clips are the same, byte for byte before they were signed.
         fails: clips with a failed fidelity check: baseline's, variant's.
     """
 
