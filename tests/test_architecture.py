@@ -26,6 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "crop_area": {"errors"},
     "errors": set(),
     "version": set(),
+    "request_fields": GROUND | {"provenance.label_text", "settings"},
     "grid": GROUND,
     "settings": GROUND,
     "cost": GROUND | {"settings"},

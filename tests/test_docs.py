@@ -5,6 +5,7 @@ The commands are parsed, not run.
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ from vivant.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(vivant.__file__).parent
+
+LISTED = 9
+"""Packages of more files than this list them in their docstring."""
 
 if not (ROOT / "docs").is_dir():  # a source distribution is tested without it
     pytest.skip("docs/ is not part of this copy", allow_module_level=True)
@@ -133,6 +137,16 @@ def test_files_and_modules_exist(page: str) -> None:
 def test_settings_exist(page: str) -> None:
     for name in re.findall(r"\bVIVANT_([A-Z_]*[A-Z])", PAGES[page]):
         assert name.lower() in Settings.model_fields or name == "API_KEY", f"{page}: VIVANT_{name}"
+
+
+@pytest.mark.parametrize("init", sorted(PACKAGE.rglob("__init__.py"), key=str), ids=str)
+def test_a_room_lists_its_files(init: Path) -> None:
+    listing = ast.get_docstring(ast.parse(init.read_text("utf-8"))) or ""
+    names = {path.name for path in init.parent.glob("*.py")} - {"__init__.py"}
+    if len(names) > LISTED and init.parent != PACKAGE:
+        assert {name for name in names if name not in listing} == set()
+    named = set(re.findall(r"^ {4}([\w/]+\.py)", listing, re.MULTILINE))
+    assert {name for name in named if not (init.parent / name).exists()} == set()
 
 
 def test_readme_lists_every_room() -> None:

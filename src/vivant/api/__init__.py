@@ -4,6 +4,7 @@
 
     app.py              assembles the application
     server.py           runs it, with its worker processes
+    connections.py      limits on heads, their time, and how many connections there may be
     state.py            what all routes share
     routes/             the addresses
     schemas.py          the fields of requests

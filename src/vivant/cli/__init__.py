@@ -10,6 +10,7 @@
     verify.py      verify
     compare.py     compare
     rate.py        rate
+    credentials.py  credentials
     doctor.py      doctor; inspection.py finds out what this machine can run
     page.py        page
     serve.py       serve, worker, keys

@@ -1,4 +1,12 @@
-"""Engines by name. Importing this loads none of them, and no torch."""
+"""Engines by name. Importing this loads none of them, and no torch.
+
+::
+
+    living/   the person breathes, blinks and turns: the default, on the CPU
+    camera/   a camera move, on the CPU
+    ltx2/     Lightricks LTX-2, on GPUs
+    fake.py   for tests
+"""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@
     png_color.py       colours of PNG files without an ICC profile
     camera_raw.py      tell camera RAW files
     crop.py            the part to show
+    crop_by_hand.py    the part that a person chose
     faces.py           find faces, compare two
     blaze_face.py      find faces that are covered or turned
     face_mesh.py       478 points of a face, lid aperture, head pose

@@ -35,7 +35,7 @@ KEY, CERTIFICATES = "VIVANT_CREDENTIALS_KEY", "VIVANT_CREDENTIALS_CERTIFICATES"
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class SigningIdentity:
     """Who signs.
 
     Attributes:
@@ -64,7 +64,7 @@ def self_made_file(settings: Settings) -> Path:
     return settings.data_dir / "credentials" / "self-made.pem"
 
 
-def load_identity(settings: Settings, *, make: bool = True) -> Identity:
+def load_identity(settings: Settings, *, make: bool = True) -> SigningIdentity:
     """The operator's key and certificates, or the self-made ones.
 
     Args:
@@ -93,7 +93,7 @@ def load_identity(settings: Settings, *, make: bool = True) -> Identity:
     return checked(_text(given[1], CERTIFICATES), _text(given[0], KEY).encode())
 
 
-def checked(certificates: str, key: bytes | None) -> Identity:
+def checked(certificates: str, key: bytes | None) -> SigningIdentity:
     """Key and certificates, after everything that can be checked without signing.
 
     Args:
@@ -126,7 +126,7 @@ def checked(certificates: str, key: bytes | None) -> Identity:
             "certificate authority, or Vivant's own (vivant credentials key)"
         )
     public = own.public_key()
-    return Identity(
+    return SigningIdentity(
         certificates="".join(c.public_bytes(serialization.Encoding.PEM).decode() for c in chain),
         key=None if key is None else _fitting(key, public),
         algorithm=_algorithm(public),

@@ -32,7 +32,7 @@ class RemoteSigner:
     Args:
         url: http or https; the operator chose it, so it may be a private address.
         token: bearer token, if the signer wants one.
-        algorithm: see :class:`vivant.provenance.keys.Identity`.
+        algorithm: see :class:`vivant.provenance.keys.SigningIdentity`.
     """
 
     def __init__(self, url: str, token: str | None, algorithm: str) -> None:

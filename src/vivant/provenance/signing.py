@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from vivant.errors import CredentialsError, OutputError
 from vivant.provenance.facts import IPTC, Facts
-from vivant.provenance.keys import Identity, load_identity, self_made_file
+from vivant.provenance.keys import SigningIdentity, load_identity, self_made_file
 from vivant.provenance.manifest import OFFLINE, PICTURE_TYPES, definition, ingredient
 from vivant.provenance.remote import RemoteSigner
 from vivant.provenance.xmp import add_xmp
@@ -70,7 +70,7 @@ class Signer:
     notes: tuple[str, ...] = ()
     """For the report."""
 
-    def __init__(self, identity: Identity, remote: RemoteSigner | None = None) -> None:
+    def __init__(self, identity: SigningIdentity, remote: RemoteSigner | None = None) -> None:
         self.identity, self._remote = identity, remote
 
     def sign(

@@ -28,6 +28,8 @@
     progress.py     stages → one percentage and the time left
     reporter.py     writes progress beside the work, and notices a cancel
     sweeper.py      removes what is due
+    webhooks.py     tells a client's server that a job is over
+    public_address.py   connections to addresses of the public internet only
     comparisons.py  which jobs answer one question together, and what they showed
     operations.py   what operators do: find, cancel, retry, purge
     logs.py         lines of JSON, or text

@@ -1,4 +1,15 @@
-"""Upscalers by name: pixels to more pixels, after decoding. Listing them loads none."""
+"""Upscalers by name: pixels to more pixels, after decoding. Listing them loads none.
+
+::
+
+    lanczos.py       on the CPU, the default
+    cubic.py         softer, on the CPU
+    torch_resize.py  Lanczos on the GPU
+    torch_yuv.py     and from there to YUV, as the encoder does
+    dnn.py           networks of OpenCV's dnn_superres
+    network.py       networks from files, by torch
+    edsr.py          one of them: EDSR
+"""
 
 from __future__ import annotations
 

@@ -1,1 +1,27 @@
-"""One file per family of checks; each is a :class:`vivant.checks.metric.Metric`."""
+"""One file per family of checks; each is a :class:`vivant.checks.metric.Metric`.
+
+::
+
+    registry.py     all of them, in the order of the checklist
+    identity.py     is it the same person, in every frame
+    face_parts.py   eyes, mouth and skin
+    face_shape.py   nose, jaw, brows, glasses; a face that bends or slides
+    deform.py       melting, wobble, jitter of the face
+    skin.py         texture and brightness of the skin
+    motion.py       the user's own frame difference
+    steadiness.py   flicker, cuts, jelly, a flash at the end
+    timing.py       freezes, repeated frames, stutter, missing moments
+    exposure.py     pumping, frames of another colour
+    color.py        saturation, cast, drift
+    texture.py      detail, noise, halos, drawn looks
+    resolution.py   enlarged from less than the picture has
+    lattice.py      patches and blocks
+    seams.py        straight lines of tiles
+
+These two are functions of the finished file, no metrics:
+
+::
+
+    delivery.py     what YouTube and the user asked for
+    performance.py  seconds and cost
+"""

@@ -19,7 +19,7 @@ from vivant.checks.metrics.seams import Seams
 from vivant.checks.metrics.skin import Skin
 from vivant.checks.metrics.steadiness import Steadiness
 from vivant.checks.metrics.texture import Texture
-from vivant.checks.metrics.timing import Timing
+from vivant.checks.metrics.timing import Cadence
 
 
 def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
@@ -32,7 +32,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         FaceShape(reference),
         FrameDifference(reference),
         Steadiness(fps),
-        Timing(fps),
+        Cadence(fps),
         Exposure(fps),
         Texture(reference),
         Skin(reference),

@@ -89,7 +89,7 @@ def _apart(one: Floats, other: Floats) -> _Step:
     return _Step(float(cells.mean()), float(np.partition(cells, -count)[-count:].mean()))
 
 
-class Timing(Metric):
+class Cadence(Metric):
     """Four answers from every step."""
 
     beside = True

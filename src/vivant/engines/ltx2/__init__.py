@@ -4,7 +4,6 @@
 
     options.py        what a request may ask of this engine, checked before any GPU work (no torch)
     recipes.py        sigmas, stages and grids: seed, fast, native and their LoRA kin (no torch)
-    framing.py        the portrait's crop, widened with real pixels to the model's grid (no torch)
     architecture.py   how LTX-2.0 and 2.3 are built: arguments of diffusers' classes (no torch)
     versions.py       which version a file is of; parts of two versions are refused (no torch)
     names.py          Lightricks' names of weights → diffusers' (no torch)
@@ -18,6 +17,7 @@
     transformer.py    the forward pass: modulation per distinct timestep, one RoPE, cached text keys
     block.py          one block in plain torch
     fused_block.py    one block of fp8 layers, with Triton between the products
+    block_kernels.py, block_triton.py  these kernels
     attention.py      the fastest exact attention there is; NAG
     step_graphs.py    steps recorded as CUDA graphs
     ulysses.py        one GPU's share of tokens, heads and frames
@@ -25,7 +25,8 @@
     fp8.py            row-wise fp8 matrix products
     conditioning.py   picture → clean tokens, their strengths and coordinates
     sampling.py       the denoising loop, on one screen
-    denoising_stage.py  what one walk down the noise levels needs
+    denoising_stage.py  what the denoising loop of one stage needs
+    vae_kernels.py, vae_triton.py  norm, SiLU and padding of the VAE decoder in one pass
     decode.py         latents → frames, chunk by chunk, equal to decoding the whole clip
     prompts.py        text → connector outputs, kept on disk
     text_encoder.py   Gemma 3, one layer in memory at a time

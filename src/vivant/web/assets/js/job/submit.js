@@ -87,8 +87,8 @@ function fieldsOf(job, seed) {
     quality: job.quality,
     upscaler: job.upscaler,
   };
-  for (const name of ["crop", "focus"]) if (job[name]) fields[name] = job[name];
-  if (job.rotate) fields.rotate = String(job.rotate);
+  for (const name of ["crop", "focus", "label"]) if (job[name]) fields[name] = job[name];
+  for (const name of ["rotate", "label_seconds"]) if (job[name]) fields[name] = String(job[name]);
   if (job.until_pass) Object.assign(fields, { until_pass: "true", budget: job.budget });
   for (const [name, value] of Object.entries(job.options ?? {})) fields[`options[${name}]`] = String(value);
   return fields;
