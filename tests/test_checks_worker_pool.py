@@ -190,5 +190,6 @@ def test_workers_are_used_where_they_pay() -> None:
     assert worker_count(2, 97, 1920, 1080, alone=True) == 0  # over before two are ready
     assert worker_count(2, 481, 1920, 1080, alone=True) == 2
     assert worker_count(1, 481, 1920, 1080, alone=True) == 0
-    assert worker_count(16, 97, 1920, 1080) == 8
+    assert worker_count(16, 97, 1920, 1080) == 12
+    assert worker_count(64, 97, 1920, 1080) == 16
     assert worker_count(64, 25, 320, 180) == 0
