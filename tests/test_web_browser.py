@@ -464,6 +464,8 @@ def test_no_barriers_and_no_sideways_scrolling(
         assert not (wrong := misplaced(page, SIZES[theme])), f"{state}: {wrong}"
         page.set_viewport_size({"width": 1280, "height": 800})
 
+    # a page that has lost a script loads itself anew
+    expect(page.locator("#connect-word")).to_have_text(re.compile("연결됨|Connected"))
     clean("empty")
     page.set_input_files("#file", portrait)
     expect(page.locator("#crop-word")).to_contain_text(re.compile("얼굴|face"))
