@@ -13,7 +13,7 @@ import vivant
 
 ROOT = Path(vivant.__file__).parent
 
-GROUND = {"types", "errors", "grid", "version", "crop_area"}
+GROUND = {"types", "errors", "grid", "version", "crop_area", "child_process"}
 LIGHT_PICTURE = {
     "picture.embedding",
     "picture.face_mesh",
@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "types": {"errors", "crop_area"},
     "crop_area": {"errors"},
     "errors": set(),
+    "child_process": set(),
     "version": set(),
     "request_fields": GROUND | {"provenance.label_text", "settings"},
     "grid": GROUND,

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import queue
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from multiprocessing import Pipe
 from typing import Final
 
 from vivant.checks.worker_messages import (
@@ -19,16 +15,11 @@ from vivant.checks.worker_messages import (
     WorkerFailed,
     send_pixels,
 )
+from vivant.child_process import start_child
 from vivant.types import Image
 
-START: Final = (
-    "import os,sys,json;os.putenv('OPENBLAS_NUM_THREADS','1');os.putenv('OMP_NUM_THREADS','1');"
-    "sys.path[:]=json.loads(sys.argv[1]);from vivant.checks.worker_process import main;"
-    "main(int(sys.argv[2]))"
-)
-"""What the child's interpreter runs; its arguments are the parent's module path and a file
-descriptor. ``multiprocessing.Process`` is not used: it would import the caller's main module
-again, which runs a script that has no ``if __name__ == "__main__"`` a second time."""
+ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""The workers share the cores among themselves."""
 
 
 class WorkerHandle:
@@ -39,21 +30,9 @@ class WorkerHandle:
     """
 
     def __init__(self) -> None:
-        self._connection, theirs = Pipe()
-        with theirs:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-c",
-                    START,
-                    json.dumps([entry for entry in sys.path if entry]),
-                    str(theirs.fileno()),
-                ],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # Ctrl-C is for the parent, which ends us
-            )
+        self._process, self._connection = start_child(
+            "vivant.checks.worker_process", variables=ONE_THREAD
+        )
         self._orders: queue.SimpleQueue[tuple[Order, Image | None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._receivers: deque[Callable[[WorkerHandle, Answer], None]] = deque()

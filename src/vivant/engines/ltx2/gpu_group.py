@@ -8,16 +8,12 @@ waiting for is broken off, and the clip fails with one error.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from vivant.child_process import start_child
 from vivant.engines.ltx2.decode import decode_share, to_bytes
 from vivant.engines.ltx2.denoising_stage import DenoisingStage
 from vivant.engines.ltx2.gpu_messages import (
@@ -49,15 +46,6 @@ from vivant.settings import Settings
 
 log = logging.getLogger(__name__)
 
-START: Final = (
-    "import sys,json;sys.path[:]=json.loads(sys.argv[1]);"
-    "from vivant.engines.ltx2.gpu_worker import main;"
-    "main(int(sys.argv[2]),int(sys.argv[3]),int(sys.argv[4]),sys.argv[5])"
-)
-"""What a further process runs. ``multiprocessing.Process`` would import the caller's main module
-again, which runs a script that has no ``if __name__ == "__main__"`` a second time."""
-
-
 LEAVE_SECONDS: Final = 10.0
 """How long the end of a group is waited for."""
 
@@ -68,22 +56,9 @@ class _Member:
     def __init__(self, rank: int, size: int, kind: str, heard: Callable[[int, Any], None]) -> None:
         self.rank = rank
         self._heard = heard
-        self.connection, theirs = Pipe()
-        with theirs:
-            self.process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-P",
-                    "-c",
-                    START,
-                    json.dumps([entry for entry in sys.path if entry]),
-                    *map(str, (theirs.fileno(), rank, size)),
-                    kind,
-                ],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                process_group=0,  # Ctrl-C is for this process, which ends the others
-            )
+        self.process, self.connection = start_child(
+            "vivant.engines.ltx2.gpu_worker", rank, size, kind
+        )
         self._thread = threading.Thread(target=self._read, name="vivant-gpu", daemon=True)
         self._thread.start()
 
