@@ -86,6 +86,12 @@ class Box:
         """The box shifted by ``(dx, dy)`` pixels."""
         return Box(self.left + dx, self.top + dy, self.width, self.height)
 
+    def shared_area(self, other: Box) -> float:
+        """Square pixels that both boxes cover."""
+        across = min(self.right, other.right) - max(self.left, other.left)
+        down = min(self.bottom, other.bottom) - max(self.top, other.top)
+        return max(0.0, across) * max(0.0, down)
+
 
 @dataclass(frozen=True, slots=True)
 class Face:

@@ -120,7 +120,5 @@ def _centres(pixels: int, faces: int) -> npt.NDArray[np.float64]:
 
 def _overlap(one: Box, other: Box) -> float:
     """Intersection over union."""
-    across = min(one.right, other.right) - max(one.left, other.left)
-    down = min(one.bottom, other.bottom) - max(one.top, other.top)
-    shared = max(0.0, across) * max(0.0, down)
+    shared = one.shared_area(other)
     return shared / max(one.area + other.area - shared, 1e-9)

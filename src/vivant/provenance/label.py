@@ -149,13 +149,7 @@ def corner(size: tuple[int, int], frame: tuple[int, int], margin: int, faces: li
     right, bottom = frame[0] - margin - size[0], frame[1] - margin - size[1]
     corners = ((right, bottom), (margin, bottom), (right, margin), (margin, margin))
     boxes = [Box(x, y, *size) for x, y in corners]
-    return min(boxes, key=lambda box: sum(_overlap(box, face) for face in faces))
-
-
-def _overlap(one: Box, other: Box) -> float:
-    width = min(one.right, other.right) - max(one.left, other.left)
-    height = min(one.bottom, other.bottom) - max(one.top, other.top)
-    return max(0.0, width) * max(0.0, height)
+    return min(boxes, key=lambda box: sum(box.shared_area(face) for face in faces))
 
 
 def _reach(face: Box) -> Box:
