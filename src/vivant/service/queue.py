@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -124,6 +125,11 @@ def workflow_ids(job_id: str) -> tuple[str, str, str]:
     return job_id, job_id + PREPARE_SUFFIX, job_id + PUBLISH_SUFFIX
 
 
+def webhook_id(job_id: str, attempt: int) -> str:
+    """Of the delivery of a job's event; attempts count from 0."""
+    return f"{job_id}{WEBHOOK_SUFFIX}{attempt}"
+
+
 def older(version: str) -> list[str]:
     """Versions before this one."""
     return [str(number) for number in range(1, int(version))]
@@ -187,7 +193,7 @@ class JobQueue:
         options: EnqueueOptions = {
             "workflow_name": "webhook",
             "queue_name": WEBHOOK_QUEUE,
-            "workflow_id": f"{job_id}{WEBHOOK_SUFFIX}{attempt}",
+            "workflow_id": webhook_id(job_id, attempt),
             "app_version": APPLICATION_VERSION,
         }
         if connection is not None:
@@ -205,7 +211,7 @@ class JobQueue:
 
     def forget(self, job_id: str) -> None:
         """Remove what DBOS remembers of a job."""
-        hooks = [f"{job_id}{WEBHOOK_SUFFIX}{attempt}" for attempt in range(len(PAUSES) + 1)]
+        hooks = [webhook_id(job_id, attempt) for attempt in range(len(PAUSES) + 1)]
         self._client.delete_workflows([*workflow_ids(job_id), *hooks])
 
     def renders(self) -> dict[str, str]:
@@ -271,21 +277,18 @@ class JobQueue:
         adopted = 0
         for stage in waiting:
             job = known.get(ids[stage.workflow_id])
-            wanted = job is not None and (job.active or stage.name == "webhook")
-            if job is None or not wanted:
+            if job is None or not (job.active or stage.name == "webhook"):
                 continue
             if stage.status == "ENQUEUED":
                 self._client.cancel_workflow(stage.workflow_id)
+            queues = {
+                "render": render_queue(job.request["engine"], sqlite=self._sqlite),
+                "webhook": WEBHOOK_QUEUE,
+            }
             self._client.rewind_workflow(
                 stage.workflow_id,
                 application_version=APPLICATION_VERSION,
-                queue_name=(
-                    render_queue(job.request["engine"], sqlite=self._sqlite)
-                    if stage.name == "render"
-                    else WEBHOOK_QUEUE
-                    if stage.name == "webhook"
-                    else CPU_QUEUE
-                ),
+                queue_name=queues.get(stage.name, CPU_QUEUE),
             )
             adopted += 1
         return adopted
@@ -404,26 +407,18 @@ class Executor:
 
     def _deliver(self, job_id: str, attempt: int) -> None:
         """One attempt; the next one is a workflow of its own, so that none waits in a thread."""
-        webhooks, workflow_id = self._webhooks, str(DBOS.workflow_id)
-        if webhooks is None:
+        if self._webhooks is None:
             return
-        with self._guard:
-            self._running.add(workflow_id)
-        try:
-            pause = DBOS.run_step(step("webhook"), webhooks.deliver, job_id, attempt)
-            if pause is not None:
-                JobQueue(self._database).add_webhook(job_id, attempt + 1, delay=pause)
-        except Exception:  # the job itself is over and well
-            log.exception("webhook failed")
-        finally:
-            with self._guard:
-                self._running.discard(workflow_id)
+        with self._noted_as_running():
+            try:
+                pause = DBOS.run_step(step("webhook"), self._webhooks.deliver, job_id, attempt)
+                if pause is not None:
+                    JobQueue(self._database).add_webhook(job_id, attempt + 1, delay=pause)
+            except Exception:  # the job itself is over and well
+                log.exception("webhook failed")
 
     def _run(self, name: str, stage: Callable[[str], Any], job_id: str) -> Any:
         """A stage as a step of DBOS; a job always ends with a reason."""
-        workflow_id = str(DBOS.workflow_id)
-        with self._guard:
-            self._running.add(workflow_id)
         # DBOS could not write down that the stage is over: it finds that, or is repeated
         recorded = Retrying(
             retry=retry_if_exception_type(DBAPIError),
@@ -431,19 +426,29 @@ class Executor:
             stop=stop_after_delay(RECORD_SECONDS),
             reraise=True,
         )
+        with self._noted_as_running():
+            try:
+                return recorded(DBOS.run_step, step(name), stage, job_id)
+            except dbos_error.DBOSMaxStepRetriesExceeded as error:
+                self._stages.give_up(job_id, error.errors[-1])
+            except DBAPIError:
+                away = DatabaseError("the database was away for too long: send the job again")
+                self._stages.give_up(job_id, away)
+            except Exception as error:  # noqa: BLE001 - told to the client and logged by give_up
+                self._stages.give_up(job_id, error)
+        return None
+
+    @contextmanager
+    def _noted_as_running(self) -> Iterator[None]:
+        """Inside, the workflow of this thread is one of :attr:`running`."""
+        workflow_id = str(DBOS.workflow_id)
+        with self._guard:
+            self._running.add(workflow_id)
         try:
-            return recorded(DBOS.run_step, step(name), stage, job_id)
-        except dbos_error.DBOSMaxStepRetriesExceeded as error:
-            self._stages.give_up(job_id, error.errors[-1])
-        except DBAPIError:
-            away = DatabaseError("the database was away for too long: send the job again")
-            self._stages.give_up(job_id, away)
-        except Exception as error:  # noqa: BLE001 - told to the client and logged by give_up
-            self._stages.give_up(job_id, error)
+            yield
         finally:
             with self._guard:
                 self._running.discard(workflow_id)
-        return None
 
 
 def step(name: str) -> StepOptions:
