@@ -15,7 +15,7 @@ from vivant.api.preview_clips import example_clip, example_poster, preview_clips
 from vivant.errors import VivantError
 from vivant.picture.source import too_slow, unsafe
 from vivant.settings import Settings
-from vivant.types import Request
+from vivant.types import Portrait, Request
 
 DECODE_SECONDS = 20.0
 """The largest pictures allowed take about 5 s."""
@@ -94,7 +94,7 @@ class CropWorker:
     ) -> dict[str, Any]:
         try:
             found = await self._process.run(
-                work, path, clip, self._settings, seconds=self._decode_seconds
+                _with_picture, work, path, clip, self._settings, seconds=self._decode_seconds
             )
         except TimeoutError:
             raise too_slow("the picture", self._decode_seconds) from None
@@ -119,22 +119,27 @@ def _prepare() -> None:
     FaceReader()
 
 
-def _crop(path: Path, clip: Request, settings: Settings) -> Any:
+def _with_picture(
+    work: Callable[[Portrait, Request], Any], path: Path, clip: Request, settings: Settings
+) -> Any:
     """In the process: the answer, or the error as a value, because not all can be raised across."""
     from vivant.picture.intake import load_portrait
     from vivant.pipeline import image_limits
 
     try:
-        limits = image_limits(settings, timed=True)
         portrait = load_portrait(
             path.read_bytes(),
             width=clip.width,
             height=clip.height,
-            limits=limits,
+            limits=image_limits(settings, timed=True),
             framing=clip.framing,
         )
+        return work(portrait, clip)
     except VivantError as error:
         return error
+
+
+def _crop(portrait: Portrait, clip: Request) -> dict[str, Any]:
     rows, columns = portrait.pixels.shape[:2]
 
     def share(box: Any) -> dict[str, float]:

@@ -10,11 +10,8 @@ import base64
 import io
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from pathlib import Path
 from typing import Any, Final
 
-from vivant.errors import VivantError
-from vivant.settings import Settings
 from vivant.types import Frames, Portrait, Request
 
 SHORT_SIDE: Final = 144
@@ -38,29 +35,22 @@ EXAMPLE_FRAMES: Final = 64
 """A loop of 4 s."""
 
 
-def preview_clips(path: Path, clip: Request, settings: Settings) -> Any:
-    """In the process: one clip for each preset, or the error as a value.
+def preview_clips(portrait: Portrait, clip: Request) -> dict[str, Any]:
+    """In the process: one clip for each preset.
 
     Args:
-        path: the picture.
-        clip: size and crop of the clip that is asked for.
-        settings: limits of pictures.
+        portrait: of the picture.
+        clip: the one that is asked for; its size decides the shape.
+
+    Raises:
+        VivantError: the engine cannot draw it.
     """
     from vivant.engines.living.options import PRESETS
-    from vivant.picture.intake import load_portrait
-    from vivant.pipeline import image_limits
 
     width, height = clip.width, clip.height
-    try:
-        limits = image_limits(settings, timed=True)
-        portrait = load_portrait(
-            path.read_bytes(), width=width, height=height, limits=limits, framing=clip.framing
-        )
-        size = _even(width, height, SHORT_SIDE)
-        drawn = _drawn_size(portrait, width, height)
-        clips = _clips(portrait, PRESETS, drawn, size) if drawn else []
-    except VivantError as error:
-        return error
+    size = _even(width, height, SHORT_SIDE)
+    drawn = _drawn_size(portrait, width, height)
+    clips = _clips(portrait, PRESETS, drawn, size) if drawn else []
     return {
         "object": "previews",
         "width": size[0],
