@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from vivant.errors import ClipError, OutputError
 from vivant.provenance.facts import GENERATED, SOURCE_TYPES, Facts
 from vivant.provenance.reading import read_credentials
-from vivant.provenance.signing import credentials_json, working_signer
+from vivant.provenance.signing import credentials_json, sha256_of, working_signer
 from vivant.settings import Settings
 
 PICTURES = ("thumbnail", "contact_sheet")
@@ -37,7 +36,7 @@ def sign_later(clip: Path, settings: Settings) -> tuple[Path, ...]:
     report = _report(clip, report_file)
     if read_credentials(clip, settings).state != "missing":
         raise ClipError(f"{clip.name} has content credentials already", param="clip")
-    if _sha256(clip) != report["credentials"]["content_sha256"]:
+    if sha256_of(clip) != report["credentials"]["content_sha256"]:
         raise ClipError(
             f"{clip.name} is not the file that {report_file.name} describes: it was changed since",
             param="clip",
@@ -88,8 +87,3 @@ def _facts(report: Mapping[str, Any]) -> Facts:
         model=str(provenance.get("model", engine["name"])) if generated else "",
         revision=str(provenance.get("commits", "")) if generated else "",
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -309,10 +309,15 @@ def _prepared(path: Path, facts: Facts | None) -> str:
     try:
         if facts is not None:
             add_xmp(path, facts)
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except OSError as error:
         raise _write_error(path, error) from None
+
+
+def sha256_of(path: Path) -> str:
+    """Of a whole file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _own_credentials(picture: Path | bytes, facts: Facts) -> bytes:
