@@ -18,7 +18,7 @@ import argparse
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -137,6 +137,35 @@ def track(reader: FaceReader, frames: Frames, stride: int = 3) -> list[Face] | N
     return out
 
 
+def inspected(
+    image: Image,
+    faces: tuple[Face, ...],
+    frames: Frames,
+    fps: float,
+    reader: FaceReader,
+    metrics: Callable[[Reference, float], Sequence[Metric]],
+) -> Inspector:
+    """An inspector that has seen all frames of a clip of ``image``."""
+    height, width = frames.shape[1:3]
+    rows, columns = image.shape[:2]
+    inspector = Inspector(
+        Portrait(
+            pixels=image,
+            crop=cover_crop(columns, rows, width / height),
+            faces=faces,
+            source=Source("picture", "png", columns, rows, 0, ""),
+        ),
+        num_frames=len(frames),
+        fps=Fraction(fps).limit_denominator(1001),
+        width=width,
+        height=height,
+        reader=reader,
+        metrics=metrics,
+    )
+    inspector.inspect(frames)
+    return inspector
+
+
 def measure(
     image: Image,
     faces: tuple[Face, ...],
@@ -147,29 +176,13 @@ def measure(
     only: Sequence[str],
 ) -> dict[str, object]:
     """Scores as ``name -> [value, verdict]``; plotted series as ``name:series``."""
-    height, width = frames.shape[1:3]
-    rows, columns = image.shape[:2]
-    portrait = Portrait(
-        pixels=image,
-        crop=cover_crop(columns, rows, width / height),
-        faces=faces,
-        source=Source("picture", "png", columns, rows, 0, ""),
-    )
 
     def chosen(reference: Reference, rate: float) -> Sequence[Metric]:
         found = all_metrics(reference, rate)
         return [m for m in found if not only or any(s.name in only for s in m.specs)]
 
-    inspector = Inspector(
-        portrait,
-        num_frames=len(frames),
-        fps=Fraction(fps).limit_denominator(1001),
-        width=width,
-        height=height,
-        reader=reader,
-        metrics=chosen,
-    )
-    inspector.inspect(frames)
+    height, width = frames.shape[1:3]
+    inspector = inspected(image, faces, frames, fps, reader, chosen)
     facts = ClipFacts(
         size_bytes=1, container="mp4", codec="h264", profile="High", pixel_format="yuv420p",
         width=width, height=height, fps=Fraction(24), num_frames=len(frames), seconds=4.0,

@@ -14,20 +14,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from calibrate import segments
+from calibrate import inspected, segments
 from vivant.checks.face_tracker import find_faces
 from vivant.checks.frame import Reference
-from vivant.checks.inspector import Inspector
 from vivant.checks.metrics.face_shape import FaceShape, grid, rigid_model, unexplained, windows
 from vivant.picture.faces import FaceReader
-from vivant.types import Box, Frames, Portrait, Source
+from vivant.types import Frames
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "src" / "vivant" / "checks" / "models" / "face_shapes.npz"
@@ -44,29 +42,16 @@ Rows = Sequence[npt.NDArray[np.float32] | None]
 
 def collected(frames: Frames, fps: float, reader: FaceReader) -> Rows:
     """What the check sees of a stretch, against its first frame."""
-    height, width = frames.shape[1:3]
     faces = find_faces(reader, frames[0])
     if not faces:
         return []
-    portrait = Portrait(
-        frames[0], Box(0, 0, width, height), faces, Source("a", "png", width, height, 0, "")
-    )
     metrics: list[FaceShape] = []
 
     def only(reference: Reference, _: float) -> Sequence[FaceShape]:
         metrics.append(FaceShape(reference))
         return metrics
 
-    inspector = Inspector(
-        portrait,
-        num_frames=len(frames),
-        fps=Fraction(fps).limit_denominator(1001),
-        width=width,
-        height=height,
-        reader=reader,
-        metrics=only,
-    )
-    inspector.inspect(frames)
+    inspected(frames[0], faces, frames, fps, reader, only)
     return metrics[0].seen
 
 
