@@ -131,6 +131,13 @@ def test_the_faces_of_a_portrait_are_those_that_are_shown() -> None:
     assert any("the part chosen shows no face" in note for note in none.warnings)
 
 
+def test_a_part_of_a_picture_without_a_face_is_not_called_another_part() -> None:
+    nothing = saved(np.full((300, 400, 3), 128, np.uint8), "PNG")
+    portrait = framed_so(nothing, Framing(focus=FocusPoint(10, 10, "%")))
+    assert any("the part chosen shows no face" in note for note in portrait.warnings)
+    assert not any("no face was found, so the" in note for note in portrait.warnings)
+
+
 def test_a_picture_is_turned_before_it_is_cropped() -> None:
     turned = saved(np.ascontiguousarray(np.rot90(astronaut(), 1)), "PNG")
     found = framed_so(turned, Framing())

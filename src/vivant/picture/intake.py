@@ -53,6 +53,10 @@ found at 0.06 … 0.26 in one portrait, according to how it was compressed; seco
 pictures at 0.5 and 1.6."""
 
 
+_NO_FACE_IN_PART = (
+    "the part chosen shows no face, so identity cannot be measured: choose a part with one"
+)
+
 AUTOMATIC = Framing()
 """Nothing was decided: the faces choose the crop."""
 
@@ -99,15 +103,16 @@ def load_portrait(
     turn = 0 if faces else upright_rotation(reader, decoded.pixels)
     if not faces and not turn:
         faces = reader.detect_covered(decoded.pixels)
-    head_at = None if faces else _head_at(decoded.pixels)
-    crop, cut = _crop(decoded, faces, framing, width / height, head_at)
     by_hand = framing.crop is not None or framing.focus is not None
+    head_at = None if faces or by_hand else _head_at(decoded.pixels)
+    crop, cut = _crop(decoded, faces, framing, width / height, head_at)
     shown_here = shown_faces(faces, crop) if by_hand else faces
     rows, columns = decoded.pixels.shape[:2]
     notes = [
         *decoded.warnings,
-        _about_part(by_hand, faces, shown_here)
-        or _about_faces(shown_here, _place(columns, rows, crop, head_at)),
+        _NO_FACE_IN_PART
+        if by_hand and not shown_here
+        else _about_faces(shown_here, _place(columns, rows, crop, head_at)),
         cut,
         _about_position(turn, framing),
         _about_size(decoded, crop, width, height),
@@ -231,14 +236,6 @@ def _about_faces(faces: tuple[Face, ...], place: str) -> str | None:
         )
     if len(faces) > 1:
         return f"{len(faces)} faces were found: the clip is about the largest one"
-    return None
-
-
-def _about_part(by_hand: bool, faces: tuple[Face, ...], shown_here: tuple[Face, ...]) -> str | None:
-    if by_hand and faces and not shown_here:
-        return (
-            "the part chosen shows no face, so identity cannot be measured: choose a part with one"
-        )
     return None
 
 
