@@ -8,7 +8,7 @@
     database.py     SQLite or Postgres; transactions that ride out a restart
     rows.py         rows of jobs, changed together with the event that tells of it
     queries.py      what is known of jobs, only read
-    ledger.py       report on, cancel, finish and delete jobs
+    job_store.py       report on, cancel, finish and delete jobs
     objects.py      pictures, clips and reports, in a folder or an S3 bucket
     keys.py         API keys and access tokens
     admission.py    accept or refuse: counted and enqueued in one transaction
@@ -18,7 +18,7 @@
     worker.py       a worker process
     supervisor.py   keeps worker processes alive
     stages.py       prepare → render → publish: what a worker does for a job
-    solo_lock.py    a job that killed a worker is made alone
+    shared_exclusive_lock.py    a job that killed a worker is made alone
     preparation.py  a job's picture, decoded and framed
     picture_decoder.py    decodes pictures in processes that can be killed
     killable_process.py   such a process

@@ -9,7 +9,7 @@
 
 A workflow's argument is the job's id. Only DBOS's public API is used. Two things it leaves to us:
 who is dead (:mod:`vivant.service.heartbeat`), and how often a job may kill its worker
-(:mod:`vivant.service.ledger`), because putting a stage back resets DBOS's own count of attempts.
+(:mod:`vivant.service.job_store`), because putting a stage back resets DBOS's own count of attempts.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ APPLICATION = "vivant"
 
 APPLICATION_VERSION = "3"
 """A whole number, raised when a stage's steps or a request's meaning change: workers take only
-stages of their own version, and newer ones adopt what is left when the last old one is gone."""
+stages of their own version, and newer ones rerun what is left when the last old one is gone."""
 
 CPU_QUEUE = "cpu"
 
@@ -252,7 +252,7 @@ class JobQueue:
         """Stages that the database says this worker runs."""
         return {s.workflow_id for s in self._list(status="PENDING", executor_id=worker_id)}
 
-    def adopt(
+    def rerun_outdated(
         self, versions: Collection[str], jobs: Callable[[Sequence[str]], Mapping[str, Job]]
     ) -> int:
         """Let this version run the stages of older versions that no worker has any more.
@@ -274,7 +274,7 @@ class JobQueue:
         waiting = self._list(status=["ENQUEUED", "CANCELLED"], app_version=outdated)
         ids = {stage.workflow_id: job_of(stage.workflow_id) for stage in waiting}
         known = jobs(sorted(set(ids.values())))
-        adopted = 0
+        rerun = 0
         for stage in waiting:
             job = known.get(ids[stage.workflow_id])
             if job is None or not (job.active or stage.name == "webhook"):
@@ -290,8 +290,8 @@ class JobQueue:
                 application_version=APPLICATION_VERSION,
                 queue_name=queues.get(stage.name, CPU_QUEUE),
             )
-            adopted += 1
-        return adopted
+            rerun += 1
+        return rerun
 
     def unattended(self, job_ids: Iterable[str]) -> list[str]:
         """Those of the active jobs that no stage is queued or running for."""

@@ -16,7 +16,7 @@ PRESETS: Final[tuple[str, ...]] = get_args(Preset)
 
 
 @dataclass(frozen=True, slots=True)
-class Temper:
+class MotionAmounts:
     """How much of each movement a preset has, at strength 1.
 
     Attributes:
@@ -44,11 +44,11 @@ class Temper:
     camera: float
 
 
-TEMPERS: Final[Mapping[str, Temper]] = {
-    "calm": Temper(3.0, 1.2, 0.7, 0.030, 0.035, 0.004, 0.003, 2.2, 3.2, 0.4),
-    "attentive": Temper(3.5, 1.8, 0.9, 0.028, 0.060, 0.012, 0.002, 1.5, 2.6, 0.4),
-    "warm": Temper(3.0, 1.5, 1.3, 0.032, 0.040, 0.008, 0.012, 2.0, 3.0, 0.5),
-    "portrait-still": Temper(0.9, 0.5, 0.3, 0.026, 0.0, 0.0, 0.0, 2.6, 3.6, 0.3),
+TEMPERS: Final[Mapping[str, MotionAmounts]] = {
+    "calm": MotionAmounts(3.0, 1.2, 0.7, 0.030, 0.035, 0.004, 0.003, 2.2, 3.2, 0.4),
+    "attentive": MotionAmounts(3.5, 1.8, 0.9, 0.028, 0.060, 0.012, 0.002, 1.5, 2.6, 0.4),
+    "warm": MotionAmounts(3.0, 1.5, 1.3, 0.032, 0.040, 0.008, 0.012, 2.0, 3.0, 0.5),
+    "portrait-still": MotionAmounts(0.9, 0.5, 0.3, 0.026, 0.0, 0.0, 0.0, 2.6, 3.6, 0.3),
 }
 
 WORDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
