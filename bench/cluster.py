@@ -29,12 +29,14 @@ import psutil
 import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+from vivant.service.executor import Executor
+
 from service import milliseconds
 from service_process import Service, picture
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
 from vivant.service.job import JobSpec, new_id
-from vivant.service.queue import Executor, render_queue
+from vivant.service.queue import render_queue
 from vivant.types import Request
 
 OPEN = {"queue_limit": 50_000, "requests_per_minute": 1_000_000, "engines": ["fake"],

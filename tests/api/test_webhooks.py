@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import openai
 import pytest
 from dbos import DBOS
+from vivant.service.executor import Executor
 
 from vivant.api.schemas import VideoFields
 from vivant.errors import OptionError
@@ -24,7 +25,7 @@ from vivant.service.database import Database
 from vivant.service.job import JobSpec, new_id, request_json
 from vivant.service.job_store import JobStore
 from vivant.service.public_address import connected
-from vivant.service.queue import WEBHOOK_QUEUE, Executor, JobQueue
+from vivant.service.queue import WEBHOOK_QUEUE, JobQueue
 from vivant.service.webhooks import Webhooks, send, signing_secret
 from vivant.settings import read_settings
 from vivant.types import Request

@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 import sqlalchemy as sa
 from dbos import DBOSClient
+from vivant.service.executor import Executor
 
 from inline_service import until
 from vivant.service import queue
@@ -23,7 +24,6 @@ from vivant.service.queue import (
     APPLICATION,
     APPLICATION_VERSION,
     CPU_QUEUE,
-    Executor,
     JobQueue,
     older,
     render_queue,

@@ -26,19 +26,21 @@ from vivant.errors import DatabaseError, VivantError
 from vivant.service import logs
 from vivant.service.database import open_database
 from vivant.service.engines import Engines, gpu_name, gpu_names, why_not
+from vivant.service.executor import (
+    CPU_AT_ONCE,
+    POLL_SECONDS,
+    SLOW_POLL_SECONDS,
+    WEBHOOK_POLL_SECONDS,
+    WEBHOOKS_AT_ONCE,
+    Executor,
+)
 from vivant.service.heartbeat import Heartbeat, WorkerSlot
 from vivant.service.job_store import JobStore
 from vivant.service.objects import open_objects
 from vivant.service.queue import (
     APPLICATION_VERSION,
-    CPU_AT_ONCE,
     CPU_QUEUE,
-    POLL_SECONDS,
-    SLOW_POLL_SECONDS,
-    WEBHOOK_POLL_SECONDS,
     WEBHOOK_QUEUE,
-    WEBHOOKS_AT_ONCE,
-    Executor,
     JobQueue,
     render_queue,
 )
