@@ -189,7 +189,7 @@ def _relief(across: Depths, from_fold: Depths, height: Depths) -> Depths:
     u = np.clip(from_fold / np.maximum(height, 1), 0, 1)
     sides = 1 - np.clip(np.abs(2 * across - 1), 0, 1) ** 2
     ball = 0.06 * np.sin(np.pi * u**0.8) * sides
-    return 1 + ball - 0.08 * u**3
+    return np.asarray(1 + ball - 0.08 * u**3)
 
 
 def _before_the_eye(
