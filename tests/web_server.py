@@ -76,7 +76,7 @@ def serving(
 def _address(process: subprocess.Popen[bytes], log: Path, *, ready: bool) -> str:
     for _ in range(600):
         text = log.read_text("utf-8", "replace")
-        found = re.search(r"Vivant is at (http://\S+)", text)
+        found = re.search(r"^(http://\S+)$", text, re.MULTILINE)
         if process.poll() is not None:
             raise RuntimeError(f"the server ended at once:\n{text}")
         if found and _answers(f"{found[1]}/{'ready' if ready else 'health'}"):

@@ -25,6 +25,7 @@ from pydantic_settings import (
 )
 
 from vivant.errors import OptionError
+from vivant.types import DEFAULT_ENGINE
 
 SHORTEST_WORKER_TIMEOUT = 4.0
 """Seconds. A heartbeat is due every second; on a busy machine it can come some seconds late."""
@@ -117,7 +118,7 @@ class Settings(BaseSettings):
     gpus: Literal[1, 2, 4, 8] = 1
     target_seconds: float = Field(default=67.0, gt=0)
     target_usd: float = Field(default=0.0175, gt=0)
-    default_engine: str = "living"
+    default_engine: str = DEFAULT_ENGINE
     engines: tuple[str, ...] = ("living", "camera", "ltx2")
     database_url: str | None = None
     objects_url: str | None = None
@@ -159,7 +160,7 @@ class Settings(BaseSettings):
             isinstance(engines, list | tuple)
             and engines
             and "default_engine" not in values
-            and "living" not in engines
+            and DEFAULT_ENGINE not in engines
         ):
             return {**values, "default_engine": engines[0]}
         return values
@@ -272,6 +273,13 @@ def user_language() -> Literal["en", "ko"]:
         primary = ctypes.windll.kernel32.GetUserDefaultUILanguage() & 0x3FF
         return "ko" if primary == WINDOWS_KOREAN else "en"
     return "en"
+
+
+def has_screen() -> bool:
+    """Whether a browser can show the user a page: not over SSH, nor on Linux without a display."""
+    if os.environ.get("SSH_CONNECTION"):
+        return False
+    return sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
 def keep_compiled(folder: Path) -> None:

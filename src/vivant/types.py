@@ -33,6 +33,9 @@ Stage: TypeAlias = Literal["image", "load", "generate", "upscale", "verify", "en
 
 Quality: TypeAlias = Literal["draft", "standard", "high"]
 
+DEFAULT_ENGINE = "living"
+"""Brings a face to life; without a face it falls back to the camera engine."""
+
 DEFAULT_PROMPT = "subtle motion"
 """The user's own prompt; it is short on purpose."""
 
@@ -250,7 +253,7 @@ class Request:
     width: int = 1920
     height: int = 1080
     seed: int = 0
-    engine: str = "living"
+    engine: str = DEFAULT_ENGINE
     upscaler: str = "auto"
     quality: Quality = "standard"
     label: str = ""

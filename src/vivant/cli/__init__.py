@@ -14,6 +14,7 @@
     doctor.py      doctor; inspection.py finds out what this machine can run
     page.py        page
     serve.py       serve, worker, keys
+    browser.py     opens a page in the browser
     jobs.py        jobs, workers
     weights.py     weights
     modal.py       modal

@@ -43,7 +43,7 @@ from vivant.cli.seeds import make_seeds
 from vivant.cli.until_pass import make_until_pass
 from vivant.errors import OptionError, printable
 from vivant.grid import parse_seeds
-from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
+from vivant.types import DEFAULT_ENGINE, DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
 
 
 def animate(
@@ -67,7 +67,7 @@ def animate(
     ] = None,
     prompt: Prompt = DEFAULT_PROMPT,
     negative: Negative = DEFAULT_NEGATIVE_PROMPT,
-    engine: EngineName = "living",
+    engine: EngineName = DEFAULT_ENGINE,
     upscaler: UpscalerName = "auto",
     quality: QualityName = "standard",
     options: OptionPairs = None,
@@ -156,7 +156,7 @@ def demo(
     output: Output = None,
     frames: Frames = None,
     seed: Seed = 0,
-    engine: EngineName = "living",
+    engine: EngineName = DEFAULT_ENGINE,
     options: OptionPairs = None,
     loop: Loop = False,
     quality: QualityName = "standard",

@@ -162,9 +162,16 @@ export function createPlayer(job, links, frameRoot) {
     play.setAttribute("aria-label", t(video.paused ? "play" : "pause"));
   }
 
+  // The frame comes into view: what was clicked may stand far below it.
+  function reveal() {
+    const { top, bottom } = inside.getBoundingClientRect();
+    if (top < 0 || bottom > innerHeight) frameRoot.scrollIntoView({ block: "start", behavior: "smooth" });
+  }
+
   let marker = null;
   function point(index, region) {
     seek(index);
+    reveal();
     marker?.remove();
     if (!region || view === "beside") return;
     marker = svg(
@@ -229,6 +236,7 @@ export function createPlayer(job, links, frameRoot) {
     inside,
     controls,
     seek,
+    reveal,
     point,
     last,
     fps,
