@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import zipfile
 from collections.abc import Iterator
@@ -11,11 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from vivant.picture.sample_picture import sample_picture
-from web_server import launch, misplaced, open_more_settings, serving
+from web_server import misplaced, open_more_settings, serving
 
 WAIT = 60_000
 
@@ -26,21 +23,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         tmp_path_factory.mktemp("service"), engines='["fake"]', default_engine="fake"
     ) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = launch(playwright)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "eileen.jpg"
-    Image.open(io.BytesIO(sample_picture())).save(path, quality=92)
-    return path
 
 
 def opened(browser: Browser, url: str, locale: str, complaints: list[str]) -> Page:

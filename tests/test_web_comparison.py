@@ -13,13 +13,13 @@ import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from vivant.picture.sample_picture import sample_picture
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
 from vivant.web import single_file
-from web_server import launch, misplaced, serving
+from web_server import misplaced, serving
 
 WAIT = 60_000
 
@@ -37,14 +37,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]
     database.close()
     with serving(folder, engines='["camera", "ltx2"]') as address:
         yield address, key
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = launch(playwright)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
