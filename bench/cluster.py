@@ -28,7 +28,7 @@ from typing import Any
 import psutil
 import psycopg
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from service import milliseconds
 from service_process import Service, picture
 from vivant.service.admission import Admission, Limits

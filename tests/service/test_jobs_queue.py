@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from dbos import DBOSClient
 
+from inline_service import until
 from vivant.service import queue
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
@@ -98,13 +99,6 @@ def stage(database: Database, stage_id: str) -> tuple[str, str | None, str | Non
     client = DBOSClient(system_database_engine=database.engine, application_name=APPLICATION)
     (found,) = client.list_workflows(workflow_ids=[stage_id])
     return found.status, found.app_version, found.queue_name
-
-
-def until(condition: Callable[[], bool], seconds: float = 15) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_stages_of_the_dead_go_back_to_their_own_queue_once(

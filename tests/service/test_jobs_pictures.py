@@ -13,10 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from image_files import slow_jpeg
+from inline_service import InlineService, until
 from service_process import picture
-from test_api_crops import slow_jpeg
-from test_jobs_gate import Shop
-from test_jobs_queue import until
 from vivant.picture.decode import Decoded
 from vivant.picture.decode import decode as decode_here
 from vivant.picture.source import ImageLimits
@@ -29,8 +28,8 @@ def slow() -> bytes:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, portrait_bytes: bytes) -> Iterator[Shop]:
-    made = Shop(tmp_path, portrait_bytes)
+def service(tmp_path: Path, portrait_bytes: bytes) -> Iterator[InlineService]:
+    made = InlineService(tmp_path, portrait_bytes)
     yield made
     made.close()
 
@@ -52,9 +51,9 @@ def decode(decoder: PictureDecoder, folder: Path) -> Decoded:
     return decoder.decode(source, 128, 72, ImageLimits(), folder=folder, check=lambda: None)
 
 
-def decode_with(shop: Shop, decoder: PictureDecoder, seconds: float) -> None:
+def decode_with(service: InlineService, decoder: PictureDecoder, seconds: float) -> None:
     decoder._seconds = seconds
-    shop.stages._preparation._decoder = decoder
+    service.stages._preparation._decoder = decoder
 
 
 def decoders() -> set[int]:
@@ -82,9 +81,11 @@ def test_a_process_that_died_while_it_waited_is_not_the_next_pictures_fault(
     own.close()
 
 
-def test_a_slow_picture_fails_by_itself(shop: Shop, decoder: PictureDecoder, slow: bytes) -> None:
-    decode_with(shop, decoder, 0.3)
-    job = shop.ledger.get(shop.submit(None, image=slow))
+def test_a_slow_picture_fails_by_itself(
+    service: InlineService, decoder: PictureDecoder, slow: bytes
+) -> None:
+    decode_with(service, decoder, 0.3)
+    job = service.ledger.get(service.submit(None, image=slow))
     assert job.status == "failed"
     assert job.error is not None
     assert job.error["code"] == "image_too_slow"
@@ -94,40 +95,40 @@ def test_a_slow_picture_fails_by_itself(shop: Shop, decoder: PictureDecoder, slo
 
 @pytest.mark.parametrize("stage", ["prepare", "render"])
 def test_beside_a_slow_picture_others_go_on_and_a_cancel_ends_it_at_once(
-    shop: Shop, decoder: PictureDecoder, slow: bytes, stage: str
+    service: InlineService, decoder: PictureDecoder, slow: bytes, stage: str
 ) -> None:
-    decode_with(shop, decoder, 300.0)
-    hostile = shop.submit(None, image=slow, prepare=False)
-    thread = threading.Thread(target=getattr(shop.stages, stage), args=(hostile,))
+    decode_with(service, decoder, 300.0)
+    hostile = service.submit(None, image=slow, prepare=False)
+    thread = threading.Thread(target=getattr(service.stages, stage), args=(hostile,))
     thread.start()
     until(lambda: decoder._turns._value == AT_ONCE - 1)
-    honest = shop.submit(None)
-    assert shop.ledger.get(honest).prepared is not None
-    assert shop.ledger.get(hostile).active
+    honest = service.submit(None)
+    assert service.ledger.get(honest).prepared is not None
+    assert service.ledger.get(hostile).active
 
-    shop.ledger.cancel(hostile, None, keep_seconds=60)
+    service.ledger.cancel(hostile, None, keep_seconds=60)
     cancelled = time.monotonic()
     thread.join(30)
     assert time.monotonic() - cancelled < 2
-    left = [stored.key for stored in shop.objects.walk(f"jobs/{hostile}")]
+    left = [stored.key for stored in service.objects.walk(f"jobs/{hostile}")]
     assert left == [f"jobs/{hostile}/source"]
 
 
 def test_a_picture_that_kills_its_decoder_fails_alone(
-    shop: Shop, decoder: PictureDecoder, tmp_path: Path, slow: bytes
+    service: InlineService, decoder: PictureDecoder, tmp_path: Path, slow: bytes
 ) -> None:
-    decode_with(shop, decoder, 300.0)
+    decode_with(service, decoder, 300.0)
     (tmp_path / "source").write_bytes(picture())
     decode(decoder, tmp_path)  # a process has started
-    hostile = shop.submit(None, image=slow, prepare=False)
-    thread = threading.Thread(target=shop.stages.prepare, args=(hostile,))
+    hostile = service.submit(None, image=slow, prepare=False)
+    thread = threading.Thread(target=service.stages.prepare, args=(hostile,))
     thread.start()
-    until(lambda: shop.ledger.get(hostile).prepare_starts == 1)
+    until(lambda: service.ledger.get(hostile).prepare_starts == 1)
     time.sleep(0.1)
     for pid in decoders():
         os.kill(pid, 9)
     thread.join(30)
-    error = shop.ledger.get(hostile).error
+    error = service.ledger.get(hostile).error
     assert error is not None
     assert error["code"] == "image_damaged"
     assert "cannot be decoded safely" in error["message"]

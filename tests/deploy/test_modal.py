@@ -57,7 +57,7 @@ from vivant.settings import read_settings
 from vivant.types import Request
 from vivant.upscalers import load_upscaler
 
-APP = Path(__file__).parent.parent / "deploy" / "modal_app.py"
+APP = Path(__file__).parents[2] / "deploy" / "modal_app.py"
 
 REHEARSAL = {"backend": "fake", "engines": ["fake", "camera"], "app": "vivant-test"}
 

@@ -437,7 +437,7 @@ def test_bad_pictures_in_plain_words(open_page: Open, tmp_path: Path) -> None:
 
 def test_a_picture_that_browsers_cannot_draw_is_sent_all_the_same(open_page: Open) -> None:
     page = open_page(QUICK, language="en-US")
-    page.set_input_files("#file", Path(__file__).parent / "data" / "plain.heic")
+    page.set_input_files("#file", Path(__file__).parents[1] / "data" / "plain.heic")
     expect(page.locator("#art")).to_contain_text("cannot draw this kind of picture")
     expect(page.locator("#crop-word")).to_contain_text("No face found")
     page.click("#go")

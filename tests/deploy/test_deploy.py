@@ -29,7 +29,7 @@ from vivant.cli.main import app
 from vivant.settings import Settings, read_settings
 from vivant.version import __version__
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 KUBERNETES = ("1.31", "1.37")
 DOCTOR_IGNORES = "DD015,DD022,DD035,DD069,DD078"
@@ -281,7 +281,7 @@ def test_documented_commands_and_files_exist() -> None:
         words = shlex.split(line.replace("…", "x"))
         check_command(words[1:] if words[0] == "vivant" else words)
     text = (ROOT / "docs" / "cluster.md").read_text("utf-8")
-    for path in re.findall(r"\b((?:deploy|docs|bench)/[\w./-]*\w)", text):
+    for path in re.findall(r"(?<![\w/])((?:deploy|docs|bench|tests)/[\w./-]*\w)", text):
         assert (ROOT / path).exists(), path
     for name in re.findall(r"\bVIVANT_[A-Z_]+", text):
         assert name.removeprefix("VIVANT_").lower() in Settings.model_fields, name

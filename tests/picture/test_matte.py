@@ -13,7 +13,7 @@ from vivant.picture.face_mesh import model_file
 from vivant.picture.matte import MatteError, person_matte, refuse_unclear
 from vivant.types import Box, Face, Image
 
-FAILING = Path(__file__).parents[2] / "shared" / "failing"
+FAILING = Path(__file__).parents[3] / "shared" / "failing"
 
 
 def test_network_is_the_one_that_is_described() -> None:

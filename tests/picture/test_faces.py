@@ -13,7 +13,7 @@ from vivant.picture.face_mesh import model_file
 from vivant.picture.faces import SAME_PERSON_DISTANCE, FaceReader, distance
 from vivant.types import Image
 
-CLIPS = Path(__file__).parents[2] / "shared" / "clips"
+CLIPS = Path(__file__).parents[3] / "shared" / "clips"
 
 
 def test_astronaut_is_found_where_she_is() -> None:

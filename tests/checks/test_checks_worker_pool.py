@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -164,7 +165,7 @@ with inspector(frames, 2, portrait(frames[0])) as made:
 
 
 def test_workers_end_when_their_parent_is_killed() -> None:
-    path = [entry for entry in sys.path if entry]
+    path = [str(Path(__file__).parent), *(entry for entry in sys.path if entry)]
     parent = subprocess.Popen(
         [sys.executable, "-c", ORPHANS.format(path=path)],
         stdin=subprocess.PIPE,

@@ -159,7 +159,7 @@ def test_cached_prompts_need_neither_transformers_nor_the_compiler(tmp_path: Pat
     frames(small.engine(tmp_path), small.request(recipe="fast", steps=1))
     done = subprocess.run(
         [sys.executable, "-c", CACHED, str(tmp_path)],
-        cwd=Path(__file__).parent,
+        cwd=Path(small.__file__).parent,
         capture_output=True,
         text=True,
         check=True,
@@ -674,7 +674,7 @@ def test_fused_kernels_compute_what_plain_torch_does(version: str) -> None:
             sys.executable,
             "-W",
             "ignore",
-            str(Path(__file__).parent / "interpreted_block.py"),
+            str(Path(__file__).parents[1] / "support" / "interpreted_block.py"),
             version,
         ],
         env={**os.environ, "TRITON_INTERPRET": "1"},

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checks_clips import FACTS, SHORT, examine, material, portrait, reader, with_facts
-from test_media import write
+from clip_files import write_clip
 from vivant.checks import Expectation, Performance
 from vivant.checks.checklist import answers, title
 from vivant.checks.limits import Limit, limits
@@ -224,12 +224,12 @@ def test_a_value_never_reads_like_the_limit_it_misses(
 
 @pytest.fixture(scope="module")
 def verified(tmp_path_factory: pytest.TempPathFactory) -> tuple[Verification, Path]:
-    clip = write(tmp_path_factory.mktemp("clip") / "a & <b>.mp4", material(SHORT).frames)
+    clip = write_clip(tmp_path_factory.mktemp("clip") / "a & <b>.mp4", material(SHORT).frames)
     return verify_file(clip, portrait(), reader=reader()), clip
 
 
 def test_verifying_a_file_observes_and_can_be_stopped(tmp_path: Path) -> None:
-    clip = write(tmp_path / "a.mp4", material(SHORT).frames)
+    clip = write_clip(tmp_path / "a.mp4", material(SHORT).frames)
     seen: list[Progress] = []
     verify_file(clip, portrait(), observe=seen.append, reader=reader())
     assert [p.done for p in seen][-1] == SHORT

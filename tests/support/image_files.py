@@ -16,7 +16,7 @@ from vivant.picture.faces import FaceReader
 from vivant.picture.intake import load_portrait
 from vivant.types import Image, Portrait
 
-DATA = Path(__file__).parent / "data"
+DATA = Path(__file__).parents[1] / "data"
 
 Colors: TypeAlias = Sequence[tuple[int, ...]]
 
@@ -77,3 +77,13 @@ def on_canvas(width: int, height: int, *places: tuple[int, int, float]) -> Image
         side = round(250 * factor)
         canvas.paste(head.resize((side, side), PillowImage.Resampling.LANCZOS), (x, y))
     return np.asarray(canvas)
+
+
+def slow_jpeg(scans: int) -> bytes:
+    """A progressive JPEG whose last scan comes again and again."""
+    buffer = BytesIO()
+    flat = PillowImage.new("L", (8000, 8000), 90)  # a scan of 1,000,000 blocks in few bytes
+    flat.save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * scans + b"\xff\xd9"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import io
 import time
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from PIL import Image as PillowImage
 
+from image_files import slow_jpeg
 from service_process import picture
 from vivant.api.crop_worker import CropWorker
 from vivant.api.examples import Examples
@@ -25,16 +24,6 @@ from vivant.types import Request
 from vivant.video.reader import frames_at
 
 CLIP = Request(image=b"", width=128, height=72)
-
-
-def slow_jpeg(scans: int) -> bytes:
-    """A progressive JPEG whose last scan comes again and again."""
-    buffer = io.BytesIO()
-    flat = PillowImage.new("L", (8000, 8000), 90)  # a scan of 1,000,000 blocks in few bytes
-    flat.save(buffer, "JPEG", progressive=True)
-    data = buffer.getvalue()
-    last = data.rindex(b"\xff\xda")
-    return data[:-2] + data[last:-2] * scans + b"\xff\xd9"
 
 
 def write(folder: Path, name: str, data: bytes) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,52 +9,11 @@ import av
 import numpy as np
 import pytest
 
+from clip_files import write_clip
 from vivant.errors import ClipError
 from vivant.types import Frames
 from vivant.video.probe import probe
 from vivant.video.reader import frames_at, open_clip, to_rgb
-
-
-def write(
-    path: Path,
-    frames: Frames,
-    *,
-    fps: Fraction = Fraction(24),
-    codec: str = "libx264",
-    pixel_format: str = "yuv420p",
-    options: dict[str, str] | None = None,
-    tags: Sequence[int] | None = (1, 1, 1, 1),
-    times: Sequence[int] | None = None,
-    rotate: int = 0,
-    pixel_aspect: Fraction | None = None,
-    movflags: str = "faststart",
-) -> Path:
-    """A clip as somebody's encoder would write it."""
-    flags = {"movflags": movflags} if movflags else {}
-    with av.open(str(path), "w", options=flags) as container:
-        stream = container.add_stream(codec, rate=fps, options=options or {"crf": "16", "bf": "0"})
-        assert isinstance(stream, av.VideoStream)
-        height, width = frames.shape[1:3]
-        stream.width, stream.height, stream.pix_fmt = width, height, pixel_format
-        if tags:
-            context = stream.codec_context
-            context.color_primaries, context.color_trc = tags[0], tags[1]
-            context.colorspace, context.color_range = tags[2], tags[3]
-        if pixel_aspect:
-            stream.sample_aspect_ratio = pixel_aspect
-        if rotate:
-            stream.set_display_rotation(rotate)
-        for index, pixels in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(
-                format=pixel_format,
-                dst_colorspace=(tags or (5, 5, 5, 1))[2],
-                dst_color_range=(tags or (1, 1, 1, 1))[3],
-            )
-            frame.pts = index if times is None else times[index]
-            frame.time_base = 1 / fps
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path
 
 
 def ramp(count: int = 9, height: int = 96, width: int = 160) -> Frames:
@@ -74,7 +32,7 @@ def decoded(path: Path) -> Frames:
 
 
 def test_facts_of_a_plain_clip(tmp_path: Path) -> None:
-    facts = probe(write(tmp_path / "a.mp4", ramp()))
+    facts = probe(write_clip(tmp_path / "a.mp4", ramp()))
     assert (facts.width, facts.height, facts.num_frames) == (160, 96, 9)
     assert facts.fps == 24
     assert facts.seconds == pytest.approx(9 / 24)
@@ -91,12 +49,12 @@ def test_facts_of_a_plain_clip(tmp_path: Path) -> None:
 
 
 def test_the_index_at_the_end_is_seen(tmp_path: Path) -> None:
-    assert not probe(write(tmp_path / "a.mp4", ramp(), movflags="")).moov_first
+    assert not probe(write_clip(tmp_path / "a.mp4", ramp(), movflags="")).moov_first
 
 
 def test_an_edit_list_is_seen_where_it_skips_something(tmp_path: Path) -> None:
     """With B-frames, a start at the first sample's composition time skips nothing."""
-    path = write(tmp_path / "a.mp4", ramp(), options={"bf": "2", "crf": "16"})
+    path = write_clip(tmp_path / "a.mp4", ramp(), options={"bf": "2", "crf": "16"})
     data = bytearray(path.read_bytes())
     start = data.index(b"elst") + 16  # version, flags, count, duration, then the start
     assert int.from_bytes(data[start : start + 4], "big") > 0
@@ -108,21 +66,21 @@ def test_an_edit_list_is_seen_where_it_skips_something(tmp_path: Path) -> None:
 
 def test_an_open_gop_is_seen(tmp_path: Path) -> None:
     options = {"x264-params": "open-gop=1:keyint=8:min-keyint=8:scenecut=0:bframes=3", "crf": "20"}
-    facts = probe(write(tmp_path / "a.mp4", ramp(40), options=options))
+    facts = probe(write_clip(tmp_path / "a.mp4", ramp(40), options=options))
     assert not facts.closed_gop
     options["x264-params"] = options["x264-params"].replace("open-gop=1", "open-gop=0")
-    facts = probe(write(tmp_path / "b.mp4", ramp(40), options=options))
+    facts = probe(write_clip(tmp_path / "b.mp4", ramp(40), options=options))
     assert facts.closed_gop
     assert facts.max_gop == 8
 
 
 def test_a_variable_rate_is_seen(tmp_path: Path) -> None:
     times = [0, 1, 2, 4, 5, 8, 9, 10, 12]
-    assert not probe(write(tmp_path / "a.mp4", ramp(), times=times)).constant_rate
+    assert not probe(write_clip(tmp_path / "a.mp4", ramp(), times=times)).constant_rate
 
 
 def test_a_coarse_time_base_is_still_constant(tmp_path: Path) -> None:
-    facts = probe(write(tmp_path / "a.mkv", ramp(25)))
+    facts = probe(write_clip(tmp_path / "a.mkv", ramp(25)))
     assert facts.constant_rate
     assert float(facts.fps) == pytest.approx(24, abs=0.01)
 
@@ -132,7 +90,7 @@ def test_a_coarse_time_base_is_still_constant(tmp_path: Path) -> None:
 )
 def test_colours_come_back(tmp_path: Path, tags: tuple[int, ...], name: str) -> None:
     frames = ramp(3)
-    path = write(tmp_path / "a.mp4", frames, tags=tags, options={"crf": "4", "bf": "0"})
+    path = write_clip(tmp_path / "a.mp4", frames, tags=tags, options={"crf": "4", "bf": "0"})
     # Half the chroma and 8 bits each way: a level or two.
     apart = np.abs(decoded(path).astype(int) - frames)
     assert apart.mean() < 2.0, name
@@ -140,7 +98,7 @@ def test_colours_come_back(tmp_path: Path, tags: tuple[int, ...], name: str) -> 
 
 def test_untagged_clips_are_read_as_players_do(tmp_path: Path) -> None:
     flat = np.full((2, 96, 160, 3), (200, 60, 40), np.uint8)
-    path = write(tmp_path / "a.mp4", flat, tags=None, options={"crf": "4"})
+    path = write_clip(tmp_path / "a.mp4", flat, tags=None, options={"crf": "4"})
     assert np.abs(decoded(path).astype(int) - flat).mean() < 2.0
 
 
@@ -150,21 +108,21 @@ def test_untagged_clips_are_read_as_players_do(tmp_path: Path) -> None:
 )
 def test_other_depths_and_subsamplings(tmp_path: Path, pixel_format: str, profile: str) -> None:
     frames = ramp(3)
-    path = write(tmp_path / "a.mp4", frames, pixel_format=pixel_format, options={"crf": "4"})
+    path = write_clip(tmp_path / "a.mp4", frames, pixel_format=pixel_format, options={"crf": "4"})
     assert probe(path).profile == profile
     assert np.abs(decoded(path).astype(int) - frames).mean() < 2.0
 
 
 def test_odd_sizes_and_portrait(tmp_path: Path) -> None:
     frames = ramp(3, height=131, width=75)
-    path = write(tmp_path / "a.mp4", frames, pixel_format="yuv444p", options={"crf": "4"})
+    path = write_clip(tmp_path / "a.mp4", frames, pixel_format="yuv444p", options={"crf": "4"})
     assert decoded(path).shape == (3, 131, 75, 3)
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_rotated_clips_stand_upright(tmp_path: Path, degrees: int) -> None:
     frames = ramp(3)
-    path = write(tmp_path / "a.mp4", frames, rotate=degrees, options={"crf": "4", "bf": "0"})
+    path = write_clip(tmp_path / "a.mp4", frames, rotate=degrees, options={"crf": "4", "bf": "0"})
     facts = probe(path)
     seen = decoded(path)
     upright = (160, 96) if degrees == 180 else (96, 160)
@@ -187,7 +145,7 @@ def test_rotated_clips_stand_upright(tmp_path: Path, degrees: int) -> None:
 def test_pixels_that_are_not_square_are_stretched_as_players_do(
     tmp_path: Path, aspect: Fraction, rotate: int, shown: tuple[int, int]
 ) -> None:
-    path = write(tmp_path / "a.mp4", ramp(3), pixel_aspect=aspect, rotate=rotate)
+    path = write_clip(tmp_path / "a.mp4", ramp(3), pixel_aspect=aspect, rotate=rotate)
     facts = probe(path)
     assert (facts.width, facts.height) == shown
     assert facts.pixel_aspect == (1 if shown == (160, 96) else aspect)
@@ -199,23 +157,23 @@ def test_pixels_that_are_not_square_are_stretched_as_players_do(
 
 def test_interlaced_frames_are_seen(tmp_path: Path) -> None:
     options = {"crf": "16", "bf": "0", "flags": "+ildct+ilme"}
-    assert probe(write(tmp_path / "a.mp4", ramp(3), options=options)).interlaced
-    assert not probe(write(tmp_path / "b.mp4", ramp(3))).interlaced
+    assert probe(write_clip(tmp_path / "a.mp4", ramp(3), options=options)).interlaced
+    assert not probe(write_clip(tmp_path / "b.mp4", ramp(3))).interlaced
 
 
 def test_the_codec_is_named_not_who_reads_it() -> None:
-    path = Path(__file__).parent / "data" / "av1.mp4"
+    path = Path(__file__).parents[1] / "data" / "av1.mp4"
     assert probe(path).codec == "av1"
     assert decoded(path).shape == (3, 96, 160, 3)
 
 
 def test_a_clip_of_next_to_no_pixels_is_refused(tmp_path: Path) -> None:
-    assert "at least 64" in refused(write(tmp_path / "a.mp4", ramp(3, height=36, width=64)))
+    assert "at least 64" in refused(write_clip(tmp_path / "a.mp4", ramp(3, height=36, width=64)))
 
 
 def test_decoding_is_the_same_as_of_the_encoders_packets(tmp_path: Path) -> None:
     """The pipeline decodes packets as they are encoded: the numbers must be equal to the digit."""
-    path = write(tmp_path / "a.mp4", ramp())
+    path = write_clip(tmp_path / "a.mp4", ramp())
     with av.open(str(path)) as container:
         context = av.CodecContext.create("h264", "r")
         assert isinstance(context, av.VideoCodecContext)
@@ -229,7 +187,7 @@ def test_decoding_is_the_same_as_of_the_encoders_packets(tmp_path: Path) -> None
 
 
 def test_closing_the_clip_early_is_fine(tmp_path: Path) -> None:
-    clip = open_clip(write(tmp_path / "a.mp4", ramp(60, 480, 640)))
+    clip = open_clip(write_clip(tmp_path / "a.mp4", ramp(60, 480, 640)))
     next(clip.chunks)
     clip.chunks.close()  # type: ignore[attr-defined]
 
@@ -290,7 +248,7 @@ def test_audio_only(tmp_path: Path) -> None:
 def test_truncated(tmp_path: Path, name: str, movflags: str, share: float) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (24, 96, 160, 3), np.uint8)
     codec = "libvpx-vp9" if name == "a.webm" else "libx264"
-    whole = write(tmp_path / name, noise, movflags=movflags, codec=codec)
+    whole = write_clip(tmp_path / name, noise, movflags=movflags, codec=codec)
     assert probe(whole).num_frames == 24
     data = whole.read_bytes()
     cut = tmp_path / f"cut-{name}"
@@ -300,7 +258,7 @@ def test_truncated(tmp_path: Path, name: str, movflags: str, share: float) -> No
 
 def test_damaged_in_the_middle_never_escapes_as_something_else(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (12, 96, 160, 3), np.uint8)
-    data = bytearray(write(tmp_path / "a.mp4", noise).read_bytes())
+    data = bytearray(write_clip(tmp_path / "a.mp4", noise).read_bytes())
     rng = np.random.default_rng(1)
     for trial in range(12):
         spoiled = bytearray(data)
@@ -316,7 +274,9 @@ def test_damaged_in_the_middle_never_escapes_as_something_else(tmp_path: Path) -
 
 @pytest.mark.parametrize(("transfer", "name"), [(16, "PQ"), (18, "HLG")])
 def test_hdr_is_refused_with_a_remedy(tmp_path: Path, transfer: int, name: str) -> None:
-    path = write(tmp_path / "a.mp4", ramp(3), pixel_format="yuv420p10le", tags=(9, transfer, 9, 1))
+    path = write_clip(
+        tmp_path / "a.mp4", ramp(3), pixel_format="yuv420p10le", tags=(9, transfer, 9, 1)
+    )
     message = refused(path)
     assert name in message
     assert "SDR" in message

@@ -19,7 +19,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from test_jobs_admission import order, postgres  # noqa: F401 - a fixture
+from inline_service import order
 from vivant.errors import DatabaseError
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database

@@ -22,7 +22,7 @@ import vivant
 from vivant.cli.main import app
 from vivant.settings import Settings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = Path(vivant.__file__).parent
 
 LISTED = 9
