@@ -247,10 +247,11 @@ def until(what: Callable[[], bool], seconds: float = 60.0) -> None:
 
 def send(server: str, picture: Path, **fields: str) -> str:
     """A slow job of somebody else, unless ``fields`` say something else; returns its id."""
-    slow = {"size": "160x90", "num_frames": "9", "model": "fake", "options[steps]": "60"}
+    fields = {"size": "160x90", "num_frames": "9", "model": "fake", **fields}
+    slow = {"options[steps]": "60", "options[step_seconds]": "0.15"}
     answer = httpx.post(
         f"{server}/v1/videos",
-        data={**slow, "options[step_seconds]": "0.15", **fields},
+        data={**(slow if fields["model"] == "fake" else {}), **fields},
         files={"input_reference": (picture.name, picture.read_bytes())},
     )
     answer.raise_for_status()

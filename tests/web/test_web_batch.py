@@ -9,10 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect
 
-from web_server import misplaced, open_more_settings, serving
+from web_server import flawless, open_more_settings, serving
 
 WAIT = 60_000
 
@@ -32,12 +31,6 @@ def opened(browser: Browser, url: str, locale: str, complaints: list[str]) -> Pa
     page.goto(url)
     expect(page.locator("#go")).to_be_visible(timeout=WAIT)
     return page
-
-
-def clean(page: Page, state: str) -> None:
-    found = Axe().run(page).response["violations"]
-    assert not found, f"{state}: {[(f['id'], [n['target'] for n in f['nodes']]) for f in found]}"
-    assert not (wrong := misplaced(page)), f"{state}: {wrong}"
 
 
 def test_a_clip_is_tried_again_and_the_story_is_told(
@@ -64,7 +57,7 @@ def test_a_clip_is_tried_again_and_the_story_is_told(
     expect(tries.nth(1)).to_contain_text("이 영상을 골랐습니다")
     expect(page.locator("#done .tries")).to_contain_text("통과했습니다.")
     expect(page.locator("#done .tries")).to_contain_text("$0.00")
-    clean(page, "tried again")
+    flawless(page, "tried again", axe=False)
     job = page.url.split("#", 1)[1]
     told = httpx.get(f"{server}/v1/videos/{job}").json()
     assert [a["seed"] for a in told["gate"]["attempts"]] == [2, 3]
@@ -110,7 +103,7 @@ def test_a_bad_picture_fails_in_its_row_and_the_rest_goes_on(
     assert [rows.nth(n).get_attribute("data-is") == "fail" for n in (2, 3, 4, 5)] == [True] * 4
     expect(rows.nth(1)).to_contain_text("seed 1")
     expect(rows.nth(1).locator("a")).to_have_attribute("href", re.compile("#video_"))
-    clean(page, "batch")
+    flawless(page, "batch")
     # all that is there comes as one file, under names that people understand
     with page.expect_download() as download:
         page.click("#batch-zip")

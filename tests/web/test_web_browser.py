@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import sys
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, expect
 
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
@@ -58,6 +58,7 @@ def open_page(browser: Browser, server: str) -> Iterator[Open]:
         width: int = 1280,
         height: int = 800,
         url: str | None = None,
+        routes: Mapping[str, Callable[[Route], None]] | None = None,
         **options: Any,
     ) -> Page:
         context = browser.new_context(
@@ -69,6 +70,8 @@ def open_page(browser: Browser, server: str) -> Iterator[Open]:
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
+        for pattern, answer in (routes or {}).items():
+            page.route(pattern, answer)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: asked(request.url))
         page.on("requestfailed", lost)
@@ -478,6 +481,43 @@ def test_paste_drop_seed_and_shape(open_page: Open, portrait: Path) -> None:
     page.reload()
     expect(page.locator("#seed")).to_have_value(seed)
     expect(page.locator("input[name=aspect][value='9:16']")).to_be_checked()
+
+
+def test_what_only_some_servers_have(open_page: Open) -> None:
+    """The price of a rare clip, and sound: this server's answers, with what another one adds."""
+
+    def rare(route: Route) -> None:
+        answer = route.fetch()
+        costs = [{"currency": "KRW", "amount": 54.6}, {"currency": "USD", "amount": 0.0377}]
+        first = {"start_seconds": 14.0, "waiting_seconds": 10.0, "costs": costs}
+        route.fulfill(response=answer, json={**answer.json(), "seconds": 5, "rare_clip": first})
+
+    def sounding(route: Route) -> None:
+        answer = route.fetch()
+        models = [{**one, "sound": one["id"] == "fake"} for one in answer.json()["data"]]
+        route.fulfill(response=answer, json={"data": models})
+
+    def fields() -> Any:
+        return page.evaluate("import('/assets/js/form/draft.js').then((m) => m.clipRequest())")
+
+    page = open_page(routes={"**/v1/estimate?*": rare, "**/v1/models": sounding})
+    basis = page.locator("#estimate-basis")
+    expect(basis).to_contain_text("첫 영상은 약 ₩55입니다.")
+    expect(basis).to_contain_text("켜는 시간(14초)과 끝난 뒤 기다리는 시간(10초)")
+    page.click("#language")
+    expect(basis).to_contain_text("A first clip after a pause costs about ₩55")
+
+    open_more_settings(page)
+    expect(page.locator("input[name=sound]")).to_have_count(0)
+    page.check("input[name=label][value=ko]")
+    expect(page.locator(".more-inside")).to_contain_text("“사진을 움직인 영상”")
+    assert (fields()["label"], "generate_audio" in fields()) == ("ko", False)
+    page.check("input[name=model][value=fake]")
+    page.check("input[name=sound][value=on]")
+    assert fields()["generate_audio"] == "true"
+    page.check("input[name=model][value=camera]")
+    expect(page.locator("input[name=sound]")).to_have_count(0)
+    assert "generate_audio" not in fields()
 
 
 def test_again_with_another_seed_and_delete(open_page: Open, portrait: Path) -> None:

@@ -28,10 +28,10 @@ def jobs(page_server: str, portrait: Path) -> Iterator[dict[str, str]]:
         "done": {"model": "camera", "size": "320x180", "num_frames": "17"},
         "tall": {"model": "camera", "size": "180x320", "num_frames": "5"},
         "missed": {
-            "model": "fake", "size": "480x270", "num_frames": "7", "seed": "2",
+            "size": "480x270", "num_frames": "7", "seed": "2", "options[steps]": "0",
             "options[flaw]": "unlucky", "options[chunk]": "9",
         },
-        "error": {"model": "fake", "options[fail_at_step]": "0"},
+        "error": {"options[fail_at_step]": "0"},
     }  # fmt: skip
     made = {}
     for name, fields in wanted.items():

@@ -19,6 +19,7 @@ import {
   seeds,
   shape,
 } from "./draft.js";
+import { labelField, soundField } from "./publishing_fields.js";
 import { estimateBasis, showEstimate } from "./estimate_view.js";
 import { choiceField, engineField, lengthField, recipeField, seedField, textField } from "./fields.js";
 import { showFormError } from "./form_error.js";
@@ -120,6 +121,7 @@ export function createForm(form, { onChange, onSubmit }) {
       first,
       lengthField({ value: Math.min(most, now.seconds), most, onInput: (value) => set("seconds", value) }),
       shapes(now),
+      soundField({ ...now, onChoose: (value) => set("sound", value) }),
       moreSettings(now, camera, (camera || living) && promptField),
     ];
   }
@@ -144,6 +146,7 @@ export function createForm(form, { onChange, onSubmit }) {
         prompt("negative", now.negative, 5, camera),
         recipeField({ recipes: now.model?.recipes, value: now.recipe, onChoose: (value) => set("recipe", value) }),
         choices("quality", now, config.qualities, (value) => ({ word: t(`quality_${value}`) })),
+        labelField({ ...now, standard: config.defaults.label, onChoose: (value) => setAndRender("label", value) }),
       ),
     );
   }

@@ -208,6 +208,17 @@ export function createPlayer(job, links, frameRoot) {
       { type: "button", class: "round", "aria-label": t(name), onclick: () => seek(frame + by) },
       icon(by < 0 ? "back" : "forward"),
     );
+  // Browsers start a clip by themselves only without its sound.
+  const sound = h("button", { type: "button", class: "round", id: "sound", hidden: !job.generate_audio });
+  function showSoundButton() {
+    sound.replaceChildren(icon(video.muted ? "silent" : "sound"));
+    sound.setAttribute("aria-label", t(video.muted ? "sound_play" : "sound_mute"));
+  }
+  sound.addEventListener("click", () => {
+    video.muted = !video.muted;
+    showSoundButton();
+  });
+  showSoundButton();
   const full = h(
     "button",
     { type: "button", class: "round", id: "fullscreen", "aria-label": t("fullscreen"), onclick: showFull },
@@ -221,7 +232,7 @@ export function createPlayer(job, links, frameRoot) {
     h(
       "div",
       { class: "transport" },
-      h("div", { class: "pair" }, play, step(-1, "frame_back"), step(1, "frame_forward"), full),
+      h("div", { class: "pair" }, play, step(-1, "frame_back"), step(1, "frame_forward"), sound, full),
       scrub,
       readout,
     ),

@@ -109,12 +109,12 @@ function notes(sentences) {
   );
 }
 
-// A failed check is counted once the report tells how many there are.
+// What to look at is counted once the report tells how much there is.
 function verdictTitle(verdict, report) {
-  if (verdict !== "fail" || !report) return t(`finished_${verdict}`);
+  if (!["fail", "warn"].includes(verdict) || !report) return t(`finished_${verdict}`);
   const questions = answers(report.scores).flatMap((group) => group.questions);
-  const failed = questions.filter((question) => question.verdict === "fail").length;
-  return failed === 1 ? t("finished_fail_one") : t("finished_fail_many", { n: number(failed) });
+  const count = questions.filter((question) => question.verdict === verdict).length;
+  return count === 1 ? t(`finished_${verdict}_one`) : t(`finished_${verdict}_many`, { n: number(count) });
 }
 
 function facts(job) {
