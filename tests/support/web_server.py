@@ -160,6 +160,7 @@ MISPLACED = """() => {
       continue;
     }
     if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+    if (/\\b(null|undefined|NaN)\\b/.test(node.data)) found.add(`${name(element)} is no text`);
     range.selectNodeContents(node);
     const { scrolls, by } = cutter(element);
     const floats = element.closest(".action-bar, .banner, dialog");

@@ -35,6 +35,7 @@ export function createForm(form, { onChange, onSubmit }) {
   const basis = h("p", { class: "hint", id: "estimate-basis" });
   const previews = createPreviews({ onReady: () => !form.hidden && render() });
   let estimate = null;
+  let pictureNote = "";
 
   function set(name, value) {
     choose(name, value);
@@ -157,7 +158,7 @@ export function createForm(form, { onChange, onSubmit }) {
   // What to know before pressing the button.
   function actionNote() {
     if (chosenComparison()) return "";
-    const words = chosen().model?.moves === "camera" ? [t("camera_moves")] : [];
+    const words = [pictureNote, chosen().model?.moves === "camera" ? t("camera_moves") : ""].filter(Boolean);
     if (clipRequest().until_pass === "true") words.push(t("estimate_most", { n: retryLimit() }));
     return words.join(" ");
   }
@@ -215,6 +216,11 @@ export function createForm(form, { onChange, onSubmit }) {
     // Shows how each mood would move this picture; null: none.
     preview(picture, crop) {
       previews.request(chosen().model?.id === "living" ? picture : null, { ...shape(), ...crop });
+    },
+    // What to know of the picture before pressing the button; "": nothing.
+    note(words) {
+      pictureNote = words;
+      showFigures();
     },
     showEstimate(found) {
       estimate = found;

@@ -171,6 +171,8 @@ export function createNewClip(frame, form, { onTake }) {
     showPanel("form", "title_new");
     document.title = "Vivant";
     frame.showProgress(0);
+    const faceless = picture && framing.state === "found" && framing.faces.length === 0;
+    form.note(faceless && !byHand ? t("no_face_note") : "");
     if (picture) showPicture();
     else showDropArea();
   }

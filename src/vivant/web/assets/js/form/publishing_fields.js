@@ -26,9 +26,9 @@ export function labelField({ label, model, standard, onChoose }) {
   );
 }
 
-// null for an engine without sound.
+// Empty for an engine without sound.
 export function soundField({ sound, model, onChoose }) {
-  if (!model?.sound) return null;
+  if (!model?.sound) return "";
   const options = SOUNDS.map((value) => ({ value, word: t(`sound_${value}`) }));
   return choiceField("sound", { legend: t("sound"), value: sound, options, onChoose });
 }

@@ -165,7 +165,8 @@ export function createPlayer(job, links, frameRoot) {
   // The frame comes into view: what was clicked may stand far below it.
   function reveal() {
     const { top, bottom } = inside.getBoundingClientRect();
-    if (top < 0 || bottom > innerHeight) frameRoot.scrollIntoView({ block: "start", behavior: "smooth" });
+    const behavior = reducedMotion() ? "auto" : "smooth";
+    if (top < 0 || bottom > innerHeight) frameRoot.scrollIntoView({ block: "start", behavior });
   }
 
   let marker = null;

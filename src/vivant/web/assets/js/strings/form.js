@@ -30,6 +30,10 @@ export const FORM_STRINGS = {
     "No face found; framed around the middle. It cannot be checked that it is the same person.",
     "얼굴을 찾지 못해 사진 가운데에 맞췄습니다. 같은 사람인지는 확인할 수 없습니다.",
   ],
+  no_face_note: [
+    "No face was found: it cannot be checked that it is the same person.",
+    "얼굴을 찾지 못해 같은 사람인지는 확인할 수 없습니다.",
+  ],
   crop_centred: ["Framed around the middle for now.", "우선 사진 가운데에 맞췄습니다."],
   crop_refused: ["The server cannot read this picture.", "서버가 이 사진을 읽지 못합니다."],
   crop_hand: ["Framed by hand.", "직접 맞춘 구도입니다."],
