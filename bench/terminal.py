@@ -12,6 +12,8 @@ import argparse
 import json
 import os
 import pty
+import re
+import resource
 import signal
 import statistics
 import subprocess
@@ -22,9 +24,13 @@ from pathlib import Path
 
 from vivant.picture.sample_picture import sample_picture
 
+ANSI = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+"""What steers the terminal and shows nothing."""
 
-def first_line(arguments: list[str], folder: Path) -> tuple[float, str]:
-    """Seconds until the first line that is not empty, and that line."""
+
+def first_line(arguments: list[str], folder: Path) -> tuple[float, float, str]:
+    """Wall and processor seconds until the first words, and their line."""
+    before = used()
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "vivant", *arguments]
     began = time.monotonic()
@@ -33,13 +39,25 @@ def first_line(arguments: list[str], folder: Path) -> tuple[float, str]:
     )
     os.close(theirs)
     shown = b""
-    while not any(line.strip() for line in shown.splitlines()):
+    while not lines(shown):
         shown += os.read(ours, 4096)
     seconds = time.monotonic() - began
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     os.close(ours)
-    return seconds, next(line for line in shown.decode().splitlines() if line.strip())
+    return seconds, used() - before, lines(shown)[0]
+
+
+def lines(shown: bytes) -> list[str]:
+    """Those with words."""
+    text = ANSI.sub("", shown.decode(errors="ignore"))
+    return [line.strip() for line in text.splitlines() if re.search(r"\w{2}", line)]
+
+
+def used() -> float:
+    """Processor seconds of all processes that were started and have ended."""
+    found = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return found.ru_utime + found.ru_stime
 
 
 def main() -> None:
@@ -59,8 +77,10 @@ def main() -> None:
             ["--help"],
         ):
             times = [first_line(arguments, folder) for _ in range(runs + 1)]
-            seconds = statistics.median(one for one, _ in times[1:])
-            found[" ".join(arguments)] = {"seconds": round(seconds, 2), "line": times[-1][1]}
+            seconds, busy = (statistics.median(one[kind] for one in times[1:]) for kind in (0, 1))
+            found[" ".join(arguments)] = {
+                "seconds": round(seconds, 2), "cpu": round(busy, 2), "line": times[-1][2],
+            }  # fmt: skip
     print(json.dumps(found, indent=2, ensure_ascii=False))
 
 

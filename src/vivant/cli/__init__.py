@@ -20,6 +20,7 @@
     modal.py       modal
     language.py    sentences in English and Korean: messages.json, known_sentences.json, help.json
     help.py        --help in Korean
+    waiting.py     the first line, until there is something to show
     progress.py    a bar while clips are made
     clip_meter.py  how far they are, and one estimate from all stages
     made.py        what is printed when a clip begins and when it is finished

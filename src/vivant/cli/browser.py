@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 
-from vivant.settings import has_screen
+from vivant.environment import has_screen
 
 
 def open_page(address: str, wanted: bool | None) -> None:
