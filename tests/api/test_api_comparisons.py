@@ -24,8 +24,8 @@ from vivant.compare.runner import compare
 from vivant.runs.run import Runner
 from vivant.service.comparisons import Comparisons
 from vivant.service.database import Database
+from vivant.service.job_store import JobStore
 from vivant.service.keys import Keyring
-from vivant.service.ledger import Ledger
 from vivant.service.objects import open_objects
 from vivant.service.queue import JobQueue
 from vivant.service.sweeper import Sweeper
@@ -409,8 +409,8 @@ def test_what_is_left_when_the_clips_have_expired(
     asked = accepted(send(service, portrait_bytes, variants=TOML))
     settings = read_settings(data_dir=service.folder, engines=("fake",))
     database = Database(f"sqlite:///{service.folder / 'service' / 'vivant.db'}")
-    ledger, objects = Ledger(database), open_objects(settings)
-    sweeper = Sweeper(ledger, objects, JobQueue(database), settings)
+    job_store, objects = JobStore(database), open_objects(settings)
+    sweeper = Sweeper(job_store, objects, JobQueue(database), settings)
     batch = f"/v1/batches/{asked}"
     service.wait(
         lambda: service.get(batch).json()["counts"] == {"completed": 2}, "two clips", seconds=240
@@ -436,8 +436,8 @@ def test_what_is_left_when_the_clips_have_expired(
         assert "The clips have expired" in page
         assert '<script type="text/plain"' not in page
         for job_id in own:
-            ledger.delete(job_id, None)
-        assert Comparisons(database, ledger, objects).forget() == 1
+            job_store.delete(job_id, None)
+        assert Comparisons(database, job_store, objects).forget() == 1
         assert service.get(f"/v1/comparisons/{asked}").status_code == 404
         with database.read() as connection:
             known = connection.execute(sa.select(comparisons.c.id)).scalars().all()

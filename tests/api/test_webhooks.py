@@ -21,10 +21,11 @@ from vivant.errors import OptionError
 from vivant.service import queue, webhooks
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
-from vivant.service.job import Order, new_id, request_json
-from vivant.service.ledger import Ledger
+from vivant.service.executor import Executor
+from vivant.service.job import JobSpec, new_id, request_json
+from vivant.service.job_store import JobStore
 from vivant.service.public_address import connected
-from vivant.service.queue import WEBHOOK_QUEUE, Executor, JobQueue
+from vivant.service.queue import WEBHOOK_QUEUE, JobQueue
 from vivant.service.webhooks import Webhooks, send, signing_secret
 from vivant.settings import read_settings
 from vivant.types import Request
@@ -95,17 +96,17 @@ def _fresh() -> None:
 
 
 def accept(database: Database, url: str | None = URL) -> str:
-    order = Order(
+    spec = JobSpec(
         request=Request(image=b"", engine="fake"),
         picture={"name": "x", "size": 1, "sha256": "0"},
         webhook_url=url,
     )
-    return Admission(database, Limits()).accept(new_id(), order, "owner-1")[0].id
+    return Admission(database, Limits()).accept(new_id(), spec, "owner-1")[0].id
 
 
 def fail(database: Database, job_id: str) -> None:
     error = {"code": "engine_failed", "message": "no", "param": None}
-    assert Ledger(database).fail(job_id, error, keep_seconds=60)
+    assert JobStore(database).fail(job_id, error, keep_seconds=60)
 
 
 def waiting(database: Database, job_id: str) -> list[str]:
@@ -174,11 +175,11 @@ def test_a_job_without_a_webhook_or_that_is_gone_sends_nothing(
     silent = accept(database, None)
     fail(database, silent)
     assert waiting(database, silent) == []
-    assert "webhook_url" not in Ledger(database).get(silent).request
+    assert "webhook_url" not in JobStore(database).get(silent).request
     job_id = accept(database)
     fail(database, job_id)
     assert len(waiting(database, job_id)) == 1
-    Ledger(database).delete(job_id, None)
+    JobStore(database).delete(job_id, None)
     JobQueue(database).forget(job_id)
     assert waiting(database, job_id) == []
     assert Webhooks(database, connect).deliver(job_id, 0) is None
@@ -242,8 +243,8 @@ def test_only_where_the_operator_allows_it_and_only_https() -> None:
         fields.to_request(b"", read_settings())
     allowed = read_settings(webhooks=True)
     fields.to_request(b"", allowed)
-    order = Order(request=Request(image=b""), picture={}, webhook_url=URL)
-    assert request_json(order)["webhook_url"] == URL
+    spec = JobSpec(request=Request(image=b""), picture={}, webhook_url=URL)
+    assert request_json(spec)["webhook_url"] == URL
     for url in ("http://studio.example/", "https://studio.example:8443/", "https://[/", "x"):
         with pytest.raises(OptionError, match="webhook_url"):
             VideoFields.read({"webhook_url": url}).to_request(b"", allowed)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from checks_clips import FACTS, SHORT, examine, material, portrait, reader, with_facts
 from clip_files import write_clip
-from vivant.checks import Expectation, Performance
+from vivant.checks import ExpectedFile, Performance
 from vivant.checks.checklist import answers, title
 from vivant.checks.limits import Limit, limits
 from vivant.checks.metric import MAX_SERIES, against_picture, thinned
@@ -49,12 +49,12 @@ MISSES: list[dict[str, object]] = [
 ]
 
 
-def verdicts(facts: ClipFacts, expected: Expectation | None) -> set[str]:
+def verdicts(facts: ClipFacts, expected: ExpectedFile | None) -> set[str]:
     return {score.verdict for score in delivery(facts, expected)}
 
 
 def test_a_perfect_file_passes() -> None:
-    assert verdicts(FACTS, Expectation()) == {"pass"}
+    assert verdicts(FACTS, ExpectedFile()) == {"pass"}
     assert verdicts(FACTS, None) == {"pass"}
 
 
@@ -63,28 +63,28 @@ def test_a_miss_fails_our_own_file_and_is_advice_for_somebody_elses(
     miss: dict[str, object],
 ) -> None:
     facts = with_facts(**miss)
-    assert "fail" in verdicts(facts, Expectation())
+    assert "fail" in verdicts(facts, ExpectedFile())
     assert verdicts(facts, None) == {"pass", "warn"}
 
 
 def test_other_requests_are_held_against_themselves() -> None:
     facts = with_facts(width=1080, height=1920, fps=Fraction(30), num_frames=121)
-    wanted = Expectation(width=1080, height=1920, fps=Fraction(30), num_frames=121)
+    wanted = ExpectedFile(width=1080, height=1920, fps=Fraction(30), num_frames=121)
     assert verdicts(facts, wanted) == {"pass"}
     size = delivery(facts, wanted)[0]
     assert size.reason == "The size is 1080×1920, as asked for."
 
 
 def test_the_size_is_asked_about_as_it_was_wanted() -> None:
-    def question(facts: ClipFacts, expected: Expectation | None) -> tuple[str, str]:
+    def question(facts: ClipFacts, expected: ExpectedFile | None) -> tuple[str, str]:
         found = answers(Verification(scores=delivery(facts, expected), facts=facts))
         answer = next(a for a in found if a.scores and a.scores[0].name == "size")
         return answer.question["en"], answer.verdict
 
     small = with_facts(width=1280, height=720)
-    assert question(FACTS, Expectation()) == ("1920×1080?", "pass")
-    assert question(small, Expectation(width=1280, height=720)) == ("1280×720?", "pass")
-    assert question(small, Expectation()) == ("1920×1080?", "fail")
+    assert question(FACTS, ExpectedFile()) == ("1920×1080?", "pass")
+    assert question(small, ExpectedFile(width=1280, height=720)) == ("1280×720?", "pass")
+    assert question(small, ExpectedFile()) == ("1920×1080?", "fail")
     assert question(small, None) == ("1920×1080?", "warn")
     assert question(with_facts(width=1080, height=1920), None) == ("1080×1920?", "pass")
 
@@ -97,8 +97,8 @@ def test_stretched_pixels_and_unknown_profiles_are_told() -> None:
 
 
 def test_a_long_gop_and_few_bits_are_only_said() -> None:
-    assert verdicts(with_facts(max_gop=250), Expectation()) == {"pass", "warn"}
-    assert verdicts(with_facts(bit_rate=300_000), Expectation()) == {"pass", "warn"}
+    assert verdicts(with_facts(max_gop=250), ExpectedFile()) == {"pass", "warn"}
+    assert verdicts(with_facts(bit_rate=300_000), ExpectedFile()) == {"pass", "warn"}
 
 
 def test_performance() -> None:

@@ -21,7 +21,7 @@ from checks_clips import (
     spoiled,
 )
 from corruptions import LADDERS, Material, recode
-from vivant.checks.face_tracker import find_faces, rescaled
+from vivant.checks.face_tracker import faces_in_frame, rescaled
 from vivant.checks.frame import luma_of, reduced
 from vivant.checks.metrics.deform import Deformation, _face_model, _Pose
 from vivant.checks.metrics.face_shape import grid, windows
@@ -115,7 +115,7 @@ def close_up() -> Material:
     left, top = int(box.left - 0.3 * box.width), int(box.top - 0.4 * box.height)
     part = image[top : top + int(1.8 * box.height), left : left + int(1.6 * box.width)]
     large = cv2.resize(part, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-    faces = find_faces(reader(), large)
+    faces = faces_in_frame(reader(), large)
     frames = np.repeat(large[None], 13, axis=0)
     return Material("close_up", "close_up", frames, 4.0, [faces[0]] * 13)
 

@@ -10,7 +10,7 @@ import pytest
 
 from checks_clips import picture, reader
 from vivant.checks.face_frame import on_chip, to_chip
-from vivant.checks.face_tracker import Tracker, find_faces
+from vivant.checks.face_tracker import Tracker, faces_in_frame
 from vivant.checks.frame import Reference
 from vivant.checks.metrics.identity import Identity, crowd
 from vivant.checks.sentences import sentences
@@ -126,7 +126,7 @@ def test_the_person_of_the_picture_is_followed_not_the_largest() -> None:
     both[180:, :140] = small
     both[:, 140:] = cv2.flip(cv2.resize(small, (280, 360)), 1) * np.array([1.0, 0.8, 0.7])
     her = reader().embed(image, face)
-    faces = find_faces(reader(), both)
+    faces = faces_in_frame(reader(), both)
     assert len(faces) == 2
     assert faces[0].box.center[0] > 140, "the other one is larger"
     for start in faces:

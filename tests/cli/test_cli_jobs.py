@@ -16,8 +16,8 @@ from vivant.errors import ConflictError, JobNotFoundError, OptionError, StorageE
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import open_database
 from vivant.service.heartbeat import Heartbeat
-from vivant.service.job import CLIP, SOURCE, Order, key, new_id
-from vivant.service.ledger import Ledger
+from vivant.service.job import CLIP, SOURCE, JobSpec, key, new_id
+from vivant.service.job_store import JobStore
 from vivant.service.objects import open_objects
 from vivant.settings import Settings, read_settings
 from vivant.types import Request
@@ -33,21 +33,21 @@ def ids(settings: Settings) -> dict[str, str]:
     """A job of every status."""
     database = open_database(settings)
     database.migrate()
-    admission, ledger = Admission(database, Limits()), Ledger(database)
+    admission, job_store = Admission(database, Limits()), JobStore(database)
     objects = open_objects(settings)
     found = {}
     for number, status in enumerate(("queued", "in_progress", "completed", "failed")):
-        order = Order(
+        spec = JobSpec(
             request=Request(image=b"", engine="fake", seed=number, prompt="secret words"),
             picture={"name": "me.png", "size": 3, "sha256": "0"},
             priority="high",
         )
-        job, _ = admission.accept(new_id(), order, "ann")
+        job, _ = admission.accept(new_id(), spec, "ann")
         objects.put(key(job.id, SOURCE), b"png")
         found[status] = job.id
         if status == "queued":
             continue
-        lease = ledger.begin(job.id)
+        lease = job_store.begin(job.id)
         assert lease is not None
         if status == "completed":
             objects.put(key(job.id, CLIP), b"mp4")
@@ -59,11 +59,11 @@ def ids(settings: Settings) -> dict[str, str]:
                 "seconds": 1.5,
                 "labels": {},
             }
-            ledger.rendered(lease, result)
-            ledger.complete(job.id, keep_seconds=60, result=result)
+            job_store.rendered(lease, result)
+            job_store.complete(job.id, keep_seconds=60, result=result)
         elif status == "failed":
             error = {"code": "engine_failed", "message": "it broke", "param": None}
-            ledger.fail(job.id, error, keep_seconds=60)
+            job_store.fail(job.id, error, keep_seconds=60)
     database.close()
     return found
 
@@ -108,7 +108,7 @@ def test_cancel_and_retry(settings: Settings, ids: dict[str, str]) -> None:
     again = run(settings, "jobs", "retry", ids["queued"], ids["failed"]).split()
     assert len(set(again)) == 2
     database = open_database(settings)
-    job = Ledger(database).get(again[1])
+    job = JobStore(database).get(again[1])
     assert (job.status, job.owner, job.request["seed"]) == ("queued", "ann", 3)
     assert job.priority // 1_000_000 == 1
     database.close()

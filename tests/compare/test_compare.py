@@ -239,7 +239,7 @@ def test_a_mistake_in_the_plan_stops_at_the_first_clip(
     (tmp_path / "plan.toml").write_text(PLAN.replace("shift = 0.0", "shif = 0.0"), "utf-8")
     code, _, err = vivant("compare", portrait_file, "--variants", "plan.toml", "-o", "out")
     assert code == 2
-    assert err.splitlines()[-1].startswith("vivant: engine fake has no option 'shif'")
+    assert err.splitlines()[-1].startswith("vivant: the fake engine has no option 'shif'")
     assert len(list(Path("out/clips").glob("*.mp4"))) == 1
 
 

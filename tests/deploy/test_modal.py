@@ -44,14 +44,14 @@ from vivant.service.job import (
     CALL,
     CLIP,
     SOURCE,
-    Order,
+    JobSpec,
     key,
     new_id,
     remove_unfinished,
     request_json,
 )
+from vivant.service.job_store import JobStore
 from vivant.service.keys import Keyring
-from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
 from vivant.settings import read_settings
 from vivant.types import Request
@@ -73,16 +73,16 @@ def load_app() -> ModuleType:
     return module
 
 
-def order(**options: Any) -> Order:
+def spec(**options: Any) -> JobSpec:
     """The smallest clip of the fake engine."""
     request = Request(image=b"", engine="fake", width=128, height=72, num_frames=9, options=options)
-    return Order(request=request, picture={"name": "me.png", "size": 1, "sha256": "0"})
+    return JobSpec(request=request, picture={"name": "me.png", "size": 1, "sha256": "0"})
 
 
 def message(
     job_id: str | None = None, source: bytes | None = None, **options: Any
 ) -> RenderRequest:
-    wanted = order(**options)
+    wanted = spec(**options)
     return {
         "job_id": job_id or new_id(),
         "request": request_json(wanted),
@@ -375,16 +375,16 @@ def test_the_classes_of_the_deployment_run_locally(monkeypatch: pytest.MonkeyPat
 
 
 class JobPlace:
-    """A ledger and a store with one job."""
+    """A job store and an object store with one job."""
 
     def __init__(self, folder: Path, **options: Any) -> None:
         self.database = Database(f"sqlite:///{folder / 'jobs.db'}")
         self.database.migrate()
-        self.ledger, self.objects = Ledger(self.database), Objects.open(folder / "objects")
+        self.job_store, self.objects = JobStore(self.database), Objects.open(folder / "objects")
         self.folder = folder
         self.job_id = new_id()
         self.objects.put(key(self.job_id, SOURCE), picture())
-        Admission(self.database, Limits()).accept(self.job_id, order(**options), "")
+        Admission(self.database, Limits()).accept(self.job_id, spec(**options), "")
 
     def runner(self, backend: FakeBackend, stopping: threading.Event | None = None) -> ModalRunner:
         def none_here(name: str) -> Any:
@@ -392,7 +392,7 @@ class JobPlace:
 
         runner = ModalRunner(
             backend,
-            self.ledger,
+            self.job_store,
             self.objects,
             read_settings(),
             self.folder / "scratch",
@@ -425,13 +425,13 @@ def test_a_restarted_runner_asks_for_the_same_clip_and_pays_for_no_other(tmp_pat
         target=place.runner(backend, stopping).render, args=(place.job_id,), daemon=True
     )
     first.start()
-    wait(lambda: place.ledger.get(place.job_id).progress > 0)
+    wait(lambda: place.job_store.get(place.job_id).progress > 0)
     stopping.set()  # the web app's container stops; the clip goes on
-    wait(lambda: place.ledger.get(place.job_id).render_starts == 0)
+    wait(lambda: place.job_store.get(place.job_id).render_starts == 0)
     second = place.runner(backend)
     assert second.render(place.job_id)
     second.publish(place.job_id)
-    job = place.ledger.get(place.job_id)
+    job = place.job_store.get(place.job_id)
     assert job.status == "completed"
     assert backend.spawned == 1
     stored = {item.key.rsplit("/", 1)[-1] for item in place.objects.walk(f"jobs/{job.id}")}
@@ -464,7 +464,7 @@ def test_a_call_that_waits_is_stopped_though_its_job_ended_while_no_runner_was_t
     wait(lambda: place.objects.head(call) is not None)
     stopping.set()
     time.sleep(2 * POLL_SECONDS)  # its last look at the job is over
-    place.ledger.cancel(place.job_id, None, keep_seconds=60)
+    place.job_store.cancel(place.job_id, None, keep_seconds=60)
     remove_unfinished(place.objects, place.job_id)  # as the API does
     assert place.objects.head(call) is not None, "only who stops the call may forget it"
     assert not place.runner(backend).render(place.job_id)
@@ -484,7 +484,7 @@ def test_a_container_that_is_gone_fails_its_job_with_a_reason(tmp_path: Path) ->
 
     backend = FakeBackend(lambda _: Broken())
     assert not place.runner(backend).render(place.job_id)
-    job = place.ledger.get(place.job_id)
+    job = place.job_store.get(place.job_id)
     assert job.error is not None
     assert job.error["code"] == EngineError.code
     assert "137" in job.error["message"]

@@ -945,7 +945,7 @@ def test_several_adapters_are_summed_before_they_are_rounded(tmp_path: Path) -> 
     assert any("already rounded" in note for note in loaded.notes)
     name = "transformer_blocks.0.attn1.to_q"
     exact = load(MODEL, folder, precision="fp8").transformer.get_submodule(name)
-    with lora.Deltas([one]) as deltas:
+    with lora.WeightDeltas([one]) as deltas:
         delta = deltas.of(name, CPU)
     assert delta is not None
     wanted = exact.dequantized(torch.float32) + delta

@@ -17,7 +17,7 @@ from vivant.crop_area import CropArea, FocusPoint, Framing, parse_crop, parse_fo
 from vivant.errors import OptionError
 from vivant.picture.crop_by_hand import chosen_crop, crop_around
 from vivant.picture.intake import load_portrait
-from vivant.service.job import Order, request_from_json, request_json
+from vivant.service.job import JobSpec, request_from_json, request_json
 from vivant.types import Box, Portrait, Request
 
 Run = Callable[..., tuple[int, str, str]]
@@ -165,14 +165,14 @@ def test_an_area_in_pixels_counts_in_the_file_though_it_is_decoded_smaller() -> 
 
 def test_a_stored_job_keeps_the_choice() -> None:
     request = Request(image=b"")
-    plain = request_json(Order(request=request, picture={}))
+    plain = request_json(JobSpec(request=request, picture={}))
     assert not {"crop", "focus", "rotate"} & set(plain)  # jobs from before hash to what they did
     for change in (
         {"crop": CropArea(1, 2, 300, 400.5)},
         {"focus": FocusPoint(50, 20, "%"), "rotate": 90},
     ):
         changed = replace(request, **change)
-        stored = json.loads(json.dumps(request_json(Order(request=changed, picture={}))))
+        stored = json.loads(json.dumps(request_json(JobSpec(request=changed, picture={}))))
         assert request_from_json(stored) == changed
 
 

@@ -30,7 +30,7 @@ from vivant.engines.fake import FakeEngine
 from vivant.errors import CredentialsError
 from vivant.pipeline import ClipJob
 from vivant.provenance import keys
-from vivant.provenance.facts import ALTERED, GENERATED, IPTC, SOURCE_TYPES, Facts
+from vivant.provenance.facts import ALTERED, GENERATED, IPTC, SOURCE_TYPES, ProvenanceFacts
 from vivant.provenance.manifest import OFFLINE
 from vivant.provenance.reading import REMUXED, read_credentials
 from vivant.provenance.signing import Signer, Unsigned, signer_for
@@ -41,7 +41,7 @@ from vivant.version import __version__
 from vivant.video.encoder import Encoder, to_yuv
 from vivant.video.probe import probe
 
-FACTS = Facts(
+FACTS = ProvenanceFacts(
     engine="ltx2",
     source_type=GENERATED,
     seed=7,

@@ -15,7 +15,7 @@ from vivant.errors import OptionError
 from vivant.provenance.label import corner, label_for
 from vivant.provenance.reading import read_credentials
 from vivant.request_fields import ClipFields
-from vivant.service.job import Order, request_from_json, request_json
+from vivant.service.job import JobSpec, request_from_json, request_json
 from vivant.settings import default_settings, read_settings
 from vivant.types import Box, Clip, Frames, Portrait, Request, Source
 
@@ -112,9 +112,9 @@ def test_a_font_of_the_operators() -> None:
 
 def test_jobs_keep_the_label_and_those_from_before_have_none() -> None:
     request = Request(image=b"", label="ko", label_seconds=2.0)
-    stored = request_json(Order(request=request, picture={}))
+    stored = request_json(JobSpec(request=request, picture={}))
     assert request_from_json(stored) == request
-    plain = request_json(Order(request=Request(image=b""), picture={}))
+    plain = request_json(JobSpec(request=Request(image=b""), picture={}))
     assert "label" not in plain
     assert request_from_json(plain).label == ""
 

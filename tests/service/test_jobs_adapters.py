@@ -15,8 +15,8 @@ from vivant.modal.options import DeploymentOptions, container_environment
 from vivant.service.adapters import check_adapters
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import open_database
-from vivant.service.job import SOURCE, Order, key, new_id
-from vivant.service.ledger import Ledger
+from vivant.service.job import SOURCE, JobSpec, key, new_id
+from vivant.service.job_store import JobStore
 from vivant.service.objects import open_objects
 from vivant.service.worker import Worker
 from vivant.settings import Settings, read_settings
@@ -150,14 +150,14 @@ def test_a_worker_asks_again_before_it_loads(tmp_path: Path, allow: tuple[str, .
 
     worker = Worker(settings, load_engine=load, load_upscaler=load_upscaler)
     database = open_database(settings)
-    ledger, objects = Ledger(database), open_objects(settings)
+    job_store, objects = JobStore(database), open_objects(settings)
     job_id = new_id()
     objects.put(key(job_id, SOURCE), picture())
-    order = Order(request=asking("stranger/style"), picture={"name": "me.png"})
-    Admission(database, Limits()).accept(job_id, order, "")
+    spec = JobSpec(request=asking("stranger/style"), picture={"name": "me.png"})
+    Admission(database, Limits()).accept(job_id, spec, "")
     worker.stages.prepare(job_id)
     assert not worker.stages.render(job_id)
-    error = ledger.get(job_id).error
+    error = job_store.get(job_id).error
     assert error is not None
     if allow:
         assert (loads, error["code"]) == (["ltx2"], "missing_part")

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from inline_service import order
+from inline_service import job_spec
 from service_process import Service, s3_server
 from vivant.errors import BusyError, ConflictError, JobNotFoundError, OptionError
 from vivant.service.admission import Admission, Limits
 from vivant.service.comparisons import Comparisons, StoredComparison
 from vivant.service.database import BUSY_TIMEOUT_MS, Database, normal_url
 from vivant.service.job import new_id
+from vivant.service.job_store import JobStore
 from vivant.service.keys import Keyring, access_allowed, access_token
-from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects
 from vivant.service.tables import meta
 
@@ -41,15 +41,15 @@ def database(
 
 
 @pytest.fixture
-def ledger(database: Database) -> Ledger:
-    found = Ledger(database)
+def job_store(database: Database) -> JobStore:
+    found = JobStore(database)
     for job_id, _ in found.unfinished():
         found.cancel(job_id, None, keep_seconds=1)
     return found
 
 
 def test_exactly_so_many_of_racing_requests_are_admitted(
-    database: Database, ledger: Ledger
+    database: Database, job_store: JobStore
 ) -> None:
     admission = Admission(database, Limits(queue=20, per_owner=100))
     admitted: list[str] = []
@@ -58,7 +58,7 @@ def test_exactly_so_many_of_racing_requests_are_admitted(
     def submit(number: int) -> None:
         for attempt in range(20):
             try:
-                job, _ = admission.accept(new_id(), order(number * 100 + attempt), "")
+                job, _ = admission.accept(new_id(), job_spec(number * 100 + attempt), "")
             except BusyError as error:
                 refused.append(error)
             else:
@@ -72,27 +72,27 @@ def test_exactly_so_many_of_racing_requests_are_admitted(
     assert len(admitted) == 20
     assert len(refused) == 140
     assert {error.error_code for error in refused} == {"queue_full"}
-    assert {job_id for job_id, _ in ledger.unfinished()} == set(admitted)
+    assert {job_id for job_id, _ in job_store.unfinished()} == set(admitted)
 
 
-def test_a_key_has_its_own_limit(database: Database, ledger: Ledger) -> None:
+def test_a_key_has_its_own_limit(database: Database, job_store: JobStore) -> None:
     admission = Admission(database, Limits(queue=100, per_owner=2))
     for seed in range(2):
-        admission.accept(new_id(), order(seed), "ann")
+        admission.accept(new_id(), job_spec(seed), "ann")
     with pytest.raises(BusyError) as caught:
-        admission.accept(new_id(), order(3), "ann")
+        admission.accept(new_id(), job_spec(3), "ann")
     assert caught.value.error_code == "key_limit"
-    admission.accept(new_id(), order(), "bob")
+    admission.accept(new_id(), job_spec(), "bob")
 
 
 def test_racing_requests_of_one_idempotency_key_are_one_job(
-    database: Database, ledger: Ledger
+    database: Database, job_store: JobStore
 ) -> None:
     admission = Admission(database, Limits())
     found: list[tuple[str, bool]] = []
 
     def submit() -> None:
-        job, new = admission.accept(new_id(), order(1), "ann", idempotency_key="k")
+        job, new = admission.accept(new_id(), job_spec(1), "ann", idempotency_key="k")
         found.append((job.id, new))
 
     threads = [threading.Thread(target=submit) for _ in range(8)]
@@ -103,23 +103,23 @@ def test_racing_requests_of_one_idempotency_key_are_one_job(
     assert len({job_id for job_id, _ in found}) == 1
     assert [new for _, new in found].count(True) == 1
     with pytest.raises(ConflictError):
-        admission.accept(new_id(), order(2), "ann", idempotency_key="k")
-    other, new = admission.accept(new_id(), order(2), "bob", idempotency_key="k")
+        admission.accept(new_id(), job_spec(2), "ann", idempotency_key="k")
+    other, new = admission.accept(new_id(), job_spec(2), "bob", idempotency_key="k")
     assert new
     assert other.id != found[0][0]
 
 
 def test_comparisons_are_admitted_whole_or_not_at_all(
-    database: Database, ledger: Ledger, tmp_path: Path
+    database: Database, job_store: JobStore, tmp_path: Path
 ) -> None:
     """Racing for a queue of twenty, three of seven fit twice; of one key there is one."""
     admission = Admission(database, Limits(queue=20, per_owner=100))
-    kept = Comparisons(database, ledger, Objects.open(tmp_path))
+    kept = Comparisons(database, job_store, Objects.open(tmp_path))
     admitted: list[StoredComparison] = []
     refused: list[BusyError] = []
 
     def submit(key: str | None) -> None:
-        orders = [(new_id(), order(seed)) for seed in range(7)]
+        orders = [(new_id(), job_spec(seed)) for seed in range(7)]
         cells = [
             {"job": job_id, "variant": "a", "picture": "p", "seed": seed}
             for seed, (job_id, _) in enumerate(orders)
@@ -141,14 +141,14 @@ def test_comparisons_are_admitted_whole_or_not_at_all(
     assert len(whole) == 2
     assert len(admitted) + len(refused) == 5
     assert all("7 clips do not fit" in error.message for error in refused)
-    assert {job_id for job_id, _ in ledger.unfinished()} == {
+    assert {job_id for job_id, _ in job_store.unfinished()} == {
         job_id for one in whole.values() for job_id in one.jobs
     }
     listed, more = kept.page("ann", limit=5)
     assert {one.id for one in listed} == set(whole)
     assert not more
     first, second = listed
-    assert first.jobs == [job_id for job_id, _ in ledger.unfinished() if job_id in first.jobs]
+    assert first.jobs == [job_id for job_id, _ in job_store.unfinished() if job_id in first.jobs]
     with pytest.raises(JobNotFoundError):
         kept.get(first.id, "bob")
 
@@ -156,7 +156,7 @@ def test_comparisons_are_admitted_whole_or_not_at_all(
     assert kept.seal_all() == 0
     for one in listed:
         for job_id in one.jobs:
-            ledger.cancel(job_id, None, keep_seconds=1)
+            job_store.cancel(job_id, None, keep_seconds=1)
     assert kept.seal_all() == 2
     assert kept.seal_all() == 0
     sealed = kept.get(first.id, "ann")
@@ -166,84 +166,84 @@ def test_comparisons_are_admitted_whole_or_not_at_all(
     # both rest on the same (no) clips: no second look
     assert len(kept.earlier(sealed) + kept.earlier(kept.get(second.id, "ann"))) == 1
     for job_id in first.jobs:
-        ledger.delete(job_id, None)
+        job_store.delete(job_id, None)
     assert kept.forget() == 1
     with pytest.raises(JobNotFoundError):
         kept.get(first.id, "ann")
     kept.delete(second.id)
 
 
-def test_who_waits_in_which_place(database: Database, ledger: Ledger) -> None:
+def test_who_waits_in_which_place(database: Database, job_store: JobStore) -> None:
     admission = Admission(database, Limits())
-    normal = [admission.accept(new_id(), order(s), "ann")[0].id for s in range(3)]
-    fair = admission.accept(new_id(), order(9), "bob")[0].id
-    urgent = admission.accept(new_id(), order(9, "high"), "bob")[0].id
-    waiting = {i: ledger.get(i).queue_position for i in (*normal, fair, urgent)}
+    normal = [admission.accept(new_id(), job_spec(s), "ann")[0].id for s in range(3)]
+    fair = admission.accept(new_id(), job_spec(9), "bob")[0].id
+    urgent = admission.accept(new_id(), job_spec(9, "high"), "bob")[0].id
+    waiting = {i: job_store.get(i).queue_position for i in (*normal, fair, urgent)}
     # bob's first one goes before ann's second one: a key that sends many waits for the others
     assert [waiting[i] for i in (urgent, normal[0], fair, normal[1], normal[2])] == [0, 1, 2, 3, 4]
 
 
-def test_only_the_newest_run_may_write(database: Database, ledger: Ledger) -> None:
-    job, _ = Admission(database, Limits()).accept(new_id(), order(), "")
-    first = ledger.begin(job.id)
-    second = ledger.begin(job.id)
+def test_only_the_newest_run_may_write(database: Database, job_store: JobStore) -> None:
+    job, _ = Admission(database, Limits()).accept(new_id(), job_spec(), "")
+    first = job_store.begin(job.id)
+    second = job_store.begin(job.id)
     assert first is not None
     assert second is not None
-    assert not ledger.report(first, 50, {})
-    assert not ledger.alive(first)
-    assert ledger.report(second, 10, {})
-    assert ledger.get(job.id).progress == 10
-    assert not ledger.rendered(first, {})
-    ledger.cancel(job.id, None, keep_seconds=1)
-    assert not ledger.report(second, 20, {})
-    assert ledger.begin(job.id) is None
+    assert not job_store.report(first, 50, {})
+    assert not job_store.alive(first)
+    assert job_store.report(second, 10, {})
+    assert job_store.get(job.id).progress == 10
+    assert not job_store.rendered(first, {})
+    job_store.cancel(job.id, None, keep_seconds=1)
+    assert not job_store.report(second, 20, {})
+    assert job_store.begin(job.id) is None
 
 
-def test_three_starts_and_no_more(database: Database, ledger: Ledger) -> None:
-    job, _ = Admission(database, Limits()).accept(new_id(), order(), "")
+def test_three_starts_and_no_more(database: Database, job_store: JobStore) -> None:
+    job, _ = Admission(database, Limits()).accept(new_id(), job_spec(), "")
     for _ in range(3):
-        assert ledger.begin(job.id) is not None
-    assert ledger.begin(job.id) is None
-    found = ledger.get(job.id)
+        assert job_store.begin(job.id) is not None
+    assert job_store.begin(job.id) is None
+    found = job_store.get(job.id)
     assert found.error is not None
     assert (found.status, found.error["code"]) == ("failed", "poison_job")
-    given, _ = Admission(database, Limits()).accept(new_id(), order(), "")
+    given, _ = Admission(database, Limits()).accept(new_id(), job_spec(), "")
     for _ in range(5):
-        lease = ledger.begin(given.id)
+        lease = job_store.begin(given.id)
         assert lease is not None
-        ledger.give_back(lease)
+        job_store.give_back(lease)
 
 
-def test_events_since(database: Database, ledger: Ledger) -> None:
+def test_events_since(database: Database, job_store: JobStore) -> None:
     admission = Admission(database, Limits())
-    one, two = (admission.accept(new_id(), order(s), "")[0].id for s in range(2))
-    lease = ledger.begin(one)
+    one, two = (admission.accept(new_id(), job_spec(s), "")[0].id for s in range(2))
+    lease = job_store.begin(one)
     assert lease is not None
-    ledger.report(lease, 5, {"stage": "generate"})
-    found = ledger.events_after({one: 1, two: 0, "nobody": 0})
+    job_store.report(lease, 5, {"stage": "generate"})
+    found = job_store.events_after({one: 1, two: 0, "nobody": 0})
     assert [event["event"] for event in found[one]] == ["started", "progress"]
     assert [event["event"] for event in found[two]] == ["queued"]
     assert "nobody" not in found
     many = {one: 2, **{f"x{i}": 0 for i in range(1_000)}}
-    assert [event["seq"] for event in ledger.events_after(many)[one]] == [3]
+    assert [event["seq"] for event in job_store.events_after(many)[one]] == [3]
 
 
-def test_others_jobs_are_not_there(database: Database, ledger: Ledger) -> None:
-    job, _ = Admission(database, Limits()).accept(new_id(), order(), "ann")
+def test_others_jobs_are_not_there(database: Database, job_store: JobStore) -> None:
+    job, _ = Admission(database, Limits()).accept(new_id(), job_spec(), "ann")
     for act in (
-        lambda: ledger.get(job.id, "bob"),
-        lambda: ledger.cancel(job.id, "bob", keep_seconds=1),
-        lambda: ledger.delete(job.id, "bob"),
-        lambda: ledger.page("bob", after=job.id),
+        lambda: job_store.get(job.id, "bob"),
+        lambda: job_store.cancel(job.id, "bob", keep_seconds=1),
+        lambda: job_store.delete(job.id, "bob"),
+        lambda: job_store.page("bob", after=job.id),
     ):
         with pytest.raises(JobNotFoundError):
             act()
-    assert ledger.get(job.id, "ann").active
+    assert job_store.get(job.id, "ann").active
 
 
-def test_what_cannot_be_stored_is_no_outage(database: Database, ledger: Ledger) -> None:
+def test_what_cannot_be_stored_is_no_outage(database: Database, job_store: JobStore) -> None:
     """Postgres keeps no NUL."""
-    for look in (ledger.get, ledger.owner_of, lambda name: ledger.batch(name, None)):
+    for look in (job_store.get, job_store.owner_of, lambda name: job_store.batch(name, None)):
         try:
             assert not look("a\0b")
         except (JobNotFoundError, OptionError):
@@ -313,24 +313,24 @@ def test_a_connection_that_died_while_idle_is_replaced(
 
 
 def test_a_job_that_ends_while_its_progress_is_written_stays_as_it_ended(
-    database: Database, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+    database: Database, job_store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job_id = Admission(database, Limits(queue=1_000)).accept(new_id(), order(), "")[0].id
-    lease = ledger.begin(job_id)
+    job_id = Admission(database, Limits(queue=1_000)).accept(new_id(), job_spec(), "")[0].id
+    lease = job_store.begin(job_id)
     assert lease is not None
-    assert ledger.report(lease, 10, {})
+    assert job_store.report(lease, 10, {})
     write = database.write
 
     def write_late(**options: bool) -> AbstractContextManager[sa.Connection]:
         monkeypatch.setattr(database, "write", write)
-        ledger.cancel(job_id, None, keep_seconds=1)
+        job_store.cancel(job_id, None, keep_seconds=1)
         return write(**options)
 
     monkeypatch.setattr(database, "write", write_late)
-    assert not ledger.report(lease, 20, {})
-    job = ledger.get(job_id)
+    assert not job_store.report(lease, 20, {})
+    job = job_store.get(job_id)
     assert (job.status, job.progress, job.snapshot["event"]) == ("failed", 10, "cancelled")
-    events = ledger.events_after({job_id: 0})[job_id]
+    events = job_store.events_after({job_id: 0})[job_id]
     assert [e["event"] for e in events] == ["queued", "started", "progress", "cancelled"]
 
 
@@ -381,17 +381,17 @@ def test_postgres_comes_back_from_a_dump_with_the_documented_commands(
             return [[tuple(r) for r in connection.execute(sa.text(q))] for q in queries]
 
     store.migrate()
-    admission, ledger = Admission(store, Limits(queue=1_000)), Ledger(store)
-    begun, waiting = (admission.accept(new_id(), order(seed), "")[0].id for seed in range(2))
-    assert ledger.begin(begun) is not None
+    admission, job_store = Admission(store, Limits(queue=1_000)), JobStore(store)
+    begun, waiting = (admission.accept(new_id(), job_spec(seed), "")[0].id for seed in range(2))
+    assert job_store.begin(begun) is not None
     before = told()
     run(dump)
-    ledger.delete(waiting, None)
+    job_store.delete(waiting, None)
     admission.forget(waiting)
-    admission.accept(new_id(), order(9), "")
+    admission.accept(new_id(), job_spec(9), "")
     assert told() != before
     store.close()
     run(restore)
     assert told() == before
-    admission.accept(new_id(), order(10), "")
+    admission.accept(new_id(), job_spec(10), "")
     store.close()

@@ -14,11 +14,11 @@ from inline_service import InlineService, until
 from vivant.errors import DatabaseError, StorageError
 from vivant.service.database import Database, open_database
 from vivant.service.job import ATTEMPTS, PORTRAIT, SOURCE, key
+from vivant.service.job_store import JobStore, Lease
 from vivant.service.keys import Keyring
-from vivant.service.ledger import Lease, Ledger
 from vivant.service.queue import JobQueue
 from vivant.service.rows import MAX_STARTS
-from vivant.service.solo_lock import SoloLock
+from vivant.service.shared_exclusive_lock import SharedExclusiveLock
 from vivant.service.sweeper import Sweeper
 from vivant.settings import read_settings
 
@@ -43,7 +43,7 @@ def test_a_picture_that_cannot_be_read_now_kills_nobody(service: InlineService) 
     for _ in range(MAX_STARTS + 2):
         with pytest.raises(StorageError):
             service.stages.prepare(job_id)
-    assert service.ledger.get(job_id).prepare_starts == 0
+    assert service.job_store.get(job_id).prepare_starts == 0
     service.objects.put(key(job_id, SOURCE), source)
     service.stages.prepare(job_id)
     assert service.finish(job_id).status == "completed"
@@ -69,23 +69,23 @@ def test_a_worker_that_stops_while_it_reads_a_picture_has_not_died(
     thread = threading.Thread(target=prepare)
     thread.start()
     assert reading.wait(10)
-    assert service.ledger.get(job_id).prepare_starts == 1
+    assert service.job_store.get(job_id).prepare_starts == 1
     service.stages.give_back_pictures()
-    assert service.ledger.get(job_id).prepare_starts == 0
+    assert service.job_store.get(job_id).prepare_starts == 0
     over.set()
     thread.join()
-    assert service.ledger.get(job_id).prepare_starts == 0
+    assert service.job_store.get(job_id).prepare_starts == 0
 
 
 def test_three_real_deaths_end_a_job_and_nothing_of_it_is_left(service: InlineService) -> None:
     picture, clip = service.submit(None, prepare=False), service.submit(None)
     for _ in range(MAX_STARTS):
-        assert service.ledger.preparing(picture) is not None
-        assert service.ledger.begin(clip) is not None
+        assert service.job_store.preparing(picture) is not None
+        assert service.job_store.begin(clip) is not None
     service.stages.prepare(picture)
     assert not service.stages.render(clip)
     for job_id in (picture, clip):
-        error = service.ledger.get(job_id).error
+        error = service.job_store.get(job_id).error
         assert error is not None
         assert error["code"] == "poison_job"
         assert left(service, job_id) == set()
@@ -95,14 +95,14 @@ def test_a_cancel_while_the_clip_is_stored_leaves_nothing(
     service: InlineService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = service.submit(None)
-    rendered = service.ledger.rendered
+    rendered = service.job_store.rendered
 
     def late(lease: Lease, result: dict[str, Any]) -> bool:
         assert any(ATTEMPTS in name for name in left(service, job_id))
-        service.ledger.cancel(job_id, None, keep_seconds=60)
+        service.job_store.cancel(job_id, None, keep_seconds=60)
         return rendered(lease, result)
 
-    monkeypatch.setattr(service.stages._ledger, "rendered", late)
+    monkeypatch.setattr(service.stages._job_store, "rendered", late)
     assert not service.stages.render(job_id)
     assert left(service, job_id) == set()
 
@@ -110,7 +110,7 @@ def test_a_cancel_while_the_clip_is_stored_leaves_nothing(
 def test_a_cancel_before_the_clip_is_published_leaves_nothing(service: InlineService) -> None:
     job_id = service.submit(None)
     assert service.stages.render(job_id)
-    service.ledger.cancel(job_id, None, keep_seconds=60)
+    service.job_store.cancel(job_id, None, keep_seconds=60)
     service.stages.publish(job_id)
     assert left(service, job_id) == set()
 
@@ -119,13 +119,13 @@ def test_a_cancel_while_the_picture_is_read_leaves_nothing(
     service: InlineService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = service.submit(None, prepare=False)
-    prepared = service.ledger.prepared
+    prepared = service.job_store.prepared
 
     def late(*arguments: Any) -> None:
-        service.ledger.cancel(job_id, None, keep_seconds=60)
+        service.job_store.cancel(job_id, None, keep_seconds=60)
         prepared(*arguments)
 
-    monkeypatch.setattr(service.stages._ledger, "prepared", late)
+    monkeypatch.setattr(service.stages._job_store, "prepared", late)
     service.stages.prepare(job_id)
     assert left(service, job_id) == set()
 
@@ -136,7 +136,7 @@ def test_a_suspect_picture_and_its_own_render_do_not_wait_for_each_other(
     """Two of them, at both stages, beside an honest job."""
     ids = [service.submit(None, prepare=False) for _ in range(3)]
     for job_id in ids[:2]:
-        assert service.ledger.preparing(job_id) is not None  # and the worker died
+        assert service.job_store.preparing(job_id) is not None  # and the worker died
     stages = [
         threading.Thread(target=work, args=(job_id,))
         for job_id in ids
@@ -148,11 +148,11 @@ def test_a_suspect_picture_and_its_own_render_do_not_wait_for_each_other(
         thread.join(60)
     for job_id in ids:
         service.stages.publish(job_id)
-        assert service.ledger.get(job_id).status == "completed"
+        assert service.job_store.get(job_id).status == "completed"
 
 
 def test_who_works_alone_waits_for_the_others_and_they_for_him() -> None:
-    lock = SoloLock()
+    lock = SharedExclusiveLock()
     at_work: list[str] = []
     go_on = threading.Event()
 
@@ -191,7 +191,7 @@ def sweeper_of(service: InlineService, database: Database | None = None) -> Swee
     database = database or service.database
     settings = read_settings(data_dir=service.worker._settings.data_dir)
     return Sweeper(
-        Ledger(database), service.objects, JobQueue(database), settings, orphan_seconds=-1
+        JobStore(database), service.objects, JobQueue(database), settings, orphan_seconds=-1
     )
 
 
@@ -257,8 +257,8 @@ def test_a_key_that_is_revoked_shuts_its_tokens(service: InlineService) -> None:
     owner = ring.owner(presented)
     assert owner is not None
     job_id = service.submit(None, owner=owner)
-    assert service.ledger.owner_of(job_id) == owner
-    assert service.ledger.owner_of("video_none") is None
+    assert service.job_store.owner_of(job_id) == owner
+    assert service.job_store.owner_of("video_none") is None
     assert ring.active(owner)
     assert ring.active("")
     ring.revoke(owner)

@@ -13,8 +13,8 @@ from vivant.errors import MissingPartError
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import open_database
 from vivant.service.engines import Engines
-from vivant.service.job import SOURCE, Order, key, new_id
-from vivant.service.ledger import Ledger
+from vivant.service.job import SOURCE, JobSpec, key, new_id
+from vivant.service.job_store import JobStore
 from vivant.service.objects import open_objects
 from vivant.service.worker import Worker
 from vivant.settings import Settings, read_settings
@@ -32,7 +32,7 @@ def test_two_jobs_and_the_warm_up_load_the_engine_once(tmp_path: Path) -> None:
 
     worker = Worker(settings, load_engine=load, load_upscaler=load_upscaler)
     database = open_database(settings)
-    ledger, objects = Ledger(database), open_objects(settings)
+    job_store, objects = JobStore(database), open_objects(settings)
     admission = Admission(database, Limits())
     stages = worker.stages
     stages.warm_up("fake")
@@ -40,11 +40,11 @@ def test_two_jobs_and_the_warm_up_load_the_engine_once(tmp_path: Path) -> None:
         job_id = new_id()
         objects.put(key(job_id, SOURCE), picture())
         request = Request(image=b"", engine="fake", width=64, height=64, num_frames=1, seed=seed)
-        admission.accept(job_id, Order(request=request, picture={"name": "me.png"}), "")
+        admission.accept(job_id, JobSpec(request=request, picture={"name": "me.png"}), "")
         stages.prepare(job_id)
         assert stages.render(job_id)
         stages.publish(job_id)
-        assert ledger.get(job_id).status == "completed"
+        assert job_store.get(job_id).status == "completed"
     database.close()
     worker.close()
     assert loads == ["fake"]
@@ -59,10 +59,10 @@ def test_a_clip_that_is_just_begun_counts_as_running(
     database = open_database(settings)
     job_id = new_id()
     request = Request(image=b"", engine="fake", width=64, height=64, num_frames=1)
-    order = Order(request=request, picture={"name": "me.png"})
-    Admission(database, Limits()).accept(job_id, order, "")
+    spec = JobSpec(request=request, picture={"name": "me.png"})
+    Admission(database, Limits()).accept(job_id, spec, "")
     running: list[int] = []
-    monkeypatch.setattr(Ledger, "begin", lambda *_: running.append(worker.stages.running))
+    monkeypatch.setattr(JobStore, "begin", lambda *_: running.append(worker.stages.running))
     assert not worker.stages.render(job_id)
     assert (running, worker.stages.running) == ([1], 0)
     database.close()

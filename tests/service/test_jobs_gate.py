@@ -12,7 +12,7 @@ from inline_service import InlineService
 from vivant.api.schemas import VideoFields
 from vivant.api.video_answer import batch_json, video_json
 from vivant.errors import EngineError, OptionError
-from vivant.service.job import ATTEMPTS, Order, key, request_json
+from vivant.service.job import ATTEMPTS, JobSpec, key, request_json
 from vivant.settings import Settings, read_settings
 from vivant.types import Request
 
@@ -39,7 +39,7 @@ def test_what_was_tried_survives_the_worker(service: InlineService) -> None:
     service.engine.events[2] = Killed()
     with pytest.raises(Killed):
         service.stages.render(job_id)
-    told = service.ledger.get(job_id).snapshot["gate"]
+    told = service.job_store.get(job_id).snapshot["gate"]
     assert [a["seed"] for a in told["attempts"]] == [2]
     assert told["stop"] is None
 
@@ -62,7 +62,7 @@ def test_what_was_tried_survives_the_worker(service: InlineService) -> None:
     assert report["gate"]["chosen"] == 2
     assert "stored" not in report["gate"]
     # the estimate of the next clip rests on one clip, not on all attempts
-    (measured,) = service.ledger.measured("fake")
+    (measured,) = service.job_store.measured("fake")
     assert measured["seconds"] == pytest.approx(report["seconds"], abs=0.2)
     assert list(service.objects.walk(key(job_id, ATTEMPTS))) == []
 
@@ -117,8 +117,8 @@ def test_until_pass_is_off_unless_it_is_asked_for() -> None:
 
 def test_orders_without_a_budget_are_kept_as_before() -> None:
     request = Request(image=b"")
-    assert "budget" not in request_json(Order(request=request, picture={}))
-    assert request_json(Order(request=request, picture={}, budget="5s"))["budget"] == "5s"
+    assert "budget" not in request_json(JobSpec(request=request, picture={}))
+    assert request_json(JobSpec(request=request, picture={}, budget="5s"))["budget"] == "5s"
 
 
 def test_a_batch_goes_on_past_a_bad_picture_and_adds_up(service: InlineService) -> None:
@@ -129,7 +129,7 @@ def test_a_batch_goes_on_past_a_bad_picture_and_adds_up(service: InlineService) 
     alone = service.submit(None, size=(128, 72))
     for job_id in (good, torn):
         service.finish(job_id)
-    jobs = service.ledger.batch("holiday", "")
+    jobs = service.job_store.batch("holiday", "")
     assert [job.id for job in jobs] == [good, torn, later]
     assert [job.status for job in jobs] == ["completed", "failed", "queued"]
     assert jobs[1].error is not None
@@ -142,9 +142,14 @@ def test_a_batch_goes_on_past_a_bad_picture_and_adds_up(service: InlineService) 
         pytest.approx(made["inference_time_s"], abs=0.001), made["cost"]["usd"]
     )  # fmt: skip
     assert [video["batch"] for video in told["data"]] == ["holiday"] * 3
-    assert {job.id for job in service.ledger.batch("holiday", None)} == {good, torn, later, other}
-    assert video_json(service.ledger.get(alone), b"secret")["batch"] is None
-    assert service.ledger.batch("none", "") == []
+    assert {job.id for job in service.job_store.batch("holiday", None)} == {
+        good,
+        torn,
+        later,
+        other,
+    }
+    assert video_json(service.job_store.get(alone), b"secret")["batch"] is None
+    assert service.job_store.batch("none", "") == []
 
 
 def test_names_of_batches_are_plain() -> None:

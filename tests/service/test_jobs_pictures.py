@@ -85,7 +85,7 @@ def test_a_slow_picture_fails_by_itself(
     service: InlineService, decoder: PictureDecoder, slow: bytes
 ) -> None:
     decode_with(service, decoder, 0.3)
-    job = service.ledger.get(service.submit(None, image=slow))
+    job = service.job_store.get(service.submit(None, image=slow))
     assert job.status == "failed"
     assert job.error is not None
     assert job.error["code"] == "image_too_slow"
@@ -103,10 +103,10 @@ def test_beside_a_slow_picture_others_go_on_and_a_cancel_ends_it_at_once(
     thread.start()
     until(lambda: decoder._turns._value == AT_ONCE - 1)
     honest = service.submit(None)
-    assert service.ledger.get(honest).prepared is not None
-    assert service.ledger.get(hostile).active
+    assert service.job_store.get(honest).prepared is not None
+    assert service.job_store.get(hostile).active
 
-    service.ledger.cancel(hostile, None, keep_seconds=60)
+    service.job_store.cancel(hostile, None, keep_seconds=60)
     cancelled = time.monotonic()
     thread.join(30)
     assert time.monotonic() - cancelled < 2
@@ -123,12 +123,12 @@ def test_a_picture_that_kills_its_decoder_fails_alone(
     hostile = service.submit(None, image=slow, prepare=False)
     thread = threading.Thread(target=service.stages.prepare, args=(hostile,))
     thread.start()
-    until(lambda: service.ledger.get(hostile).prepare_starts == 1)
+    until(lambda: service.job_store.get(hostile).prepare_starts == 1)
     time.sleep(0.1)
     for pid in decoders():
         os.kill(pid, 9)
     thread.join(30)
-    error = service.ledger.get(hostile).error
+    error = service.job_store.get(hostile).error
     assert error is not None
     assert error["code"] == "image_damaged"
     assert "cannot be decoded safely" in error["message"]

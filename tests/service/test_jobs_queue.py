@@ -1,4 +1,4 @@
-"""Stages put back, adopted and found again, with DBOS's public API; and who leads."""
+"""Stages put back, rerun and found again, with DBOS's public API; and who leads."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from inline_service import until
 from vivant.service import queue
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
+from vivant.service.executor import Executor
 from vivant.service.heartbeat import Heartbeat, WorkerSlot
-from vivant.service.job import Order, new_id
-from vivant.service.ledger import Ledger
+from vivant.service.job import JobSpec, new_id
+from vivant.service.job_store import JobStore
 from vivant.service.queue import (
     APPLICATION,
     APPLICATION_VERSION,
     CPU_QUEUE,
-    Executor,
     JobQueue,
     older,
     render_queue,
@@ -77,11 +77,11 @@ def job_id(database: Database) -> str:
 
 
 def accept(database: Database, priority: str = "normal") -> str:
-    order = Order(
+    spec = JobSpec(
         request=Request(image=b"", engine="fake"), picture={"name": "x", "size": 1, "sha256": "0"},
         priority=priority,
     )  # fmt: skip
-    return Admission(database, Limits()).accept(new_id(), order, "")[0].id
+    return Admission(database, Limits()).accept(new_id(), spec, "")[0].id
 
 
 def change(database: Database, stage_id: str, **values: object) -> None:
@@ -129,10 +129,10 @@ def test_what_a_worker_has_claimed(database: Database, jobs: JobQueue, job_id: s
     assert jobs.claimed_by("me") == set()
 
 
-def test_outdated_stages_are_adopted_without_their_notes(
+def test_outdated_stages_are_rerun_without_their_notes(
     database: Database, jobs: JobQueue, job_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger = Ledger(database)
+    job_store = JobStore(database)
     with database.write() as connection:
         connection.execute(
             sa.text(
@@ -142,30 +142,30 @@ def test_outdated_stages_are_adopted_without_their_notes(
             {"id": job_id},
         )
     cancelled = accept(database)
-    ledger.cancel(cancelled, None, keep_seconds=1)
+    job_store.cancel(cancelled, None, keep_seconds=1)
     jobs.cancel(cancelled)
-    halfway = accept(database)  # its adopter died in the middle
+    halfway = accept(database)  # its worker died in the middle
     jobs.cancel(halfway)
     change(database, job_id, queue_name="render-fake")  # as version 2 called it
     of_both = {job_id, halfway}
     monkeypatch.setattr(queue, "APPLICATION_VERSION", "9")
     every = [str(number) for number in range(1, 9)]
     living = every[int(APPLICATION_VERSION) :]
-    assert jobs.adopt(every, ledger.some) == 0
-    waiting = {found for found, _ in ledger.unfinished()}
-    adopted = jobs.adopt(living, ledger.some)
-    assert adopted >= len(of_both)
+    assert jobs.rerun_outdated(every, job_store.some) == 0
+    waiting = {found for found, _ in job_store.unfinished()}
+    rerun = jobs.rerun_outdated(living, job_store.some)
+    assert rerun >= len(of_both)
     assert of_both <= waiting
     for found in of_both:
         assert stage(database, found) == ("ENQUEUED", "9", QUEUE)
         assert stage(database, workflow_ids(found)[1]) == ("ENQUEUED", "9", CPU_QUEUE)
     assert stage(database, cancelled)[1] == APPLICATION_VERSION
-    assert jobs.adopt(living, ledger.some) == 0
+    assert jobs.rerun_outdated(living, job_store.some) == 0
     with database.read() as connection:
         count = sa.text("select count(*) from operation_outputs where workflow_uuid = :id")
         assert connection.execute(count, {"id": job_id}).scalar() == 0
     for found in of_both:
-        ledger.cancel(found, None, keep_seconds=1)
+        job_store.cancel(found, None, keep_seconds=1)
 
 
 def test_jobs_without_a_living_stage_are_unattended(
@@ -179,7 +179,7 @@ def test_jobs_without_a_living_stage_are_unattended(
     assert jobs.unattended([job_id]) == []
     change(database, publish, status="ERROR")
     assert jobs.unattended([job_id]) == [job_id]
-    Ledger(database).cancel(job_id, None, keep_seconds=1)
+    JobStore(database).cancel(job_id, None, keep_seconds=1)
 
 
 def test_versions_before_this_one() -> None:
@@ -189,9 +189,9 @@ def test_versions_before_this_one() -> None:
 
 def test_as_many_run_as_there_is_room_for_in_order(database: Database, jobs: JobQueue) -> None:
     """DBOS takes them by itself, runs them, and starts what follows."""
-    ledger = Ledger(database)
-    for left, _ in ledger.unfinished():
-        ledger.cancel(left, None, keep_seconds=1)
+    job_store = JobStore(database)
+    for left, _ in job_store.unfinished():
+        job_store.cancel(left, None, keep_seconds=1)
         jobs.cancel(left)
     later, first = accept(database), accept(database, "high")
     executor = Executor(

@@ -19,12 +19,12 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from inline_service import order
+from inline_service import job_spec
 from vivant.errors import DatabaseError
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
 from vivant.service.job import new_id
-from vivant.service.ledger import Ledger
+from vivant.service.job_store import JobStore
 from vivant.service.schema import MIGRATIONS, VERSION_TABLE
 from vivant.service.tables import METADATA, REVISION
 
@@ -72,7 +72,7 @@ def old_database(database: Database) -> str:
         connection.execute(sa.text("drop table vivant_comparisons"))  # which came later
         connection.execute(sa.text("drop index vivant_jobs_of_owner"))
         connection.execute(sa.text("insert into vivant_meta values ('schema_version', '1')"))
-    return Admission(database, Limits()).accept(new_id(), order(7), "ann")[0].id
+    return Admission(database, Limits()).accept(new_id(), job_spec(7), "ann")[0].id
 
 
 def test_the_newest_migration_leaves_the_tables_that_the_code_has(database: Database) -> None:
@@ -96,7 +96,7 @@ def test_the_newest_migration_leaves_the_tables_that_the_code_has(database: Data
 def test_a_database_from_before_keeps_its_jobs(database: Database) -> None:
     job_id = old_database(database)
     database.migrate()
-    assert Ledger(database).get(job_id).request["seed"] == 7
+    assert JobStore(database).get(job_id).request["seed"] == 7
     with database.read() as connection:
         found = sa.inspect(connection)
         assert found.has_table("vivant_comparisons")
@@ -130,7 +130,7 @@ def test_a_later_migration_is_run_once_by_racing_processes(
         thread.join()
     assert errors == []
     assert "mood" in columns(database)
-    assert Ledger(database).get(job_id).owner == "ann"
+    assert JobStore(database).get(job_id).owner == "ann"
     with pytest.raises(DatabaseError, match="0002"):
         database.migrate()  # this Vivant is older now
     if database.path is not None:
@@ -156,7 +156,7 @@ def test_a_damaged_file_is_told_at_the_start(tmp_path: Path, harm: str) -> None:
     database = Database(f"sqlite:///{file}")
     database.migrate()
     for seed in range(50):
-        Admission(database, Limits()).accept(new_id(), order(seed), "ann")
+        Admission(database, Limits()).accept(new_id(), job_spec(seed), "ann")
     with database.engine.connect() as connection:
         connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
     database.close()

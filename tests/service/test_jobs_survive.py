@@ -104,7 +104,7 @@ def test_a_poison_job_is_set_aside_and_others_go_on(service: Service) -> None:
 
 def test_expired_files_go_and_the_job_says_so(service: Service) -> None:
     from vivant.service.database import open_database
-    from vivant.service.ledger import Ledger
+    from vivant.service.job_store import JobStore
     from vivant.service.objects import open_objects
     from vivant.service.queue import JobQueue
     from vivant.service.sweeper import Sweeper
@@ -116,7 +116,7 @@ def test_expired_files_go_and_the_job_says_so(service: Service) -> None:
     database = open_database(settings)
     store = open_objects(settings)
     store.put("jobs/video_nobody/clip.mp4", b"orphan")
-    sweeper = Sweeper(Ledger(database), store, JobQueue(database), settings, orphan_seconds=-1)
+    sweeper = Sweeper(JobStore(database), store, JobQueue(database), settings, orphan_seconds=-1)
     sweeper._wall += 8 * 86_400
     assert sweeper.expire() >= 1
     assert sweeper.collect_orphans() == 1

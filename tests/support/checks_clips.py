@@ -15,8 +15,8 @@ from skimage.data import astronaut
 
 from corruptions import Case, Material, cases, recode
 from talking import talk
-from vivant.checks import Expectation, Inspector
-from vivant.checks.face_tracker import find_faces
+from vivant.checks import ExpectedFile, Inspector
+from vivant.checks.face_tracker import faces_in_frame
 from vivant.checks.frame import Reference
 from vivant.checks.metric import Metric
 from vivant.checks.metrics.registry import all_metrics
@@ -56,7 +56,7 @@ def picture() -> tuple[Image, Face]:
     """The upper part of the portrait, 16:10, with its face."""
     whole: Image = astronaut()  # type: ignore[no-untyped-call]
     image: Image = np.ascontiguousarray(whole[:320, :512])
-    return image, find_faces(reader(), image)[0]
+    return image, faces_in_frame(reader(), image)[0]
 
 
 @cache
@@ -97,7 +97,7 @@ def examine(
     only: Sequence[str] = (),
     chunk: int = 8,
     facts: ClipFacts = FACTS,
-    expected: Expectation | None = None,
+    expected: ExpectedFile | None = None,
     announced: int | None = None,
 ) -> Verification:
     """Look at frames; ``only`` names scores, whose checks alone are run."""

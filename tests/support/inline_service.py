@@ -11,8 +11,8 @@ from typing import Any
 from vivant.engines.fake import FakeEngine
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import open_database
-from vivant.service.job import REPORT, SOURCE, Job, Order, key, new_id
-from vivant.service.ledger import Ledger
+from vivant.service.job import REPORT, SOURCE, Job, JobSpec, key, new_id
+from vivant.service.job_store import JobStore
 from vivant.service.objects import open_objects
 from vivant.service.stages import JobStages
 from vivant.service.worker import Worker
@@ -28,8 +28,8 @@ def until(condition: Callable[[], bool], seconds: float = 15) -> None:
         time.sleep(0.01)
 
 
-def order(seed: int = 0, priority: str = "normal") -> Order:
-    return Order(
+def job_spec(seed: int = 0, priority: str = "normal") -> JobSpec:
+    return JobSpec(
         request=Request(image=b"", engine="fake", seed=seed),
         picture={"name": "x", "size": 1, "sha256": "0"},
         priority=priority,
@@ -61,7 +61,7 @@ class InlineService:
         )
         self.stages: JobStages = self.worker.stages
         self.database = open_database(settings)
-        self.ledger, self.objects = Ledger(self.database), open_objects(settings)
+        self.job_store, self.objects = JobStore(self.database), open_objects(settings)
         self._admission, self._image = Admission(self.database, Limits()), image
 
     def submit(
@@ -81,8 +81,8 @@ class InlineService:
             image=b"", engine="fake", width=size[0], height=size[1], num_frames=7, seed=2,
             options={"chunk": 9, **options},
         )  # fmt: skip
-        order = Order(request=request, picture={"name": "me.png"}, budget=budget, batch=batch)
-        self._admission.accept(job_id, order, owner)
+        spec = JobSpec(request=request, picture={"name": "me.png"}, budget=budget, batch=batch)
+        self._admission.accept(job_id, spec, owner)
         if prepare:
             self.stages.prepare(job_id)
         return job_id
@@ -94,7 +94,7 @@ class InlineService:
     def finish(self, job_id: str) -> Job:
         if self.stages.render(job_id):
             self.stages.publish(job_id)
-        return self.ledger.get(job_id)
+        return self.job_store.get(job_id)
 
     def report(self, job_id: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.objects.get(key(job_id, REPORT)))

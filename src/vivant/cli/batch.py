@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vivant.cli.language import say, translated
+from vivant.cli.language import localized, say
 from vivant.cli.options import (
     Crop,
     Currency,
@@ -160,7 +160,7 @@ def _make(
     from vivant.runs.batch import estimate_batch, run_batch
     from vivant.runs.batch_tables import as_csv, as_json
     from vivant.runs.clip_cache import lock_folder, write_whole
-    from vivant.runs.index_page import Entry, render
+    from vivant.runs.index_page import ClipEntry, render
     from vivant.runs.run import Runner
 
     output = given.output
@@ -170,7 +170,7 @@ def _make(
     def watch(row: Row, outcome: Outcome, finished: int) -> None:
         nonlocal done
         done = finished
-        words = {"cached": say("there_already"), "failed": translated(outcome.reason)}
+        words = {"cached": say("there_already"), "failed": localized(outcome.reason)}
         words["made"] = _made_words(outcome)
         text = f"  [{finished}/{len(rows)}] {row.picture}: {words[outcome.state]}"
         progress.print(text, markup=False, soft_wrap=True)
@@ -186,7 +186,7 @@ def _make(
             outcomes = run_batch(rows, output, runner, watch=watch)
             body = to_json(as_json(outcomes))
             entries = [
-                Entry(name=r.name, picture=r.picture, report=o.report, reason=o.reason)
+                ClipEntry(name=r.name, picture=r.picture, report=o.report, reason=o.reason)
                 for r, o in outcomes
             ]
             title = given.source.stem or "batch"

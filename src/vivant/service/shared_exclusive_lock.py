@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class SoloLock:
+class SharedExclusiveLock:
     """Work that goes side by side, and work that goes alone.
 
     A job that was at work when a worker died goes alone from then on: if it kills the worker

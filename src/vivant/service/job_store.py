@@ -39,7 +39,7 @@ class Lease:
     token: int
 
 
-class Ledger(JobQueries):
+class JobStore(JobQueries):
     """See the module. Safe to use from several threads and processes."""
 
     def _end(
