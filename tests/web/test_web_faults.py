@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from vivant.service.database import open_database
 from vivant.service.keys import Keyring
-from vivant.service.ledger import Ledger
+from vivant.service.job_store import JobStore
 from vivant.settings import read_settings
 from vivant.web import single_file
 from web_server import open_more_settings, serving
@@ -93,7 +93,7 @@ def told(page: Page, words: str, place: str) -> None:
     assert seen(error), words
 
 
-def ended(page: Page, words: str, ledger: Ledger, error: dict[str, Any] | None) -> None:
+def ended(page: Page, words: str, jobs: JobStore, error: dict[str, Any] | None) -> None:
     """Start a clip and end it with this error (None: cancel it); the card tells it, in view."""
     page.click("#go")
     expect(page.locator("#run-title")).to_be_visible()
@@ -101,7 +101,7 @@ def ended(page: Page, words: str, ledger: Ledger, error: dict[str, Any] | None) 
     if error is None:
         page.click("#cancel")
     else:
-        ledger.fail(page.url.split("#")[1], error, keep_seconds=600)
+        jobs.fail(page.url.split("#")[1], error, keep_seconds=600)
     expect(page.locator("#done-title")).to_be_focused()
     message = page.locator("#done .message p").first
     expect(message).to_have_text(re.compile(words))
@@ -129,7 +129,7 @@ class Faults:
     def __init__(self, folder: Path, data: Path, portrait: Path, server: str) -> None:
         self.folder, self.data, self.portrait, self.server = folder, data, portrait, server
         self.database = open_database(read_settings(data_dir=data))
-        self.ledger = Ledger(self.database)
+        self.jobs = JobStore(self.database)
 
     def _file(self, name: str, content: bytes = b"", size: int | None = None) -> Path:
         path = self.folder / name
@@ -231,17 +231,17 @@ class Faults:
 
     def cancelled(self, page: Page) -> None:
         self._chosen(page)
-        ended(page, "작업을 취소했습니다|work was stopped", self.ledger, None)
+        ended(page, "작업을 취소했습니다|work was stopped", self.jobs, None)
 
     def clip_failed(self, page: Page) -> None:
         self._chosen(page)
         error = {"code": "engine_failed", "message": "out of luck", "param": None}
-        ended(page, "엔진이 중간에 멈췄습니다|engine stopped", self.ledger, error)
+        ended(page, "엔진이 중간에 멈췄습니다|engine stopped", self.jobs, error)
 
     def part_missing(self, page: Page) -> None:
         self._chosen(page)
         error = {"code": "missing_part", "message": "no weights", "param": None}
-        ended(page, "구성 요소가 없습니다|lacks a part", self.ledger, error)
+        ended(page, "구성 요소가 없습니다|lacks a part", self.jobs, error)
 
     def clip_gone(self, page: Page) -> None:
         # wherever the page stands, this message is at the top of the window

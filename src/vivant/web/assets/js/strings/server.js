@@ -85,6 +85,10 @@ export const SERVER_STRINGS = {
     "The file is cut off before its end. Copy or download it again.",
     "파일이 중간에 끊겨 있습니다. 다시 복사하거나 내려받아 주세요.",
   ],
+  error_image_damaged: [
+    "The file is damaged. Export or download it again.",
+    "이 사진은 쓸 수 없습니다. 파일이 손상된 것 같으니 다시 내보내거나 내려받아 주세요.",
+  ],
   error_image_not_an_image: [
     "The file is not a picture, whatever its name says.",
     "이름과 달리 사진 파일이 아닙니다. 다른 파일을 골라 주세요.",
