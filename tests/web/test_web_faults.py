@@ -17,11 +17,11 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from vivant.service.database import open_database
-from vivant.service.keys import Keyring
 from vivant.service.job_store import JobStore
+from vivant.service.keys import Keyring
 from vivant.settings import read_settings
 from vivant.web import single_file
-from web_server import open_more_settings, serving
+from web_server import open_more_settings, serving, until
 
 WAIT = 90_000
 
@@ -250,26 +250,6 @@ class Faults:
         expect(banner).to_contain_text(re.compile("영상이 없습니다|does not have this clip"))
         assert seen(banner.locator("p"))
 
-    def key_refused(self, page: Page) -> None:
-        key = Keyring(self.database).add("creator")
-        try:
-            page.reload()
-            dialog = page.locator("#connection")
-            expect(dialog).to_be_visible()
-            page.fill("#key", "vk_wrong")
-            page.click("#save-connection")
-            error = dialog.locator(".error")
-            expect(error).to_have_text(
-                re.compile("등록되지 않은 API 키|does not know this API key")
-            )
-            expect(error).to_be_focused()
-            assert seen(error)
-        finally:
-            Keyring(self.database).revoke(key.split("_")[1])
-        page.keyboard.press("Escape")
-        page.locator("#banner button").click()
-        expect(page.locator("#banner")).to_be_hidden()
-
 
 FAULTS = [name for name in vars(Faults) if not name.startswith("_")]
 
@@ -287,6 +267,29 @@ def test_an_error_is_in_view_beside_its_cause_and_focused(
         if page.locator("#remove").is_visible():
             page.click("#remove")
     faults.database.close()
+
+
+def test_a_refused_key_is_told_in_the_dialog(screens: list[Page], data: Path, server: str) -> None:
+    database = open_database(read_settings(data_dir=data))
+    keys = Keyring(database)
+    key = keys.add("creator")
+    until(lambda: httpx.get(f"{server}/v1/videos").status_code == 401)
+    for page in screens:
+        page.reload()
+        dialog = page.locator("#connection")
+        expect(dialog).to_be_visible()
+        page.fill("#key", "vk_wrong")
+        page.click("#save-connection")
+        error = dialog.locator(".error")
+        expect(error).to_have_text(re.compile("등록되지 않은 API 키|does not know this API key"))
+        expect(error).to_be_focused()
+        assert seen(error)
+    keys.revoke(key.split("_")[1])
+    database.close()
+    until(lambda: httpx.get(f"{server}/v1/videos").status_code == 200)
+    for page in screens:
+        page.reload()
+        expect(page.locator("#connect-word")).to_have_text(re.compile("연결됨|Connected"))
 
 
 def clear(server: str) -> None:
