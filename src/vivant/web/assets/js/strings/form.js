@@ -97,7 +97,7 @@ export const FORM_STRINGS = {
   length: ["Length", "길이"],
   aspect: ["Shape", "화면 비율"],
   aspect_16_9: ["16:9", "16:9"],
-  aspect_9_16: ["9:16", "9:16"],
+  aspect_9_16: ["9:16 Shorts", "9:16 쇼츠"],
   aspect_1_1: ["1:1", "1:1"],
   seed: ["Seed", "시드"],
   seed_hint: ["The same seed gives the same clip.", "시드가 같으면 같은 영상이 나옵니다."],
