@@ -29,7 +29,13 @@ from vivant.types.clip import (
 from vivant.types.engine import Engine, EngineInfo, EngineOfMany, Upscaler, YuvUpscaler, several
 from vivant.types.picture import Box, Face, Image, Portrait, Source
 from vivant.types.report import Bill, Report, Result, Series, StageTime, Take
-from vivant.types.request import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
+from vivant.types.request import (
+    DEFAULT_ENGINE,
+    DEFAULT_NEGATIVE_PROMPT,
+    DEFAULT_PROMPT,
+    Quality,
+    Request,
+)
 from vivant.types.verification import (
     CHECKED_FRACTIONS,
     ClipFacts,
@@ -42,6 +48,7 @@ from vivant.types.verification import (
 
 __all__ = [
     "CHECKED_FRACTIONS",
+    "DEFAULT_ENGINE",
     "DEFAULT_NEGATIVE_PROMPT",
     "DEFAULT_PROMPT",
     "Bill",
