@@ -33,6 +33,9 @@ Stage: TypeAlias = Literal["image", "load", "generate", "upscale", "verify", "en
 
 Quality: TypeAlias = Literal["draft", "standard", "high"]
 
+ENGINES_WITH_SOUND = frozenset({"ltx2", "fake"})
+"""Engines that make sound of their own."""
+
 DEFAULT_PROMPT = "subtle motion"
 """The user's own prompt; it is short on purpose."""
 
@@ -174,6 +177,28 @@ def ignore_progress(_: Progress) -> None:
     """An observer that does nothing."""
 
 
+Samples: TypeAlias = npt.NDArray[np.float32]
+"""Sound, ``[channels, samples]`` float32, −1 … 1; one or two channels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """Sound that begins with the first frame. ``rate`` is in samples per second."""
+
+    samples: Samples
+    rate: int
+
+    @property
+    def channels(self) -> int:
+        """1 or 2."""
+        return len(self.samples)
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        return self.samples.shape[1] / self.rate
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
     """A stream of frames whose shape is known before the first one.
@@ -182,6 +207,8 @@ class Clip:
         chunks: yields :data:`Frames` of ``[T, height, width, 3]``; T may differ from chunk to
             chunk and adds up to ``num_frames``. Consumed once, in order. Closing it (generators'
             ``close``) stops the producer.
+        sound: gives the clip's sound once the first chunk was taken; its length may differ from
+            the frames' a little. None: there is none.
     """
 
     num_frames: int
@@ -189,6 +216,7 @@ class Clip:
     width: int
     height: int
     chunks: Iterator[Frames]
+    sound: Callable[[], Sound] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +264,8 @@ class Request:
         quality: sets the encoder's bit rate and speed.
         label: visible label: ``ko``, ``en`` or a text; empty: the settings' own, usually none.
         label_seconds: shown for the first seconds only; None: for the whole clip.
+        sound: True: the engine's own (``ltx2`` alone has one); a music or voice file: that one,
+            from its beginning.
         options: of one engine only (recipe, nag_scale, …); that engine checks them.
         crop: the part of the picture to show; chosen by the faces where None.
         focus: what should be in the middle of the largest crop, instead of ``crop``.
@@ -255,6 +285,7 @@ class Request:
     quality: Quality = "standard"
     label: str = ""
     label_seconds: float | None = None
+    sound: bool | Path = False
     options: Mapping[str, Any] = field(default_factory=dict)
     crop: CropArea | None = None
     focus: FocusPoint | None = None
@@ -312,6 +343,30 @@ def overall(scores: tuple[Score, ...]) -> Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoundFacts:
+    """Properties of a finished clip's first sound track, which was decoded for them.
+
+    Attributes:
+        codec: ``aac``, ….
+        rate: samples per second.
+        start: seconds from the first frame to the first sample that is heard.
+        seconds: length of what is heard.
+        loudness: integrated, LUFS (ITU-R BS.1770-4); None where nothing is above its gate.
+        true_peak: dBTP; None for digital silence.
+        broken: it could not be decoded to its end.
+    """
+
+    codec: str
+    rate: int
+    channels: int
+    start: float
+    seconds: float
+    loudness: float | None
+    true_peak: float | None
+    broken: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFacts:
     """Properties of a finished clip, read from its file.
 
@@ -325,6 +380,7 @@ class ClipFacts:
         height: as ``width``.
         pixel_aspect: width of a stored pixel over its height.
         interlaced: a frame holds two fields of different times.
+        sound: None where there is none.
     """
 
     size_bytes: int
@@ -350,6 +406,7 @@ class ClipFacts:
     audio: bool
     pixel_aspect: Fraction = Fraction(1)
     interlaced: bool = False
+    sound: SoundFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from vivant.cli.options import (
     LabelText,
     Quiet,
     Rotate,
+    SoundChoice,
     Strict,
 )
 from vivant.cli.parsing import row_request
@@ -65,6 +66,7 @@ def batch(
     ] = "standard",
     label: LabelText = "",
     label_seconds: LabelSeconds = None,
+    sound: SoundChoice = "",
     options: Annotated[
         list[str] | None, typer.Option("--set", help="An option of the engine.", metavar="K=V")
     ] = None,
@@ -79,8 +81,8 @@ def batch(
     """Animate a folder or a CSV of pictures; exit code 1 if a row could not be made.
 
     Columns of a CSV: image, and where a row wants its own: output, prompt, negative, frames,
-    seconds, fps, aspect, size, seed, engine, upscaler, quality, label, label_seconds, crop,
-    focus, rotate, options ("move=orbit; strength=1").
+    seconds, fps, aspect, size, seed, engine, upscaler, quality, label, label_seconds, sound,
+    crop, focus, rotate, options ("move=orbit; strength=1").
     """
     from vivant.cli.terminal import CleanConsole
     from vivant.cost import bill, money
@@ -111,6 +113,7 @@ def batch(
         "quality": quality,
         "label": label,
         "label_seconds": "" if label_seconds is None else str(label_seconds),
+        "sound": sound,
         "options": ";".join(options or ()),
         "crop": crop or "",
         "focus": focus or "",
