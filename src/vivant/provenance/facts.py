@@ -35,7 +35,7 @@ MAX_PROMPT = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ProvenanceFacts:
     """The facts of one clip.
 
     Attributes:
@@ -48,6 +48,7 @@ class Facts:
         revision: of its weights.
         prompt: empty unless the user wants everyone to read it.
         label: the visible label; empty without one.
+        sound: ``generated`` by the model, or a ``file``; empty without sound.
     """
 
     engine: str
@@ -59,6 +60,7 @@ class Facts:
     revision: str = ""
     prompt: str = ""
     label: str = ""
+    sound: str = ""
 
     @property
     def generated(self) -> bool:
@@ -88,7 +90,7 @@ class Facts:
             "seed": self.seed,
             "picture": {"sha256": self.picture_sha256, "format": self.picture_format},
         }
-        for name in ("model", "revision", "prompt", "label"):
+        for name in ("model", "revision", "prompt", "label", "sound"):
             if value := getattr(self, name):
                 found[name] = value
         return found
@@ -97,14 +99,14 @@ class Facts:
 Relationship = Literal["parentOf", "inputTo"]
 
 
-def relationship(facts: Facts) -> Relationship:
+def relationship(facts: ProvenanceFacts) -> Relationship:
     """What the picture is to the clip (C2PA 2.2, section 11.3): what is edited, or an input."""
     return "inputTo" if facts.generated else "parentOf"
 
 
 def facts_of(
     request: Request, portrait: Portrait, info: EngineInfo, *, prompt: bool = False
-) -> Facts:
+) -> ProvenanceFacts:
     """The facts of a clip that is being made.
 
     Args:
@@ -115,7 +117,7 @@ def facts_of(
     """
     source_type = SOURCE_TYPES.get(info.name, GENERATED)
     generated = source_type == GENERATED
-    return Facts(
+    return ProvenanceFacts(
         engine=info.name,
         source_type=source_type,
         seed=request.seed,
@@ -124,4 +126,5 @@ def facts_of(
         model=str(info.provenance.get("model", info.name)) if generated else "",
         revision=str(info.provenance.get("commits", "")) if generated else "",
         prompt=request.prompt[:MAX_PROMPT] if prompt and generated else "",
+        sound="generated" if request.sound is True else "file" if request.sound else "",
     )
