@@ -24,6 +24,7 @@ from vivant.checks.metric import CannotMeasure, Metric, unmeasured
 from vivant.checks.metrics.delivery import ExpectedFile, delivery
 from vivant.checks.metrics.performance import Performance, performance_scores
 from vivant.checks.metrics.registry import all_metrics
+from vivant.checks.metrics.sound import sound_score
 from vivant.checks.sentences import reason
 from vivant.checks.worker_messages import StartClip
 from vivant.checks.worker_pool import WorkerPool
@@ -250,6 +251,7 @@ class Inspector:
         for metric in self._metrics:
             scores.extend(self._finish(metric))
         scores.extend(delivery(facts, expected))
+        scores.append(sound_score(facts, asked=expected is not None))
         scores.extend(performance_scores(performance))
         return Verification(scores=tuple(scores), facts=facts, warnings=self._warnings())
 
