@@ -31,7 +31,7 @@ from vivant.picture.face_mesh import FaceMesh, MeshReader
 from vivant.picture.faces import FaceReader
 from vivant.picture.framing import face_in_frame
 from vivant.picture.intake import load_portrait
-from vivant.picture.sample_picture import sample_picture
+from vivant.picture.sample_picture import demo_picture
 from vivant.types import Image, Portrait, Request, ignore_progress
 from vivant.video.reader import open_clip
 
@@ -108,7 +108,7 @@ def measure(
             still = (None,) * 6
             return Found(verdict, failed, *still, engine.notes[:2], spent)
         portrait = load_portrait(image, width=1920, height=1080, reader=FaceReader())
-        meshes = list(_meshes(result, portrait))
+        meshes = list(clip_meshes(result.clip, portrait))
         lids = np.array([mesh.lid_gaps for mesh in meshes])
         lids = lids / lids[0]
         yaws = np.array([mesh.pose.yaw for mesh in meshes])
@@ -133,10 +133,10 @@ def measure(
     )
 
 
-def _meshes(result: Result, portrait: Portrait) -> Iterator[FaceMesh]:
+def clip_meshes(clip: Path, portrait: Portrait) -> Iterator[FaceMesh]:
     """The largest face's mesh in every frame of a finished clip."""
     reader, mesh = MeshReader(), None
-    for chunk in open_clip(result.clip).chunks:
+    for chunk in open_clip(clip).chunks:
         for frame in chunk:
             if mesh is None:
                 height, width = frame.shape[:2]
@@ -261,7 +261,7 @@ def main() -> None:
     done = given.table.read_text("utf-8") if given.table and given.table.exists() else ""
     if not todo:
         found = measure(
-            sample_picture(), given.keep, name="demo", seed=given.seed, num_frames=given.frames
+            demo_picture(), given.keep, name="demo", seed=given.seed, num_frames=given.frames
         )
         print(" | ".join(found.row()))
     part, parts = (int(value) for value in given.part.split("/"))
