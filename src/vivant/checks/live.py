@@ -15,8 +15,9 @@ from vivant.checks.metrics.delivery import ExpectedFile
 from vivant.checks.metrics.performance import Performance
 from vivant.checks.worker_pool import worker_count
 from vivant.picture.faces import FaceReader
-from vivant.picture.framing import crop_pixels
+from vivant.picture.framing import crop_pixels, face_in_frame
 from vivant.types import (
+    Box,
     ClipFacts,
     Image,
     Observer,
@@ -29,6 +30,14 @@ from vivant.version import __version__
 from vivant.video.probe import probe
 from vivant.video.sheet import SheetCollector
 from vivant.video.stages import Deferred
+
+
+def _eyes(portrait: Portrait, width: int, height: int) -> Box | None:
+    """Where the eyes of the largest face are in the clip, with room for a turn of the head."""
+    if not portrait.faces:
+        return None
+    face = face_in_frame(portrait.faces[0], portrait.crop, width, height).box
+    return Box(face.left, face.top + 0.2 * face.height, face.width, 0.35 * face.height)
 
 
 class LiveChecks:
@@ -59,7 +68,7 @@ class LiveChecks:
         width, height = request.width, request.height
         self.reference: Image = crop_pixels(portrait, width, height)
         self._request, self._folder, self._observe = request, folder, observe
-        self._sheet = SheetCollector(self.reference, request)
+        self._sheet = SheetCollector(self.reference, request, _eyes(portrait, width, height))
         self._seen = self._told = 0
         self._workers = worker_count(cores, request.num_frames, width, height)
         self._pool = ThreadPoolExecutor(1, "vivant-checks")
