@@ -34,6 +34,7 @@ from vivant.types.report import Bill, Report, Result, Series, StageTime, Take
 from vivant.types.request import (
     DEFAULT_NEGATIVE_PROMPT,
     DEFAULT_PROMPT,
+    ENGINES_WITH_LAST,
     ENGINES_WITH_SOUND,
     Quality,
     Request,
@@ -53,6 +54,7 @@ __all__ = [
     "CHECKED_FRACTIONS",
     "DEFAULT_NEGATIVE_PROMPT",
     "DEFAULT_PROMPT",
+    "ENGINES_WITH_LAST",
     "ENGINES_WITH_SOUND",
     "Bill",
     "Box",
