@@ -30,8 +30,9 @@ from vivant.grid import (
     check_size,
     check_sound,
 )
+from vivant.image_limits import image_limits
 from vivant.picture.faces import FaceReader, lend_reader
-from vivant.picture.intake import ImageLimits, load_portrait
+from vivant.picture.intake import load_portrait
 from vivant.provenance import signing
 from vivant.provenance.facts import ProvenanceFacts, facts_of
 from vivant.provenance.label import Label, label_for
@@ -78,26 +79,6 @@ def check_request(request: Request, settings: Settings) -> None:
     check_seed(request.seed)
     check_sound(request)
     check_last(request)
-
-
-MAX_SCAN_PIXELS = 5_000_000_000
-"""Of a JPEG, about 5 s; one of 100 million pixels and the usual ten scans has a fifth of it."""
-
-
-def image_limits(settings: Settings, *, timed: bool = False) -> ImageLimits:
-    """The settings that guard image decoding.
-
-    Args:
-        settings: of the user.
-        timed: a decoder that is too slow is ended by the clock.
-    """
-    return ImageLimits(
-        max_scan_pixels=None if timed else MAX_SCAN_PIXELS,
-        max_bytes=settings.max_image_bytes,
-        max_pixels=settings.max_image_pixels,
-        max_side=settings.max_image_side,
-        max_decoded_bytes=settings.max_image_decoded_bytes,
-    )
 
 
 class FileNames(Protocol):

@@ -51,7 +51,13 @@ from vivant.grid import (
 )
 from vivant.provenance.label_text import check_text
 from vivant.settings import Settings
-from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
+from vivant.types import (
+    DEFAULT_ENGINE,
+    DEFAULT_NEGATIVE_PROMPT,
+    DEFAULT_PROMPT,
+    Quality,
+    Request,
+)
 
 DEFAULT_FRAMES = 97
 """4 s at 24 fps."""
@@ -249,7 +255,7 @@ class ClipFields(RequestFields):
     """What should happen."""
     negative_prompt: Text = DEFAULT_NEGATIVE_PROMPT
     """What must not happen."""
-    engine: Text = "living"
+    engine: Text = DEFAULT_ENGINE
     """What makes the clip."""
     seconds: Annotated[Number, AfterValidator(_check_seconds)] | None = Field(None, examples=["4"])
     """Length, instead of num_frames: 4 s at 24 fps are 97 frames."""

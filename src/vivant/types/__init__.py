@@ -32,6 +32,7 @@ from vivant.types.engine import Engine, EngineInfo, EngineOfMany, Upscaler, YuvU
 from vivant.types.picture import Box, Face, Image, Portrait, Source
 from vivant.types.report import Bill, Report, Result, Series, StageTime, Take
 from vivant.types.request import (
+    DEFAULT_ENGINE,
     DEFAULT_NEGATIVE_PROMPT,
     DEFAULT_PROMPT,
     ENGINES_WITH_LAST,
@@ -52,6 +53,7 @@ from vivant.types.verification import (
 
 __all__ = [
     "CHECKED_FRACTIONS",
+    "DEFAULT_ENGINE",
     "DEFAULT_NEGATIVE_PROMPT",
     "DEFAULT_PROMPT",
     "ENGINES_WITH_LAST",

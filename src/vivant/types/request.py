@@ -12,6 +12,9 @@ from vivant.crop_area import CropArea, FocusPoint, Framing, Rotation
 
 Quality: TypeAlias = Literal["draft", "standard", "high"]
 
+DEFAULT_ENGINE = "living"
+"""Brings a face to life; without a face it falls back to the camera engine."""
+
 ENGINES_WITH_SOUND = frozenset({"ltx2", "fake"})
 """Engines that make sound of their own."""
 
@@ -67,7 +70,7 @@ class Request:
     width: int = 1920
     height: int = 1080
     seed: int = 0
-    engine: str = "living"
+    engine: str = DEFAULT_ENGINE
     upscaler: str = "auto"
     quality: Quality = "standard"
     label: str = ""

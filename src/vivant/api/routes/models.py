@@ -150,6 +150,7 @@ async def config(shared: Shared, who: Owner) -> dict[str, Any]:
             "seed": 0,
             "quality": "standard",
             "currency": settings.currency,
+            "label": settings.label,
         },
         "aspects": {name: list(size) for name, size in ASPECTS.items()},
         "qualities": list(QUALITIES),
