@@ -6,12 +6,14 @@ The contact sheet and the thumbnail are taken from the same frames.
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from vivant.checks.inspector import Inspector
 from vivant.checks.metrics.delivery import ExpectedFile
+from vivant.checks.metrics.last_picture import last_picture_score
 from vivant.checks.metrics.performance import Performance
 from vivant.checks.worker_pool import worker_count
 from vivant.picture.faces import FaceReader
@@ -68,6 +70,8 @@ class LiveChecks:
         width, height = request.width, request.height
         self.reference: Image = crop_pixels(portrait, width, height)
         self._request, self._folder, self._observe = request, folder, observe
+        self._portrait, self._reader = portrait, reader
+        self._last_frame: Image | None = None
         self._sheet = SheetCollector(self.reference, request, _eyes(portrait, width, height))
         self._seen = self._told = 0
         self._workers = worker_count(cores, request.num_frames, width, height)
@@ -108,6 +112,8 @@ class LiveChecks:
         self._sheet.add(self._seen, shown)
         self._seen += 1
         if self._seen == request.num_frames:
+            if self._portrait.last is not None:
+                self._last_frame = pixels.copy()
             # the pictures are written while workers still check the last frames
             title = f"Vivant {__version__}, engine {request.engine}, seed {request.seed}"
             self._sheet.write(self._folder, title=title)
@@ -133,7 +139,7 @@ class LiveChecks:
         request = self._request
         if self._facts is None:
             raise AssertionError("probe comes before finish")
-        return self._inspector.result().finish(
+        found = self._inspector.result().finish(
             self._facts.result(),
             expected=ExpectedFile(
                 width=request.width,
@@ -143,6 +149,11 @@ class LiveChecks:
             ),
             performance=performance,
         )
+        last, frame = self._portrait.last, self._last_frame
+        if last is None or frame is None:
+            return found
+        score = last_picture_score(frame, self._seen - 1, last, self._reader)
+        return replace(found, scores=(*found.scores, score))
 
     def __enter__(self) -> Self:
         if not self._workers:  # all is computed here: loading must not hold up the first frames

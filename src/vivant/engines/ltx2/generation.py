@@ -219,10 +219,10 @@ class Generation:
         self.report.record(prompts_from_cache=hits)
         return embeddings[0], embeddings[1] if options.nag else None
 
-    def _picture(self, width: int, height: int) -> Tensor:
-        """Latents of the portrait on a grid."""
+    def _picture(self, portrait: Portrait, width: int, height: int) -> Tensor:
+        """Latents of a picture on a grid."""
         loaded = self.loader.loaded
-        pixels = grid_pixels(self.portrait, width, height, crf=loaded.image_crf(self.options))
+        pixels = grid_pixels(portrait, width, height, crf=loaded.image_crf(self.options))
         with loaded.vae.use() as vae:
             return encode_image(vae, pixels).cpu()
 
@@ -244,7 +244,7 @@ class Generation:
         frames = (request.num_frames - 1) // TEMPORAL_FACTOR + 1
         # motion slower than real time: the same frames, said to be closer together in time
         fps = float(request.fps) / options.motion_speed
-        image = self._picture(width, height)
+        image = self._picture(self.portrait, width, height)
         model = loaded.parts.transformer
         coords = clip_coords(model.rope, frames, rows, columns, fps)
         batch = len(generators)
@@ -255,7 +255,9 @@ class Generation:
             anchor = None
             if options.end_anchor:
                 where = keyframe_coords(rows, columns, request.num_frames - 1, fps, SPATIAL_FACTOR)
-                anchor = (image, options.end_anchor, where)
+                last = self.portrait.last
+                end = image if last is None else self._picture(last, width, height)
+                anchor = (end, options.end_anchor, where)
             start = latents
             if start is None:
                 start = torch.zeros(batch, image.shape[1], frames, rows, columns)
