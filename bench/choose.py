@@ -103,7 +103,9 @@ AIMS: Final[Mapping[str, Aim]] = {
     "ringing": Aim("above", ("ringing/unsharp@2",), 1.1),
     "banding": Aim("above", ("banding/levels@16",), 22.0),
     "seams": Aim("above", ("seams/offset@4",), 2.0),
-    "grid": Aim("above", ("grid/lines@5", "grid/cells@5"), 0.35),
+    "grid": Aim("above", ("grid/cells@5",), 0.35),
+    "grid_lines": Aim("above", ("grid/lines@2",), 0.5),
+    "torn_layers": Aim("above", ("torn/cut@0.01",), 45.0),
     "resolution": Aim("below", tuple(s for s in SOFT if s.startswith("half")), 0.19),
     "cartoon": Aim("below", ("cartoon/",), 0.8, margin=1.12),
     "plastic_skin": Aim("below", (), 0.55, margin=1.05),
@@ -118,7 +120,8 @@ AIMS: Final[Mapping[str, Aim]] = {
 between and within people, YouTube's and encoders' usual losses, how much talking people move."""
 
 CLEAN: Final = (
-    "clean/", "reencode/libx264@18", "reencode/libx264@23", "resize/", "rate_converted/",
+    "clean/", "reencode/libx264@18", "reencode/libx264@23", "reencode/libx264@28", "resize/",
+    "rate_converted/", "overlay/", "bars/", "cropped/",
 )  # fmt: skip
 """Labels that must not fail."""
 

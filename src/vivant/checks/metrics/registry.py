@@ -11,6 +11,7 @@ from vivant.checks.metrics.deform import Deformation
 from vivant.checks.metrics.exposure import Exposure
 from vivant.checks.metrics.face_parts import FaceParts
 from vivant.checks.metrics.face_shape import FaceShape
+from vivant.checks.metrics.grid_lines import GridLines
 from vivant.checks.metrics.identity import FacePresence, Identity
 from vivant.checks.metrics.lattice import Lattice
 from vivant.checks.metrics.motion import FrameDifference
@@ -20,6 +21,7 @@ from vivant.checks.metrics.skin import Skin
 from vivant.checks.metrics.steadiness import Steadiness
 from vivant.checks.metrics.texture import Texture
 from vivant.checks.metrics.timing import Cadence
+from vivant.checks.metrics.torn_layers import TornLayers
 
 
 def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
@@ -38,6 +40,8 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         Skin(reference),
         Seams(reference),
         Lattice(reference),
+        GridLines(reference),
+        TornLayers(reference),
         Resolution(reference),
         Color(reference),
     )
