@@ -29,7 +29,7 @@ from calibration_page import REQUIRED, page, summary
 from calibration_shipped import shipped
 from choose import CLEAN, choose
 from corruptions import Case, Material, cases, recode
-from vivant.checks.face_tracker import find_faces
+from vivant.checks.face_tracker import faces_in_frame
 from vivant.checks.frame import Reference
 from vivant.checks.inspector import Inspector
 from vivant.checks.metric import Metric
@@ -113,7 +113,7 @@ def track(reader: FaceReader, frames: Frames, stride: int = 3) -> list[Face] | N
     """The face in every frame: found on every third, in between on a straight line."""
     known: dict[int, Face] = {}
     for index in sorted({*range(0, len(frames), stride), len(frames) - 1}):
-        faces = find_faces(reader, frames[index])
+        faces = faces_in_frame(reader, frames[index])
         if faces:
             last = known[max(known)].box.center if known else faces[0].box.center
             known[index] = min(

@@ -29,7 +29,7 @@ from typing import Any
 import httpx
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from service_process import Service, picture
 
 FINAL = {"completed", "failed", "cancelled"}

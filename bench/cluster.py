@@ -28,13 +28,15 @@ from typing import Any
 import psutil
 import psycopg
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+from vivant.service.executor import Executor
+
 from service import milliseconds
 from service_process import Service, picture
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
-from vivant.service.job import Order, new_id
-from vivant.service.queue import Executor, render_queue
+from vivant.service.job import JobSpec, new_id
+from vivant.service.queue import render_queue
 from vivant.types import Request
 
 OPEN = {"queue_limit": 50_000, "requests_per_minute": 1_000_000, "engines": ["fake"],
@@ -194,7 +196,7 @@ def throughput() -> dict[str, Any]:
 
 def fill(admission: Admission, number: int, threads: int = 2) -> list[float]:
     """Accept so many jobs; seconds each took."""
-    order = Order(
+    spec = JobSpec(
         request=Request(image=b"", engine="fake"), picture={"name": "x", "size": 1, "sha256": "0"}
     )
     took: list[float] = []
@@ -202,7 +204,7 @@ def fill(admission: Admission, number: int, threads: int = 2) -> list[float]:
     def work() -> None:
         for _ in range(number // threads):
             started = time.perf_counter()
-            admission.accept(new_id(), order, "")
+            admission.accept(new_id(), spec, "")
             took.append(time.perf_counter() - started)
 
     runners = [threading.Thread(target=work) for _ in range(threads)]

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.face_tracker import find_faces
+from vivant.checks.face_tracker import faces_in_frame
 from vivant.checks.limits import limits
 from vivant.checks.metrics.identity import RAISED, crowding
 from vivant.picture.faces import FaceReader, distance
@@ -42,7 +42,7 @@ def embeddings(folder: Path, reader: FaceReader) -> Rows:
         factor = min(1.0, LONGEST / max(image.shape[:2]))
         small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         pixels = np.ascontiguousarray(small[..., ::-1]).astype(np.uint8)
-        faces = find_faces(reader, pixels)
+        faces = faces_in_frame(reader, pixels)
         if faces:
             rows.append(reader.embed(pixels, faces[0]))
     return np.asarray(rows)

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from calibrate import inspected, segments
-from vivant.checks.face_tracker import find_faces
+from vivant.checks.face_tracker import faces_in_frame
 from vivant.checks.frame import Reference
 from vivant.checks.metrics.face_shape import FaceShape, grid, rigid_model, unexplained, windows
 from vivant.picture.faces import FaceReader
@@ -42,7 +42,7 @@ Rows = Sequence[npt.NDArray[np.float32] | None]
 
 def collected(frames: Frames, fps: float, reader: FaceReader) -> Rows:
     """What the check sees of a stretch, against its first frame."""
-    faces = find_faces(reader, frames[0])
+    faces = faces_in_frame(reader, frames[0])
     if not faces:
         return []
     metrics: list[FaceShape] = []

@@ -3,8 +3,8 @@
     python bench/fuzz.py [--requests N] [--seed N] [--out FILE] [SECTION …]
 
 At most a quarter of the requests comes from schemathesis and the OpenAPI document, the others are
-raw bytes (``tests/fuzzed_requests.py``). Meanwhile another process asks ``/health`` fifty times a
-second; ``late_ms`` is how late it woke up itself, which is the fault of a busy machine.
+raw bytes (``tests/support/fuzzed_requests.py``). Meanwhile another process asks ``/health`` fifty
+times a second; ``late_ms`` is how late it woke up itself, which is the fault of a busy machine.
 Exit code 1 where an answer was 5xx, ``/health`` took longer than a second (the hostile loads: than
 100 ms), or the server's memory grew by more than 100 MB. Client and server share the machine.
 """
@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 import httpx
 import psutil
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from fuzzed_requests import RequestMaker, send_all
 from service import milliseconds
 from service_process import Service, picture

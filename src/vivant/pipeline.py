@@ -24,7 +24,7 @@ from vivant.grid import check_fps, check_frames, check_seed, check_size
 from vivant.picture.faces import FaceReader, lend_reader
 from vivant.picture.intake import ImageLimits, load_portrait
 from vivant.provenance import signing
-from vivant.provenance.facts import Facts, facts_of
+from vivant.provenance.facts import ProvenanceFacts, facts_of
 from vivant.provenance.label import Label, label_for
 from vivant.provenance.label_text import check_text
 from vivant.provenance.signing import Signed, Signer, Unsigned
@@ -296,7 +296,7 @@ class ClipJob:
         return self.times.timed("upscale", larger)
 
     @property
-    def _facts(self) -> Facts:
+    def _facts(self) -> ProvenanceFacts:
         """What the files say of their making; the engine has started."""
         if self.portrait is None:
             raise AssertionError("the picture is read first")

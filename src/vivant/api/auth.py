@@ -75,7 +75,7 @@ async def reader(request: Request, shared: Shared) -> str | None:
         (named,) = request.path_params.values()
         if not access_allowed(shared.secret, named, token):
             raise HttpError(401, "the access token is not this one's", "invalid_key")
-        whose = await asyncio.to_thread(shared.ledger.owner_of, named)
+        whose = await asyncio.to_thread(shared.job_store.owner_of, named)
         if whose and not await asyncio.to_thread(shared.keyring.active, whose):
             raise HttpError(401, "the API key of this access token was revoked", "invalid_key")
         return None

@@ -37,7 +37,7 @@ def check_options(request: Request) -> None:
     elif request.engine == "fake":
         from vivant.engines.fake import FakeOptions
 
-        FakeOptions.from_request(request)
+        FakeOptions.parse(request.options)
     if request.upscaler not in ("auto", *UPSCALERS):
         raise OptionError(
             f"upscaler {request.upscaler[:40]!r} is unknown: choose auto or one of "

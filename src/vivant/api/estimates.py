@@ -17,7 +17,7 @@ from vivant.types import Request
 
 async def estimate_clip(shared: State, request: Request) -> tuple[Estimate, str | None]:
     """Seconds of one clip, and the device they are spent on; None where that is not known."""
-    measured = await asyncio.to_thread(shared.ledger.measured, request.engine)
+    measured = await asyncio.to_thread(shared.job_store.measured, request.engine)
     found = estimate(timings(measured), request)
     device = found.device or device_of(
         shared.settings, request.engine, await live_workers(shared), measured
@@ -43,7 +43,7 @@ def device_of(
 
 async def jobs_ahead(shared: State) -> int:
     """Jobs that wait or run."""
-    counts = await asyncio.to_thread(shared.ledger.counts)
+    counts = await asyncio.to_thread(shared.job_store.counts)
     return int(counts.get("queued", 0) + counts.get("in_progress", 0))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from vivant.errors import DatabaseError, VivantError
 from vivant.service.job import ACTIVE, Job
-from vivant.service.ledger import Ledger
+from vivant.service.job_store import JobStore
 
 POLL_SECONDS = 0.05
 KEEP_ALIVE_SECONDS = 15.0
@@ -69,11 +69,11 @@ class EventBroker:
     """See the module.
 
     Args:
-        ledger: where the events are.
+        job_store: where the events are.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, job_store: JobStore) -> None:
+        self._job_store = job_store
         self._jobs: dict[str, JobEvents] = {}
         self._task: asyncio.Task[None] | None = None
         self.closing = False
@@ -113,12 +113,12 @@ class EventBroker:
             positions = {job_id: followed.seq for job_id, followed in self._jobs.items()}
             try:
                 for job_id, events in (
-                    await asyncio.to_thread(self._ledger.events_after, positions)
+                    await asyncio.to_thread(self._job_store.events_after, positions)
                 ).items():
                     self._add(job_id, events)
                 polls += 1
                 if polls % GONE_POLLS == 0:
-                    there = await asyncio.to_thread(self._ledger.existing, list(positions))
+                    there = await asyncio.to_thread(self._job_store.existing, list(positions))
                     for job_id in set(positions) - set(there):
                         self._mark_deleted(job_id)
             except DatabaseError as error:
@@ -146,13 +146,13 @@ class EventBroker:
 
 
 async def stream(
-    broker: EventBroker, ledger: Ledger, job: Job, last_id: int | None
+    broker: EventBroker, job_store: JobStore, job: Job, last_id: int | None
 ) -> AsyncIterator[bytes]:
     """A job's events as ``text/event-stream``, to the final one.
 
     Args:
         broker: of the service.
-        ledger: of the service.
+        job_store: of the service.
         job: as it was when the stream was asked for.
         last_id: the last event the client has seen; None to begin with the newest state.
     """
@@ -160,7 +160,7 @@ async def stream(
     async with broker.listen(job) as followed:
         seen = job.seq
         if last_id is not None and last_id < job.seq:
-            missed = await asyncio.to_thread(ledger.events_after, {job.id: last_id})
+            missed = await asyncio.to_thread(job_store.events_after, {job.id: last_id})
             for event in missed.get(job.id, [dict(job.snapshot)]):
                 seen = max(seen, event["seq"])
                 yield encode(event)
@@ -196,7 +196,7 @@ async def stream(
             except TimeoutError:
                 quiet += pause
             if waiting and followed.changed is changed:
-                now = await _position(ledger, job)
+                now = await _position(job_store, job)
                 if now is not None and now != position:
                     position = now
                     yield encode({**job.snapshot, "seq": seen, "queue_position": now})
@@ -205,9 +205,9 @@ async def stream(
                 yield b": keep-alive\n\n"
 
 
-async def _position(ledger: Ledger, job: Job) -> int | None:
+async def _position(job_store: JobStore, job: Job) -> int | None:
     try:
-        return (await asyncio.to_thread(ledger.get, job.id)).queue_position
+        return (await asyncio.to_thread(job_store.get, job.id)).queue_position
     except VivantError:
         return None
 

@@ -16,8 +16,8 @@ from vivant.cost import PaidContainer
 from vivant.service.admission import Admission, Limits
 from vivant.service.comparisons import Comparisons
 from vivant.service.database import Database
+from vivant.service.job_store import JobStore
 from vivant.service.keys import Keyring
-from vivant.service.ledger import Ledger
 from vivant.service.objects import Objects, open_objects
 from vivant.settings import Settings
 
@@ -36,7 +36,7 @@ class State:
 
     settings: Settings
     database: Database
-    ledger: Ledger
+    job_store: JobStore
     objects: Objects
     admission: Admission
     keyring: Keyring
@@ -61,23 +61,23 @@ class State:
 
 def build(settings: Settings, database: Database, *, loopback: bool) -> State:
     """Everything a running service needs; the database has been migrated."""
-    ledger = Ledger(database)
+    job_store = JobStore(database)
     objects = open_objects(settings)
     crop_worker = CropWorker(settings)
     return State(
         settings=settings,
         database=database,
-        ledger=ledger,
+        job_store=job_store,
         objects=objects,
         admission=Admission(
             database, Limits(queue=settings.queue_limit, per_owner=settings.jobs_per_key)
         ),
         keyring=Keyring(database),
         uploads=UploadReader(settings.service_dir / "scratch" / "uploads", settings),
-        events=EventBroker(ledger),
+        events=EventBroker(job_store),
         crop_worker=crop_worker,
         examples=Examples(settings, crop_worker),
-        comparisons=Comparisons(database, ledger, objects),
+        comparisons=Comparisons(database, job_store, objects),
         comparison_worker=ComparisonWorker(),
         secret=database.secret(),
         loopback=loopback,

@@ -16,7 +16,7 @@ from vivant.api.uploads.picture_files import PictureUpload
 from vivant.errors import DatabaseError, StorageError
 from vivant.service.adapters import check_adapters
 from vivant.service.admission import request_hash, same
-from vivant.service.job import SOURCE, Job, Order, key, new_id, remove_unfinished, request_json
+from vivant.service.job import SOURCE, Job, JobSpec, key, new_id, remove_unfinished, request_json
 
 LARGE_BYTES = 4_000_000
 """Before a larger body is read, it is looked whether the queue is full."""
@@ -38,7 +38,7 @@ async def submit(request: Request, shared: State, owner: str) -> Job:
         fields = VideoFields.read(upload.fields)
         clip = fields.to_request(b"", shared.settings)
         (picture,) = await shared.uploads.pictures(upload)
-        order = Order(
+        spec = JobSpec(
             request=clip,
             picture={"name": picture.name, "size": picture.size, "sha256": picture.sha256},
             currency=fields.currency,
@@ -47,7 +47,7 @@ async def submit(request: Request, shared: State, owner: str) -> Job:
             batch=fields.batch,
             webhook_url=fields.webhook_url,
         )
-        return await asyncio.to_thread(_accept, shared, owner, order, picture, idempotency_key)
+        return await asyncio.to_thread(_accept, shared, owner, spec, picture, idempotency_key)
 
 
 def is_large(request: Request) -> bool:
@@ -74,28 +74,28 @@ def idempotency_key_of(request: Request) -> str | None:
 
 
 def _accept(
-    shared: State, owner: str, order: Order, picture: PictureUpload, idempotency_key: str | None
+    shared: State, owner: str, spec: JobSpec, picture: PictureUpload, idempotency_key: str | None
 ) -> Job:
-    check_options(order.request)
-    check_adapters(order.request, shared.settings)
+    check_options(spec.request)
+    check_adapters(spec.request, shared.settings)
     if idempotency_key is not None:
         found = shared.admission.find(owner, idempotency_key)
         if found is not None:
-            same(found.request_hash, request_hash(request_json(order), order), idempotency_key)
-            return shared.ledger.get(found.id, owner)
+            same(found.request_hash, request_hash(request_json(spec), spec), idempotency_key)
+            return shared.job_store.get(found.id, owner)
     check_signature(picture)
     job_id = new_id()
     name = key(job_id, SOURCE)
     assert picture.file is not None  # noqa: S101 - it was fetched
     shared.objects.take_file(name, picture.file)
     try:
-        job, new = shared.admission.accept(job_id, order, owner, idempotency_key=idempotency_key)
+        job, new = shared.admission.accept(job_id, spec, owner, idempotency_key=idempotency_key)
     except BaseException:
         discard(shared, name)
         raise
     if not new:
         discard(shared, name)
-    return job if new else shared.ledger.get(job.id, owner)
+    return job if new else shared.job_store.get(job.id, owner)
 
 
 def check_signature(picture: PictureUpload) -> None:
@@ -124,7 +124,7 @@ def discard(shared: State, name: str) -> None:
 
 def cancel(shared: State, job_id: str, owner: str | None) -> Job:
     """Cancel a job and take it off the queues; a finished one stays as it is."""
-    job = shared.ledger.cancel(job_id, owner, keep_seconds=shared.keep_seconds)
+    job = shared.job_store.cancel(job_id, owner, keep_seconds=shared.keep_seconds)
     shared.admission.withdraw(job_id)
     if not job.active:
         with suppress(StorageError):  # they go when the job expires
@@ -138,7 +138,7 @@ def delete(shared: State, job_id: str, owner: str) -> None:
     Raises:
         JobNotFoundError: there is none, or it is somebody else's.
     """
-    shared.ledger.get(job_id, owner)
+    shared.job_store.get(job_id, owner)
     try:
         _forget(shared, job_id, owner)
     except DatabaseError as error:
@@ -150,6 +150,6 @@ def delete(shared: State, job_id: str, owner: str) -> None:
 
 def _forget(shared: State, job_id: str, owner: str) -> None:
     cancel(shared, job_id, owner)
-    shared.ledger.delete(job_id, owner)
+    shared.job_store.delete(job_id, owner)
     shared.objects.delete_folder(f"jobs/{job_id}")
     shared.admission.forget(job_id)

@@ -31,12 +31,12 @@
 """
 
 from vivant.checks.inspector import Inspector
-from vivant.checks.metrics.delivery import Expectation
+from vivant.checks.metrics.delivery import ExpectedFile
 from vivant.checks.metrics.performance import Performance
 from vivant.checks.worker_pool import keep_workers, worker_count
 
 __all__ = [
-    "Expectation",
+    "ExpectedFile",
     "Inspector",
     "Performance",
     "keep_workers",

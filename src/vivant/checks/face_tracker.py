@@ -29,7 +29,7 @@ WHOLE_SIDES: Final = (640, 1280)
 """Pixels; the whole frame is searched at the first size, then, without luck, at the second."""
 
 
-def find_faces(reader: FaceReader, image: Image) -> tuple[Face, ...]:
+def faces_in_frame(reader: FaceReader, image: Image) -> tuple[Face, ...]:
     """Faces anywhere in the picture, largest first; small ones are looked for a second time."""
     height, width = image.shape[:2]
     for side in WHOLE_SIDES:
@@ -101,7 +101,7 @@ class Tracker:
         return min(faces, key=lambda face: _gap(face.box, box))
 
     def _anywhere(self, image: Image, known: Face | None) -> Face | None:
-        faces = find_faces(self._reader, image)
+        faces = faces_in_frame(self._reader, image)
         if not faces or known is None:
             return faces[0] if faces else None
         near = sorted(faces, key=lambda face: _gap(face.box, known.box) - 0.001 * face.box.area)

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from vivant.checks.face_tracker import find_faces
+from vivant.checks.face_tracker import faces_in_frame
 from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.frame_analyzer import (
     FrameAnalyzer,
@@ -21,7 +21,7 @@ from vivant.checks.frame_analyzer import (
     SegmentState,
 )
 from vivant.checks.metric import CannotMeasure, Metric, unmeasured
-from vivant.checks.metrics.delivery import Expectation, delivery
+from vivant.checks.metrics.delivery import ExpectedFile, delivery
 from vivant.checks.metrics.performance import Performance, performance_scores
 from vivant.checks.metrics.registry import all_metrics
 from vivant.checks.sentences import reason
@@ -225,7 +225,7 @@ class Inspector:
         self,
         facts: ClipFacts,
         *,
-        expected: Expectation | None = None,
+        expected: ExpectedFile | None = None,
         performance: Performance | None = None,
     ) -> Verification:
         """The answer, after the last frame.
@@ -307,7 +307,7 @@ def _reference(
             face_in_frame(face, portrait.crop, pixels.shape[1], pixels.shape[0]) for face in known
         )
     else:
-        faces = find_faces(reader, pixels)
+        faces = faces_in_frame(reader, pixels)
     return Reference(
         pixels=pixels,
         face=faces[0] if faces else None,

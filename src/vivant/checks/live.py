@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from vivant.checks.inspector import Inspector
-from vivant.checks.metrics.delivery import Expectation
+from vivant.checks.metrics.delivery import ExpectedFile
 from vivant.checks.metrics.performance import Performance
 from vivant.checks.worker_pool import worker_count
 from vivant.picture.faces import FaceReader
@@ -126,7 +126,7 @@ class LiveChecks:
             raise AssertionError("probe comes before finish")
         return self._inspector.result().finish(
             self._facts.result(),
-            expected=Expectation(
+            expected=ExpectedFile(
                 width=request.width,
                 height=request.height,
                 fps=request.fps,

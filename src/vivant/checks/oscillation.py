@@ -51,7 +51,7 @@ RIDGE: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
-class Swing:
+class StrongestOscillation:
     """The strongest swing found.
 
     Attributes:
@@ -86,7 +86,7 @@ class Oscillation:
         self._rows: list[npt.NDArray[np.float32] | None] = []
         self._start = 1
         self._fresh = False
-        self._found: list[Swing] = []
+        self._found: list[StrongestOscillation] = []
 
     def add(self, velocities: npt.NDArray[np.float32] | None) -> None:
         """The next frame's ``[N, 2]`` velocities in percent a frame; None where unknown."""
@@ -99,7 +99,7 @@ class Oscillation:
             self._start += half
             self._fresh = False
 
-    def finish(self) -> Swing | None:
+    def finish(self) -> StrongestOscillation | None:
         """The strongest swing; None where the clip is too short or too slow to tell."""
         if self._fresh:
             self._analyse()
@@ -135,7 +135,9 @@ class Oscillation:
         amplitude = max(0.0, float(value[top]))
         cells = np.abs(total[top]) / PIECES / np.maximum(self._root, 1e-9)
         lengths = np.hypot(cells[0::2], cells[1::2])
-        self._found.append(Swing(amplitude, float(self._frequencies[top]), self._start, lengths))
+        self._found.append(
+            StrongestOscillation(amplitude, float(self._frequencies[top]), self._start, lengths)
+        )
 
 
 def _pattern(

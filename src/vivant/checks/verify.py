@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from vivant.checks.inspector import Inspector
-from vivant.checks.metrics.delivery import Expectation
+from vivant.checks.metrics.delivery import ExpectedFile
 from vivant.checks.metrics.performance import Performance
 from vivant.checks.registration import Registration, register
 from vivant.checks.sentences import reason
@@ -28,7 +28,7 @@ def verify_file(
     clip: Path,
     portrait: Portrait,
     *,
-    expected: Expectation | None = None,
+    expected: ExpectedFile | None = None,
     performance: Performance | None = None,
     observe: Observer = ignore_progress,
     reader: FaceReader | None = None,

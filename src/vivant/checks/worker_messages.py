@@ -73,7 +73,7 @@ class CloseSegment:
 
 
 @dataclass(frozen=True, slots=True)
-class StateBefore:
+class SegmentStartState:
     """Both ways: what the segment that starts at frame ``index`` must know.
 
     A worker sends it for the segment that follows its own; the pool passes it on.
@@ -127,9 +127,15 @@ class WorkerFailed:
 
 
 Frame = OpenSegment | NextFrame | CloseSegment
-Order = Frame | StartClip | StateBefore | EndClip
+Order = Frame | StartClip | SegmentStartState | EndClip
 Answer = (
-    ClipStarted | BusySeconds | StateBefore | FrameMeasured | StepMeasured | EndClip | WorkerFailed
+    ClipStarted
+    | BusySeconds
+    | SegmentStartState
+    | FrameMeasured
+    | StepMeasured
+    | EndClip
+    | WorkerFailed
 )
 
 

@@ -27,8 +27,8 @@ from vivant.checks.worker_messages import (
     FrameMeasured,
     NextFrame,
     OpenSegment,
+    SegmentStartState,
     StartClip,
-    StateBefore,
     StepMeasured,
     WorkerFailed,
 )
@@ -193,7 +193,7 @@ class WorkerPool:
                     self._frames[index] = answer
                 case StepMeasured(index, measurements):
                     self._steps[index] = measurements
-                case StateBefore(index, state):
+                case SegmentStartState(index, state):
                     if (waiting := self._awaiting_state.pop(index, None)) is None:
                         self._states[index] = state
                     else:
@@ -221,7 +221,7 @@ class WorkerPool:
             if state is None:
                 self._awaiting_state[index] = worker
         if state is not None:
-            worker.post(StateBefore(index, state))
+            worker.post(SegmentStartState(index, state))
 
     def _worker(self) -> WorkerHandle:
         """The worker of the current segment."""

@@ -28,8 +28,8 @@ from vivant.checks.worker_messages import (
     NextFrame,
     OpenSegment,
     Order,
+    SegmentStartState,
     StartClip,
-    StateBefore,
     StepMeasured,
     WorkerFailed,
     receive_pixels,
@@ -96,7 +96,7 @@ class SegmentWorker:
                 self._waiting.append(received)
         state = self._analyzer.search(frame, self._states.pop(frame.index))
         after = self._analyzer.schedule.next_searched(frame.index)
-        self._connection.send(StateBefore(after, state))  # now: the next segment waits for it
+        self._connection.send(SegmentStartState(after, state))  # now: the next segment waits for it
         self._before, self._state = frame, state
         exact = None if frame.index else self._analyzer.is_exact(frame)
         found = self._analyzer.measure_frame(frame, state)
@@ -111,7 +111,7 @@ class SegmentWorker:
         """The next order with its pixels; None where it was a state, which is kept."""
         order: Order = self._connection.recv()
         match order:
-            case StateBefore(index, state):
+            case SegmentStartState(index, state):
                 self._states[index] = state
                 return None
             case OpenSegment() | NextFrame() | CloseSegment():

@@ -18,12 +18,12 @@ from vivant.cli.options import (
     Focus,
     Force,
     Fps,
-    Frames,
     Json,
     LabelSeconds,
     LabelText,
     Loop,
     Negative,
+    NumFrames,
     OptionPairs,
     Output,
     Prompt,
@@ -49,7 +49,7 @@ from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
 def animate(
     image: Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, AVIF, HEIC, …", metavar="IMAGE")],
     output: FileOrFolder = None,
-    frames: Frames = None,
+    frames: NumFrames = None,
     seconds: Seconds = None,
     fps: Fps = "24",
     aspect: Aspect = None,
@@ -154,7 +154,7 @@ def animate(
 
 def demo(
     output: Output = None,
-    frames: Frames = None,
+    frames: NumFrames = None,
     seed: Seed = 0,
     engine: EngineName = "living",
     options: OptionPairs = None,

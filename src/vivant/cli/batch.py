@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivant.cli.language import say, translated
+from vivant.cli.language import localized, say
 from vivant.cli.options import (
     Crop,
     Currency,
@@ -90,7 +90,7 @@ def batch(
     from vivant.runs.batch_rows import read_rows
     from vivant.runs.batch_tables import as_csv, as_json
     from vivant.runs.clip_cache import lock_folder, write_whole
-    from vivant.runs.index_page import Entry, render
+    from vivant.runs.index_page import ClipEntry, render
     from vivant.runs.run import Runner
     from vivant.settings import default_settings
     from vivant.upscalers import load_upscaler
@@ -133,7 +133,7 @@ def batch(
     def watch(row: Row, outcome: Outcome, finished: int) -> None:
         nonlocal done
         done = finished
-        words = {"cached": say("there_already"), "failed": translated(outcome.reason)}
+        words = {"cached": say("there_already"), "failed": localized(outcome.reason)}
         words["made"] = _made_words(outcome)
         text = f"  [{finished}/{len(rows)}] {row.picture}: {words[outcome.state]}"
         progress.print(text, markup=False, soft_wrap=True)
@@ -149,7 +149,7 @@ def batch(
             outcomes = run_batch(rows, output, runner, watch=watch)
             body = to_json(as_json(outcomes))
             entries = [
-                Entry(name=r.name, picture=r.picture, report=o.report, reason=o.reason)
+                ClipEntry(name=r.name, picture=r.picture, report=o.report, reason=o.reason)
                 for r, o in outcomes
             ]
             write_whole(output / "index.html", render(entries, source.stem or "batch"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vivant.cli.language import language, say, translated
+from vivant.cli.language import language, localized, say
 from vivant.cli.options import Currency, Quiet
 from vivant.errors import Cancelled, OptionError
 
@@ -98,7 +98,7 @@ def compare(
         seed = f"{say('seed')} {clip.seed}"
         text = f"  [{clip.done}/{clip.total}] {clip.variant} · {clip.picture} · {seed}"
         if clip.outcome.reason:
-            text += f": {translated(clip.outcome.reason)}"
+            text += f": {localized(clip.outcome.reason)}"
         elif clip.outcome.state == "cached":
             text += f": {say('there_already')}"
         progress.print(text, markup=False, soft_wrap=True)
@@ -126,7 +126,7 @@ def compare(
         cost = price(findings, found, plan)[language()]
         out.print(f"  {text} {cost}", markup=False)
     for failure in comparison.failures:
-        reason = translated(failure.reason)
+        reason = localized(failure.reason)
         line = say("left_out", picture=failure.picture, reason=reason)
         out.print(f"  {line}", style="yellow", markup=False)
     line = say(

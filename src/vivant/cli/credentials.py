@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivant.cli.language import say, translated
+from vivant.cli.language import localized, say
 from vivant.cli.options import Json
 from vivant.errors import ClipError, OptionError
 
@@ -29,12 +29,12 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a file's credentials. Exit code 1 if it was changed after it was signed."""
-    from vivant.provenance.reading import credentials_json, read_credentials
+    from vivant.provenance.reading import read_back_json, read_credentials
     from vivant.settings import default_settings
 
     found = read_credentials(file, default_settings())
     if json:
-        sys.stdout.write(_json.dumps(credentials_json(found), ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(_json.dumps(read_back_json(found), ensure_ascii=False, indent=2) + "\n")
     else:
         sys.stdout.write("".join(f"{line}\n" for line in lines(found)))
     if found.state == "tampered":
@@ -128,7 +128,7 @@ def log_state(console: Console, found: Credentials, image: Path) -> None:
     from vivant.cli.summary import log_row
 
     said = [found.sentence, made_from(found, image)]
-    log_row(console, say("label_credentials"), " ".join(translated(one) for one in said if one))
+    log_row(console, say("label_credentials"), " ".join(localized(one) for one in said if one))
 
 
 def made_from(found: Credentials, image: Path) -> str:

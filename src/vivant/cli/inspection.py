@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from vivant.cli.language import say, translated
+from vivant.cli.language import localized, say
 from vivant.settings import CONFIG_FILE
 
 STATUS_STYLES = {"ok": "bold green", "missing": "bold red", "limited": "bold yellow"}
@@ -293,11 +293,11 @@ def print_table(console: Console, findings: tuple[Finding, ...]) -> None:
     """A table for people."""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     for finding in findings:
-        detail = Text(translated(finding.detail))
+        detail = Text(localized(finding.detail))
         if finding.remedy:
-            detail.append(f"\n→ {translated(finding.remedy)}", style="cyan")
+            detail.append(f"\n→ {localized(finding.remedy)}", style="cyan")
         table.add_row(
-            Text(translated(finding.part), style="bold"),
+            Text(localized(finding.part), style="bold"),
             Text(say(f"doctor_{finding.status}"), style=STATUS_STYLES[finding.status]),
             detail,
         )

@@ -48,7 +48,7 @@ def say(key: str, *, count: int | None = None, **values: object) -> str:
     return known[key][language()].format(count=count, **values)
 
 
-def translated(sentence: str) -> str:
+def localized(sentence: str) -> str:
     """An English sentence of another room in the language that is spoken.
 
     The sentence itself where the table does not know it.

@@ -28,7 +28,7 @@ from vivant.cli import (
     weights,
 )
 from vivant.cli.help import speak
-from vivant.cli.language import LANGUAGES, Language, say, translated, use
+from vivant.cli.language import LANGUAGES, Language, localized, say, use
 from vivant.cli.terminal import encode_everything, knows
 from vivant.errors import Cancelled, OptionError, VivantError, printable
 from vivant.settings import user_language
@@ -82,19 +82,19 @@ def main() -> None:
         speak(command)
         status = command.main(arguments, prog_name="vivant", standalone_mode=False)
     except VivantError as error:
-        _fail(translated(error.message), error.exit_code)
+        _fail(localized(error.message), error.exit_code)
     except typer.TyperException as error:
         text = getattr(error, "format_message", error.__str__)()
         if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its help
             sys.stderr.write(f"{text}\n")
             sys.exit(2)
-        text = translated(" ".join(text.split()))
+        text = localized(" ".join(text.split()))
         _fail(say("help_hint", text=text), 2)
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; Python would complain once more
         sys.exit(0)
     if status == Cancelled.exit_code:  # Ctrl-C, by way of typer
-        _fail(translated(Cancelled().message), Cancelled.exit_code)
+        _fail(localized(Cancelled().message), Cancelled.exit_code)
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -28,7 +28,7 @@ FileOrFolder = Annotated[
         metavar="PATH",
     ),
 ]
-Frames = Annotated[int | None, typer.Option(help="Frames.  [default: 97]", metavar="N")]
+NumFrames = Annotated[int | None, typer.Option(help="Frames.  [default: 97]", metavar="N")]
 Seconds = Annotated[
     float | None,
     typer.Option(help="Length instead of --frames: 4 s at 24 fps are 97 frames.", metavar="S"),

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from vivant.checks.checklist import Answer, answers, group_title
-from vivant.cli.language import say, translated
-from vivant.cli.summary import verdict_word
+from vivant.cli.language import localized, say
+from vivant.cli.summary import colored_verdict
 from vivant.cli.terminal import clean
 from vivant.cost import money
 from vivant.settings import Settings
@@ -86,7 +86,7 @@ def log_series(console: Console, series: Series) -> None:
         identity = next((s.value for s in scores if s.name == "identity_min"), None)
         table.add_row(
             str(take.seed),
-            verdict_word(take.result.verdict),
+            colored_verdict(take.result.verdict),
             f"{identity:.3f}" if isinstance(identity, float) else "–",
             f"{take.seconds:.1f}",
             _cost(report.bill),
@@ -97,7 +97,7 @@ def log_series(console: Console, series: Series) -> None:
     console.print(table)
     for take in series.takes:
         if take.result is None:
-            line = say("seed_failed", seed=take.seed, reason=translated(take.reason))
+            line = say("seed_failed", seed=take.seed, reason=localized(take.reason))
             console.print(Text(clean(f"  {line}"), style="red"), soft_wrap=True)
     row(console, say("label_page"), str(series.page))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from vivant.cli.language import say, translated
+from vivant.cli.language import localized, say
 from vivant.cli.made import log_start
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def make_seeds(run: RunOptions, seeds: tuple[int, ...]) -> None:
 
     def watch(take: Take, done: int) -> None:
         meter.next_clip()
-        words = say(f"verdict_{take.result.verdict}") if take.result else translated(take.reason)
+        words = say(f"verdict_{take.result.verdict}") if take.result else localized(take.reason)
         line = say("seed_done", seed=take.seed, words=words, seconds=f"{take.seconds:.1f}")
         run.progress.print(f"  [{done}/{len(seeds)}] {line}", markup=False, soft_wrap=True)
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from vivant.checks.checklist import Answer, answers
 from vivant.checks.sentences import reason
-from vivant.cli.language import language, say, translated
+from vivant.cli.language import language, localized, say
 from vivant.cli.terminal import clean
 from vivant.cost import money
 
@@ -37,7 +37,7 @@ LABEL_CELLS = 14
 """Columns of the labels on the left."""
 
 
-def verdict_word(verdict: Verdict) -> Text:
+def colored_verdict(verdict: Verdict) -> Text:
     """The verdict as one coloured word."""
     return Text(say(f"verdict_{verdict}"), style=STYLES[verdict])
 
@@ -65,7 +65,7 @@ def log_clip(run: RunOptions, result: Result) -> None:
     log_row(console, say("label_next"), _next_step(run, result))
 
 
-def log_verification(console: Console, verification: Verification, page: Path | None) -> None:
+def log_summary(console: Console, verification: Verification, page: Path | None) -> None:
     """What there is to say about a clip that was verified."""
     log_verdict(console, verification, "verified")
     if page is not None:
@@ -86,7 +86,7 @@ def log_verdict(console: Console, verification: Verification, what: str) -> None
     worst = [answer for answer in found if answer.verdict == verdict]
     sentence = say(f"{what}_{verdict}", count=len(worst))
     console.print()
-    console.print(Text("  ") + verdict_word(verdict) + Text(f"  {sentence}", style="bold"))
+    console.print(Text("  ") + colored_verdict(verdict) + Text(f"  {sentence}", style="bold"))
     console.print()
     for answer in _worth_telling(found):
         text = f"{answer.question[language()]} {_why(answer)}"
@@ -111,7 +111,7 @@ def log_row(console: Console, label: str, text: str, style: str = "dim") -> None
 def reason_of(score: Score) -> str:
     """Why a score has its verdict, in the language that is spoken."""
     if language() == "en" or "message" not in score.facts:
-        return translated(score.reason)
+        return localized(score.reason)
     return reason(score.facts, language())
 
 
@@ -160,7 +160,7 @@ def _time_and_cost(run: RunOptions, seconds: float, bill: Bill | None) -> str:
 def _log_notes(console: Console, notes: Iterable[str]) -> None:
     told = list(dict.fromkeys(notes))
     for note in told[:MOST_NOTES]:
-        text = translated(note)
+        text = localized(note)
         log_row(console, say("label_note"), text[:1].upper() + text[1:], "yellow")
     if len(told) > MOST_NOTES:
         log_row(console, "", say("more_notes", count=len(told) - MOST_NOTES))

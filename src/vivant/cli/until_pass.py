@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from vivant.cli.language import language, say, translated
+from vivant.cli.language import language, localized, say
 from vivant.cli.made import log_made, log_start
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def log_attempt(run: RunOptions, attempt: Attempt) -> None:
     def titles(names: tuple[str, ...]) -> str:
         return ", ".join(names if language() == "en" else (title(name)["ko"] for name in names))
 
-    words = translated(attempt.remedy) if attempt.remedy else say("as_asked")
+    words = localized(attempt.remedy) if attempt.remedy else say("as_asked")
     if attempt.why:
         words += f" {say('against', names=titles(attempt.why))}"
     verdict = say("attempt_ended")
@@ -84,7 +84,7 @@ def log_attempts(run: RunOptions, found: UntilPassResult, limit: Budget) -> None
     chosen = say("delivered_attempt", chosen=found.chosen, count=len(found.attempts))
     _heading(run, say("passed_heading" if found.passed else "not_passed_heading"))
     log_row(run.out, say("delivered"), chosen)
-    log_row(run.out, say("stopped"), translated(found.stopped))
+    log_row(run.out, say("stopped"), localized(found.stopped))
     log_row(run.out, say("all_in_all"), spent)
 
 

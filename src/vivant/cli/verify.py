@@ -44,24 +44,24 @@ def verify(
         verification = run(
             clip, image, page=html, observe=observe, crop=crop, focus=focus, rotate=rotate or 0
         )
-    from vivant.provenance.reading import credentials_json, read_credentials
+    from vivant.provenance.reading import read_back_json, read_credentials
     from vivant.settings import default_settings
 
     credentials = read_credentials(clip, default_settings())
     if json:
         from vivant.report import to_json, verification_json
 
-        body = verification_json(verification) | {"credentials": credentials_json(credentials)}
+        body = verification_json(verification) | {"credentials": read_back_json(credentials)}
         sys.stdout.write(to_json(body))
     elif verbose:
-        from vivant.cli.run_log import log_verification as log_whole
+        from vivant.cli.run_log import log_verification
 
-        log_whole(out, verification)
+        log_verification(out, verification)
         log_facts(out, credentials, image)
     else:
-        from vivant.cli.summary import log_verification
+        from vivant.cli.summary import log_summary
 
-        log_verification(out, verification, html)
+        log_summary(out, verification, html)
         log_state(out, credentials, image)
     if verification.verdict == "fail":
         raise typer.Exit(1)

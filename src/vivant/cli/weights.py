@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vivant.cli.language import say, translated
+from vivant.cli.language import localized, say
 from vivant.errors import MissingPartError
 from vivant.types import Observer, Progress
 
@@ -80,7 +80,7 @@ def list_models() -> None:
         try:
             state = books.state(name)
         except WeightsError as error:
-            table.add_row(name, say("weights_broken"), "", "", repos, translated(error.message))
+            table.add_row(name, say("weights_broken"), "", "", repos, localized(error.message))
             continue
         size = state.size if state.status != "absent" else model.size
         table.add_row(

@@ -6,6 +6,7 @@
     camera/   a camera move, on the CPU
     ltx2/     Lightricks LTX-2, on GPUs
     fake.py   for tests
+    engine_options.py   the base of the options of these three
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 from vivant.errors import MissingPartError, OptionError
 from vivant.types import Engine
 
-if TYPE_CHECKING:  # settings bring pydantic, which no engine needs: 0.3 s
+if TYPE_CHECKING:  # settings bring pydantic, 0.3 s that a list of names does not need
     from vivant.settings import Settings
 
 

@@ -12,24 +12,24 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import replace
+from typing import ClassVar, Literal, TypeAlias
 
 import cv2
 import numpy as np
 
-from vivant.errors import EngineError, OptionError
+from vivant.engines.engine_options import EngineOptions, Number
+from vivant.errors import EngineError
 from vivant.grid import check_seeds
 from vivant.picture.framing import crop_pixels
 from vivant.types import Clip, EngineInfo, Frames, Image, Observer, Portrait, Progress, Request
 
-FLAWS = ("drift", "frozen", "plastic", "soft", "unlucky", "hopeless")
+Flaw: TypeAlias = Literal["", "drift", "frozen", "plastic", "soft", "unlucky", "hopeless"]
 """``drift``: the face dissolves; ``frozen``: nothing moves; ``plastic``: skin without texture;
 ``soft``: everything blurred; ``unlucky`` and ``hopeless``: the picture flickers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FakeOptions:
+class FakeOptions(EngineOptions):
     """What the fake does.
 
     Attributes:
@@ -42,7 +42,7 @@ class FakeOptions:
         shift: amplitude of the sideways motion, pixels.
         scale: frames leave this much smaller than asked, to be upscaled.
         chunk: frames per chunk.
-        flaw: a defect the clip has, see :data:`FLAWS`; empty for none. Each has the remedy that
+        flaw: a defect the clip has, see :data:`Flaw`; empty for none. Each has the remedy that
             LTX-2's option of the same name is for, and goes away with it.
         end_anchor: heals ``drift`` from 0.5 on.
         motion_speed: heals ``frozen`` above 1.
@@ -52,47 +52,24 @@ class FakeOptions:
         lucky_seed: seeds that leave this remainder by 4 heal ``unlucky``.
     """
 
+    engine: ClassVar[str] = "fake"
+
     steps: int = 2
-    step_seconds: float = 0.0
+    step_seconds: Number = 0.0
     fail_at_step: int = -1
     fail_at_frame: int = -1
     fail_at_seed: int = -1
     die_at_step: int = -1
-    shift: float = 6.0
-    scale: float = 1.0
+    shift: Number = 6.0
+    scale: Number = 1.0
     chunk: int = 4
-    flaw: str = ""
-    end_anchor: float = 0.0
-    motion_speed: float = 1.0
+    flaw: Flaw = ""
+    end_anchor: Number = 0.0
+    motion_speed: Number = 1.0
     nag: bool = False
-    nag_scale: float = 5.0
+    nag_scale: Number = 5.0
     image_crf: int = 33
     lucky_seed: int = 3
-
-    @classmethod
-    def from_request(cls, request: Request) -> FakeOptions:
-        """Options of a request.
-
-        Raises:
-            OptionError: a key the fake does not have.
-        """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(request.options) - known)
-        if unknown:
-            raise OptionError(
-                f"engine fake has no option {unknown[0]!r}: it has {', '.join(sorted(known))}",
-                param=unknown[0],
-            )
-        kinds: dict[str, Any] = {field.name: type(field.default) for field in fields(cls)}
-        try:  # forms bring text
-            options = cls(**{name: kinds[name](value) for name, value in request.options.items()})
-        except (TypeError, ValueError) as error:
-            raise OptionError(f"engine fake: an option is not a number: {error}") from None
-        if options.flaw and options.flaw not in FLAWS:
-            raise OptionError(
-                f"flaw {options.flaw!r} is unknown: choose {', '.join(FLAWS)}", param="flaw"
-            )
-        return options
 
     def defect(self, seed: int) -> str:
         """The flaw, unless its remedy was given."""
@@ -124,7 +101,7 @@ class FakeEngine:
         self, portrait: Portrait, request: Request, seeds: tuple[int, ...], observe: Observer
     ) -> list[Clip]:
         """See :class:`vivant.types.EngineOfMany`: the steps are taken once for all."""
-        options = FakeOptions.from_request(request)
+        options = FakeOptions.parse(request.options)
         check_seeds(seeds)
         width = round(request.width * options.scale / 2) * 2
         height = round(request.height * options.scale / 2) * 2

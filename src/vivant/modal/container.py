@@ -1,7 +1,7 @@
 """Runs in a render container: one engine, loaded once, and one clip at a time.
 
 A clip is made by the code of the service's own worker
-(:class:`vivant.service.stages.JobStages`), on a private ledger and object store on the
+(:class:`vivant.service.stages.JobStages`), on a private job store and object store on the
 container's disk. A thread writes the progress to the
 shared dict and reads from it whether to stop. So the container needs no database, no bucket and
 no secret. It does not import Modal's client.
@@ -35,8 +35,8 @@ from vivant.modal.messages import RenderError, RenderRequest, RenderResult
 from vivant.service import logs
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
-from vivant.service.job import SOURCE, Order, attempt_key, error_json, key, request_from_json
-from vivant.service.ledger import Ledger
+from vivant.service.job import SOURCE, JobSpec, attempt_key, error_json, key, request_from_json
+from vivant.service.job_store import JobStore
 from vivant.service.objects import Objects
 from vivant.service.stages import JobStages
 from vivant.settings import Settings
@@ -145,21 +145,21 @@ class ModalContainer:
     def _render(self, message: RenderRequest, gpu: str | None, scratch: Path) -> dict[str, Any]:
         job_id = message["job_id"]
         database = self._private_database()
-        ledger, objects = Ledger(database), Objects.open(scratch / "objects")
+        job_store, objects = JobStore(database), Objects.open(scratch / "objects")
         objects.put(key(job_id, SOURCE), message["source"])
-        order = Order(
+        spec = JobSpec(
             request=request_from_json(message["request"]),
             picture=message["picture"],
             currency=message["request"]["currency"],
             budget=message["request"].get("budget"),
         )
         admission = Admission(database, Limits())
-        if ledger.existing([job_id]):  # Modal calls again after this container's process died
-            ledger.delete(job_id, None)
+        if job_store.existing([job_id]):  # Modal calls again after this container's process died
+            job_store.delete(job_id, None)
             admission.forget(job_id)
-        admission.accept(job_id, order, "")
+        admission.accept(job_id, spec, "")
         stages = JobStages(
-            ledger,
+            job_store,
             objects,
             self._settings_for(gpu),
             scratch / "stages",
@@ -169,7 +169,7 @@ class ModalContainer:
         )
         done = threading.Event()
         reporter = threading.Thread(
-            target=self._report_progress, args=(ledger, job_id, done), daemon=True
+            target=self._report_progress, args=(job_store, job_id, done), daemon=True
         )
         reporter.start()
         try:
@@ -178,8 +178,8 @@ class ModalContainer:
         finally:
             done.set()
             reporter.join()
-            job = ledger.get(job_id)
-            ledger.delete(job_id, None)
+            job = job_store.get(job_id)
+            job_store.delete(job_id, None)
             admission.forget(job_id)
         if job.error is not None:
             return {"error": _client_error(dict(job.error))}
@@ -190,14 +190,14 @@ class ModalContainer:
         }
         return {"result": dict(job.result), "files": files}
 
-    def _report_progress(self, ledger: Ledger, job_id: str, done: threading.Event) -> None:
+    def _report_progress(self, job_store: JobStore, job_id: str, done: threading.Event) -> None:
         """Copy the job's newest state to the shared dict, and cancel the job if told to stop."""
         seq = 0
         while not done.wait(REPORT_SECONDS if seq else 0.01):
-            job = ledger.get(job_id)
+            job = job_store.get(job_id)
             try:
                 if self._shared.get(stop_key(job_id)):
-                    ledger.cancel(job_id, None, keep_seconds=0)
+                    job_store.cancel(job_id, None, keep_seconds=0)
                     return
                 if job.seq != seq:
                     self._shared.put(job_id, dict(job.snapshot))

@@ -40,7 +40,7 @@ class RenderResult(TypedDict):
     """Either ``result`` and ``files``, or ``error``.
 
     Attributes:
-        result: what the render stage stores in the ledger.
+        result: what the render stage stores in the job store.
         files: object name → content.
         gpu: the GPU's name as its driver gives it; None without one.
         container_seconds: from the call's start in the container to its return.

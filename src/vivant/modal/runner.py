@@ -38,7 +38,7 @@ from vivant.modal.messages import RenderRequest, RenderResult, container_kind
 from vivant.modal.options import DeploymentOptions, with_engines
 from vivant.picture.faces import lend_reader
 from vivant.service.job import CALL, SOURCE, TRANSIENT, Job, attempt_key, key
-from vivant.service.ledger import Lease
+from vivant.service.job_store import Lease
 from vivant.service.reporter import ShuttingDownError
 from vivant.service.stages import JobStages
 from vivant.settings import Settings, read_settings
@@ -100,7 +100,7 @@ class ModalRunner(JobStages):
         return super()._run_once(job_id)
 
     def _make_and_store(self, lease: Lease) -> bool:
-        """Copy the container's progress to the ledger until the clip is there, then store it."""
+        """Copy the container's progress to the job store until the clip is there, then store it."""
         job_id = lease.job.id
         call = self._call(lease.job)
         percent, seq, restarted = 0, -1, False
@@ -111,9 +111,9 @@ class ModalRunner(JobStages):
                 restarted = restarted or event["seq"] < seq
                 seq = event["seq"]
                 percent = max(percent if restarted else 0, int(event["progress"]))
-                wanted = self._ledger.report(lease, percent, event)
+                wanted = self._job_store.report(lease, percent, event)
             else:
-                wanted = self._ledger.alive(lease)
+                wanted = self._job_store.alive(lease)
             if not wanted:
                 self._stop(job_id, call)
                 raise Cancelled
@@ -134,11 +134,11 @@ class ModalRunner(JobStages):
                 self._store(
                     attempt_key(lease.job.id, lease.token, name),
                     path,
-                    lambda: self._ledger.alive(lease),
+                    lambda: self._job_store.alive(lease),
                 )
         rendered = {**result["result"], "attempt": lease.token}
         log.info("clip received", extra={"seconds": round(result["container_seconds"], 2)})
-        kept = self._ledger.database.patiently(lambda: self._ledger.rendered(lease, rendered))
+        kept = self._job_store.database.patiently(lambda: self._job_store.rendered(lease, rendered))
         self._objects.delete(key(lease.job.id, CALL))
         return kept
 
@@ -171,7 +171,7 @@ class ModalRunner(JobStages):
     def _active_job(self, job_id: str) -> Job | None:
         """The job, or None if it has ended or was deleted."""
         try:
-            job = self._ledger.get(job_id)
+            job = self._job_store.get(job_id)
         except JobNotFoundError:
             return None
         return job if job.active else None

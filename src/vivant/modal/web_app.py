@@ -18,7 +18,7 @@ from vivant.modal.sqlite_backup import SqliteBackup
 from vivant.service import logs
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database, database_url, open_database
-from vivant.service.job import Job, Order
+from vivant.service.job import Job, JobSpec
 from vivant.service.supervisor import Supervisor
 from vivant.settings import Settings
 
@@ -31,22 +31,22 @@ class BackedUpAdmission(Admission):
         self._backup = backup
 
     def accept(
-        self, job_id: str, order: Order, owner: str, *, idempotency_key: str | None = None
+        self, job_id: str, spec: JobSpec, owner: str, *, idempotency_key: str | None = None
     ) -> tuple[Job, bool]:
         """See :meth:`vivant.service.admission.Admission.accept`."""
-        accepted = super().accept(job_id, order, owner, idempotency_key=idempotency_key)
+        accepted = super().accept(job_id, spec, owner, idempotency_key=idempotency_key)
         self._backup.save()
         return accepted
 
     def accept_all(
         self,
-        orders: Sequence[tuple[str, Order]],
+        specs: Sequence[tuple[str, JobSpec]],
         owner: str,
         *,
         before: Callable[[sa.Connection], bool] = lambda _: True,
     ) -> bool:
         """See :meth:`vivant.service.admission.Admission.accept_all`."""
-        accepted = super().accept_all(orders, owner, before=before)
+        accepted = super().accept_all(specs, owner, before=before)
         self._backup.save()
         return accepted
 

@@ -35,7 +35,7 @@ MAX_PROMPT = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ProvenanceFacts:
     """The facts of one clip.
 
     Attributes:
@@ -97,14 +97,14 @@ class Facts:
 Relationship = Literal["parentOf", "inputTo"]
 
 
-def relationship(facts: Facts) -> Relationship:
+def relationship(facts: ProvenanceFacts) -> Relationship:
     """What the picture is to the clip (C2PA 2.2, section 11.3): what is edited, or an input."""
     return "inputTo" if facts.generated else "parentOf"
 
 
 def facts_of(
     request: Request, portrait: Portrait, info: EngineInfo, *, prompt: bool = False
-) -> Facts:
+) -> ProvenanceFacts:
     """The facts of a clip that is being made.
 
     Args:
@@ -115,7 +115,7 @@ def facts_of(
     """
     source_type = SOURCE_TYPES.get(info.name, GENERATED)
     generated = source_type == GENERATED
-    return Facts(
+    return ProvenanceFacts(
         engine=info.name,
         source_type=source_type,
         seed=request.seed,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vivant.errors import ClipError, OutputError
-from vivant.provenance.facts import GENERATED, SOURCE_TYPES, Facts
+from vivant.provenance.facts import GENERATED, SOURCE_TYPES, ProvenanceFacts
 from vivant.provenance.reading import read_credentials
 from vivant.provenance.signing import credentials_json, sha256_of, working_signer
 from vivant.settings import Settings
@@ -73,12 +73,12 @@ def _report(clip: Path, file: Path) -> dict[str, Any]:
     return report
 
 
-def _facts(report: Mapping[str, Any]) -> Facts:
+def _facts(report: Mapping[str, Any]) -> ProvenanceFacts:
     engine, source = report["engine"], report["source"]
     provenance: Mapping[str, Any] = engine.get("provenance", {})
     source_type = SOURCE_TYPES.get(engine["name"], GENERATED)
     generated = source_type == GENERATED
-    return Facts(
+    return ProvenanceFacts(
         engine=engine["name"],
         source_type=source_type,
         seed=report["settings"]["seed"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vivant.provenance.facts import IPTC, Facts, relationship
+from vivant.provenance.facts import IPTC, ProvenanceFacts, relationship
 from vivant.version import __version__
 
 PRODUCTION = "video.vivant.production"
@@ -42,7 +42,7 @@ OFFLINE: dict[str, Any] = {
 """Settings of the C2PA library: it opens no connection, whatever a file asks for."""
 
 
-def definition(path: Path, facts: Facts) -> dict[str, Any]:
+def definition(path: Path, facts: ProvenanceFacts) -> dict[str, Any]:
     """The manifest of a file, without its ingredient."""
     return {
         "claim_generator_info": [{"name": "Vivant", "version": __version__}],
@@ -55,7 +55,7 @@ def definition(path: Path, facts: Facts) -> dict[str, Any]:
     }
 
 
-def actions(facts: Facts) -> list[dict[str, Any]]:
+def actions(facts: ProvenanceFacts) -> list[dict[str, Any]]:
     """What was done, in order.
 
     A generated clip was *created*, with the picture as an input of the model. A clip of the other
@@ -84,7 +84,7 @@ def actions(facts: Facts) -> list[dict[str, Any]]:
     return done
 
 
-def ingredient(facts: Facts) -> dict[str, Any]:
+def ingredient(facts: ProvenanceFacts) -> dict[str, Any]:
     """The input picture. Its name is left out: the clip will be published."""
     kind = PICTURE_TYPES.get(facts.picture_format)
     return {

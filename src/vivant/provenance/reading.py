@@ -106,7 +106,7 @@ def read_credentials(path: Path, settings: Settings) -> Credentials:
     return _described(found, trusted=trusted, own=own and bool(certificates))
 
 
-def credentials_json(found: Credentials) -> dict[str, Any]:
+def read_back_json(found: Credentials) -> dict[str, Any]:
     """For ``--json``."""
     return asdict(found)
 

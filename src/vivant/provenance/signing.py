@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vivant.errors import CredentialsError, OutputError
-from vivant.provenance.facts import IPTC, Facts
+from vivant.provenance.facts import IPTC, ProvenanceFacts
 from vivant.provenance.keys import SigningIdentity, load_identity, self_made_file
 from vivant.provenance.manifest import OFFLINE, PICTURE_TYPES, definition, ingredient
 from vivant.provenance.remote import RemoteSigner
@@ -74,7 +74,7 @@ class Signer:
         self.identity, self._remote = identity, remote
 
     def sign(
-        self, path: Path, facts: Facts, picture: Path | bytes = b"", *, xmp: bool = True
+        self, path: Path, facts: ProvenanceFacts, picture: Path | bytes = b"", *, xmp: bool = True
     ) -> Signed:
         """Add XMP and credentials to a finished MP4 or JPEG file.
 
@@ -107,7 +107,7 @@ class Signer:
         manifest: dict[str, Any],
         ours: dict[str, Any] | None,
         picture: bytes,
-        facts: Facts,
+        facts: ProvenanceFacts,
     ) -> bool:
         """Write the signed file and put it in place.
 
@@ -213,7 +213,7 @@ class Unsigned:
             (f"The clip has no content credentials: {reason}.",) if wanted else ()
         )
 
-    def sign(self, path: Path, facts: Facts, picture: Path | bytes = b"") -> Signed:
+    def sign(self, path: Path, facts: ProvenanceFacts, picture: Path | bytes = b"") -> Signed:
         """Add XMP to a finished file."""
         del picture
         return Signed(_prepared(path, facts), reason=self.reason)
@@ -304,7 +304,7 @@ def key_location(settings: Settings) -> str:
     return "VIVANT_CREDENTIALS_KEY"
 
 
-def _prepared(path: Path, facts: Facts | None) -> str:
+def _prepared(path: Path, facts: ProvenanceFacts | None) -> str:
     """Add the facts as XMP; the SHA-256 of the file then."""
     try:
         if facts is not None:
@@ -320,7 +320,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _own_credentials(picture: Path | bytes, facts: Facts) -> bytes:
+def _own_credentials(picture: Path | bytes, facts: ProvenanceFacts) -> bytes:
     """The input picture's bytes, if it has credentials that can be read here; else nothing."""
     if facts.picture_format not in PICTURE_TYPES:
         return b""

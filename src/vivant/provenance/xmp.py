@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from vivant.errors import printable
-from vivant.provenance.facts import IPTC, Facts
+from vivant.provenance.facts import IPTC, ProvenanceFacts
 
 MP4_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 """Type of the ``uuid`` box that holds XMP (Adobe XMP specification, part 3, section 1.2.7)."""
@@ -25,7 +25,7 @@ _PACKET = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <?xpacket end="r"?>"""
 
 
-def packet(facts: Facts) -> bytes:
+def packet(facts: ProvenanceFacts) -> bytes:
     """The XMP packet, UTF-8. The properties of IPTC are those of its standard 2025.1."""
     values = {
         "xmp:CreatorTool": facts.software,
@@ -38,7 +38,7 @@ def packet(facts: Facts) -> bytes:
     return _PACKET.format(attributes=attributes, comment=escape(facts.comment)).encode()
 
 
-def add_xmp(path: Path, facts: Facts) -> None:
+def add_xmp(path: Path, facts: ProvenanceFacts) -> None:
     """Put the packet into a finished MP4 or JPEG file.
 
     In an MP4 it is the last box, so that nothing before it moves.

@@ -19,7 +19,7 @@ _MARKS = {"pass": "✓", "warn": "!", "fail": "✕", "not_measured": "–"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ClipEntry:
     """One clip of the page.
 
     Attributes:
@@ -35,7 +35,7 @@ class Entry:
     reason: str = ""
 
 
-def render(entries: Sequence[Entry], title: str, *, of_seeds: bool = False) -> str:
+def render(entries: Sequence[ClipEntry], title: str, *, of_seeds: bool = False) -> str:
     """The page as text, to stand in the folder of the clips.
 
     Args:
@@ -59,7 +59,7 @@ def render(entries: Sequence[Entry], title: str, *, of_seeds: bool = False) -> s
     )
 
 
-def _item(entry: Entry) -> dict[str, Any]:
+def _item(entry: ClipEntry) -> dict[str, Any]:
     name, report = entry.name, entry.report
     bill = report["bill"] if report else None
     return {

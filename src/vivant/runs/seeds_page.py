@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image as PillowImage
 
 from vivant.runs.clip_cache import finished, write_whole
-from vivant.runs.index_page import Entry, render
+from vivant.runs.index_page import ClipEntry, render
 from vivant.types import Image, Take
 from vivant.video.files import COMPANIONS
 from vivant.video.sheet import joined, write_jpeg
@@ -42,9 +42,11 @@ def write_index(folder: Path, takes: Sequence[Take]) -> None:
         OutputError: they cannot be written.
     """
     found = _finished(folder)
-    entries = [Entry(name=clip.stem, picture=clip.name, report=report) for clip, report in found]
+    entries = [
+        ClipEntry(name=clip.stem, picture=clip.name, report=report) for clip, report in found
+    ]
     entries += [
-        Entry(name="", picture=f"seed {take.seed}", report=None, reason=take.reason)
+        ClipEntry(name="", picture=f"seed {take.seed}", report=None, reason=take.reason)
         for take in takes
         if take.result is None
     ]

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from vivant.errors import BusyError, ConflictError
 from vivant.service.database import Database
-from vivant.service.job import ACTIVE, PRIORITIES, Job, Order, request_json
+from vivant.service.job import ACTIVE, PRIORITIES, Job, JobSpec, request_json
 from vivant.service.queue import JobQueue
 from vivant.service.rows import event_data, from_row
 from vivant.service.tables import events, jobs, meta
@@ -79,7 +79,7 @@ class Admission:
             self._check_owner(connection, owner, more)
 
     def accept(
-        self, job_id: str, order: Order, owner: str, *, idempotency_key: str | None = None
+        self, job_id: str, spec: JobSpec, owner: str, *, idempotency_key: str | None = None
     ) -> tuple[Job, bool]:
         """Take the job in; its picture must be in the object store.
 
@@ -91,8 +91,8 @@ class Admission:
             BusyError: the queue, or this owner's part of it, is full.
             ConflictError: the same key came with another request.
         """
-        request = request_json(order)
-        digest = request_hash(request, order)
+        request = request_json(spec)
+        digest = request_hash(request, spec)
         with self._database.write(exclusive=True) as connection:
             if idempotency_key is not None:
                 found = connection.execute(_by_key(owner, idempotency_key)).mappings().one_or_none()
@@ -102,14 +102,14 @@ class Admission:
             self._count(connection)
             self._check_owner(connection, owner)
             job = self._take(
-                connection, job_id, order, owner, request=request, digest=digest,
+                connection, job_id, spec, owner, request=request, digest=digest,
                 idempotency_key=idempotency_key,
             )  # fmt: skip
             return job, True
 
     def accept_all(
         self,
-        orders: Sequence[tuple[str, Order]],
+        specs: Sequence[tuple[str, JobSpec]],
         owner: str,
         *,
         before: Callable[[sa.Connection], bool] = lambda _: True,
@@ -131,14 +131,14 @@ class Admission:
         with self._database.write(exclusive=True) as connection:
             if not before(connection):
                 return False
-            self._count(connection, len(orders))
-            self._check_owner(connection, owner, len(orders))
+            self._count(connection, len(specs))
+            self._check_owner(connection, owner, len(specs))
             now = time.time()
-            for place, (job_id, order) in enumerate(orders):
-                request = request_json(order)
+            for place, (job_id, spec) in enumerate(specs):
+                request = request_json(spec)
                 self._take(
-                    connection, job_id, order, owner, request=request,
-                    digest=request_hash(request, order), created_at=now + place * MICROSECOND,
+                    connection, job_id, spec, owner, request=request,
+                    digest=request_hash(request, spec), created_at=now + place * MICROSECOND,
                 )  # fmt: skip
             return True
 
@@ -146,7 +146,7 @@ class Admission:
         self,
         connection: sa.Connection,
         job_id: str,
-        order: Order,
+        spec: JobSpec,
         owner: str,
         *,
         request: Mapping[str, Any],
@@ -161,8 +161,8 @@ class Admission:
             "status": "queued",
             "created_at": time.time() if created_at is None else created_at,
             "request": request,
-            "picture": dict(order.picture),
-            "priority": self._rank(connection, order.priority, owner),
+            "picture": dict(spec.picture),
+            "priority": self._rank(connection, spec.priority, owner),
             "idempotency_key": idempotency_key,
             "request_hash": digest,
             "prepare_starts": 0,
@@ -174,7 +174,7 @@ class Admission:
         row["snapshot"] = event_data(row, "queued", 1, {})
         connection.execute(jobs.insert().values(**row))
         connection.execute(events.insert().values(job_id=job_id, seq=1, data=row["snapshot"]))
-        self._queue.add(connection, job_id, order.request.engine, row["priority"])
+        self._queue.add(connection, job_id, spec.request.engine, row["priority"])
         empty = dict.fromkeys(
             ("started_at", "completed_at", "expires_at", "swept_at", "prepared", "verdict",
              "result", "error")
@@ -184,7 +184,7 @@ class Admission:
     def withdraw(self, job_id: str) -> None:
         """Take a cancelled or deleted job's workflows off the queues.
 
-        Only saves work: the stages look at the ledger first, so that nothing depends on it.
+        Only saves work: the stages look at the job store first, so that nothing depends on it.
         """
         self._queue.cancel(job_id)
 
@@ -253,9 +253,9 @@ def _active(connection: sa.Connection) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def request_hash(request: Mapping[str, Any], order: Order) -> str:
+def request_hash(request: Mapping[str, Any], spec: JobSpec) -> str:
     """SHA-256 over everything that decides what is made."""
-    content = [request, order.picture.get("sha256"), order.priority]
+    content = [request, spec.picture.get("sha256"), spec.priority]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 

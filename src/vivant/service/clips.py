@@ -31,7 +31,7 @@ from vivant.service.job import (
     THUMBNAIL,
     attempt_key,
 )
-from vivant.service.ledger import Lease, Ledger
+from vivant.service.job_store import JobStore, Lease
 from vivant.service.objects import Objects
 from vivant.service.progress import busy
 from vivant.service.reporter import Reporter, ShuttingDownError
@@ -113,7 +113,7 @@ class JobClip:
     """One finished clip: where it lies on this machine, and what is known of it.
 
     Attributes:
-        result: what the ledger will keep of it.
+        result: what the job store will keep of it.
     """
 
     folder: Path
@@ -132,7 +132,7 @@ class JobClips:
             same engine and upscaler.
         reader: of faces, used by this run alone.
         reporter: the run's observer.
-        ledger: is asked whether the run may still store.
+        job_store: is asked whether the run may still store.
         uploader: where to.
     """
 
@@ -144,14 +144,14 @@ class JobClips:
         first: ClipJob,
         reader: FaceReader,
         reporter: Reporter,
-        ledger: Ledger,
+        job_store: JobStore,
         uploader: Uploader,
     ) -> None:
         self.lease, self.first = lease, first
         self.files: Mapping[str, str] = Target(Path(CLIP)).files
         self.title = lease.job.picture.get("name", "") or lease.job.id
         self._reader, self._reporter = reader, reporter
-        self._ledger, self._uploader = ledger, uploader
+        self._job_store, self._uploader = job_store, uploader
 
     def make(self, request: Request, observe: Observer, folder: Path, number: int = 1) -> JobClip:
         """One clip, with its companions in ``folder``.
@@ -199,7 +199,7 @@ class JobClips:
         observe(Progress("store", 0, len(FILES), "item"))
 
         def wanted() -> bool:
-            return self._ledger.database.patiently(lambda: self._ledger.alive(lease))
+            return self._job_store.database.patiently(lambda: self._job_store.alive(lease))
 
         if not wanted():
             raise Cancelled

@@ -21,8 +21,8 @@ from vivant.errors import JobNotFoundError, StorageError, printable
 from vivant.report import trimmed
 from vivant.service.admission import Admission, same
 from vivant.service.database import Database
-from vivant.service.job import CLIP, REPORT, Job, Order, key
-from vivant.service.ledger import Ledger
+from vivant.service.job import CLIP, REPORT, Job, JobSpec, key
+from vivant.service.job_store import JobStore
 from vivant.service.objects import Objects
 from vivant.service.tables import comparisons
 
@@ -85,19 +85,19 @@ class Comparisons:
 
     Args:
         database: of the jobs.
-        ledger: of the jobs.
+        job_store: of the jobs.
         objects: where reports are.
     """
 
-    def __init__(self, database: Database, ledger: Ledger, objects: Objects) -> None:
-        self._database, self._ledger, self._objects = database, ledger, objects
+    def __init__(self, database: Database, job_store: JobStore, objects: Objects) -> None:
+        self._database, self._job_store, self._objects = database, job_store, objects
         self._known: dict[str, dict[str, Any]] = {}
         self._guard = threading.Lock()
 
     def accept(
         self,
         made: StoredComparison,
-        orders: Sequence[tuple[str, Order]],
+        specs: Sequence[tuple[str, JobSpec]],
         admission: Admission,
         *,
         idempotency_key: str | None,
@@ -137,7 +137,7 @@ class Comparisons:
             )
             return True
 
-        if admission.accept_all(orders, made.owner, before=write):
+        if admission.accept_all(specs, made.owner, before=write):
             return made, True
         return found[0], False
 
@@ -192,7 +192,7 @@ class Comparisons:
         Raises:
             StorageError: a report cannot be read at the moment.
         """
-        jobs = self._ledger.some(kept.jobs)
+        jobs = self._job_store.some(kept.jobs)
         if kept.sealed is not None:
             return ComparisonClips(kept.sealed["clips"], kept.sealed["failures"], jobs, over=True)
         clips: list[dict[str, Any]] = []
@@ -285,7 +285,7 @@ class Comparisons:
             waiting = [_stored(row) for row in connection.execute(query).mappings()]
         sealed = 0
         for kept in waiting:
-            if not any(job.active for job in self._ledger.some(kept.jobs).values()):
+            if not any(job.active for job in self._job_store.some(kept.jobs).values()):
                 sealed += self.seal(kept, self.gather(kept)).sealed is not None
         return sealed
 
@@ -299,7 +299,7 @@ class Comparisons:
         gone = [
             comparison_id
             for comparison_id, cells in rows
-            if not self._ledger.existing([cell["job"] for cell in cells])
+            if not self._job_store.existing([cell["job"] for cell in cells])
         ]
         for comparison_id in gone:
             self.delete(comparison_id)

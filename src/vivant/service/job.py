@@ -77,7 +77,7 @@ VARIANTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class JobSpec:
     """What a client asked for: a request whose picture lies in the object store.
 
     Attributes:
@@ -102,7 +102,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One row of the ledger.
+    """One row of the job store.
 
     Attributes:
         owner: id of the API key; empty where there are no keys.
@@ -142,9 +142,9 @@ class Job:
         return self.status in ACTIVE
 
 
-def request_json(order: Order) -> dict[str, Any]:
-    """An order's request without the picture, as the ledger keeps it."""
-    request = order.request
+def request_json(spec: JobSpec) -> dict[str, Any]:
+    """A job's request without the picture, as the job store keeps it."""
+    request = spec.request
     return {
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt,
@@ -157,14 +157,14 @@ def request_json(order: Order) -> dict[str, Any]:
         "upscaler": request.upscaler,
         "quality": request.quality,
         "options": dict(request.options),
-        "currency": order.currency,
+        "currency": spec.currency,
         **({"label": request.label} if request.label else {}),
         **({} if request.label_seconds is None else {"label_seconds": request.label_seconds}),
         **framing_fields(request.framing),
         # absent where there is none: orders from before hash to what they did
-        **({} if order.budget is None else {"budget": order.budget}),
-        **({} if order.batch is None else {"batch": order.batch}),
-        **({} if order.webhook_url is None else {"webhook_url": order.webhook_url}),
+        **({} if spec.budget is None else {"budget": spec.budget}),
+        **({} if spec.batch is None else {"batch": spec.batch}),
+        **({} if spec.webhook_url is None else {"webhook_url": spec.webhook_url}),
     }
 
 

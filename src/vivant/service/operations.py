@@ -17,13 +17,13 @@ from vivant.service.job import (
     PRIORITIES,
     SOURCE,
     Job,
-    Order,
+    JobSpec,
     key,
     new_id,
     remove_unfinished,
     request_from_json,
 )
-from vivant.service.ledger import Ledger
+from vivant.service.job_store import JobStore
 from vivant.service.objects import open_objects
 from vivant.service.queue import JobQueue
 from vivant.service.rows import from_row
@@ -64,7 +64,7 @@ class Operations:
         self._settings = settings
         self._database: Database = open_database(settings)
         self._database.migrate()
-        self._ledger = Ledger(self._database)
+        self._job_store = JobStore(self._database)
         self._objects = open_objects(settings)
         self._admission = Admission(
             self._database, Limits(queue=settings.queue_limit, per_owner=settings.jobs_per_key)
@@ -76,7 +76,7 @@ class Operations:
         Raises:
             JobNotFoundError: there is none.
         """
-        return self._ledger.get(job_id)
+        return self._job_store.get(job_id)
 
     def find(
         self, statuses: Collection[str] = (), *, before: float | None = None, newest: bool = True
@@ -115,7 +115,7 @@ class Operations:
             JobNotFoundError: there is none.
         """
         keep = self._settings.result_days * 86_400
-        job = self._ledger.cancel(job_id, None, keep_seconds=keep)
+        job = self._job_store.cancel(job_id, None, keep_seconds=keep)
         self._admission.withdraw(job_id)
         remove_unfinished(self._objects, job_id)
         return job
@@ -129,7 +129,7 @@ class Operations:
             StorageError: its picture has expired.
             BusyError: the queue is full.
         """
-        job = self._ledger.get(job_id)
+        job = self._job_store.get(job_id)
         if job.status != "failed":
             raise ConflictError(
                 f"{job_id} is {job.status}: only jobs that failed or were cancelled are retried",
@@ -142,7 +142,7 @@ class Operations:
             )
         self._objects.copy(key(job_id, SOURCE), key(made, SOURCE))
         classes = {rank: name for name, rank in PRIORITIES.items()}
-        order = Order(
+        spec = JobSpec(
             request=request_from_json(job.request),
             picture=job.picture,
             currency=job.request.get("currency"),
@@ -152,7 +152,7 @@ class Operations:
             webhook_url=job.request.get("webhook_url"),
         )
         try:
-            return self._admission.accept(made, order, job.owner)[0]
+            return self._admission.accept(made, spec, job.owner)[0]
         except BaseException:
             self._objects.delete(key(made, SOURCE))
             raise
@@ -164,9 +164,9 @@ class Operations:
             JobNotFoundError: there is none.
             ConflictError: it is waiting or running.
         """
-        if self._ledger.get(job_id).active:
+        if self._job_store.get(job_id).active:
             raise ConflictError(f"{job_id} is not over: cancel it first", param="video_id")
-        self._ledger.delete(job_id, None)
+        self._job_store.delete(job_id, None)
         self._objects.delete_folder(f"jobs/{job_id}")
         self._admission.forget(job_id)
 

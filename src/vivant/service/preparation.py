@@ -26,7 +26,7 @@ from vivant.picture.framing import crop_pixels
 from vivant.picture.intake import load_portrait
 from vivant.pipeline import image_limits
 from vivant.service.job import PORTRAIT, REFERENCE, SOURCE, Job, key, request_from_json
-from vivant.service.ledger import Ledger
+from vivant.service.job_store import JobStore
 from vivant.service.objects import Objects
 from vivant.service.picture_decoder import PictureDecoder
 from vivant.settings import Settings
@@ -34,7 +34,7 @@ from vivant.types import Box, Face, Portrait, Source
 from vivant.video.sheet import write_jpeg
 
 
-class Scratch:
+class TemporaryFolders:
     """Folders that are gone after use.
 
     Args:
@@ -71,7 +71,7 @@ class Preparation:
     """See the module.
 
     Args:
-        ledger: of the jobs.
+        job_store: of the jobs.
         objects: where pictures are.
         settings: limits of pictures.
         scratch: for files on their way.
@@ -80,13 +80,13 @@ class Preparation:
 
     def __init__(
         self,
-        ledger: Ledger,
+        job_store: JobStore,
         objects: Objects,
         settings: Settings,
-        scratch: Scratch,
+        scratch: TemporaryFolders,
         decoder: PictureDecoder,
     ) -> None:
-        self._ledger, self._objects, self._settings = ledger, objects, settings
+        self._job_store, self._objects, self._settings = job_store, objects, settings
         self._scratch, self._decoder = scratch, decoder
         self._guard = threading.Lock()
         self._preparing: dict[str, threading.Lock] = {}
@@ -147,7 +147,7 @@ class Preparation:
             decoded = folder / PORTRAIT
             write_portrait(decoded, portrait)
             self._objects.put_file(key(job.id, PORTRAIT), decoded)
-        self._ledger.prepared(
+        self._job_store.prepared(
             job.id,
             {"seconds": time.perf_counter() - started, "warnings": list(portrait.warnings)},
         )
@@ -159,10 +159,10 @@ class Preparation:
         ``check`` and what is raised: as of :meth:`prepare`.
         """
         with self.once(job_id):
-            job = self._ledger.get(job_id)
+            job = self._job_store.get(job_id)
             if job.prepared is None:
                 portrait = self.prepare(job, check)
-                prepared = self._ledger.get(job_id).prepared or {}
+                prepared = self._job_store.get(job_id).prepared or {}
                 return portrait, float(prepared.get("seconds", 0.0))
         with self._scratch.folder() as folder:
             path = folder / PORTRAIT

@@ -58,7 +58,7 @@ def busy(seconds: Mapping[Any, float], labels: list[str]) -> dict[str, float]:
 
 
 def timings(measured: Iterable[Mapping[str, Any]]) -> Iterator[Timing]:
-    """Rows of the ledger's finished clips, for estimates."""
+    """Rows of the job store's finished clips, for estimates."""
     for row in measured:
         yield Timing(
             seconds=row["seconds"],

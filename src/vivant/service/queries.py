@@ -20,7 +20,7 @@ BATCH = 1_000
 
 
 class JobQueries:
-    """The reading half of :class:`vivant.service.ledger.Ledger`.
+    """The reading half of :class:`vivant.service.job_store.JobStore`.
 
     Args:
         database: of the jobs.

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vivant.errors import Cancelled, DatabaseError
-from vivant.service.ledger import Lease, Ledger
+from vivant.service.job_store import JobStore, Lease
 from vivant.service.progress import ProgressMeter
 from vivant.types import Progress
 
@@ -40,7 +40,7 @@ class Reporter:
     """The observer of one run; a context manager.
 
     Args:
-        ledger: where to write.
+        job_store: where to write.
         lease: the run.
         meter: turns stages into a percentage.
         cost: seconds → the bill so far, as clients see it; None where there is no rate.
@@ -50,7 +50,7 @@ class Reporter:
 
     def __init__(
         self,
-        ledger: Ledger,
+        job_store: JobStore,
         lease: Lease,
         meter: ProgressMeter,
         *,
@@ -58,7 +58,7 @@ class Reporter:
         expected: float | None,
         stopping: threading.Event,
     ) -> None:
-        self._ledger, self._lease, self._meter = ledger, lease, meter
+        self._job_store, self._lease, self._meter = job_store, lease, meter
         self._cost, self._expected, self._stopping = cost, expected, stopping
         self._lock = threading.Lock()
         self._writing = threading.Lock()
@@ -156,7 +156,7 @@ class Reporter:
             if self._done.is_set():
                 return
             try:
-                allowed = self._write() if changed else self._ledger.alive(self._lease)
+                allowed = self._write() if changed else self._job_store.alive(self._lease)
             except DatabaseError as error:
                 log.warning("progress is not written: %s", error.message)
                 self._done.wait(1.0)
@@ -180,7 +180,7 @@ class Reporter:
             eta = self._meter.eta(time.monotonic() - self._clip_started, self._expected)
             gate, spent = self._gate, self._spent
         by_unit = {entry["unit"]: entry["done"] for entry in stages}
-        return self._ledger.report(
+        return self._job_store.report(
             self._lease,
             percent,
             {

@@ -1,7 +1,7 @@
 """What a worker does for a job: prepare → render → publish.
 
 Each stage may be repeated from its beginning at any time: it reads and writes deterministic keys
-and asks the ledger before it changes anything. Generation, upscaling, encoding and verification
+and asks the job store before it changes anything. Generation, upscaling, encoding and verification
 are one stage on purpose: frames stream through them, and they are never whole in between.
 """
 
@@ -34,14 +34,14 @@ from vivant.service.job import (
     remove_unfinished,
     request_from_json,
 )
-from vivant.service.ledger import Lease, Ledger
+from vivant.service.job_store import JobStore, Lease
 from vivant.service.logs import job_id as log_job_id
 from vivant.service.objects import Objects
 from vivant.service.picture_decoder import PictureDecoder, pictures
-from vivant.service.preparation import Preparation, Scratch
+from vivant.service.preparation import Preparation, TemporaryFolders
 from vivant.service.progress import ProgressMeter, timings, usual_seconds
 from vivant.service.reporter import Reporter, ShuttingDownError
-from vivant.service.solo_lock import SoloLock
+from vivant.service.shared_exclusive_lock import SharedExclusiveLock
 from vivant.service.until_pass import JobUntilPass
 from vivant.settings import Settings
 from vivant.types import Engine, Progress, Upscaler
@@ -54,7 +54,7 @@ class JobStages:
     """The stages as one worker process does them.
 
     Args:
-        ledger: of the jobs.
+        job_store: of the jobs.
         objects: where pictures and clips are.
         settings: limits and prices.
         scratch: a folder of this process alone, for files on their way.
@@ -72,7 +72,7 @@ class JobStages:
 
     def __init__(
         self,
-        ledger: Ledger,
+        job_store: JobStore,
         objects: Objects,
         settings: Settings,
         scratch: Path,
@@ -83,18 +83,18 @@ class JobStages:
         closing: threading.Event | None = None,
         decoder: PictureDecoder = pictures,
     ) -> None:
-        self._ledger, self._objects, self._settings = ledger, objects, settings
+        self._job_store, self._objects, self._settings = job_store, objects, settings
         self._engines, self._upscalers = engines, upscalers
         self._stopping, self._closing = stopping, closing or stopping
-        self._solo = SoloLock()
+        self._solo = SharedExclusiveLock()
         self._guard = threading.Lock()
         self._running = 0
         self._pictures: set[str] = set()
-        files = Scratch(scratch)
+        files = TemporaryFolders(scratch)
         self._folder = files.folder
         self._uploader = Uploader(objects, stopping)
         self._store = self._uploader.upload
-        self._preparation = Preparation(ledger, objects, settings, files, decoder)
+        self._preparation = Preparation(job_store, objects, settings, files, decoder)
 
     @property
     def running(self) -> int:
@@ -123,7 +123,7 @@ class JobStages:
             self._solo.hold(alone=self._starts(job_id)[0] > 0),
             self._preparation.once(job_id),
         ):
-            job = self._ledger.preparing(job_id)
+            job = self._job_store.preparing(job_id)
             if job is None:
                 self._tidy(job_id)
                 return
@@ -136,7 +136,7 @@ class JobStages:
                 log.info("stopped: cancelled or deleted")
                 self._tidy(job_id)
             except TRANSIENT:
-                self._uncount(lambda: self._ledger.give_back_picture(job_id), seconds=60)
+                self._uncount(lambda: self._job_store.give_back_picture(job_id), seconds=60)
                 raise
             except VivantError as error:
                 self._fail(job_id, error)
@@ -147,7 +147,7 @@ class JobStages:
     def _check(self, job_id: str) -> None:
         """Raise ``Cancelled`` where the job has ended; what cannot be asked goes on."""
         with suppress(DatabaseError):
-            if job_id not in self._ledger.existing([job_id], active=True):
+            if job_id not in self._job_store.existing([job_id], active=True):
                 raise Cancelled
 
     def give_back_pictures(self) -> None:
@@ -155,12 +155,12 @@ class JobStages:
         with self._guard:
             left = list(self._pictures)
         for job_id in left:
-            self._ledger.give_back_picture(job_id)
+            self._job_store.give_back_picture(job_id)
 
     def _starts(self, job_id: str) -> tuple[int, int]:
         """How often the job's picture and its clip were begun without an orderly end."""
         try:
-            job = self._ledger.get(job_id)
+            job = self._job_store.get(job_id)
         except JobNotFoundError:
             return 0, 0
         return (0 if job.prepared else job.prepare_starts), job.render_starts
@@ -194,17 +194,17 @@ class JobStages:
     def _run_once(self, job_id: str) -> bool:
         if self._already_made(job_id):
             return True
-        lease = self._ledger.begin(job_id)
+        lease = self._job_store.begin(job_id)
         if lease is None:
             self._tidy(job_id)
             return False
         if not self.renders_here:  # the end of this process is not this clip's doing
-            self._ledger.give_back(lease)
+            self._job_store.give_back(lease)
         try:
             made = self._make_and_store(lease)
         except ShuttingDownError:
             if self.renders_here:
-                self._uncount(lambda: self._ledger.give_back(lease), seconds=5)
+                self._uncount(lambda: self._job_store.give_back(lease), seconds=5)
             log.info("given back: the worker stops")
             self._park()
         except Cancelled:
@@ -214,7 +214,7 @@ class JobStages:
         except TRANSIENT:
             # It may be over in a moment, and this start was not the job's fault.
             if self.renders_here:
-                self._uncount(lambda: self._ledger.give_back(lease), seconds=60)
+                self._uncount(lambda: self._job_store.give_back(lease), seconds=60)
             raise
         except VivantError as error:
             self._fail(job_id, error)
@@ -226,7 +226,7 @@ class JobStages:
     def _uncount(self, work: Callable[[], None], *, seconds: float) -> None:
         """Take a start off the job's count, unless the database is away for longer."""
         try:
-            self._ledger.database.patiently(work, seconds=seconds)
+            self._job_store.database.patiently(work, seconds=seconds)
         except DatabaseError as error:
             log.warning("a start is counted as a death: %s", error.message)
 
@@ -237,7 +237,7 @@ class JobStages:
     def _already_made(self, job_id: str) -> bool:
         """The clip is in the store already: the worker ended just before it could say so."""
         try:
-            job = self._ledger.get(job_id)
+            job = self._job_store.get(job_id)
         except JobNotFoundError:
             return False
         return job.active and job.result is not None
@@ -246,7 +246,7 @@ class JobStages:
         job, settings = lease.job, self._settings
         request = request_from_json(job.request)
         check_adapters(request, settings)
-        measured = self._ledger.measured(request.engine)
+        measured = self._job_store.measured(request.engine)
         expected = estimate(timings(measured), request).reliable_seconds
         currency = job.request.get("currency")
         device = ""
@@ -263,7 +263,7 @@ class JobStages:
             return ProgressMeter(usual_seconds(measured, request))
 
         reporter = Reporter(
-            self._ledger,
+            self._job_store,
             lease,
             meter(),
             cost=lambda seconds: cost(seconds) if device else None,
@@ -288,7 +288,7 @@ class JobStages:
                 portrait=portrait, times=times, started=started, shares={"image": ahead},
             )  # fmt: skip
             device = first.device
-            clips = JobClips(lease, first, reader, reporter, self._ledger, self._uploader)
+            clips = JobClips(lease, first, reader, reporter, self._job_store, self._uploader)
             if job.request.get("budget") is None:
                 result = clips.store(clips.make(request, reporter, folder), lease.token)
                 seconds = result["seconds"]
@@ -311,7 +311,9 @@ class JobStages:
                 "seconds": seconds,
                 "cost": None if (final := cost(seconds)) is None else {**final, "final": True},
             }
-            return self._ledger.database.patiently(lambda: self._ledger.rendered(lease, result))
+            return self._job_store.database.patiently(
+                lambda: self._job_store.rendered(lease, result)
+            )
 
     # -- publish ---------------------------------------------------------------------------
 
@@ -319,7 +321,7 @@ class JobStages:
         """See that everything is there, and finish the job."""
         with self._about(job_id, "publish"):
             try:
-                job = self._ledger.get(job_id)
+                job = self._job_store.get(job_id)
             except JobNotFoundError:
                 job = None
             if job is None or not job.active or job.result is None:
@@ -336,7 +338,9 @@ class JobStages:
                     found = "missing" if stored is None else f"{stored.size} of {size} bytes"
                     raise StorageError(f"{name} is {found} in the object store")
             remove_unfinished(self._objects, job_id)
-            done = self._ledger.complete(job_id, keep_seconds=self.keep_seconds, result=job.result)
+            done = self._job_store.complete(
+                job_id, keep_seconds=self.keep_seconds, result=job.result
+            )
             if done:
                 log.info("completed", extra={"seconds": round(job.result["seconds"], 2)})
 
@@ -349,7 +353,7 @@ class JobStages:
     def _tidy(self, job_id: str) -> None:
         """Remove what only a render needs, where there will be none."""
         try:
-            if not self._ledger.get(job_id).active:
+            if not self._job_store.get(job_id).active:
                 remove_unfinished(self._objects, job_id)
         except JobNotFoundError:
             self._objects.delete_folder(f"jobs/{job_id}")
@@ -362,8 +366,8 @@ class JobStages:
             log.error("failed for a reason that nobody foresaw", exc_info=error)
         else:
             log.info("failed", extra={"code": told["code"]})
-        self._ledger.database.patiently(
-            lambda: self._ledger.fail(job_id, told, keep_seconds=self.keep_seconds), seconds=600
+        self._job_store.database.patiently(
+            lambda: self._job_store.fail(job_id, told, keep_seconds=self.keep_seconds), seconds=600
         )
         self._tidy(job_id)
 

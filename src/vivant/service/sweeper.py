@@ -14,7 +14,7 @@ from pathlib import Path
 from vivant.errors import JobNotFoundError
 from vivant.service.comparisons import Comparisons
 from vivant.service.job import remove_unfinished
-from vivant.service.ledger import Ledger
+from vivant.service.job_store import JobStore
 from vivant.service.objects import Objects
 from vivant.service.queue import JobQueue
 from vivant.settings import Settings
@@ -44,7 +44,7 @@ class Sweeper:
     """See the module.
 
     Args:
-        ledger: of the jobs.
+        job_store: of the jobs.
         objects: where their files are.
         queue: of their stages.
         settings: how long things stay.
@@ -55,16 +55,16 @@ class Sweeper:
 
     def __init__(
         self,
-        ledger: Ledger,
+        job_store: JobStore,
         objects: Objects,
         queue: JobQueue,
         settings: Settings,
         *,
         orphan_seconds: float = ORPHAN_SECONDS,
     ) -> None:
-        self._ledger, self._objects, self._settings = ledger, objects, settings
+        self._job_store, self._objects, self._settings = job_store, objects, settings
         self._queue = queue
-        self._comparisons = Comparisons(ledger.database, ledger, objects)
+        self._comparisons = Comparisons(job_store.database, job_store, objects)
         self._orphan_seconds = orphan_seconds
         self._wall, self._mono = time.time(), time.monotonic()
         self._stuck: dict[str, float] = {}
@@ -90,18 +90,18 @@ class Sweeper:
 
     def expire(self) -> int:
         """Remove files of jobs whose time is over; how many jobs."""
-        due = self._ledger.expired(self.now)
+        due = self._job_store.expired(self.now)
         for job_id in due:
             self._objects.delete_folder(f"jobs/{job_id}")
-            self._ledger.swept(job_id)
+            self._job_store.swept(job_id)
         return len(due)
 
     def forget(self) -> int:
         """Remove the rows of jobs whose files went long ago; how many."""
-        due = self._ledger.forgettable(self.now - FORGET_DAYS * 86_400)
+        due = self._job_store.forgettable(self.now - FORGET_DAYS * 86_400)
         for job_id in due:
             try:
-                self._ledger.delete(job_id, None)
+                self._job_store.delete(job_id, None)
             except JobNotFoundError:
                 continue  # another worker was first
             self._queue.forget(job_id)
@@ -114,7 +114,7 @@ class Sweeper:
         has another id: nothing is removed then. A store without an id gets one at the first look;
         not this service's where the database knows none of the jobs in it.
         """
-        own = self._ledger.database.remember(SERVICE_ID, lambda: secrets.token_hex(16))
+        own = self._job_store.database.remember(SERVICE_ID, lambda: secrets.token_hex(16))
         if self._objects.head(OWNER) is None:
             owner = own if self._knows_store() else "another service"
             self._objects.put(OWNER, owner.encode())
@@ -131,7 +131,7 @@ class Sweeper:
 
     def _knows_store(self) -> bool:
         names = self._objects.folders("jobs")
-        if self._ledger.existing(names):
+        if self._job_store.existing(names):
             return True
         oldest = self.now - self._orphan_seconds
         return not any(self._objects.newest(f"jobs/{name}") < oldest for name in names)
@@ -148,7 +148,7 @@ class Sweeper:
                 self._objects.delete_folder(f"{ASIDE}/{name}")
         names = self._objects.folders("jobs")
         aside = 0
-        for name in set(names) - self._ledger.existing(names):
+        for name in set(names) - self._job_store.existing(names):
             if self.now - self._objects.newest(f"jobs/{name}") > self._orphan_seconds:
                 aside += self._objects.move_folder(f"jobs/{name}", f"{ASIDE}/{name}")
         if aside:
@@ -169,7 +169,7 @@ class Sweeper:
         two rounds is settled.
         """
         now = time.monotonic()
-        active = [job_id for job_id, _ in self._ledger.unfinished()]
+        active = [job_id for job_id, _ in self._job_store.unfinished()]
         idle = {job_id: self._stuck.get(job_id, now) for job_id in self._queue.unattended(active)}
         settled = 0
         for job_id, since in idle.items():
@@ -180,7 +180,7 @@ class Sweeper:
                     "param": None,
                 }
                 keep = self._settings.result_days * 86_400
-                settled += self._ledger.fail(job_id, error, keep_seconds=keep)
+                settled += self._job_store.fail(job_id, error, keep_seconds=keep)
                 remove_unfinished(self._objects, job_id)
         self._stuck = idle
         return settled

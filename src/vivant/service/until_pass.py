@@ -1,6 +1,6 @@
 """A job that goes on until its clip passes: its attempts survive the worker that made them.
 
-The ledger's newest event carries the list of attempts and where the best clip lies in the object
+The job store's newest event carries the list of attempts and where the best clip lies in the object
 store. Whichever worker takes the job over goes on from there; what a dead run had spent of the
 budget stays spent.
 """
@@ -23,7 +23,7 @@ from vivant.service.objects import Objects
 from vivant.types import Observer, Request, Verification
 
 RESULT = "result.json"
-"""Beside the best clip so far: what the ledger will keep of it."""
+"""Beside the best clip so far: what the job store will keep of it."""
 
 
 class JobUntilPass:
@@ -78,7 +78,7 @@ class JobUntilPass:
             tell: called before every attempt and at the end with what clients may know.
 
         Returns:
-            What the ledger keeps of the best clip; its report lists all attempts.
+            What the job store keeps of the best clip; its report lists all attempts.
 
         Raises:
             OptionError: the budget ended before the first clip was finished.

@@ -26,19 +26,21 @@ from vivant.errors import DatabaseError, VivantError
 from vivant.service import logs
 from vivant.service.database import open_database
 from vivant.service.engines import Engines, gpu_name, gpu_names, why_not
-from vivant.service.heartbeat import Heartbeat, WorkerSlot
-from vivant.service.ledger import Ledger
-from vivant.service.objects import open_objects
-from vivant.service.queue import (
-    APPLICATION_VERSION,
+from vivant.service.executor import (
     CPU_AT_ONCE,
-    CPU_QUEUE,
     POLL_SECONDS,
     SLOW_POLL_SECONDS,
     WEBHOOK_POLL_SECONDS,
-    WEBHOOK_QUEUE,
     WEBHOOKS_AT_ONCE,
     Executor,
+)
+from vivant.service.heartbeat import Heartbeat, WorkerSlot
+from vivant.service.job_store import JobStore
+from vivant.service.objects import open_objects
+from vivant.service.queue import (
+    APPLICATION_VERSION,
+    CPU_QUEUE,
+    WEBHOOK_QUEUE,
     JobQueue,
     render_queue,
 )
@@ -99,9 +101,9 @@ class Worker:
         objects = open_objects(settings)
         scratch = settings.service_dir / "scratch" / f"worker-{self._slot.number}"
         shutil.rmtree(scratch, ignore_errors=True)
-        self._ledger = Ledger(self._database)
+        self._job_store = JobStore(self._database)
         self.stages = make_stages(
-            self._ledger,
+            self._job_store,
             objects,
             settings,
             scratch,
@@ -126,7 +128,7 @@ class Worker:
             self._database, self._id, self._slot.name, settings.worker_timeout, facts
         )
         self._queue = JobQueue(self._database)
-        self._sweeper = Sweeper(self._ledger, objects, self._queue, settings)
+        self._sweeper = Sweeper(self._job_store, objects, self._queue, settings)
         self._executor = Executor(
             self._database,
             self._id,
@@ -223,7 +225,7 @@ class Worker:
             log.warning("put back, its worker is gone: %s", stage)
 
     def _housekeep(self) -> None:
-        """Follow who comes and goes; as the leader, adopt old stages and sweep."""
+        """Follow who comes and goes; as the leader, rerun stages of older versions and sweep."""
         missing: set[str] = set()
         swept_at = time.monotonic()
         with suppress(VivantError):  # asked again before anything is removed
@@ -234,7 +236,7 @@ class Worker:
             try:
                 self._executor.set_pace(len(self._heartbeat.living))
                 if self._heartbeat.leads:
-                    self._adopt()
+                    self._rerun_outdated()
                 if time.monotonic() - swept_at < self._sweeper.pause:
                     continue
                 swept_at = time.monotonic()
@@ -246,9 +248,9 @@ class Worker:
             except Exception:  # housekeeping must not stop
                 log.exception("sweeping failed")
 
-    def _adopt(self) -> None:
+    def _rerun_outdated(self) -> None:
         versions = {worker.version for worker in self._heartbeat.living}
-        if found := self._queue.adopt(versions, self._ledger.some):
+        if found := self._queue.rerun_outdated(versions, self._job_store.some):
             log.info("%d stages of older versions are done by this one", found)
 
     def _requeue_missing(self, before: set[str]) -> set[str]:

@@ -77,8 +77,8 @@ def gather(shared: State, kept: StoredComparison) -> tuple[StoredComparison, Com
 
 
 def gather_for_list(shared: State, kept: StoredComparison) -> ComparisonClips:
-    """As :func:`gather`, but for a list: only the ledger is read."""
-    jobs = shared.ledger.some(kept.jobs)
+    """As :func:`gather`, but for a list: only the job store is read."""
+    jobs = shared.job_store.some(kept.jobs)
     if kept.sealed is not None:
         return ComparisonClips(kept.sealed["clips"], kept.sealed["failures"], jobs, over=True)
     done = [cell for cell in kept.cells if _status(cell, jobs) == "completed"]

@@ -20,7 +20,7 @@ from vivant.errors import ImageError, OptionError
 from vivant.report import plain
 from vivant.service.admission import same
 from vivant.service.comparisons import StoredComparison
-from vivant.service.job import SOURCE, Order, key, new_id
+from vivant.service.job import SOURCE, JobSpec, key, new_id
 
 MAX_CLIPS = 500
 """Of one comparison; the queue and the key's share of it may allow fewer."""
@@ -123,7 +123,7 @@ def accept(
             ) from None  # fmt: skip
     shared.admission.refuse_if_full(owner, clips)
     comparison_id = f"comparison_{secrets.token_hex(16)}"
-    orders, cells = _orders(comparison_id, planned, uploads, pictures)
+    specs, cells = _orders(comparison_id, planned, uploads, pictures)
     stored: list[str] = []
     try:
         files = {p["name"]: u.file for p, u in zip(pictures, uploads, strict=True) if u.file}
@@ -133,7 +133,7 @@ def accept(
             comparison_id, owner, now, plain_plan, question, pictures, cells, digest
         )
         kept, new = shared.comparisons.accept(
-            made, orders, shared.admission, idempotency_key=idempotency_key
+            made, specs, shared.admission, idempotency_key=idempotency_key
         )
     except BaseException:
         _discard(shared, stored)
@@ -148,28 +148,28 @@ def _orders(
     planned: PlannedComparison,
     uploads: Sequence[PictureUpload],
     pictures: list[dict[str, Any]],
-) -> tuple[list[tuple[str, Order]], list[dict[str, Any]]]:
+) -> tuple[list[tuple[str, JobSpec]], list[dict[str, Any]]]:
     """One job for every variant, picture and seed, and what each of them is."""
     from vivant.compare.clips import InputPicture, clip_order
 
     sizes = {p["name"]: u.size for u, p in zip(uploads, pictures, strict=True)}
-    orders: list[tuple[str, Order]] = []
+    specs: list[tuple[str, JobSpec]] = []
     cells: list[dict[str, Any]] = []
     listed = [InputPicture(p["name"], p["sha256"], b"") for p in pictures]
     for variant, picture, seed in clip_order(planned.plan, listed):
         job_id = new_id()
-        order = Order(
+        spec = JobSpec(
             request=replace(planned.requests[variant.name], seed=seed),
             picture={"name": picture.name, "size": sizes[picture.name], "sha256": picture.sha256},
             currency=planned.currency,
             priority=planned.priority,
             batch=comparison_id,
         )
-        orders.append((job_id, order))
+        specs.append((job_id, spec))
         cells.append(
             {"job": job_id, "variant": variant.name, "picture": picture.name, "seed": seed}
         )
-    return orders, cells
+    return specs, cells
 
 
 def _store(

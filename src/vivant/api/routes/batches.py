@@ -37,7 +37,7 @@ async def cancel(batch: str, shared: Shared, owner: Owner) -> dict[str, Any]:
     """Cancel what is not finished; finished clips stay."""
 
     def work() -> list[Job]:
-        for job in shared.ledger.batch(batch, owner, active=True):
+        for job in shared.job_store.batch(batch, owner, active=True):
             cancel_job(shared, job.id, owner)
         return _jobs(shared, batch, owner)
 
@@ -45,7 +45,7 @@ async def cancel(batch: str, shared: Shared, owner: Owner) -> dict[str, Any]:
 
 
 def _jobs(shared: State, batch: str, owner: str | None) -> list[Job]:
-    found = shared.ledger.batch(batch, owner)
+    found = shared.job_store.batch(batch, owner)
     if not found:
         shown = printable(batch[:64])
         raise JobNotFoundError(

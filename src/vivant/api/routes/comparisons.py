@@ -125,7 +125,7 @@ async def delete(comparison_id: str, shared: Shared, owner: Owner) -> dict[str, 
 
     def work() -> None:
         kept = shared.comparisons.get(comparison_id, owner)
-        for job_id in shared.ledger.existing(kept.jobs):
+        for job_id in shared.job_store.existing(kept.jobs):
             try:
                 delete_job(shared, job_id, owner)
             except JobNotFoundError:

@@ -80,7 +80,7 @@ async def content(
     download: Annotated[bool, Query()] = False,
 ) -> Response:
     """The clip, its pictures, its report, or the picture it was made from."""
-    job = await asyncio.to_thread(shared.ledger.get, video_id, reader)
+    job = await asyncio.to_thread(shared.job_store.get, video_id, reader)
     headers = {}
     if reader is None:
         # who has the token may look, from wherever: the page of a comparison, also one on a disk

@@ -47,7 +47,7 @@ async def _models(shared: State) -> list[dict[str, Any]]:
         reasons = [facts["engines"].get(name, "unknown to the worker") for facts in workers]
         available = any(reason == "" for reason in reasons)
         reason = "" if available else next(iter(reasons), "no worker is running")
-        measured = await asyncio.to_thread(shared.ledger.measured, name)
+        measured = await asyncio.to_thread(shared.job_store.measured, name)
         device = device_of(shared.settings, name, workers, measured)
         found.append(
             {

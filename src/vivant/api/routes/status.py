@@ -105,14 +105,14 @@ async def metrics(request: Request, shared: Shared) -> Response:
     """Counters since the start of this process, and what there is now."""
     if not shared.loopback:
         await owner(request, shared)
-    counts = await asyncio.to_thread(shared.ledger.counts)
+    counts = await asyncio.to_thread(shared.job_store.counts)
     for status in ("queued", "in_progress", "completed", "failed"):
         JOBS.labels(status).set(counts.get(status, 0))
     alive = await live_workers(shared)
     WORKERS.set(len(alive))
     for engine in shared.settings.engines:
         ABLE.labels(engine).set(sum(not facts["engines"].get(engine, "no") for facts in alive))
-    oldest = await asyncio.to_thread(shared.ledger.oldest)
+    oldest = await asyncio.to_thread(shared.job_store.oldest)
     OLDEST.set(0 if oldest is None else max(0.0, time.time() - oldest))
     LISTENERS.set(shared.events.listeners)
     MEMORY.set(psutil.Process().memory_info().rss)

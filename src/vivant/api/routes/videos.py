@@ -55,7 +55,7 @@ async def create_sync(request: Request, shared: Shared, owner: RateLimitedOwner)
             await asyncio.shield(asyncio.to_thread(cancel_job, shared, job.id, owner))
     if not stayed:
         return Response(status_code=CLIENT_CLOSED_REQUEST)
-    job = await asyncio.to_thread(shared.ledger.get, job.id, owner)
+    job = await asyncio.to_thread(shared.job_store.get, job.id, owner)
     if job.status != "completed":
         error = job.error or {}
         status = 409 if error.get("code") == "cancelled" else 500
@@ -81,7 +81,7 @@ async def list_videos(
 ) -> dict[str, Any]:
     """A page of this key's clips, by creation."""
     jobs, more = await asyncio.to_thread(
-        shared.ledger.page, owner, after=after, limit=limit, order=order
+        shared.job_store.page, owner, after=after, limit=limit, order=order
     )
     data = [video_json(job, shared.secret) for job in jobs]
     return list_json(data, more=more)
@@ -92,7 +92,7 @@ async def list_videos(
 )
 async def retrieve(video_id: str, shared: Shared, reader: Reader) -> Response:
     """The newest state."""
-    job = await asyncio.to_thread(shared.ledger.get, video_id, reader)
+    job = await asyncio.to_thread(shared.job_store.get, video_id, reader)
     return answer(job, shared, 200)
 
 
@@ -140,9 +140,9 @@ async def events(
     header = request.headers.get("last-event-id", "")
     if header.isascii() and header.isdigit() and len(header) < 10:
         last_event_id = int(header)
-    job = await asyncio.to_thread(shared.ledger.get, video_id, reader)
+    job = await asyncio.to_thread(shared.job_store.get, video_id, reader)
     return StreamingResponse(
-        stream(shared.events, shared.ledger, job, last_event_id),
+        stream(shared.events, shared.job_store, job, last_event_id),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
@@ -163,7 +163,7 @@ def answer(job: Job, shared: State, status: int) -> JSONResponse:
 
 async def _followed(request: Request, shared: State, job: Job) -> bool:
     """Wait for the end of a job; whether the client waited, too."""
-    events: AsyncIterator[bytes] = stream(shared.events, shared.ledger, job, None)
+    events: AsyncIterator[bytes] = stream(shared.events, shared.job_store, job, None)
 
     async def follow() -> None:
         async for _ in events:

@@ -96,18 +96,6 @@ def connected(url: str) -> tuple[http.client.HTTPConnection, str]:
         raise _refused(error.message) from None
 
 
-def public_address(host: str, resolve: public.Resolve | None = None) -> str:
-    """See :func:`vivant.service.public_address.public_address`.
-
-    Raises:
-        HttpError: unknown, or with an address that is not on the public internet.
-    """
-    try:
-        return public.public_address(host, resolve)
-    except InputError as error:
-        raise _refused(error.message) from None
-
-
 def _take(
     response: http.client.HTTPResponse,
     upload: PictureUpload,

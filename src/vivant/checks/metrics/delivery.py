@@ -39,7 +39,7 @@ and YouTube encodes again: only far below it is worth a warning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
+class ExpectedFile:
     """What the finished file must be, exactly; the defaults are the user's."""
 
     width: int = 1920
@@ -51,7 +51,7 @@ class Expectation:
     pixel_format: str = "yuv420p"
 
 
-def delivery(facts: ClipFacts, expected: Expectation | None) -> tuple[Score, ...]:
+def delivery(facts: ClipFacts, expected: ExpectedFile | None) -> tuple[Score, ...]:
     """One score per fact.
 
     Args:
@@ -59,7 +59,7 @@ def delivery(facts: ClipFacts, expected: Expectation | None) -> tuple[Score, ...
         expected: what was asked for: a miss fails. None for somebody else's clip: the user's
             targets are advice, and a miss warns.
     """
-    wanted = expected or Expectation()
+    wanted = expected or ExpectedFile()
     size = (facts.width, facts.height)
     best = (wanted.width, wanted.height)
     if expected is None and size in ASPECTS.values():

@@ -43,7 +43,7 @@ END_SECONDS: Final = 0.5
 Floats = npt.NDArray[np.float64]
 
 
-class _Ground(NamedTuple):
+class _BackgroundBasis(NamedTuple):
     """What a camera can do with the cells of the first frame, and how much each one shows."""
 
     model: Floats
@@ -69,7 +69,7 @@ class Steadiness(Metric):
         self._fps = fps
         self._flow = Flow("fast")
         self._far = Flow("fast")
-        self._ground: _Ground | None = None
+        self._ground: _BackgroundBasis | None = None
         self._oscillation: Oscillation | None = None
         self._gains: list[float] = []
         self._errors: list[float] = []
@@ -107,13 +107,13 @@ class Steadiness(Metric):
         speed = float(np.percentile(lengths, 90)) / height * 100 * self._fps
         return _FlowStep(gain, error, speed, self._row(cells, self._on(first), height))
 
-    def _on(self, first: Luma) -> _Ground:
+    def _on(self, first: Luma) -> _BackgroundBasis:
         if self._ground is None:
             self._ground = _ground(first)
         return self._ground
 
     def _row(
-        self, cells: npt.NDArray[np.float32], ground: _Ground, height: int
+        self, cells: npt.NDArray[np.float32], ground: _BackgroundBasis, height: int
     ) -> npt.NDArray[np.float32] | None:
         """What no camera movement explains, percent of the height."""
         if ground.weights.sum() < FEWEST:
@@ -220,7 +220,7 @@ def _levels(frame: AnalyzedFrame) -> Floats:
     return levels
 
 
-def _ground(first: Luma) -> _Ground:
+def _ground(first: Luma) -> _BackgroundBasis:
     x = cv2.Sobel(first, cv2.CV_32F, 1, 0)
     y = cv2.Sobel(first, cv2.CV_32F, 0, 1)
     gradient = _cells(np.stack([np.abs(x), np.abs(y)], axis=-1) / 4)
@@ -231,4 +231,4 @@ def _ground(first: Luma) -> _Ground:
     u, v = (u - (columns - 1) / 2).ravel() / rows, (v - (rows - 1) / 2).ravel() / rows
     one, none = np.ones_like(u), np.zeros_like(u)
     pairs = ((one, none), (none, one), (u, v), (-v, u))
-    return _Ground(np.stack([np.concatenate(pair) for pair in pairs], axis=1), weights)
+    return _BackgroundBasis(np.stack([np.concatenate(pair) for pair in pairs], axis=1), weights)

@@ -18,7 +18,7 @@ NAMED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class SummaryLine:
     """One question of the first screen.
 
     Attributes:
@@ -31,7 +31,7 @@ class Line:
     frame: int | None
 
 
-def summary(found: Iterable[Answer]) -> list[Line]:
+def summary(found: Iterable[Answer]) -> list[SummaryLine]:
     """The five questions with their answers; none for a question without any check."""
     by_topic: dict[str, list[Score]] = {}
     for answer in found:
@@ -47,7 +47,7 @@ def _topic(answer: Answer) -> str:
     return "person" if identity else "face"
 
 
-def _line(asked: Mapping[str, Any], scores: Sequence[Score]) -> Line:
+def _line(asked: Mapping[str, Any], scores: Sequence[Score]) -> SummaryLine:
     verdict = overall(tuple(scores))
     identity = tuple(score for score in scores if score.name.startswith("identity"))
     if asked["topic"] == "person" and verdict != "fail" and overall(identity) == "not_measured":
@@ -60,7 +60,7 @@ def _line(asked: Mapping[str, Any], scores: Sequence[Score]) -> Line:
         names = ", ".join(title(score.name)[language] for score in worst[:NAMED])
         return str(sentence[language]).format(what=names)
 
-    return Line(
+    return SummaryLine(
         question={"en": asked["en"], "ko": asked["ko"]},
         answer={"en": answer("en"), "ko": answer("ko")},
         verdict=verdict,

@@ -121,7 +121,7 @@ class CameraEngine:
             fps=float(request.fps),
             focus=face.box.center if face else portrait.crop.center,
             keep=_head(face, portrait.crop) if face else None,
-            options=options if subject else replace(options, parallax=0.0),
+            options=options if subject else options.model_copy(update={"parallax": 0.0}),
             seed=request.seed,
         )
         self._info = replace(

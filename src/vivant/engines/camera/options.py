@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias, get_args
 
-from vivant.errors import OptionError
+from pydantic import Field
+
+from vivant.engines.engine_options import EngineOptions, Number
 
 Move: TypeAlias = Literal["auto", "push_in", "drift", "orbit"]
 """``push_in`` goes towards the face, ``drift`` passes by it, ``orbit`` goes round it."""
@@ -19,13 +19,11 @@ MIN_STRENGTH, MAX_STRENGTH = 0.25, 2.0
 MAX_PARALLAX = 0.03
 """Share of the width; above, the picture behind the subject would have to be made up."""
 
-
 MIN_SCALE = 0.25
 """Below, a 1080p clip would be drawn with fewer pixels than a thumbnail."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CameraOptions:
+class CameraOptions(EngineOptions):
     """``Request.options`` of the camera engine.
 
     Attributes:
@@ -37,55 +35,13 @@ class CameraOptions:
             1 draws at the target's size; less is for comparing upscalers.
     """
 
-    move: Move = "auto"
-    strength: float = 1.0
-    parallax: float = 0.012
-    scale: float = 1.0
+    engine: ClassVar[str] = "camera"
 
-    def __post_init__(self) -> None:
-        if self.move not in MOVES:
-            raise OptionError(
-                f"move {self.move!r} is not one of {', '.join(MOVES)}: pick one of these",
-                param="move",
-            )
-        _check_number("strength", self.strength, MIN_STRENGTH, MAX_STRENGTH)
-        _check_number("parallax", self.parallax, 0.0, MAX_PARALLAX)
-        _check_number("scale", self.scale, MIN_SCALE, 1.0)
+    move: Move = "auto"
+    strength: Number = Field(default=1.0, ge=MIN_STRENGTH, le=MAX_STRENGTH)
+    parallax: Number = Field(default=0.012, ge=0, le=MAX_PARALLAX)
+    scale: Number = Field(default=1.0, ge=MIN_SCALE, le=1)
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Even sides to draw at for a clip of ``width`` × ``height``."""
         return round(width * self.scale / 2) * 2, round(height * self.scale / 2) * 2
-
-    @classmethod
-    def parse(cls, options: Mapping[str, Any]) -> CameraOptions:
-        """Read ``Request.options``; numbers may come as text, as from a command line.
-
-        Raises:
-            OptionError: a name or value this engine does not have.
-        """
-        known = [field.name for field in fields(cls)]
-        for name in options:
-            if name not in known:
-                raise OptionError(
-                    f"the camera engine has no option {name!r}: it has {', '.join(known)}",
-                    param=str(name),
-                )
-        return cls(**{name: _number_or_text(value) for name, value in options.items()})
-
-
-def _number_or_text(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _check_number(name: str, value: object, low: float, high: float) -> None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not low <= value <= high:  # type: ignore[operator]
-        raise OptionError(
-            f"{name} {value!r} is not a number in {low:g}…{high:g}: leave it out for the default",
-            param=name,
-        )

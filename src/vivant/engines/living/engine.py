@@ -19,7 +19,7 @@ from vivant.engines.camera.layers import Subject, split
 from vivant.engines.camera.path import CameraPath, plan
 from vivant.engines.living.eyes import Eye, make_eye
 from vivant.engines.living.fields import Fields, Grid, person_fields, shares, stillness
-from vivant.engines.living.motion import Moment, Motion, plan_motion
+from vivant.engines.living.motion import Motion, Pose, plan_motion
 from vivant.engines.living.options import TEMPERS, LivingOptions, choose_preset
 from vivant.engines.living.people import Person, find_people, placed
 from vivant.engines.living.scene import LivingScene
@@ -137,7 +137,7 @@ class LivingEngine:
 
     def _prepare(
         self, portrait: Portrait, request: Request, options: LivingOptions, people: list[Person]
-    ) -> Puppet:
+    ) -> FrameRenderer:
         preset, chosen = choose_preset(options, request.prompt)
         temper = TEMPERS[preset]
         notes = [*self._info.notes, chosen]
@@ -183,7 +183,7 @@ class LivingEngine:
         self._info = _info(
             tuple(notes), _provenance(preset, options, request.seed, motions, cut, len(people))
         )
-        return Puppet(
+        return FrameRenderer(
             scene=scene,
             path=path,
             fps=fps,
@@ -196,7 +196,7 @@ class LivingEngine:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Puppet:
+class FrameRenderer:
     """Everything that is needed to draw any frame; frames do not depend on each other."""
 
     scene: LivingScene
@@ -219,7 +219,7 @@ class Puppet:
         window, behind = self.path.loop_at(frame) if self.loop else self.path.at(frame)
         self.scene.draw(target, window, behind, self._field(moments))
 
-    def _field(self, moments: list[Moment]) -> Grid:
+    def _field(self, moments: list[Pose]) -> Grid:
         first, *others = (f.at(m) for f, m in zip(self.fields, moments, strict=True))
         for other in others:
             first += other

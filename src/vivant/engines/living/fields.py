@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.engines.living.motion import Moment
+from vivant.engines.living.motion import Pose
 from vivant.picture.face_mesh import FaceMesh
 from vivant.picture.matte import Matte
 
@@ -72,7 +72,7 @@ class Fields:
     bases: npt.NDArray[np.float32]
     height: float
 
-    def at(self, moment: Moment) -> Grid:
+    def at(self, moment: Pose) -> Grid:
         """The displacement at one moment."""
         h = self.height
         amounts = (

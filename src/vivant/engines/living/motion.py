@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from vivant.engines.living.options import LivingOptions, Temper
+from vivant.engines.living.options import LivingOptions, MotionAmounts
 
 BREATH_SECONDS: Final = 4.0
 """An adult at rest takes 12 to 18 breaths a minute; the slow end, 0.25 Hz."""
@@ -32,11 +32,11 @@ SACCADE_SECONDS: Final = 0.06
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """Where everything is at one time. Angles in degrees, the rest as in ``Temper``.
+class Pose:
+    """Where everything is at one time. Angles in degrees, the rest as in ``MotionAmounts``.
 
     Attributes:
-        breath: 0 (out) … ``Temper.breath``.
+        breath: 0 (out) … ``MotionAmounts.breath``.
         closed: 0 … 1, how far the lids are down.
         gaze: shift of the irises to the right, and down.
         brow: rise of the brows.
@@ -56,7 +56,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Glide:
+class KeyframeTrack:
     """A value that rests, then goes to its next place.
 
     Attributes:
@@ -89,28 +89,28 @@ class Motion:
     """One person's movement through a clip; ``turn`` multiplies the temper's angles."""
 
     seconds: float
-    temper: Temper
+    temper: MotionAmounts
     turn: float
     breath: float
     breath_seconds: float
     first_breath: float
-    yaw: Glide
-    pitch: Glide
-    roll: Glide
-    gaze_x: Glide
-    gaze_y: Glide
-    brow: Glide
-    smile: Glide
+    yaw: KeyframeTrack
+    pitch: KeyframeTrack
+    roll: KeyframeTrack
+    gaze_x: KeyframeTrack
+    gaze_y: KeyframeTrack
+    brow: KeyframeTrack
+    smile: KeyframeTrack
     blinks: tuple[float, ...]
     phases: tuple[float, ...]
     loop: bool
 
-    def at(self, time: float) -> Moment:
+    def at(self, time: float) -> Pose:
         """Where everything is ``time`` seconds after the first frame."""
         drift = self._drift(time)
         wander = 0.16 * self.turn
         yaw = self.yaw.at(time) + wander * self.temper.yaw * drift[0]
-        return Moment(
+        return Pose(
             yaw=yaw,
             pitch=self.pitch.at(time) + wander * self.temper.pitch * drift[1],
             roll=self.roll.at(time) + wander * self.temper.roll * drift[2],
@@ -155,7 +155,7 @@ def blink_shape(time: float) -> float:
 
 
 def plan_motion(
-    options: LivingOptions, temper: Temper, *, seconds: float, seed: int, person: int
+    options: LivingOptions, temper: MotionAmounts, *, seconds: float, seed: int, person: int
 ) -> Motion:
     """One person's movement; two people of one picture move differently.
 
@@ -209,13 +209,13 @@ def plan_motion(
         breath=options.strength * options.breath * temper.breath,
         breath_seconds=breaths,
         first_breath=0.0 if options.loop else 0.2 * draw.random(),
-        yaw=Glide(tuple(starts), tuple(yaws), ways),
-        pitch=Glide((*(s + 0.05 for s in starts[:-1]), starts[-1]), tuple(pitches), ways),
-        roll=Glide(tuple(starts), tuple(rolls), ways),
-        gaze_x=Glide(tuple(looks), tuple(gaze_x), SACCADE_SECONDS),
-        gaze_y=Glide(tuple(looks), tuple(gaze_y), SACCADE_SECONDS),
-        brow=Glide(tuple(hint), tuple(brow), ways),
-        smile=Glide(tuple(hint), tuple(smile), ways),
+        yaw=KeyframeTrack(tuple(starts), tuple(yaws), ways),
+        pitch=KeyframeTrack((*(s + 0.05 for s in starts[:-1]), starts[-1]), tuple(pitches), ways),
+        roll=KeyframeTrack(tuple(starts), tuple(rolls), ways),
+        gaze_x=KeyframeTrack(tuple(looks), tuple(gaze_x), SACCADE_SECONDS),
+        gaze_y=KeyframeTrack(tuple(looks), tuple(gaze_y), SACCADE_SECONDS),
+        brow=KeyframeTrack(tuple(hint), tuple(brow), ways),
+        smile=KeyframeTrack(tuple(hint), tuple(smile), ways),
         blinks=_blinks(temper, seconds, draw) if options.blink else (),
         phases=tuple(2 * math.pi * draw.random(6)),
         loop=options.loop,
@@ -244,7 +244,7 @@ def _back_to_viewer(
     return [float(v) for v in times], [float(v) for v in x], [float(v) for v in y]
 
 
-def _blinks(temper: Temper, seconds: float, draw: np.random.Generator) -> tuple[float, ...]:
+def _blinks(temper: MotionAmounts, seconds: float, draw: np.random.Generator) -> tuple[float, ...]:
     """When blinks begin; the first comes early enough to be seen in a short clip."""
     lasts = BLINK_CLOSE + BLINK_SHUT + BLINK_OPEN
     found = []

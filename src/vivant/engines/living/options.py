@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from vivant.errors import OptionError
+from vivant.engines.engine_options import EngineOptions, Number
 
 Preset: TypeAlias = Literal["calm", "attentive", "warm", "portrait-still"]
 
@@ -16,7 +16,7 @@ PRESETS: Final[tuple[str, ...]] = get_args(Preset)
 
 
 @dataclass(frozen=True, slots=True)
-class Temper:
+class MotionAmounts:
     """How much of each movement a preset has, at strength 1.
 
     Attributes:
@@ -44,11 +44,11 @@ class Temper:
     camera: float
 
 
-TEMPERS: Final[Mapping[str, Temper]] = {
-    "calm": Temper(3.0, 1.2, 0.7, 0.030, 0.035, 0.004, 0.003, 2.2, 3.2, 0.4),
-    "attentive": Temper(3.5, 1.8, 0.9, 0.028, 0.060, 0.012, 0.002, 1.5, 2.6, 0.4),
-    "warm": Temper(3.0, 1.5, 1.3, 0.032, 0.040, 0.008, 0.012, 2.0, 3.0, 0.5),
-    "portrait-still": Temper(0.9, 0.5, 0.3, 0.026, 0.0, 0.0, 0.0, 2.6, 3.6, 0.3),
+TEMPERS: Final[Mapping[str, MotionAmounts]] = {
+    "calm": MotionAmounts(3.0, 1.2, 0.7, 0.030, 0.035, 0.004, 0.003, 2.2, 3.2, 0.4),
+    "attentive": MotionAmounts(3.5, 1.8, 0.9, 0.028, 0.060, 0.012, 0.002, 1.5, 2.6, 0.4),
+    "warm": MotionAmounts(3.0, 1.5, 1.3, 0.032, 0.040, 0.008, 0.012, 2.0, 3.0, 0.5),
+    "portrait-still": MotionAmounts(0.9, 0.5, 0.3, 0.026, 0.0, 0.0, 0.0, 2.6, 3.6, 0.3),
 }
 
 WORDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
@@ -102,7 +102,7 @@ WORDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
 """Preset → words of a prompt that ask for it; the first that matches wins."""
 
 
-class LivingOptions(BaseModel):
+class LivingOptions(EngineOptions):
     """``Request.options`` of the living engine.
 
     Attributes:
@@ -118,55 +118,23 @@ class LivingOptions(BaseModel):
         scale: 0.25 … 1; frames leave the engine this much smaller, to be upscaled.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    engine: ClassVar[str] = "living"
+    elsewhere: ClassVar[Mapping[str, str]] = {"move": "camera", "parallax": "camera"}
 
     preset: Literal["auto", "calm", "attentive", "warm", "portrait-still"] = "auto"
-    strength: float = Field(default=1.0, ge=0, le=2)
+    strength: Number = Field(default=1.0, ge=0, le=2)
     blink: bool = True
-    breath: float = Field(default=1.0, ge=0, le=2)
-    turn: float = Field(default=1.0, ge=0, le=2)
-    gaze: float = Field(default=1.0, ge=0, le=2)
-    expression: float = Field(default=1.0, ge=0, le=2)
-    camera: float = Field(default=1.0, ge=0, le=2)
+    breath: Number = Field(default=1.0, ge=0, le=2)
+    turn: Number = Field(default=1.0, ge=0, le=2)
+    gaze: Number = Field(default=1.0, ge=0, le=2)
+    expression: Number = Field(default=1.0, ge=0, le=2)
+    camera: Number = Field(default=1.0, ge=0, le=2)
     loop: bool = False
-    scale: float = Field(default=1.0, ge=0.25, le=1)
-
-    @classmethod
-    def parse(cls, options: Mapping[str, Any]) -> LivingOptions:
-        """Read ``Request.options``; values may come as text, as from a command line.
-
-        Raises:
-            OptionError: a name or value this engine does not have.
-        """
-        known = list(cls.model_fields)
-        for name in options:
-            if name not in known:
-                here = name in ("move", "parallax")
-                remedy = "; the camera engine has it: --engine camera" if here else ""
-                raise OptionError(
-                    f"the living engine has no option {name!r}: it has {', '.join(known)}{remedy}",
-                    param=str(name),
-                )
-        try:
-            return cls.model_validate(dict(options))
-        except ValidationError as error:
-            first = error.errors()[0]
-            name = str(first["loc"][0])
-            raise OptionError(
-                f"{name} {options[name]!r} is not possible: {_wanted(name)}", param=name
-            ) from error
+    scale: Number = Field(default=1.0, ge=0.25, le=1)
 
     def size(self, width: int, height: int) -> tuple[int, int]:
         """Even sides to draw at for a clip of ``width`` × ``height``."""
         return round(width * self.scale / 2) * 2, round(height * self.scale / 2) * 2
-
-
-def _wanted(name: str) -> str:
-    if name == "preset":
-        return f"choose one of auto, {', '.join(PRESETS)}"
-    if name in {"blink", "loop"}:
-        return "use true or false"
-    return "use a number from " + ("0.25 to 1" if name == "scale" else "0 to 2")
 
 
 def choose_preset(options: LivingOptions, prompt: str) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from vivant.engines.ltx2.architecture import ARCHITECTURES
 from vivant.engines.ltx2.direct_read import read_to
 from vivant.engines.ltx2.fp8 import FLOAT8, Float8Linear, quantize_rows, skeleton
-from vivant.engines.ltx2.lora import Adapter, Deltas
+from vivant.engines.ltx2.lora import Adapter, WeightDeltas
 from vivant.engines.ltx2.memory import pinned
 from vivant.engines.ltx2.versions import version_of_header
 from vivant.engines.ltx2.without_compiler import without_compiler
@@ -209,7 +209,7 @@ def fill(
     missing = {name for name, tensor in wanted.items() if tensor.is_meta and name in kept}
     total = len(missing)
     done = 0
-    with Deltas(adapters) as deltas:
+    with WeightDeltas(adapters) as deltas:
         for name, tensor in tensors:
             if name not in wanted:
                 raise WeightsError(f"the weights hold {name}, which this version of LTX-2 has not")

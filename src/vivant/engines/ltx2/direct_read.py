@@ -84,7 +84,7 @@ class _Staging:
         return self.fetched[self.turn]
 
 
-class EarlyRead:
+class FilePrefetch:
     """Files on their way to the GPU before they are asked for: while libraries are imported."""
 
     def __init__(self, device: torch.device, files: list[Path]) -> None:
@@ -121,7 +121,7 @@ class EarlyRead:
         self.take()
 
 
-_early: list[EarlyRead] = []
+_early: list[FilePrefetch] = []
 """At most one."""
 
 
@@ -129,7 +129,7 @@ def read_early(device: torch.device, folder: Path) -> None:
     """Begin to read the safetensors files of ``folder`` to ``device``."""
     drop_early()
     if files := sorted(folder.glob("*.safetensors")):
-        _early.append(EarlyRead(device, files))
+        _early.append(FilePrefetch(device, files))
 
 
 def drop_early(*, but: Path | None = None) -> None:

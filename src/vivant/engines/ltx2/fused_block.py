@@ -15,7 +15,7 @@ from vivant.engines.ltx2 import block_kernels
 from vivant.engines.ltx2.block import Rotary, ShiftScale, TransformerBlock
 
 
-class Rows(NamedTuple):
+class Fp8Rows(NamedTuple):
     """Tokens rounded to fp8.
 
     Attributes:
@@ -54,32 +54,32 @@ class FusedBlock(TransformerBlock):
             x, kind, eps=self.eps, added=added, gate=gate, modulation=by, second=second, keep=keep
         )
         batch, dtype = x.shape[0], x.dtype
-        return total, Rows(first, batch, dtype, plain), Rows(other, batch, dtype)
+        return total, Fp8Rows(first, batch, dtype, plain), Fp8Rows(other, batch, dtype)
 
     def _rounded(self, x: Tensor) -> Any:
         x = x.contiguous()
-        return Rows(block_kernels.quantize(x), x.shape[0], x.dtype, x)
+        return Fp8Rows(block_kernels.quantize(x), x.shape[0], x.dtype, x)
 
     def _modulated_text(self, text: Tensor, table: Tensor, embedded: Tensor) -> Any:
         rounded = block_kernels.modulate(text, table, embedded.view(2, -1))
-        return Rows(rounded, text.shape[0], text.dtype)
+        return Fp8Rows(rounded, text.shape[0], text.dtype)
 
     def _queries(self, attn: Any, x: Any, rotary: Rotary | None) -> Tensor:
-        if not isinstance(x, Rows):
+        if not isinstance(x, Fp8Rows):
             return super()._queries(attn, x, rotary)
         return block_kernels.head_norm(
             x.times(attn.to_q), attn.norm_q.weight, attn.heads, attn.norm_q.eps, rotary
         )
 
     def _key(self, attn: Any, context: Any, rotary: Rotary | None) -> Tensor:
-        if not isinstance(context, Rows):
+        if not isinstance(context, Fp8Rows):
             return super()._key(attn, context, rotary)
         return block_kernels.head_norm(
             context.times(attn.to_k), attn.norm_k.weight, attn.heads, attn.norm_k.eps, rotary
         )
 
     def _value(self, attn: Any, context: Any) -> Tensor:
-        if not isinstance(context, Rows):
+        if not isinstance(context, Fp8Rows):
             return super()._value(attn, context)
         return context.times(attn.to_v).unflatten(-1, (attn.heads, -1))
 
@@ -91,7 +91,7 @@ class FusedBlock(TransformerBlock):
         negative: Tensor | None = None,
         nag: Tensor | None = None,
     ) -> Tensor:
-        if not isinstance(x, Rows):
+        if not isinstance(x, Fp8Rows):
             return super()._output(attn, x, attended, negative, nag)
         logits = None if attn.to_gate_logits is None else attn.to_gate_logits(x.plain)
         out = attended.flatten(2).contiguous()
@@ -100,12 +100,12 @@ class FusedBlock(TransformerBlock):
         else:
             assert negative is not None  # noqa: S101 - they come together
             rounded = block_kernels.nag(out, negative.flatten(2).contiguous(), nag, gate=logits)
-        return Rows(rounded, x.batch, x.dtype).times(attn.to_out[0])
+        return Fp8Rows(rounded, x.batch, x.dtype).times(attn.to_out[0])
 
     def _feed_forward(self, layers: Any, x: Any) -> Tensor:
         hidden = x.times(layers.net[0].proj)
         rounded = block_kernels.quantize(hidden, gelu=True)
-        return Rows(rounded, x.batch, x.dtype).times(layers.net[2])
+        return Fp8Rows(rounded, x.batch, x.dtype).times(layers.net[2])
 
     def _add(self, x: Tensor, added: Tensor, gate: Tensor, kind: Tensor) -> Tensor:
         return block_kernels.add_gated(x, added, gate, kind)

@@ -28,9 +28,9 @@ from vivant.engines.ltx2.gpu_messages import (
     Decode,
     Denoise,
     Failed,
-    GoOn,
-    Load,
-    Loaded,
+    LoadModel,
+    ModelLoaded,
+    NextStep,
     broadcast,
     join_group,
     specs_of,
@@ -50,7 +50,7 @@ LEAVE_SECONDS: Final = 10.0
 """How long the end of a group is waited for."""
 
 
-class _Member:
+class _GpuProcess:
     """A further process, and a thread that reads what it says."""
 
     def __init__(self, rank: int, size: int, kind: str, heard: Callable[[int, Any], None]) -> None:
@@ -111,10 +111,10 @@ class GpuGroup:
         self._graphs: StepGraphs | None = None
         self._leaving: threading.Thread | None = None
         self._folder = Path(tempfile.mkdtemp(prefix="vivant-gpus-"))
-        self._members: list[_Member] = []
+        self._members: list[_GpuProcess] = []
         try:
             for rank in range(1, size):
-                self._members.append(_Member(rank, size, device.type, self._heard))
+                self._members.append(_GpuProcess(rank, size, device.type, self._heard))
         except OSError as error:
             self.close()
             raise EngineError(f"the process of a further GPU cannot be started: {error}") from None
@@ -123,7 +123,7 @@ class GpuGroup:
 
     def load(self, settings: Settings, options: LTX2Options) -> None:
         """Let the other processes begin to load the model."""
-        self._tell(Load(settings, options, self._folder / "store"))
+        self._tell(LoadModel(settings, options, self._folder / "store"))
 
     def join(self) -> None:
         """Wait until all have loaded it, and connect them.
@@ -174,7 +174,7 @@ class GpuGroup:
     def _heard(self, rank: int, message: Any) -> None:
         """Called by the members' threads."""
         with self._changed:
-            if isinstance(message, Loaded):
+            if isinstance(message, ModelLoaded):
                 self._loaded += 1
             failed = isinstance(message, Failed) and self._failure is None and not self.closed
             if failed:
@@ -255,9 +255,9 @@ class GpuGroup:
                 after_step(step)
             except BaseException as error:
                 self._stopped_by = error
-                self._tell(GoOn(False))
+                self._tell(NextStep(False))
                 raise
-            self._tell(GoOn(True))
+            self._tell(NextStep(True))
 
         self._graphs = denoiser.graphs
         with self._together():

@@ -26,8 +26,8 @@ Spec = tuple[tuple[int, ...], torch.dtype]
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """Load the model of these options, say :class:`Loaded`, and join the group at ``store``."""
+class LoadModel:
+    """Load the model of these options, answer :class:`ModelLoaded`, join the group at ``store``."""
 
     settings: Settings
     options: LTX2Options
@@ -36,7 +36,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Denoise:
-    """Do your share of a stage; its tensors follow. After each step comes :class:`GoOn`."""
+    """Do your share of a stage; its tensors follow. After each step comes :class:`NextStep`."""
 
     specs: tuple[Spec, ...]
     rest: dict[str, Any]
@@ -50,14 +50,14 @@ class Decode:
 
 
 @dataclass(frozen=True, slots=True)
-class GoOn:
+class NextStep:
     """After a step: take the next one, or leave the stage."""
 
     next_step: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class ModelLoaded:
     """The model is on this GPU."""
 
 

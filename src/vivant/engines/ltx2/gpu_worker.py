@@ -21,9 +21,9 @@ from vivant.engines.ltx2.gpu_messages import (
     Decode,
     Denoise,
     Failed,
-    GoOn,
-    Load,
-    Loaded,
+    LoadModel,
+    ModelLoaded,
+    NextStep,
     join_group,
     received,
 )
@@ -67,11 +67,11 @@ class GpuWorker:
 
     def run(self) -> None:
         """Load, then work until the pipe closes."""
-        order: Load = self.orders.get()
+        order: LoadModel = self.orders.get()
         loaded = ModelLoader(order.settings, self.device, ulysses=self.ulysses).load(
             order.options, ignore_progress
         )
-        self.connection.send(Loaded())
+        self.connection.send(ModelLoaded())
         join_group(self.ulysses.rank, self.ulysses.size, order.store, self.device)
         while True:
             self._obey(loaded, self.orders.get())
@@ -88,7 +88,7 @@ class GpuWorker:
                     self.ulysses.send_first(to_bytes(decode_share(vae, latents, self.ulysses)))
 
     def _wait(self, _: int) -> None:
-        order: GoOn = self.orders.get()
+        order: NextStep = self.orders.get()
         if not order.next_step:
             raise _StageLeftError
 

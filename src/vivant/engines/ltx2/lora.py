@@ -242,7 +242,7 @@ def linear_shapes(transformer: nn.Module) -> dict[str, tuple[int, int]]:
     }
 
 
-class Deltas:
+class WeightDeltas:
     """What adapters add to the layers they change; their files stay open meanwhile.
 
     Args:
@@ -315,7 +315,7 @@ def fuse(module: nn.Module, adapters: Iterable[Adapter], *, text: bool = False) 
     Raises:
         WeightsError: a weight is not finite, or a file cannot be read.
     """
-    with Deltas(adapters, text=text) as deltas:
+    with WeightDeltas(adapters, text=text) as deltas:
         for name in deltas.layers():
             layer: Any = module.get_submodule(name)
             delta = deltas.of(name, layer.weight.device)

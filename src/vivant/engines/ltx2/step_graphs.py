@@ -30,7 +30,7 @@ Pair = tuple[Tensor, Tensor]
 Replay = Callable[[], None]
 
 
-class _Kept:
+class _CapturedInput:
     """Memory of one input, and the tensor that was copied into it last."""
 
     def __init__(self, source: Tensor) -> None:
@@ -53,7 +53,7 @@ class _Size:
     """One size of step: the clip it was seen with first, and its graph once it has one."""
 
     clip: int
-    inputs: list[_Kept] = field(default_factory=list)
+    inputs: list[_CapturedInput] = field(default_factory=list)
     outputs: Pair | None = None
     replay: Replay | None = None
 
@@ -124,13 +124,13 @@ class StepGraphs:
             return False
         return True
 
-    def _kept(self, source: Tensor) -> _Kept:
+    def _kept(self, source: Tensor) -> _CapturedInput:
         """Memory for an input: another size's, where that holds the same tensor (text keys)."""
         for size in self._sizes.values():
             for item in size.inputs:
                 if item.holds(source):
                     return item
-        return _Kept(source)
+        return _CapturedInput(source)
 
     def forget(self) -> None:
         """Let go of all graphs and their memory."""
