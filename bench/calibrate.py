@@ -79,10 +79,13 @@ FAMILIES = {
         ("freeze", "low_rate", "stutter", "jump", "reversed", "color_glitch", "pumping"),
         ("motion_speed", "freeze", "color_glitch"),
     ),
-    **dict.fromkeys(("swim", "gibberish", "ghost", "torn"), ("motion_speed", "sharpness", "torn_layers")),
+    **dict.fromkeys(
+        ("swim", "gibberish", "ghost", "torn"), ("motion_speed", "sharpness", "torn_layers")
+    ),
     "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation",),
     **dict.fromkeys(
-        STILL, ("sharpness", "plastic_skin", "seams", "saturation", "grid", "grid_lines", "resolution")
+        STILL,
+        ("sharpness", "plastic_skin", "seams", "saturation", "grid", "grid_lines", "resolution"),
     ),
 }  # fmt: skip
 """Checks that are run, by one of their scores, for defects that leave the rest alone."""

@@ -29,12 +29,11 @@ import psutil
 import psycopg
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
-from vivant.service.executor import Executor
-
 from service import milliseconds
 from service_process import Service, picture
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
+from vivant.service.executor import Executor
 from vivant.service.job import JobSpec, new_id
 from vivant.service.queue import render_queue
 from vivant.types import Request

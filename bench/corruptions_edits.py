@@ -50,7 +50,7 @@ def overlay(variant: str, start: float) -> Apply:
 
 
 def bars(variant: str, share: float) -> Apply:
-    """Black bars of ``share`` of the height: over the picture, or around the whole of it, smaller."""
+    """Black bars of ``share`` of the height, over the picture or around the whole of it."""
 
     def apply(material: Material, _: Material, __: np.random.Generator) -> Frames:
         height, width = material.frames.shape[1:3]

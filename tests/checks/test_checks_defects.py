@@ -47,6 +47,7 @@ def test_the_clean_clip_fails_nothing(clean: Verification) -> None:
 
 PARTS = [
     ("mouth/smear@0.08", "mouth_detail"),
+    ("mouth/melt@0.08", "mouth_shape"),
     ("eye/crossed@0.1", "eye_gaze"),
     ("eye/lid@0.09", "eyelids"),
     ("eye/iris@1", "iris_color"),

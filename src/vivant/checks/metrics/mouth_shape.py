@@ -2,8 +2,9 @@
 
 The face mesh says where the lips' outline is, and which place of the picture each place of the
 mouth comes from, whatever the mouth says. Short profiles across the outline are then looked up in
-the picture: where lips have melted, they lie beside the place where the mesh expects them. Of every
-place the median of :data:`WINDOW` searched frames in a row counts, of all places the upper quartile.
+the picture: where lips have melted, they lie beside the place where the mesh expects them. Of
+every place the median of :data:`WINDOW` searched frames in a row counts, of all places the upper
+quartile.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ FLAT: Final = 30.0
 """Power of a profile without an edge, in squared levels: nothing is found there."""
 
 SPREAD: Final = (4.0, 15.0, 1e-4)
-"""Pixels over which the mesh's points are spread, nearby and beyond, and the weight of the latter."""
+"""Pixels over which the mesh's points count, nearby and beyond, and the weight of the latter."""
 
 WINDOW: Final = 7
 """Searched frames in a row; about 1.5 s of 97 frames."""
@@ -112,9 +113,7 @@ class MouthShape(Metric):
         ]
         values = np.percentile(lasting, 75, axis=1) * (100 / LAYOUT.interocular)
         worst = int(values.argmax())
-        series = [
-            (self._seen[i + length // 2][0], float(value)) for i, value in enumerate(values)
-        ]
+        series = [(self._seen[i + length // 2][0], float(value)) for i, value in enumerate(values)]
         index, seen = self._seen[worst + length // 2]
         value = float(values[worst])
         found = judged(MOUTH_SHAPE, value, series=series, frame=index, region=seen.box)
@@ -167,9 +166,7 @@ def _outline(points: Floats) -> tuple[Floats, Floats]:
     return places, across / np.maximum(np.hypot(*across.T), 1e-6)[:, None]
 
 
-def _expected(
-    now: Floats, before: Floats, x: Floats, y: Floats
-) -> tuple[Floats, Floats]:
+def _expected(now: Floats, before: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Where places of the frame's mouth are in the picture's, by the mesh's points nearby."""
     near = np.all((now > -15) & (now < (LAYOUT.width + 15, LAYOUT.height + 15)), axis=1)
     points, moved = now[near], (before - now)[near]

@@ -15,6 +15,7 @@ from vivant.checks.metrics.grid_lines import GridLines
 from vivant.checks.metrics.identity import FacePresence, Identity
 from vivant.checks.metrics.lattice import Lattice
 from vivant.checks.metrics.motion import FrameDifference
+from vivant.checks.metrics.mouth_shape import MouthShape
 from vivant.checks.metrics.resolution import Resolution
 from vivant.checks.metrics.seams import Seams
 from vivant.checks.metrics.skin import Skin
@@ -32,6 +33,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         Deformation(fps),
         FaceParts(reference),
         FaceShape(reference),
+        MouthShape(reference),
         FrameDifference(reference),
         Steadiness(fps),
         Cadence(fps),
