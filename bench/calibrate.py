@@ -77,10 +77,11 @@ FAMILIES = {
     "jelly": ("motion_speed",), "frozen": ("motion_speed",), "flicker": ("motion_speed",),
     **dict.fromkeys(
         ("freeze", "low_rate", "stutter", "jump", "reversed", "color_glitch", "pumping"),
-        ("motion_speed", "freeze", "color_glitch"),
+        ("motion_speed", "freeze", "color_glitch", "reversed_motion"),
     ),
     **dict.fromkeys(
-        ("swim", "gibberish", "ghost", "torn"), ("motion_speed", "sharpness", "torn_layers")
+        ("swim", "gibberish", "ghost", "torn"),
+        ("motion_speed", "sharpness", "torn_layers", "ghost"),
     ),
     "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation",),
     **dict.fromkeys(

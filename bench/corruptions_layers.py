@@ -37,7 +37,7 @@ def _below_the_chin(frame: Image, face: Face, rng: np.random.Generator) -> Float
     cx, cy = np.asarray(face.landmarks).mean(axis=0)
     angle = rng.uniform(-0.5, 0.5)
     line = (y - cy - 2.2 * face.interocular) * np.cos(angle) + (x - cx) * np.sin(angle)
-    return np.clip(line + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(line + 0.5, 0, 1), np.float32)
 
 
 def _beside_the_eyes(frame: Image, face: Face, rng: np.random.Generator) -> Floats:
@@ -46,7 +46,7 @@ def _beside_the_eyes(frame: Image, face: Face, rng: np.random.Generator) -> Floa
     cx, cy = np.asarray(face.landmarks).mean(axis=0)
     eyes, side = face.interocular, rng.choice([-1.0, 1.0])
     wave = 0.25 * eyes * np.sin((y - cy) / (0.8 * eyes) + rng.uniform(0, 2 * np.pi))
-    return np.clip(side * (x - cx) - 0.9 * eyes - wave + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(side * (x - cx) - 0.9 * eyes - wave + 0.5, 0, 1), np.float32)
 
 
 def _person(frame: Image, face: Face, _: np.random.Generator) -> Floats:
@@ -54,14 +54,15 @@ def _person(frame: Image, face: Face, _: np.random.Generator) -> Floats:
     factor = min(1.0, SMALL / max(frame.shape[:2]))
     small = cv2.resize(frame, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     try:
-        matte, _ = person_matte(small.astype(np.uint8), (rescaled(face, factor),))
+        matte = person_matte(small.astype(np.uint8), (rescaled(face, factor),))[0]
     except MatteError:
         y, x = np.mgrid[0 : frame.shape[0], 0 : frame.shape[1]].astype(np.float32)
         cx, cy = np.asarray(face.landmarks).mean(axis=0)
         eyes = face.interocular
-        return (np.hypot((x - cx) / (1.7 * eyes), (y - cy) / (2.3 * eyes)) < 1).astype(np.float32)
+        head = np.hypot((x - cx) / (1.7 * eyes), (y - cy) / (2.3 * eyes)) < 1
+        return np.asarray(head, np.float32)
     large = cv2.resize(matte, frame.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    return (large > 0.5).astype(np.float32)
+    return np.asarray(large > 0.5, np.float32)
 
 
 def _smeared(frame: Image, hole: npt.NDArray[np.bool_]) -> Image:

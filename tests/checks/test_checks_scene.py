@@ -12,6 +12,7 @@ from checks_clips import case, examine, failing, picture, portrait, reader
 from corruptions import Material, recode
 from vivant.checks.frame import AnalyzedFrame, Reference, halved
 from vivant.checks.metric import CannotMeasure, Metric
+from vivant.checks.metrics.ghost import Ghost
 from vivant.checks.metrics.grid_lines import GridLines
 from vivant.checks.metrics.lattice import Lattice
 from vivant.checks.metrics.resolution import Resolution
@@ -84,9 +85,16 @@ def test_a_torn_layer_is_found_where_it_is(pushed_in: Material) -> None:
     assert chin < found.region.center[1] < chin + 1.5 * face.box.height
 
 
+def test_a_ghost_is_found(pushed_in: Material) -> None:
+    found = judged(Ghost, pushed_in.frames[0], spoiled("ghost/contour@0.35", pushed_in))
+    assert found.verdict == "fail"
+    assert found.frame in (1, 2, 3)
+
+
 def test_a_camera_that_moves_tears_nothing(pushed_in: Material) -> None:
     clean = recode(pushed_in.frames, 24.0, crf=18)
-    assert judged(TornLayers, pushed_in.frames[0], clean).verdict == "pass"
+    for make in (TornLayers, Ghost):
+        assert judged(make, pushed_in.frames[0], clean).verdict == "pass"
 
 
 def test_a_frame_half_a_pixel_beside_the_picture_has_its_resolution(still: Material) -> None:

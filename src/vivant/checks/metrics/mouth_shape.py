@@ -3,7 +3,7 @@
 The face mesh says where the lips' outline is, and which place of the picture each place of the
 mouth comes from, whatever the mouth says. Short profiles across the outline are then looked up in
 the picture: where lips have melted, they lie beside the place where the mesh expects them. Of
-every place the median of :data:`WINDOW` searched frames in a row counts, of all places the upper
+every place the median of :data:`SECONDS` counts, of all places the upper
 quartile.
 """
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from vivant.checks.face_frame import Layout, Matrix, cut_luma
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
-from vivant.checks.frame_mesh import frame_mesh, picture_mesh, turned
+from vivant.checks.frame_mesh import frame_mesh, picture_mesh, pupils, turned
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
 from vivant.types import Box, Score
@@ -49,7 +49,14 @@ SPREAD: Final = (4.0, 15.0, 1e-4)
 """Pixels over which the mesh's points count, nearby and beyond, and the weight of the latter."""
 
 WINDOW: Final = 7
-"""Searched frames in a row; about 1.5 s of 97 frames."""
+"""Searched frames in a row, at least."""
+
+SECONDS: Final = 1.5
+"""That they last, at least: nobody holds the mouth in one shape for longer while talking."""
+
+SMALLEST: Final = 60.0
+"""Pixels between the pupils, in the picture's own pixels, from which lips have an outline to hold
+against them."""
 
 TURNED: Final = 15.0
 """Degrees of yaw or pitch from the picture's pose: beyond, lips hide each other."""
@@ -89,6 +96,8 @@ class MouthShape(Metric):
         found = None if mesh is None else frame_mesh(frame, self._reference)
         if mesh is None or found is None or turned(found, mesh) > TURNED:
             return None
+        if pupils(mesh) * self._reference.detail < SMALLEST:
+            return None
         if self._picture is None:
             self._picture = _mouth(self._reference.pixels, mesh)
         lips = found.points[list(OUTLINE), :2]
@@ -106,7 +115,8 @@ class MouthShape(Metric):
         if len(self._seen) < 4:
             raise CannotMeasure("parts_not_seen")
         off = np.stack([seen.off for _, seen in self._seen]).astype(np.float64)
-        length = min(WINDOW, len(off))
+        stride = float(np.median(np.diff([index for index, _ in self._seen])))
+        length = min(len(off), max(WINDOW, round(SECONDS * reference.fps / stride)))
         lasting = [
             np.abs(np.median(off[start : start + length], axis=0))
             for start in range(len(off) - length + 1)
@@ -152,7 +162,7 @@ def _off(frame: _Mouth, picture: _Mouth) -> npt.NDArray[np.float32]:
     before, peak, after = (alike[best + step, np.arange(PLACES)] for step in (-1, 0, 1))
     curve = np.minimum(before + after - 2 * peak, -1e-3)
     beyond = np.clip((before - after) / (2 * curve), -0.5, 0.5)
-    return (best - FURTHEST + beyond).astype(np.float32)
+    return np.asarray(best - FURTHEST + beyond, np.float32)
 
 
 def _outline(points: Floats) -> tuple[Floats, Floats]:

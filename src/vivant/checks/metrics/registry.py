@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 from vivant.checks.frame import Reference
 from vivant.checks.metric import Metric
+from vivant.checks.metrics.boomerang import Boomerang
 from vivant.checks.metrics.color import Color
 from vivant.checks.metrics.deform import Deformation
 from vivant.checks.metrics.exposure import Exposure
 from vivant.checks.metrics.face_parts import FaceParts
 from vivant.checks.metrics.face_shape import FaceShape
+from vivant.checks.metrics.ghost import Ghost
 from vivant.checks.metrics.grid_lines import GridLines
 from vivant.checks.metrics.identity import FacePresence, Identity
 from vivant.checks.metrics.lattice import Lattice
@@ -37,6 +39,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         FrameDifference(reference),
         Steadiness(fps),
         Cadence(fps),
+        Boomerang(),
         Exposure(fps),
         Texture(reference),
         Skin(reference),
@@ -44,6 +47,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         Lattice(reference),
         GridLines(reference),
         TornLayers(reference),
+        Ghost(reference),
         Resolution(reference),
         Color(reference),
     )

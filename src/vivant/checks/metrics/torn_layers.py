@@ -10,9 +10,8 @@ one place count. The score is how much of the best line is marked.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from math import ceil
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -63,12 +62,11 @@ MOST: Final = 0.6
 """Share of the frames in which a mark must be seen."""
 
 STEADY: Final = 0.5
-"""Share of all marks that must last, or the score is less by as much: a tear stays where it is, what
-people and cloth do does not."""
+"""Share of all marks that must last, or the score is less by as much: a tear stays where it is."""
 
 BUSY: Final = 0.003
-"""Share of the picture that is marked in a frame, on average, from which nothing can be told: engines
-that move a picture come to 0.0018, people in real clips to 0.0005 … 0.006."""
+"""Share of the picture that is marked in a frame, on average, from which nothing can be told:
+engines that move a picture come to 0.0018, people in real clips to 0.0005 … 0.006."""
 
 ROUNDS: Final = 4
 """Of robust least squares for the motion of the whole picture."""
@@ -93,15 +91,11 @@ class TornLayers(Metric):
     specs = (TORN,)
 
     def __init__(self, reference: Reference) -> None:
-        self._reference = reference
+        luma = luma_of(reduced(reference.pixels, SIDE))
+        levels = luma.astype(np.float32)
+        self._picture = _Prepared(luma, levels, (_unbroken(levels, 0), _unbroken(levels, 1)))
         self._flow = Flow("medium")
         self._seen: list[tuple[int, Marks]] = []
-
-    @cached_property
-    def _picture(self) -> _Prepared:
-        luma = luma_of(reduced(self._reference.pixels, SIDE))
-        levels = luma.astype(np.float32)
-        return _Prepared(luma, levels, (_unbroken(levels, 0), _unbroken(levels, 1)))
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> Marks | None:
         """Marks of a rare frame."""
@@ -159,8 +153,8 @@ def _averaged(image: Floats, axis: int) -> Floats:
     return cv2.blur(image, size).astype(np.float32, copy=False)
 
 
-def _ramp(values: Floats, low: float, high: float) -> Floats:
-    return np.clip((values - low) / (high - low), 0, 1).astype(np.float32, copy=False)
+def _ramp(values: npt.NDArray[Any], low: float, high: float) -> Floats:
+    return np.asarray(np.clip((values - low) / (high - low), 0, 1), np.float32)
 
 
 def _unbroken(levels: Floats, axis: int) -> Floats:
@@ -210,9 +204,9 @@ def _marks(picture: _Prepared, luma: Luma, field: Field, growth: Floats, axis: i
         gain = np.minimum(after.before - after.after, before.after - before.before)
         gain -= 0.6 * np.maximum(after.after, before.before)
         marks = slide * picture.unbroken[axis] * _ramp(gain, 0, GAIN)
-    height, width = (length // POOLED for length in marks.shape)
+    height, width = marks.shape[0] // POOLED, marks.shape[1] // POOLED
     cells = marks[: height * POOLED, : width * POOLED].reshape(height, POOLED, width, POOLED)
-    return np.rint(255 * cells.max(axis=(1, 3))).astype(np.uint8)
+    return np.asarray(np.rint(255 * cells.max(axis=(1, 3))), np.uint8)
 
 
 class _Sides(NamedTuple):
@@ -259,7 +253,7 @@ def _sampled(levels: Floats, x: Floats, y: Floats) -> Floats:
         grid = np.zeros(count, np.float32)
         grid[: len(values)] = values
         grids.append(grid.reshape(-1, columns))
-    found = cv2.remap(levels, *grids, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    found = cv2.remap(levels, grids[0], grids[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(found.ravel()[: len(x)], np.float32)
 
 
