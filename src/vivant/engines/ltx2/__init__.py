@@ -20,6 +20,7 @@
     block_kernels.py, block_triton.py  these kernels
     attention.py      the fastest exact attention there is; NAG
     step_graphs.py    steps recorded as CUDA graphs
+    sound_lane.py     the sound's kernels beside the picture's, on a stream of their own
     ulysses.py        one GPU's share of tokens, heads and frames
     operators.py      functions as operators of torch
     fp8.py            row-wise fp8 matrix products
