@@ -161,6 +161,7 @@ def conditioned(
     generators: list[torch.Generator],
     *,
     anchor: tuple[Tensor, float, Tensor] | None = None,
+    noise: Tensor | None = None,
 ) -> Tokens:
     """Latents re-noised to ``sigma``, the picture at frame 0 and, optionally, at the end.
 
@@ -171,6 +172,7 @@ def conditioned(
         image: normalised picture, ``[1, C, 1, H, W]``.
         strength: of the picture at frame 0.
         anchor: the last keyframe's latents ``[1, C, 1, H, W]``, strength and coordinates.
+        noise: of the packed tokens, where it is drawn already.
     """
     batch = latents.shape[0]
     packed = pack(latents.cpu().float()).clone()
@@ -189,6 +191,7 @@ def conditioned(
         clean = torch.cat([clean, extra], dim=1)
         mask = torch.cat([mask, torch.full((batch, extra.shape[1], 1), hold)], dim=1)
         coords = torch.cat([coords, where], dim=2)
-    noise = noise_like(tuple(packed.shape), generators)
+    if noise is None:
+        noise = noise_like(tuple(packed.shape), generators)
     share = (1.0 - mask) * sigma
     return Tokens(noise * share + packed * (1 - share), mask, clean, coords, count)

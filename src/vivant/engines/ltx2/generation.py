@@ -7,10 +7,11 @@ tier lower where GPU memory runs out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -50,6 +51,14 @@ class ReportSink(Protocol):
 
     def lowered(self, before: str, after: LoadedModel) -> None:
         """Memory ran out in tier ``before``: the clip is started again."""
+
+
+class _Refinement(NamedTuple):
+    """What the second stage needs that the first one has no part in."""
+
+    pixels: Image
+    noise: Tensor
+    audio_noise: Tensor
 
 
 class Generation:
@@ -169,10 +178,19 @@ class Generation:
             )
 
         scale = recipe.stages
-        latents, audio = self._stage(
-            None, None, scale, recipe.sigmas, generators, positive, negative, count(0)
-        )
-        if recipe.refine_sigmas:
+        with ThreadPoolExecutor(1, "vivant-refine") as pool:
+            refine: Future[_Refinement] | None = None
+
+            def drawn(tokens: Tensor, audio: Tensor) -> None:
+                """The first stage has drawn its noise: prepare the second while it is denoised."""
+                nonlocal refine
+                if recipe.refine_sigmas:
+                    refine = pool.submit(self._refinement, tokens, audio, generators)
+
+            latents, audio = self._stage(
+                None, None, scale, recipe.sigmas, generators, positive, negative, count(0), drawn
+            )
+        if refine is not None:
             latents = self._upsample(latents)
             latents, _ = self._stage(
                 latents,
@@ -183,6 +201,7 @@ class Generation:
                 positive,
                 negative,
                 count(len(recipe.sigmas)),
+                prepared=refine.result(),
             )
         if not bool(torch.isfinite(latents).all()):
             raise EngineError(
@@ -203,12 +222,34 @@ class Generation:
         self.report.record(prompts_from_cache=hits)
         return embeddings[0], embeddings[1] if options.nag else None
 
-    def _picture(self, width: int, height: int) -> Tensor:
-        """Latents of the portrait on a grid."""
-        loaded = self.loader.loaded
-        pixels = grid_pixels(self.portrait, width, height, crf=loaded.image_crf(self.options))
-        with loaded.vae.use() as vae:
-            return encode_image(vae, pixels).cpu()
+    def _pixels(self, shrink: int) -> Image:
+        """The portrait on the grid, or a part of its size."""
+        options = self.options
+        width, height = options.width // shrink, options.height // shrink
+        crf = self.loader.loaded.image_crf(options)
+        return grid_pixels(self.portrait, width, height, crf=crf)
+
+    def _refinement(
+        self, tokens: Tensor, audio: Tensor, generators: list[torch.Generator]
+    ) -> _Refinement:
+        """What the second stage needs of the CPU, in another thread while the first one runs.
+
+        Args:
+            tokens: of the first stage.
+            audio: likewise.
+            generators: whose next numbers are the second stage's.
+        """
+        options = self.options
+        # the first stage's tokens cover as many frames, at a part of the size
+        full = options.width // SPATIAL_FACTOR * (options.height // SPATIAL_FACTOR)
+        shrink = options.recipe.stages
+        small = (options.width // shrink // SPATIAL_FACTOR) * (
+            options.height // shrink // SPATIAL_FACTOR
+        )
+        count = tokens.shape[1] // small * full
+        shape = (tokens.shape[0], count, tokens.shape[2])
+        noise = noise_like(shape, generators)
+        return _Refinement(self._pixels(1), noise, noise_like(tuple(audio.shape), generators))
 
     def _stage(
         self,
@@ -220,15 +261,22 @@ class Generation:
         positive: Embedding,
         negative: Embedding | None,
         after_step: Callable[[int], None],
+        drawn: Callable[[Tensor, Tensor], None] = lambda *_: None,
+        prepared: _Refinement | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """One walk down ``sigmas``: latents ``[B, C, F, H, W]`` and audio tokens, on the CPU."""
+        """One walk down ``sigmas``: latents ``[B, C, F, H, W]`` and audio tokens, on the CPU.
+
+        ``drawn`` is called with the noisy tokens before they are denoised.
+        """
         loaded, options, request = self.loader.loaded, self.options, self.request
         width, height = options.width // shrink, options.height // shrink
         rows, columns = height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
         frames = (request.num_frames - 1) // TEMPORAL_FACTOR + 1
         # motion slower than real time: the same frames, said to be closer together in time
         fps = float(request.fps) / options.motion_speed
-        image = self._picture(width, height)
+        pixels = self._pixels(shrink) if prepared is None else prepared.pixels
+        with loaded.vae.use() as vae:
+            image = encode_image(vae, pixels).cpu()
         model = loaded.parts.transformer
         coords = clip_coords(model.rope, frames, rows, columns, fps)
         batch = len(generators)
@@ -251,8 +299,16 @@ class Generation:
                 sigmas[0],
                 generators,
                 anchor=anchor,
+                noise=None if prepared is None else prepared.noise,
             )
-        audio_tokens = self._audio(audio, sigmas[0], generators, packed=not plain)
+        audio_tokens = self._audio(
+            audio,
+            sigmas[0],
+            generators,
+            packed=not plain,
+            noise=None if prepared is None else prepared.audio_noise,
+        )
+        drawn(tokens.latents, audio_tokens)
         length = audio_tokens.shape[1]
         audio_coords = model.audio_rope.prepare_audio_coords(1, length, torch.device("cpu"))
         out, audio_out = self._denoised(
@@ -300,11 +356,13 @@ class Generation:
         generators: list[torch.Generator],
         *,
         packed: bool,
+        noise: Tensor | None = None,
     ) -> Tensor:
         """Noisy audio tokens: the picture's model always makes sound too, and listens to it."""
         loaded = self.loader.loaded
         if audio is not None:
-            noise = noise_like(tuple(audio.shape), generators)
+            if noise is None:
+                noise = noise_like(tuple(audio.shape), generators)
             return noise * sigma + audio * (1 - sigma)
         config = loaded.parts.transformer.config
         channels, bins = loaded.parts.audio
