@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -207,7 +208,13 @@ class ClipJob:
         signer = signing.signer_for(self.settings)
         self._label = label_for(self.request, portrait, self.settings)
         with LiveChecks(
-            portrait, self.request, folder, reader, cores=usable_cores(), observe=self.observe
+            portrait,
+            self.request,
+            folder,
+            reader,
+            cores=usable_cores(),
+            observe=self.observe,
+            on_picture=partial(self._sign_picture, signer),
         ) as checks:
             generated = self._generate(portrait, checks)
             clip = self._upscale(generated)
@@ -219,9 +226,6 @@ class ClipJob:
             with self.times.measure("verify"):
                 verification = checks.finish(self._performance(seconds, costs))
             self.times.add("verify", checks.busy)
-        with self.times.measure("encode"):
-            for role in ("thumbnail", "contact_sheet"):
-                signer.sign(folder / COMPANIONS[role], self._facts, self.request.image)
         upscaled = clip is not generated
         if upscaled:  # waiting for the upscaler includes waiting for the engine
             self.times.add("upscale", -self.times.seconds["generate"])
@@ -246,6 +250,8 @@ class ClipJob:
             name=names.title,
             href=names.href,
             reference=checks.reference,
+            # a label is not in the frames that are checked
+            frame=checks.kept_frame if label is None else None,
         )
         (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
         return report
@@ -303,6 +309,9 @@ class ClipJob:
         consent = self.settings.credentials_prompt
         facts = facts_of(self.request, self.portrait, self.engine.info, prompt=consent)
         return replace(facts, label=self._label.text) if self._label else facts
+
+    def _sign_picture(self, signer: Signer | Unsigned, path: Path) -> None:
+        signer.sign(path, self._facts, self.request.image)
 
     def _encode(
         self, clip: Clip | YuvClip, path: Path, checks: LiveChecks, signer: Signer | Unsigned

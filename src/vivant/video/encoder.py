@@ -209,7 +209,8 @@ class Encoder:
             raise _output_error(self._path, error) from error
 
     def _send(self, picture: av.VideoFrame | None) -> Iterator[bytes]:
-        for packet in self._stream.encode(picture):
+        # one by one: the first delayed frames are decoded while the last ones are still encoded
+        for packet in self._stream.encode_lazy(picture):
             data = bytes(packet)
             try:
                 self._container.mux(packet)
