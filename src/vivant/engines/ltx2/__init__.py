@@ -16,6 +16,7 @@
     random_components.py, tiny.py  the same classes, tiny or at real size, with random weights
     transformer.py    the forward pass: modulation per distinct timestep, one RoPE, cached text keys
     block.py          one block in plain torch
+    modulation.py     scales, shifts and gates of a step, for one block or all
     fused_block.py    one block of fp8 layers, with Triton between the products
     block_kernels.py, block_triton.py  these kernels
     attention.py      the fastest exact attention there is; NAG

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,10 +21,10 @@ from vivant.engines.ltx2.conditioning import (
     conditioned,
     encode_image,
     first_frame,
+    grid_pixels,
     keyframe_coords,
     noise_like,
     pack_audio,
-    recompress,
     statistics,
     unpack,
 )
@@ -39,8 +37,7 @@ from vivant.engines.ltx2.prompts import Embedding, embed
 from vivant.engines.ltx2.recipes import SPATIAL_FACTOR, TEMPORAL_FACTOR
 from vivant.engines.ltx2.sampling import Nag
 from vivant.errors import EngineError, VivantError
-from vivant.picture.framing import crop_pixels, framed
-from vivant.types import Box, Frames, Image, Observer, Portrait, Progress, Request
+from vivant.types import Frames, Image, Observer, Portrait, Progress, Request
 
 
 class ReportSink(Protocol):
@@ -400,28 +397,3 @@ def _pieces(loaded: LoadedModel, vae: Any, latents: Tensor, chunk: int) -> Any:
     if group is not None and can_share(vae, latents.shape[2], group.ulysses.size):
         return to_frames(group.decode(vae, latents, chunk=2 * chunk))
     return to_frames(map(to_bytes, decode(vae, latents, chunk=chunk)))
-
-
-def grid_pixels(portrait: Portrait, width: int, height: int, *, crf: int = 0) -> Image:
-    """The portrait on a grid, ``[height, width, 3]``: its centre, cut back, is the crop.
-
-    Where the grid's aspect is not the crop's, the frame shows more of the real picture. The
-    re-compression comes before the resize, as in Lightricks' own pipeline: what the model sees
-    of it depends on the picture's size.
-    """
-    if crf:
-        region = framed(portrait.crop, width, height)
-        rows, columns = portrait.pixels.shape[:2]
-        margin = 16
-        left = max(0, int(region.left) - margin)
-        top = max(0, int(region.top) - margin)
-        right = min(columns, int(np.ceil(region.right)) + margin)
-        bottom = min(rows, int(np.ceil(region.bottom)) + margin)
-        part = recompress(portrait.pixels[top:bottom, left:right], crf)
-        crop = portrait.crop
-        portrait = replace(
-            portrait,
-            pixels=part,
-            crop=Box(crop.left - left, crop.top - top, crop.width, crop.height),
-        )
-    return crop_pixels(portrait, width, height)

@@ -27,16 +27,10 @@ from torch import Tensor
 
 from vivant.engines.ltx2 import block_kernels
 from vivant.engines.ltx2.attention import choose_backend, kernel_of, using
-from vivant.engines.ltx2.block import (
-    Modulation,
-    Rotaries,
-    Rotary,
-    TextKeys,
-    TransformerBlock,
-    rows_of_blocks,
-)
+from vivant.engines.ltx2.block import Rotaries, Rotary, TextKeys, TransformerBlock
 from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening
 from vivant.engines.ltx2.fused_block import FusedBlock
+from vivant.engines.ltx2.modulation import Modulation, rows_of_blocks
 from vivant.engines.ltx2.sound_lane import IN_TURN, Lane, StreamLane
 from vivant.engines.ltx2.step_graphs import AT_ONCE_TOKENS, StepGraphs
 from vivant.engines.ltx2.ulysses import Ulysses
