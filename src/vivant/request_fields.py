@@ -43,6 +43,7 @@ from vivant.grid import (
     check_frames,
     check_seed,
     check_size,
+    check_sound,
     frames_for,
     parse_size,
 )
@@ -192,6 +193,16 @@ def _range(low: int, high: int | None = None) -> dict[str, Any]:
     return {"minimum": low} if high is None else {"minimum": low, "maximum": high}
 
 
+def _sound(value: object) -> bool | Path:
+    """``on``, ``off`` or a file's path."""
+    if isinstance(value, (bool, Path)):
+        return value
+    text = str(value).strip()
+    if text.lower() in ("", "on", "off"):
+        return text.lower() == "on"
+    return Path(plain_text(text))
+
+
 Text = Annotated[str, AfterValidator(plain_text)]
 WholeNumber = Annotated[int, BeforeValidator(whole_number)]
 Number = Annotated[
@@ -272,6 +283,8 @@ class ClipFields(RequestFields):
     """A small text in the clip: ko, en, or a text of your own."""
     label_seconds: Annotated[Number, AfterValidator(_check_seconds)] | None = None
     """The label is shown for the first seconds only."""
+    sound: bool = False
+    """The engine's own sound; false: the clip is silent."""
     options: Annotated[dict[str, Any], BeforeValidator(_object)] = Field({}, examples=[{}])
     """What only the engine understands."""
     crop: Crop = Field(None, examples=["10%,5%,80%,80%"])
@@ -337,7 +350,7 @@ class ClipFields(RequestFields):
         width, height = self.dimensions
         check_frames(self.frame_count, settings.max_frames)
         check_text(self.label, font=settings.label_font is not None)
-        return Request(
+        request = Request(
             image=image,
             prompt=self.prompt,
             negative_prompt=self.negative_prompt,
@@ -351,11 +364,14 @@ class ClipFields(RequestFields):
             quality=self.quality,
             label=self.label,
             label_seconds=self.label_seconds,
+            sound=self.sound,
             options=self.options,
             crop=self.crop,
             focus=self.focus,
             rotate=self.rotate,
         )
+        check_sound(request, self._name("sound"))
+        return request
 
     @classmethod
     def _name(cls, field: str) -> str:
@@ -368,6 +384,7 @@ class CommandFields(ClipFields):
 
     negative_prompt: Text = Field(DEFAULT_NEGATIVE_PROMPT, alias="negative")
     num_frames: WholeNumber | None = Field(None, alias="frames")
+    sound: Annotated[bool | Path, PlainValidator(_sound)] = False  # type: ignore[assignment]
 
 
 def option_error(error: ValidationError, unknown: str) -> OptionError:

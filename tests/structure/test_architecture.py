@@ -34,6 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "cost": GROUND | {"settings"},
     "report": GROUND | {"cost"},
     "picture": GROUND,
+    "image_limits": {"settings", "picture.source"},
     "video": GROUND | {"picture.framing"},
     "weights": GROUND,
     "engines": GROUND | LIGHT_PICTURE | {"settings", "weights"},
@@ -41,7 +42,8 @@ ALLOWED: dict[str, set[str]] = {
     "checks": GROUND | LIGHT_PICTURE | {"video", "cost", "web.theme"},
     "web": GROUND | {"picture.sample_picture"},
     "provenance": GROUND | {"settings", "picture.framing"},
-    "pipeline": GROUND | {"checks", "cost", "picture", "provenance", "report", "settings", "video"},
+    "pipeline": GROUND
+    | {"checks", "cost", "image_limits", "picture", "provenance", "report", "settings", "video"},
 }
 """Room → what it may import of ours, besides itself: rooms or single modules. Others compose."""
 

@@ -21,6 +21,9 @@ from web_server import open_more_settings, overflow, percent, send, serving, unt
 QUICK = "?size=320x180&num_frames=17&until_pass=false"
 """A clip that takes a second or two."""
 
+TINY = "?size=160x90&num_frames=5&until_pass=false"
+"""For tests that need a clip, whatever it shows."""
+
 SLOW = "?size=160x90&num_frames=9&options[steps]=40&options[step_seconds]=0.15&until_pass=false"
 """Six seconds of pretended denoising, for the fake engine."""
 
@@ -366,7 +369,7 @@ def test_several_runs_are_shown_as_they_are(open_page: Open, portrait: Path, ser
 
 
 def test_keyboard_alone(open_page: Open, portrait: Path) -> None:
-    page = open_page(QUICK)
+    page = open_page(TINY)
     # from the start: switched on at the last moment, the browser may open its own dialog first
     page.on("filechooser", lambda chooser: chooser.set_files(portrait))
 
@@ -406,7 +409,7 @@ def test_hostile_names_and_prompts_stay_text(
         prompt=f"{attack}<script>document.title='taken'</script>",
         **{"options[steps]": "0"},
     )
-    page = open_page(QUICK)
+    page = open_page(TINY)
     expect(page.locator(f'.piece[data-id="{job}"]')).to_contain_text("<img src=x")
     page.set_input_files("#file", named)
     expect(page.locator(".plaque .name")).to_have_text(named.name)
@@ -419,7 +422,7 @@ def test_hostile_names_and_prompts_stay_text(
 
 
 def test_bad_pictures_in_plain_words(open_page: Open, tmp_path: Path) -> None:
-    page = open_page(QUICK)
+    page = open_page(TINY)
     note = tmp_path / "notes.txt"
     note.write_text("no picture")
     page.set_input_files("#file", note)
@@ -439,7 +442,7 @@ def test_bad_pictures_in_plain_words(open_page: Open, tmp_path: Path) -> None:
 
 
 def test_a_picture_that_browsers_cannot_draw_is_sent_all_the_same(open_page: Open) -> None:
-    page = open_page(QUICK, language="en-US")
+    page = open_page(TINY, language="en-US")
     page.set_input_files("#file", Path(__file__).parents[1] / "data" / "plain.heic")
     expect(page.locator("#art")).to_contain_text("cannot draw this kind of picture")
     expect(page.locator("#crop-word")).to_contain_text("No face found")
@@ -520,14 +523,11 @@ def test_what_only_some_servers_have(open_page: Open) -> None:
     assert "generate_audio" not in fields()
 
 
-def test_again_with_another_seed_and_delete(open_page: Open, portrait: Path) -> None:
-    page = open_page(QUICK)
-    start(page, portrait)
-    expect(page.locator("#download")).to_be_visible()
-    first = job_of(page)
-    page.reload()  # the picture is the server's now
-    page.click("#again")
-    page.wait_for_url(lambda url: "#video_" in url and first not in url)
+def test_again_with_another_seed_and_delete(open_page: Open, clip: str) -> None:
+    page = open_page()
+    page.evaluate("id => { location.hash = id }", clip)
+    page.click("#again")  # this page has not sent the picture: it is the server's
+    page.wait_for_url(lambda url: "#video_" in url and clip not in url)
     expect(page.locator("#download")).to_be_visible()
     second = job_of(page)
     page.locator(f'.piece[data-id="{second}"] .remove').click()
@@ -535,7 +535,7 @@ def test_again_with_another_seed_and_delete(open_page: Open, portrait: Path) -> 
     expect(page.locator(f'.piece[data-id="{second}"]')).to_have_count(0)
     expect(page.locator("#form")).to_be_visible()
     page.reload()
-    expect(page.locator(f'.piece[data-id="{first}"]')).to_be_visible()
+    expect(page.locator(f'.piece[data-id="{clip}"]')).to_be_visible()
     expect(page.locator(f'.piece[data-id="{second}"]')).to_have_count(0)
 
 
@@ -544,7 +544,7 @@ def test_one_file_from_the_disk(
 ) -> None:
     kept = tmp_path / "vivant.html"
     kept.write_text(single_file(), encoding="utf-8")
-    page = open_page(url=f"{kept.as_uri()}{QUICK}", width=390, height=844)
+    page = open_page(url=f"{kept.as_uri()}{TINY}", width=390, height=844)
     dialog = page.locator("#connection")
     expect(dialog).to_be_visible()
     page.fill("#endpoint", "not an address at all")
@@ -556,6 +556,7 @@ def test_one_file_from_the_disk(
     start(page, portrait)
     expect(page.locator("#download")).to_be_visible()
     assert page.locator("#art video").evaluate("v => v.readyState") >= 1
+    page.click("#checklist > summary")
     expect(page.locator(".question").first).to_be_visible()
     assert overflow(page) == 0
     page.reload()

@@ -96,9 +96,6 @@ def test_a_new_clip(page: Page, portrait: Path) -> None:
     page.set_input_files("#file", portrait)
     expect(page.locator("#crop-word")).to_contain_text("얼굴")
     flawless(page, "chosen", prepare=lambda: open_more_settings(page))
-    page.check("input[name=aim][value=compare]")
-    flawless(page, "comparison to be")
-    page.check("input[name=aim][value=clip]")
 
 
 def test_the_connection(page: Page) -> None:

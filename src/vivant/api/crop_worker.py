@@ -124,9 +124,9 @@ class CropWorker:
 
 def _prepare() -> None:
     """In a new process: the imports, and the face models."""
+    from vivant.image_limits import image_limits  # noqa: F401
     from vivant.picture.faces import FaceReader
     from vivant.picture.intake import load_portrait  # noqa: F401
-    from vivant.pipeline import image_limits  # noqa: F401
 
     FaceReader()
 
@@ -135,8 +135,8 @@ def _with_picture(
     work: Callable[[Portrait, Request], Any], path: Path, clip: Request, settings: Settings
 ) -> Any:
     """In the process: the answer, or the error as a value, because not all can be raised across."""
+    from vivant.image_limits import image_limits
     from vivant.picture.intake import load_portrait
-    from vivant.pipeline import image_limits
 
     try:
         portrait = load_portrait(

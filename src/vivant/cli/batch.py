@@ -20,6 +20,7 @@ from vivant.cli.options import (
     LabelText,
     Quiet,
     Rotate,
+    SoundChoice,
     Strict,
 )
 from vivant.cli.parsing import row_request
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 ROW_FIELDS = (
     "frames", "fps", "aspect", "size", "seed", "prompt", "negative", "engine", "upscaler",
-    "quality", "label", "label_seconds", "crop", "focus", "rotate",
+    "quality", "label", "label_seconds", "sound", "crop", "focus", "rotate",
 )  # fmt: skip
 """Options that a row of the CSV may have, too."""
 
@@ -84,6 +85,7 @@ class BatchOptions:
     )
     label: LabelText = ""
     label_seconds: LabelSeconds = None
+    sound: SoundChoice = ""
     options: Annotated[
         list[str] | None, typer.Option("--set", help="An option of the engine.", metavar="K=V")
     ] = None
@@ -107,8 +109,8 @@ def batch(given: BatchOptions) -> None:
     """Animate a folder or a CSV of pictures; exit code 1 if a row could not be made.
 
     Columns of a CSV: image, and where a row wants its own: output, prompt, negative, frames,
-    seconds, fps, aspect, size, seed, engine, upscaler, quality, label, label_seconds, crop,
-    focus, rotate, options ("move=orbit; strength=1").
+    seconds, fps, aspect, size, seed, engine, upscaler, quality, label, label_seconds, sound,
+    crop, focus, rotate, options ("move=orbit; strength=1").
     """
     from vivant.cli.terminal import CleanConsole
     from vivant.cost import bill

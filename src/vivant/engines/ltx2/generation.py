@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -37,7 +37,9 @@ from vivant.engines.ltx2.prompts import Embedding, embed
 from vivant.engines.ltx2.recipes import SPATIAL_FACTOR, TEMPORAL_FACTOR
 from vivant.engines.ltx2.sampling import Nag
 from vivant.errors import EngineError, VivantError
-from vivant.types import Frames, Image, Observer, Portrait, Progress, Request
+from vivant.types import Frames, Image, Observer, Portrait, Progress, Request, Sound
+
+T = TypeVar("T")
 
 
 class ReportSink(Protocol):
@@ -79,6 +81,8 @@ class Generation:
         self.seeds = seeds
         self.observe = observe
         self._latents: Tensor | None = None
+        self._audio_tokens: list[Tensor] = []
+        self._sounds: list[Sound] = []
         self._together = len(seeds)
 
     def frames(self, index: int) -> Iterator[Frames]:
@@ -86,6 +90,8 @@ class Generation:
         try:
             if self._latents is None:
                 self._latents = self._or_lower(self._sample)
+                if self.options.sound:
+                    self._sounds = self._or_lower(self._decode_sound)
             yield from self._decoded(self._latents[index : index + 1])
         except VivantError:
             raise
@@ -94,7 +100,15 @@ class Generation:
         except RuntimeError as error:
             raise EngineError(f"generation failed: {str(error).splitlines()[0]}") from error
 
-    def _or_lower(self, work: Callable[[], Tensor]) -> Tensor:
+    def sound(self, index: int) -> Sound:
+        """Sound of clip ``index``, once its first frames were taken."""
+        return self._sounds[index]
+
+    def _decode_sound(self) -> list[Sound]:
+        decoder = self.loader.sound_decoder(self.options)
+        return decoder.decode(torch.cat(self._audio_tokens))
+
+    def _or_lower(self, work: Callable[[], T]) -> T:
         """``work``, again one tier lower if GPU memory runs out."""
         try:
             return work()
@@ -141,6 +155,7 @@ class Generation:
         while True:
             size = self._together
             rounds = [self.seeds[at : at + size] for at in range(0, len(self.seeds), size)]
+            self._audio_tokens = []
             try:
                 return torch.cat(
                     [
@@ -189,7 +204,7 @@ class Generation:
             )
         if refine is not None:
             latents = self._upsample(latents)
-            latents, _ = self._stage(
+            latents, audio = self._stage(
                 latents,
                 audio,
                 1,
@@ -205,6 +220,7 @@ class Generation:
                 "the transformer returned values that are not finite: the weights or an adapter "
                 "are broken (precision=bf16 tells whether fp8 is to blame)"
             )
+        self._audio_tokens.append(audio)
         return latents
 
     def _text(self) -> tuple[Embedding, Embedding | None]:
