@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -337,7 +337,9 @@ class ClipJob:
 
         source: Iterator[Frames | YuvFrames] = clip.chunks
         with closing(closable(source)) as chunks:
-            first = next(chunks, None)
+            first: list[Frames | YuvFrames] = []
+            if self.request.sound and engine_sound is not None and self._sound_file is None:
+                first = list(islice(chunks, 1))  # then the engine knows its sound
             writer = VideoWriter(
                 path,
                 width=request.width,
@@ -351,7 +353,7 @@ class ClipJob:
                 sound=self._sound(engine_sound),
             )
             with writer:
-                for chunk in chain(() if first is None else (first,), chunks):
+                for chunk in chain(first, chunks):
                     checks.start()
                     writer.put(chunk)
                 writer.close()

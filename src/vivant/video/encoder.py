@@ -179,6 +179,8 @@ class Encoder:
         }
         self._stream = stream
         self._sound = None if sound is None else SoundTrack(self._container, sound)
+        # now: x264 starts its threads and takes its memory, for which the first frame would wait
+        context.open(strict=False)
 
     @property
     def extradata(self) -> bytes | None:
