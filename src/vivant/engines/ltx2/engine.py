@@ -59,7 +59,7 @@ class LTX2Engine:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
         if self.device.type == "cuda":
-            # what is left to the CPU is small: waking 64 threads took 0.1 s where 4 take 0.001 s
+            # what is left to the CPU is small, and seen to take longer with 64 threads
             torch.set_num_threads(min(CPU_THREADS, torch.get_num_threads()))
         self.loader = ModelLoader(settings, self.device)
         self._info = EngineInfo(name="ltx2", moves="person", device=self._device_name())
