@@ -149,9 +149,7 @@ class LiveChecks:
         request = self._request
         if self._facts is None:
             raise AssertionError("probe comes before finish")
-        for written in self._pictures:
-            written.result()
-        return self._inspector.result().finish(
+        verification = self._inspector.result().finish(
             self._facts.result(),
             expected=ExpectedFile(
                 width=request.width,
@@ -161,6 +159,9 @@ class LiveChecks:
             ),
             performance=performance,
         )
+        for written in self._pictures:
+            written.result()
+        return verification
 
     def __enter__(self) -> Self:
         if not self._workers:  # all is computed here: loading must not hold up the first frames
