@@ -21,8 +21,16 @@ from vivant.checks import Performance
 from vivant.checks.live import LiveChecks
 from vivant.checks.report import write_html
 from vivant.cost import bill_for
+from vivant.crop_area import Framing
 from vivant.errors import EngineError
-from vivant.grid import check_fps, check_frames, check_seed, check_size, check_sound
+from vivant.grid import (
+    check_fps,
+    check_frames,
+    check_last,
+    check_seed,
+    check_size,
+    check_sound,
+)
 from vivant.image_limits import image_limits
 from vivant.picture.faces import FaceReader, lend_reader
 from vivant.picture.intake import load_portrait
@@ -71,6 +79,7 @@ def check_request(request: Request, settings: Settings) -> None:
     check_fps(request.fps)
     check_seed(request.seed)
     check_sound(request)
+    check_last(request)
 
 
 class FileNames(Protocol):
@@ -168,16 +177,25 @@ class ClipJob:
         """
         if self.portrait is None:
             with self.times.measure("image"):
-                self.portrait = load_portrait(
-                    self.request.image,
-                    width=self.request.width,
-                    height=self.request.height,
-                    limits=image_limits(self.settings),
-                    reader=reader,
-                    framing=self.request.framing,
-                )
+                self.portrait = self._load_picture(self.request.image, reader, self.request.framing)
+                if self.request.last is not None:
+                    last = self._load_picture(self.request.last, reader, Framing())
+                    warnings = (f"last picture: {warning}" for warning in last.warnings)
+                    self.portrait = replace(
+                        self.portrait, last=last, warnings=(*self.portrait.warnings, *warnings)
+                    )
             self.observe(Progress("image", 1, 1, "item"))
         return self.portrait
+
+    def _load_picture(self, image: Path | bytes, reader: FaceReader, framing: Framing) -> Portrait:
+        return load_portrait(
+            image,
+            width=self.request.width,
+            height=self.request.height,
+            limits=image_limits(self.settings),
+            reader=reader,
+            framing=framing,
+        )
 
     def _read_sound(self) -> tuple[str, ...]:
         """Read the sound's file, if there is one; what must be said of it.

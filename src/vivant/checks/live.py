@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -14,11 +15,13 @@ from typing import Self
 
 from vivant.checks.inspector import Inspector
 from vivant.checks.metrics.delivery import ExpectedFile
+from vivant.checks.metrics.last_picture import last_picture_score
 from vivant.checks.metrics.performance import Performance
 from vivant.checks.worker_pool import worker_count
 from vivant.picture.faces import FaceReader
-from vivant.picture.framing import crop_pixels
+from vivant.picture.framing import crop_pixels, face_in_frame
 from vivant.types import (
+    Box,
     ClipFacts,
     Image,
     Observer,
@@ -32,6 +35,14 @@ from vivant.video.files import COMPANIONS
 from vivant.video.probe import probe
 from vivant.video.sheet import SheetCollector
 from vivant.video.stages import Deferred
+
+
+def _eyes(portrait: Portrait, width: int, height: int) -> Box | None:
+    """Where the eyes of the largest face are in the clip, with room for a turn of the head."""
+    if not portrait.faces:
+        return None
+    face = face_in_frame(portrait.faces[0], portrait.crop, width, height).box
+    return Box(face.left, face.top + 0.2 * face.height, face.width, 0.35 * face.height)
 
 
 class LiveChecks:
@@ -61,6 +72,8 @@ class LiveChecks:
         width, height = request.width, request.height
         self._portrait = portrait
         self._request, self._folder, self._observe = request, folder, observe
+        self._reader = reader
+        self._last_frame: Image | None = None
         self._on_picture = on_picture
         self._pictures: list[Future[None]] = []
         self._sheet: SheetCollector | None = None
@@ -113,10 +126,13 @@ class LiveChecks:
         request, inspector = self._request, self._inspector.result()
         inspector.inspect(pixels[None])
         if self._sheet is None:
-            self._sheet = SheetCollector(self.reference, request)
+            eyes = _eyes(self._portrait, request.width, request.height)
+            self._sheet = SheetCollector(self.reference, request, eyes)
         self._sheet.add(self._seen, shown)
         self._seen += 1
         if self._seen == request.num_frames:
+            if self._portrait.last is not None:
+                self._last_frame = pixels.copy()
             # pictures and page are prepared while workers still check the last frames
             self._pictures.append(self._pool.submit(self._write_pictures, self._sheet))
             inspector.wait()
@@ -149,7 +165,7 @@ class LiveChecks:
         request = self._request
         if self._facts is None:
             raise AssertionError("probe comes before finish")
-        verification = self._inspector.result().finish(
+        found = self._inspector.result().finish(
             self._facts.result(),
             expected=ExpectedFile(
                 width=request.width,
@@ -161,7 +177,11 @@ class LiveChecks:
         )
         for written in self._pictures:
             written.result()
-        return verification
+        last, frame = self._portrait.last, self._last_frame
+        if last is None or frame is None:
+            return found
+        score = last_picture_score(frame, self._seen - 1, last, self._reader)
+        return replace(found, scores=(*found.scores, score))
 
     def __enter__(self) -> Self:
         if not self._workers:  # all is computed here: loading must not hold up the first frames

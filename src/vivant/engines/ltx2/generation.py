@@ -235,12 +235,17 @@ class Generation:
         self.report.record(prompts_from_cache=hits)
         return embeddings[0], embeddings[1] if options.nag else None
 
-    def _pixels(self, shrink: int) -> Image:
-        """The portrait on the grid, or a part of its size."""
+    def _encoded(self, pixels: Image) -> Tensor:
+        """Latents of a picture on a grid."""
+        with self.loader.loaded.vae.use() as vae:
+            return encode_image(vae, pixels).cpu()
+
+    def _pixels(self, portrait: Portrait, shrink: int) -> Image:
+        """A picture on the grid, or a part of its size."""
         options = self.options
         width, height = options.width // shrink, options.height // shrink
         crf = self.loader.loaded.image_crf(options)
-        return grid_pixels(self.portrait, width, height, crf=crf)
+        return grid_pixels(portrait, width, height, crf=crf)
 
     def _refinement(
         self, tokens: Tensor, audio: Tensor, generators: list[torch.Generator]
@@ -262,7 +267,9 @@ class Generation:
         count = tokens.shape[1] // small * full
         shape = (tokens.shape[0], count, tokens.shape[2])
         noise = noise_like(shape, generators)
-        return _Refinement(self._pixels(1), noise, noise_like(tuple(audio.shape), generators))
+        return _Refinement(
+            self._pixels(self.portrait, 1), noise, noise_like(tuple(audio.shape), generators)
+        )
 
     def _stage(
         self,
@@ -287,9 +294,8 @@ class Generation:
         frames = (request.num_frames - 1) // TEMPORAL_FACTOR + 1
         # motion slower than real time: the same frames, said to be closer together in time
         fps = float(request.fps) / options.motion_speed
-        pixels = self._pixels(shrink) if prepared is None else prepared.pixels
-        with loaded.vae.use() as vae:
-            image = encode_image(vae, pixels).cpu()
+        at_start = self._pixels(self.portrait, shrink) if prepared is None else prepared.pixels
+        image = self._encoded(at_start)
         model = loaded.parts.transformer
         coords = clip_coords(model.rope, frames, rows, columns, fps)
         batch = len(generators)
@@ -300,7 +306,9 @@ class Generation:
             anchor = None
             if options.end_anchor:
                 where = keyframe_coords(rows, columns, request.num_frames - 1, fps, SPATIAL_FACTOR)
-                anchor = (image, options.end_anchor, where)
+                last = self.portrait.last
+                end = image if last is None else self._encoded(self._pixels(last, shrink))
+                anchor = (end, options.end_anchor, where)
             start = latents
             if start is None:
                 start = torch.zeros(batch, image.shape[1], frames, rows, columns)
