@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -224,7 +225,13 @@ class ClipJob:
         signer = signing.signer_for(self.settings)
         self._label = label_for(self.request, portrait, self.settings)
         with LiveChecks(
-            portrait, self.request, folder, reader, cores=usable_cores(), observe=self.observe
+            portrait,
+            self.request,
+            folder,
+            reader,
+            cores=usable_cores(),
+            observe=self.observe,
+            on_picture=partial(self._sign_picture, signer),
         ) as checks:
             generated = self._generate(portrait, checks)
             clip = self._upscale(generated)
@@ -236,9 +243,6 @@ class ClipJob:
             with self.times.measure("verify"):
                 verification = checks.finish(self._performance(seconds, costs))
             self.times.add("verify", checks.busy)
-        with self.times.measure("encode"):
-            for role in ("thumbnail", "contact_sheet"):
-                signer.sign(folder / COMPANIONS[role], self._facts, self.request.image)
         upscaled = clip is not generated
         if upscaled:  # waiting for the upscaler includes waiting for the engine
             self.times.add("upscale", -self.times.seconds["generate"])
@@ -263,6 +267,8 @@ class ClipJob:
             name=names.title,
             href=names.href,
             reference=checks.reference,
+            # a label is not in the frames that are checked
+            frame=checks.kept_frame if label is None else None,
         )
         (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
         return report
@@ -321,6 +327,9 @@ class ClipJob:
         facts = facts_of(self.request, self.portrait, self.engine.info, prompt=consent)
         return replace(facts, label=self._label.text) if self._label else facts
 
+    def _sign_picture(self, signer: Signer | Unsigned, path: Path) -> None:
+        signer.sign(path, self._facts, self.request.image)
+
     def _sound(self, engine_sound: Callable[[], Sound] | None) -> Sound | None:
         """The clip's sound, as long as the clip; the engine has given its first frames."""
         if self._sound_file is not None:
@@ -346,7 +355,9 @@ class ClipJob:
 
         source: Iterator[Frames | YuvFrames] = clip.chunks
         with closing(closable(source)) as chunks:
-            first = next(chunks, None)
+            first: list[Frames | YuvFrames] = []
+            if self.request.sound and engine_sound is not None and self._sound_file is None:
+                first = list(islice(chunks, 1))  # then the engine knows its sound
             writer = VideoWriter(
                 path,
                 width=request.width,
@@ -360,7 +371,7 @@ class ClipJob:
                 sound=self._sound(engine_sound),
             )
             with writer:
-                for chunk in chain(() if first is None else (first,), chunks):
+                for chunk in chain(first, chunks):
                     checks.start()
                     writer.put(chunk)
                 writer.close()

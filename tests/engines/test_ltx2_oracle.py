@@ -19,9 +19,9 @@ import ltx2_tiny as small
 from ltx2_reference import PartlyHeld, Reference, follow_timestep_rule
 from vivant.engines.ltx2 import tiny
 from vivant.engines.ltx2.architecture import TINY, TINY_2_0, TINY_2_3
-from vivant.engines.ltx2.conditioning import Tokens, statistics
+from vivant.engines.ltx2.conditioning import Tokens, grid_pixels, statistics
 from vivant.engines.ltx2.engine import UNGUIDED, LTX2Engine
-from vivant.engines.ltx2.generation import Generation, grid_pixels
+from vivant.engines.ltx2.generation import Generation
 from vivant.engines.ltx2.options import LTX2Options
 from vivant.engines.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS, SEED_SIGMAS
 from vivant.engines.ltx2.sampling import denoise
