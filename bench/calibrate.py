@@ -34,6 +34,7 @@ from vivant.checks.frame import Reference
 from vivant.checks.inspector import Inspector
 from vivant.checks.metric import Metric
 from vivant.checks.metrics.registry import all_metrics
+from vivant.checks.registration import register
 from vivant.grid import cover_crop
 from vivant.picture.faces import FaceReader
 from vivant.types import Box, ClipFacts, Face, Frames, Image, Portrait, Source
@@ -68,7 +69,7 @@ STILL = (
 FAMILIES = {
     **dict.fromkeys(
         ("mouth", "eye", "skin", "skin_trend", "face_shape", "hair", "glasses", "face_slide"),
-        ("mouth_detail", "plastic_skin", "nose_shape", "face_deformation"),
+        ("mouth_detail", "mouth_shape", "plastic_skin", "nose_shape", "face_deformation"),
     ),
     "face_glitch": ("identity_mean", "face_deformation"),
     "melt": ("identity_mean", "face_deformation"),
@@ -76,12 +77,16 @@ FAMILIES = {
     "jelly": ("motion_speed",), "frozen": ("motion_speed",), "flicker": ("motion_speed",),
     **dict.fromkeys(
         ("freeze", "low_rate", "stutter", "jump", "reversed", "color_glitch", "pumping"),
-        ("motion_speed", "freeze", "color_glitch"),
+        ("motion_speed", "freeze", "color_glitch", "reversed_motion"),
     ),
-    **dict.fromkeys(("swim", "gibberish", "ghost", "torn"), ("motion_speed", "sharpness")),
+    **dict.fromkeys(
+        ("swim", "gibberish", "ghost", "torn"),
+        ("motion_speed", "sharpness", "torn_layers", "ghost"),
+    ),
     "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation",),
     **dict.fromkeys(
-        STILL, ("sharpness", "plastic_skin", "seams", "saturation", "grid", "resolution")
+        STILL,
+        ("sharpness", "plastic_skin", "seams", "saturation", "grid", "grid_lines", "resolution"),
     ),
 }  # fmt: skip
 """Checks that are run, by one of their scores, for defects that leave the rest alone."""
@@ -145,24 +150,30 @@ def inspected(
     reader: FaceReader,
     metrics: Callable[[Reference, float], Sequence[Metric]],
 ) -> Inspector:
-    """An inspector that has seen all frames of a clip of ``image``."""
+    """An inspector that has seen what a clip shows of ``image``, as ``vivant verify`` does."""
     height, width = frames.shape[1:3]
     rows, columns = image.shape[:2]
-    inspector = Inspector(
+    found = register(
         Portrait(
             pixels=image,
             crop=cover_crop(columns, rows, width / height),
             faces=faces,
             source=Source("picture", "png", columns, rows, 0, ""),
         ),
+        frames[0],
+    )
+    left, top, right, bottom = found.window
+    inspector = Inspector(
+        found.portrait,
         num_frames=len(frames),
         fps=Fraction(fps).limit_denominator(1001),
-        width=width,
-        height=height,
+        width=right - left,
+        height=bottom - top,
         reader=reader,
         metrics=metrics,
+        pixels=found.pixels,
     )
-    inspector.inspect(frames)
+    inspector.inspect(frames[:, top:bottom, left:right])
     return inspector
 
 

@@ -1,4 +1,4 @@
-"""A table of how the limits that ship do on people that none of them was chosen from."""
+"""How the limits that ship do: tables of edits that must not alarm, and of all defects."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from math import sqrt
 from typing import Any
 
 from choose import CLEAN, Record, alarms, label, value
+
+HARMLESS = (*CLEAN, "faded/")
+"""Labels of what is no defect. Fades are none, but no limit is chosen by them."""
 
 Z: float = 1.96
 """Of a two-sided 95 % interval."""
@@ -35,18 +38,27 @@ def looks(record: Record, limits: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def shipped(records: Sequence[Record], limits: Mapping[str, Mapping[str, Any]]) -> str:
-    """Markdown: per defect and dose, failed, looked at and tried."""
+    """Markdown: what must not alarm, then per defect and dose, failed, looked at and tried."""
+    harmless = [r for r in records if label(r).startswith(HARMLESS)]
+    spoiled = [r for r in records if not label(r).startswith(HARMLESS)]
+    people = len({r["person"] for r in records})
+    return (
+        f"{people} people, {len(records)} clips.\n\n"
+        + f"{_rows('clips without a defect', harmless, limits)}\n"
+        + _rows("defect / variant @ dose", spoiled, limits)
+    )
+
+
+def _rows(title: str, records: Sequence[Record], limits: Mapping[str, Mapping[str, Any]]) -> str:
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         groups[label(record)].append(record)
     lines = [
-        "| defect / variant @ dose | fails | 95 % interval | at least a look | by |",
-        "|---|---|---|---|---|",
+        f"| {title} | fails | 95 % interval | at least a look | 95 % interval | by |",
+        "|---|---|---|---|---|---|",
     ]
-    order = sorted(groups, key=lambda name: (not name.startswith(CLEAN), name))
-    for name in order:
-        members = groups[name]
-        failed, seen = 0, 0
+    for name, members in sorted(groups.items()):
+        failed, seen, count = 0, 0, len(members)
         by: dict[str, int] = defaultdict(int)
         for record in members:
             found = alarms(record, limits)
@@ -54,10 +66,14 @@ def shipped(records: Sequence[Record], limits: Mapping[str, Mapping[str, Any]]) 
             seen += bool(found or looks(record, limits))
             for score in found or looks(record, limits):
                 by[score] += 1
-        low, high = wilson(failed, len(members))
-        most = ", ".join(f"{n} {c}" for n, c in sorted(by.items(), key=lambda p: -p[1])[:3])
+        most = ", ".join(f"{n} {c}" for n, c in sorted(by.items(), key=lambda p: -p[1])[:4])
         lines.append(
-            f"| {name} | {failed}/{len(members)} | {low:.0%} … {high:.0%} "
-            f"| {seen}/{len(members)} | {most or '–'} |"
+            f"| {name} | {failed}/{count} | {_interval(failed, count)} "
+            f"| {seen}/{count} | {_interval(seen, count)} | {most or '–'} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _interval(found: int, count: int) -> str:
+    low, high = wilson(found, count)
+    return f"{low:.0%} … {high:.0%}"

@@ -64,6 +64,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "identity_first_frame": Aim("below", ("swap/paste@0", "blend/paste@0.5"), 0.6),
     "identity_jump": Aim("above", (), 0.45, near=0.6),
     "mouth_detail": Aim("below", ("mouth/smear@0.08",), 0.42, near=0.5),
+    "mouth_shape": Aim("above", ("mouth/melt@0.08",), 3.5, near=0.5),
     "eye_gaze": Aim("above", ("eye/crossed@0.1",), 7.5, near=0.5),
     "eyelids": Aim("above", ("eye/lid@0.09",), 3.5, near=0.5),
     "iris_color": Aim("above", ("eye/iris@1",), 15.0, share=0.2, near=0.5),
@@ -92,6 +93,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "repeated_frames": Aim("above", ("low_rate/repeated@4",), 34.0, share=0.2),
     "stutter": Aim("above", ("stutter/held@4",), 8.0, share=0.2, near=0.5),
     "jump": Aim("above", (), 2.6),
+    "reversed_motion": Aim("below", ("reversed/",), 0.5, near=0.5),
     "exposure_pumping": Aim("above", ("pumping/exposure@0.03",), 3.2),
     "contrast_pumping": Aim("above", ("pumping/contrast@0.05",), 5.0),
     "color_glitch": Aim("above", ("color_glitch/tint@0.1",), 5.0, near=0.5),
@@ -103,8 +105,11 @@ AIMS: Final[Mapping[str, Aim]] = {
     "ringing": Aim("above", ("ringing/unsharp@2",), 1.1),
     "banding": Aim("above", ("banding/levels@16",), 22.0),
     "seams": Aim("above", ("seams/offset@4",), 2.0),
-    "grid": Aim("above", ("grid/lines@5", "grid/cells@5"), 0.35),
+    "grid": Aim("above", ("grid/cells@5",), 0.35),
+    "grid_lines": Aim("above", ("grid/lines@2",), 0.5),
+    "torn_layers": Aim("above", (), 21.0),
     "resolution": Aim("below", tuple(s for s in SOFT if s.startswith("half")), 0.19),
+    "ghost": Aim("above", ("ghost/contour@0.35",), 25.0),
     "cartoon": Aim("below", ("cartoon/",), 0.8, margin=1.12),
     "plastic_skin": Aim("below", (), 0.55, margin=1.05),
     "saturation": Aim(
@@ -118,7 +123,8 @@ AIMS: Final[Mapping[str, Aim]] = {
 between and within people, YouTube's and encoders' usual losses, how much talking people move."""
 
 CLEAN: Final = (
-    "clean/", "reencode/libx264@18", "reencode/libx264@23", "resize/", "rate_converted/",
+    "clean/", "reencode/libx264@18", "reencode/libx264@23", "reencode/libx264@28", "resize/",
+    "rate_converted/", "overlay/", "bars/", "cropped/",
 )  # fmt: skip
 """Labels that must not fail."""
 

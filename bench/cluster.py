@@ -27,14 +27,15 @@ from typing import Any
 
 import psutil
 import psycopg
+from dbos import DBOS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
-from vivant.service.executor import Executor
 
 from service import milliseconds
 from service_process import Service, picture
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
+from vivant.service.executor import Executor
 from vivant.service.job import JobSpec, new_id
 from vivant.service.queue import render_queue
 from vivant.types import Request
@@ -272,6 +273,7 @@ def queue() -> dict[str, Any]:
                 "accept": milliseconds(accepted),
                 "pick_up": milliseconds(taken),
             }
+        DBOS.destroy(workflow_completion_timeout_sec=0)  # its threads outlive the database
         database.close()
     return found
 

@@ -17,8 +17,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from corruptions_edits import bars, cropped, faded, overlay
 from corruptions_face import eye, glasses, hair, mouth, shape, skin, skin_trend, slide
-from corruptions_scene import ghost, gibberish, grid, swim, torn
+from corruptions_layers import torn
+from corruptions_scene import ghost, gibberish, grid, swim
 from corruptions_time import (
     color_glitch,
     freeze,
@@ -608,10 +610,10 @@ def _each_of(variants: tuple[str, ...], *doses: float) -> dict[str, tuple[float,
 
 LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "clean": (lambda _, __: _as_is, {"as_is": (0,)}),
-    "reencode": (_recoded, {"libx264": (18, 23)}),
+    "reencode": (_recoded, {"libx264": (18, 23, 28)}),
     "resize": (
         _resize,
-        {"area": (0.5, 0.75), "linear": (0.5, 1.5), "cubic": (0.75, 1.25)},
+        {"area": (0.5, 0.667, 0.75), "linear": (0.5, 1.5), "cubic": (0.75, 1.25)},
     ),
     "swap": (
         lambda v, d: _other_clip(d) if v == "clip" else _paste(1.0, d),
@@ -661,7 +663,11 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "hair": (hair, {"outline": (0.08, 0.15)}),
     "glasses": (glasses, {"bent": (0.045, 0.08)}),
     "face_slide": (slide, {"aside": (0.1, 0.18)}),
-    "rate_converted": (rate_converted, {"repeated": (1.25,)}),
+    "rate_converted": (rate_converted, {"repeated": (1.2, 1.25)}),
+    "overlay": (overlay, {"subtitle": (0, 1), "strip": (0, 1), "logo": (0,)}),
+    "bars": (bars, {"letterbox": (0.12,), "window": (0.08,)}),
+    "cropped": (cropped, {"upright": (0.5625,)}),
+    "faded": (faded, _each_of(("in", "out"), 0.5)),
     "freeze": (freeze, {"start": (0.62,), "middle": (0.15,), "end": (0.15, 0.62)}),
     "low_rate": (low_rate, {"repeated": (2, 4)}),
     "stutter": (stutter, {"held": (2, 4)}),
@@ -673,7 +679,7 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "gibberish": (gibberish, {"melting": (0.008, 0.02)}),
     "ghost": (ghost, _each_of(("trail", "contour"), 0.15, 0.35)),
     "grid": (grid, _each_of(("lines", "cells"), 2, 5)),
-    "torn": (torn, {"cut": (0.01, 0.03)}),
+    "torn": (torn, _each_of(("cut", "layer", "outline"), 0.004, 0.01)),
 }  # fmt: skip
 """Defect → how it is made, its variants and their doses (see each maker for the unit)."""
 

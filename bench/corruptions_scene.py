@@ -1,4 +1,4 @@
-"""Defects of the scene: backgrounds that swim, signs that melt, ghosts, grids, torn people.
+"""Defects of the scene: backgrounds that swim, signs that melt, ghosts, grids.
 
 Makers as in ``corruptions_time.py``. Displacements are in frame heights. The first frame stays
 the picture: a defect grows to its dose within half a second.
@@ -153,26 +153,6 @@ def grid(variant: str, dose: float) -> Apply:
         for index, frame in enumerate(material.frames):
             added = pattern * np.float32(dose * _grown(index + 1, material.fps))
             out.append(np.clip(np.rint(frame + added[..., None]), 0, 255).astype(np.uint8))
-        return np.stack(out)
-
-    return apply
-
-
-def torn(_: str, dose: float) -> Apply:
-    """The person is cut through below the chin, and what is beyond slides by ``dose``."""
-
-    def apply(material: Material, __: Material, rng: np.random.Generator) -> Frames:
-        height, width = material.frames.shape[1:3]
-        x, y = _grid(height, width)
-        face = material.track[0]
-        cx, cy = (float(v) for v in np.asarray(face.landmarks).mean(axis=0))
-        angle = rng.uniform(-0.5, 0.5)
-        line = (y - cy - 2.2 * face.interocular) * np.cos(angle) + (x - cx) * np.sin(angle)
-        beyond = np.clip(line + 0.5, 0, 1).astype(np.float32)
-        out = []
-        for index, frame in enumerate(material.frames):
-            slide = np.float32(dose * height * np.sin(0.8 * index / material.fps))
-            out.append(_moved(frame, slide * np.float32(np.cos(angle)) * beyond, -slide * beyond))
         return np.stack(out)
 
     return apply

@@ -9,9 +9,11 @@ upscaler are known here only by their protocols; ``python_api`` and ``runs`` loa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -19,8 +21,16 @@ from vivant.checks import Performance
 from vivant.checks.live import LiveChecks
 from vivant.checks.report import write_html
 from vivant.cost import bill_for
+from vivant.crop_area import Framing
 from vivant.errors import EngineError
-from vivant.grid import check_fps, check_frames, check_seed, check_size
+from vivant.grid import (
+    check_fps,
+    check_frames,
+    check_last,
+    check_seed,
+    check_size,
+    check_sound,
+)
 from vivant.image_limits import image_limits
 from vivant.picture.faces import FaceReader, lend_reader
 from vivant.picture.intake import load_portrait
@@ -43,6 +53,7 @@ from vivant.types import (
     Report,
     Request,
     Result,
+    Sound,
     Stage,
     Upscaler,
     YuvClip,
@@ -52,6 +63,7 @@ from vivant.types import (
 )
 from vivant.video.cores import usable_cores
 from vivant.video.files import CLIP, COMPANIONS, Target, check_target, publish, workspace
+from vivant.video.sound_file import SoundFile, fitted, load_sound
 from vivant.video.stage_times import StageTimes, closable
 from vivant.video.writer import VideoWriter
 
@@ -66,6 +78,8 @@ def check_request(request: Request, settings: Settings) -> None:
     check_frames(request.num_frames, settings.max_frames)
     check_fps(request.fps)
     check_seed(request.seed)
+    check_sound(request)
+    check_last(request)
 
 
 class FileNames(Protocol):
@@ -116,6 +130,7 @@ class ClipJob:
     started: float = field(default_factory=time.perf_counter, kw_only=True)
     shares: Mapping[Stage, float] = field(default_factory=dict, kw_only=True)
     _label: Label | None = field(default=None, init=False)
+    _sound_file: SoundFile | None = field(default=None, init=False)
 
     def run(self, output: Path, *, force: bool = False) -> Result:
         """Make the clip: ``output`` and its companions appear whole, or not at all.
@@ -152,6 +167,7 @@ class ClipJob:
             self.request.label or self.settings.label, font=self.settings.label_font is not None
         )
         signing.prepare(self.settings)
+        self._read_sound()
 
     def read_picture(self, reader: FaceReader) -> Portrait:
         """Read the picture and frame it for the clip, unless ``portrait`` is there already.
@@ -161,16 +177,36 @@ class ClipJob:
         """
         if self.portrait is None:
             with self.times.measure("image"):
-                self.portrait = load_portrait(
-                    self.request.image,
-                    width=self.request.width,
-                    height=self.request.height,
-                    limits=image_limits(self.settings),
-                    reader=reader,
-                    framing=self.request.framing,
-                )
+                self.portrait = self._load_picture(self.request.image, reader, self.request.framing)
+                if self.request.last is not None:
+                    last = self._load_picture(self.request.last, reader, Framing())
+                    warnings = (f"last picture: {warning}" for warning in last.warnings)
+                    self.portrait = replace(
+                        self.portrait, last=last, warnings=(*self.portrait.warnings, *warnings)
+                    )
             self.observe(Progress("image", 1, 1, "item"))
         return self.portrait
+
+    def _load_picture(self, image: Path | bytes, reader: FaceReader, framing: Framing) -> Portrait:
+        return load_portrait(
+            image,
+            width=self.request.width,
+            height=self.request.height,
+            limits=image_limits(self.settings),
+            reader=reader,
+            framing=framing,
+        )
+
+    def _read_sound(self) -> tuple[str, ...]:
+        """Read the sound's file, if there is one; what must be said of it.
+
+        Raises:
+            OptionError: it cannot be used.
+        """
+        path = self.request.sound
+        if isinstance(path, Path) and self._sound_file is None:
+            self._sound_file = load_sound(path, self.request.seconds)
+        return self._sound_file.notes if self._sound_file else ()
 
     def render(self, folder: Path, names: FileNames, reader: FaceReader) -> Report:
         """Write the clip and its companions into ``folder``: :data:`CLIP`, :data:`COMPANIONS`.
@@ -184,25 +220,29 @@ class ClipJob:
             VivantError: as :meth:`run`.
         """
         portrait, path = self.read_picture(reader), folder / CLIP
-        # both may refuse, before the engine works
+        # these may refuse, before the engine works
+        sound_notes = self._read_sound()
         signer = signing.signer_for(self.settings)
         self._label = label_for(self.request, portrait, self.settings)
         with LiveChecks(
-            portrait, self.request, folder, reader, cores=usable_cores(), observe=self.observe
+            portrait,
+            self.request,
+            folder,
+            reader,
+            cores=usable_cores(),
+            observe=self.observe,
+            on_picture=partial(self._sign_picture, signer),
         ) as checks:
             generated = self._generate(portrait, checks)
             clip = self._upscale(generated)
             label = self._label
             shown = label.on(clip) if label is not None and isinstance(clip, Clip) else clip
-            signed = self._encode(shown, path, checks, signer)
+            signed = self._encode(shown, generated.sound, path, checks, signer)
             seconds = self.seconds
             costs = self.bill(seconds)
             with self.times.measure("verify"):
                 verification = checks.finish(self._performance(seconds, costs))
             self.times.add("verify", checks.busy)
-        with self.times.measure("encode"):
-            for role in ("thumbnail", "contact_sheet"):
-                signer.sign(folder / COMPANIONS[role], self._facts, self.request.image)
         upscaled = clip is not generated
         if upscaled:  # waiting for the upscaler includes waiting for the engine
             self.times.add("upscale", -self.times.seconds["generate"])
@@ -216,7 +256,7 @@ class ClipJob:
             bill=costs,
             stages=self.times.shares(seconds),
             credentials=signing.credentials_json(signer, signed),
-            notes=signer.notes,
+            notes=(*sound_notes, *signer.notes),
         )
         report = describe(self.request, portrait, verification, production, names.files)
         write_html(
@@ -227,6 +267,8 @@ class ClipJob:
             name=names.title,
             href=names.href,
             reference=checks.reference,
+            # a label is not in the frames that are checked
+            frame=checks.kept_frame if label is None else None,
         )
         (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
         return report
@@ -285,8 +327,24 @@ class ClipJob:
         facts = facts_of(self.request, self.portrait, self.engine.info, prompt=consent)
         return replace(facts, label=self._label.text) if self._label else facts
 
+    def _sign_picture(self, signer: Signer | Unsigned, path: Path) -> None:
+        signer.sign(path, self._facts, self.request.image)
+
+    def _sound(self, engine_sound: Callable[[], Sound] | None) -> Sound | None:
+        """The clip's sound, as long as the clip; the engine has given its first frames."""
+        if self._sound_file is not None:
+            return self._sound_file.sound
+        if not self.request.sound or engine_sound is None:
+            return None
+        return fitted(engine_sound(), self.request.seconds)
+
     def _encode(
-        self, clip: Clip | YuvClip, path: Path, checks: LiveChecks, signer: Signer | Unsigned
+        self,
+        clip: Clip | YuvClip,
+        engine_sound: Callable[[], Sound] | None,
+        path: Path,
+        checks: LiveChecks,
+        signer: Signer | Unsigned,
     ) -> Signed:
         """Write and sign the MP4 while ``checks`` sees what is in it."""
         request = self.request
@@ -295,26 +353,31 @@ class ClipJob:
         def inspect(pixels: Image) -> None:
             checks.inspect(pixels if label is None else label.lifted(pixels), shown=pixels)
 
-        writer = VideoWriter(
-            path,
-            width=request.width,
-            height=request.height,
-            fps=request.fps,
-            quality=request.quality,
-            comment=self._facts.comment,
-            cores=usable_cores(),
-            on_written=lambda count: self.observe(Progress("encode", count, request.num_frames)),
-            on_decoded=inspect,
-        )
         source: Iterator[Frames | YuvFrames] = clip.chunks
-        with writer, closing(closable(source)) as chunks:
-            for chunk in chunks:
-                checks.start()
-                writer.put(chunk)
-            writer.close()
-            signed = signer.sign(path, self._facts, request.image)
-            checks.probe(path)
-            writer.finish()
+        with closing(closable(source)) as chunks:
+            first: list[Frames | YuvFrames] = []
+            if self.request.sound and engine_sound is not None and self._sound_file is None:
+                first = list(islice(chunks, 1))  # then the engine knows its sound
+            writer = VideoWriter(
+                path,
+                width=request.width,
+                height=request.height,
+                fps=request.fps,
+                quality=request.quality,
+                comment=self._facts.comment,
+                cores=usable_cores(),
+                on_written=lambda done: self.observe(Progress("encode", done, request.num_frames)),
+                on_decoded=inspect,
+                sound=self._sound(engine_sound),
+            )
+            with writer:
+                for chunk in chain(first, chunks):
+                    checks.start()
+                    writer.put(chunk)
+                writer.close()
+                signed = signer.sign(path, self._facts, request.image)
+                checks.probe(path)
+                writer.finish()
         self.times.add("encode", writer.encoding_seconds)
         self.times.add("verify", writer.readback_seconds)
         return signed

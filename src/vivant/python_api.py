@@ -44,7 +44,7 @@ def animate(
         settings: limits and prices; the environment's where None.
         currency: of the bill, e.g. ``"KRW"``.
         force: replace existing files.
-        **changes: any other field of :class:`Request`, e.g. ``seed=7`` or
+        **changes: any other field of :class:`Request`, e.g. ``seed=7``, ``sound="music.mp3"`` or
             ``crop="10%,0%,80%,80%"``.
 
     Returns:
@@ -114,6 +114,9 @@ def animate_many(
 
 def _request(image: Path | str | bytes | Request, given: Mapping[str, Any]) -> Request:
     changes = {**given, **_framing(given)}
+    for name in ("sound", "last"):
+        if isinstance(changes.get(name), str):
+            changes[name] = Path(changes[name])
     if isinstance(image, Request):
         return replace(image, **changes) if changes else image
     return Request(image=Path(image) if isinstance(image, str) else image, **changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 import sys
@@ -119,16 +120,29 @@ def describe(
 
 
 def request_settings(request: Request) -> dict[str, Any]:
-    """The request's fields without the picture; crop, focus and rotate where they were given.
+    """The request's fields without the picture; what came later, as crop or sound, where given.
 
     Clips that were made before these fields existed are found again by what they had.
     """
     found = {
         name: getattr(request, name)
         for name in Request.__dataclass_fields__
-        if name not in ("image", "crop", "focus", "rotate")
+        if name not in ("image", "crop", "focus", "rotate", "sound", "last")
     }
+    for name in ("sound", "last"):
+        if value := getattr(request, name):
+            found[name] = True if value is True else _file_fields(value)
     return found | framing_fields(request.framing)
+
+
+def _file_fields(file: Path | bytes) -> dict[str, str]:
+    """Name and hash of a file beside the picture."""
+    name = file.name if isinstance(file, Path) else ""
+    try:
+        data = file.read_bytes() if isinstance(file, Path) else file
+    except OSError:  # it is gone: no clip was made with it
+        return {"name": name, "sha256": ""}
+    return {"name": name, "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def framing_fields(framing: Framing) -> dict[str, str | int]:

@@ -12,8 +12,11 @@ from checks_clips import case, examine, failing, picture, portrait, reader
 from corruptions import Material, recode
 from vivant.checks.frame import AnalyzedFrame, Reference, halved
 from vivant.checks.metric import CannotMeasure, Metric
+from vivant.checks.metrics.ghost import Ghost
+from vivant.checks.metrics.grid_lines import GridLines
 from vivant.checks.metrics.lattice import Lattice
 from vivant.checks.metrics.resolution import Resolution
+from vivant.checks.metrics.torn_layers import TornLayers
 from vivant.checks.oscillation import Oscillation
 from vivant.types import Frames, Image, Score
 
@@ -55,6 +58,45 @@ def test_a_grid_is_found(still: Material) -> None:
     assert judged(Lattice, still.frames[0], spoiled("grid/cells@5", still)).verdict == "fail"
 
 
+def test_a_grid_of_thin_lines_is_found(still: Material) -> None:
+    frames = spoiled("grid/lines@5", still)
+    assert judged(GridLines, still.frames[0], frames).verdict == "fail"
+
+
+@pytest.fixture(scope="module")
+def pushed_in() -> Material:
+    """The camera comes nearer: four frames of four seconds."""
+    image, face = picture()
+    height, width = image.shape[:2]
+    frames = []
+    for index in range(4):
+        grown = cv2.getRotationMatrix2D((width / 2, height / 2), 0, 1 + 0.01 * index)
+        frames.append(cv2.warpAffine(image, grown, (width, height), flags=cv2.INTER_CUBIC))
+    return Material("pushed_in", "pushed_in", np.stack(frames).astype(np.uint8), 1.0, [face] * 4)
+
+
+def test_a_torn_layer_is_found_where_it_is(pushed_in: Material) -> None:
+    found = judged(TornLayers, pushed_in.frames[0], spoiled("torn/cut@0.01", pushed_in))
+    assert found.verdict == "fail"
+    assert found.frame in (1, 2, 3)
+    assert found.region is not None
+    face = pushed_in.track[0]
+    chin = face.box.bottom
+    assert chin < found.region.center[1] < chin + 1.5 * face.box.height
+
+
+def test_a_ghost_is_found(pushed_in: Material) -> None:
+    found = judged(Ghost, pushed_in.frames[0], spoiled("ghost/contour@0.35", pushed_in))
+    assert found.verdict == "fail"
+    assert found.frame in (1, 2, 3)
+
+
+def test_a_camera_that_moves_tears_nothing(pushed_in: Material) -> None:
+    clean = recode(pushed_in.frames, 24.0, crf=18)
+    for make in (TornLayers, Ghost):
+        assert judged(make, pushed_in.frames[0], clean).verdict == "pass"
+
+
 def test_a_frame_half_a_pixel_beside_the_picture_has_its_resolution(still: Material) -> None:
     shift = np.asarray([[1, 0, 0.5], [0, 1, 0.5]])
     size = still.frames.shape[2], still.frames.shape[1]
@@ -66,7 +108,7 @@ def test_a_frame_half_a_pixel_beside_the_picture_has_its_resolution(still: Mater
 @pytest.mark.parametrize("crf", [18, 28])
 def test_an_encoder_takes_no_resolution_and_leaves_no_grid(crf: int, still: Material) -> None:
     frames = recode(still.frames, 24.0, crf=crf)
-    for make in (Resolution, Lattice):
+    for make in (Resolution, Lattice, GridLines):
         assert judged(make, still.frames[0], frames).verdict != "fail"
 
 

@@ -5,6 +5,10 @@ A decoder that crashes, or takes too long on a hostile file, ends with that proc
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import math
+import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -22,6 +26,9 @@ DECODE_SECONDS = 20.0
 
 WAIT_SECONDS = 30.0
 """For the pictures before one."""
+
+MOST_KEPT_VALUES = 6_000_000
+"""Of a picture that is kept until the next one: 1280×1280 pixels, the most that previews get."""
 
 MOST = 8
 PICTURES_PER_PROCESS = 100
@@ -50,6 +57,12 @@ class CropWorker:
             tasks_per_process=PICTURES_PER_PROCESS,
             prepare=_prepare,
         )
+        self._busy_at = -math.inf  # when it last had a picture of a user, monotonic seconds
+
+    async def idle(self, seconds: float) -> None:
+        """Wait until no user has asked for anything for so long."""
+        while (left := self._busy_at + seconds - time.monotonic()) > 0:
+            await asyncio.sleep(left)
 
     async def crop(self, path: Path, clip: Request) -> dict[str, Any]:
         """Crop and faces of a picture file, as the clip of the request will have them.
@@ -92,6 +105,7 @@ class CropWorker:
     async def _about_picture(
         self, work: Callable[..., Any], path: Path, clip: Request
     ) -> dict[str, Any]:
+        self._busy_at = time.monotonic()
         try:
             found = await self._process.run(
                 _with_picture, work, path, clip, self._settings, seconds=self._decode_seconds
@@ -100,6 +114,8 @@ class CropWorker:
             raise too_slow("the picture", self._decode_seconds) from None
         except BrokenProcessPool:
             raise unsafe("the picture") from None
+        finally:
+            self._busy_at = time.monotonic()
         if isinstance(found, VivantError):
             raise found
         answer: dict[str, Any] = found
@@ -123,20 +139,34 @@ def _with_picture(
     work: Callable[[Portrait, Request], Any], path: Path, clip: Request, settings: Settings
 ) -> Any:
     """In the process: the answer, or the error as a value, because not all can be raised across."""
+    try:
+        return work(_portrait(path.read_bytes(), clip, settings), clip)
+    except VivantError as error:
+        return error
+
+
+_last: dict[tuple[object, ...], Portrait] = {}
+"""The last small picture: previews follow its crop."""
+
+
+def _portrait(content: bytes, clip: Request, settings: Settings) -> Portrait:
     from vivant.image_limits import image_limits
     from vivant.picture.intake import load_portrait
 
-    try:
-        portrait = load_portrait(
-            path.read_bytes(),
-            width=clip.width,
-            height=clip.height,
-            limits=image_limits(settings, timed=True),
-            framing=clip.framing,
-        )
-        return work(portrait, clip)
-    except VivantError as error:
-        return error
+    key = (hashlib.sha256(content).digest(), clip.width, clip.height, clip.framing)
+    if (known := _last.get(key)) is not None:
+        return known
+    _last.clear()
+    portrait = load_portrait(
+        content,
+        width=clip.width,
+        height=clip.height,
+        limits=image_limits(settings, timed=True),
+        framing=clip.framing,
+    )
+    if portrait.pixels.size <= MOST_KEPT_VALUES:
+        _last[key] = portrait
+    return portrait
 
 
 def _crop(portrait: Portrait, clip: Request) -> dict[str, Any]:

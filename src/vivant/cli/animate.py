@@ -21,6 +21,7 @@ from vivant.cli.options import (
     Json,
     LabelSeconds,
     LabelText,
+    LastPicture,
     Loop,
     Negative,
     NumFrames,
@@ -34,6 +35,7 @@ from vivant.cli.options import (
     Seconds,
     Seed,
     Size,
+    SoundChoice,
     Strict,
     UpscalerName,
     Verbose,
@@ -41,9 +43,10 @@ from vivant.cli.options import (
 from vivant.cli.parsing import command_request, parse_options
 from vivant.cli.seeds import make_seeds
 from vivant.cli.until_pass import make_until_pass
+from vivant.cli.waiting import show_waiting
 from vivant.errors import OptionError, printable
 from vivant.grid import parse_seeds
-from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
+from vivant.types import DEFAULT_ENGINE, DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
 
 
 def animate(
@@ -67,13 +70,15 @@ def animate(
     ] = None,
     prompt: Prompt = DEFAULT_PROMPT,
     negative: Negative = DEFAULT_NEGATIVE_PROMPT,
-    engine: EngineName = "living",
+    engine: EngineName = DEFAULT_ENGINE,
     upscaler: UpscalerName = "auto",
     quality: QualityName = "standard",
     options: OptionPairs = None,
     loop: Loop = False,
     label: LabelText = "",
     label_seconds: LabelSeconds = None,
+    sound: SoundChoice = "",
+    last: LastPicture = None,
     currency: Currency = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -92,6 +97,7 @@ def animate(
     ] = None,
 ) -> None:
     """Turn a picture into a verified clip."""
+    show_waiting("starting", quiet=quiet)
     from vivant.settings import default_settings
 
     if until_pass != (budget is not None):
@@ -127,6 +133,8 @@ def animate(
         quality=quality,
         label=label,
         label_seconds=label_seconds,
+        sound=sound,
+        last=last,
         options=_engine_options(options, loop=loop),
         crop=crop,
         focus=focus,
@@ -156,7 +164,7 @@ def demo(
     output: Output = None,
     frames: NumFrames = None,
     seed: Seed = 0,
-    engine: EngineName = "living",
+    engine: EngineName = DEFAULT_ENGINE,
     options: OptionPairs = None,
     loop: Loop = False,
     quality: QualityName = "standard",
@@ -166,13 +174,14 @@ def demo(
     json: Json = False,
     force: Force = False,
 ) -> None:
-    """Animate a portrait that comes with Vivant (astronaut Eileen Collins; NASA, public domain)."""
-    from vivant.picture.sample_picture import sample_picture
+    """Animate a portrait that comes with Vivant (CC BY-SA 3.0, see NOTICE)."""
+    show_waiting("starting", quiet=quiet)
+    from vivant.picture.sample_picture import DEMO_CREDIT, demo_picture
     from vivant.settings import default_settings
 
     settings = default_settings()
     request = command_request(
-        sample_picture(),
+        demo_picture(),
         settings,
         frames=frames,
         seed=seed,
@@ -184,7 +193,7 @@ def demo(
         RunOptions(
             request,
             output or Path("vivant-demo.mp4"),
-            "astronaut Eileen Collins (NASA, public domain)",
+            DEMO_CREDIT,
             settings,
             currency=currency,
             quiet=quiet,

@@ -89,6 +89,19 @@ LabelText = Annotated[
 LabelSeconds = Annotated[
     float | None, typer.Option(help="Show the label for the first seconds only.", metavar="S")
 ]
+SoundChoice = Annotated[
+    str,
+    typer.Option(
+        "--sound",
+        help="A music or voice file under the clip; on: the engine's own (ltx2).  [default: none]",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
+LastPicture = Annotated[
+    Path | None,
+    typer.Option("--last", help="Another picture, for the last frame (ltx2).", metavar="IMAGE"),
+]
 OptionPairs = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the engine, e.g. --set move=orbit.", metavar="K=V"),

@@ -8,7 +8,7 @@
     versions.py       which version a file is of; parts of two versions are refused (no torch)
     names.py          Lightricks' names of weights → diffusers' (no torch)
     components.py     diffusers' components, from folders, single files and fp8 checkpoints
-    diffusers_classes.py  four classes of diffusers, without importing the rest of it
+    diffusers_classes.py  classes of diffusers, without importing the rest of it
     without_compiler.py  keeps torch's compiler from being imported
     checkpoint.py     weight files → modules, one tensor at a time
     direct_read.py    weight files → the GPU, by several readers through pinned memory
@@ -16,10 +16,12 @@
     random_components.py, tiny.py  the same classes, tiny or at real size, with random weights
     transformer.py    the forward pass: modulation per distinct timestep, one RoPE, cached text keys
     block.py          one block in plain torch
+    modulation.py     scales, shifts and gates of a step, for one block or all
     fused_block.py    one block of fp8 layers, with Triton between the products
     block_kernels.py, block_triton.py  these kernels
     attention.py      the fastest exact attention there is; NAG
     step_graphs.py    steps recorded as CUDA graphs
+    sound_lane.py     the sound's kernels beside the picture's, on a stream of their own
     ulysses.py        one GPU's share of tokens, heads and frames
     operators.py      functions as operators of torch
     fp8.py            row-wise fp8 matrix products
@@ -28,6 +30,7 @@
     denoising_stage.py  what the denoising loop of one stage needs
     vae_kernels.py, vae_triton.py  norm, SiLU and padding of the VAE decoder in one pass
     decode.py         latents → frames, chunk by chunk, equal to decoding the whole clip
+    sound.py          audio latents → sound: audio VAE and vocoder
     prompts.py        text → connector outputs, kept on disk
     text_encoder.py   Gemma 3, one layer in memory at a time
     lora.py           low-rank adapters, checked, then fused

@@ -62,7 +62,8 @@ class LTX2Options:
         image_strength: 0 … 1, how firmly frame 0 is held to the picture; lower drifts.
         image_crf: 0 … 51, H.264 quality the picture is shown to the model with; None is the
             model's own (33). Lower keeps facial detail and moves less; 0 is untouched.
-        end_anchor: 0 … 1, strength of the same picture as last frame; 0 is off.
+        end_anchor: 0 … 1, strength of the same picture, or of ``Request.last``, as last frame; 0
+            is off. 1 where a last picture is given.
         motion_speed: 0.1 … 4, of real time.
         loras: adapters, fused in order.
         tier: where components live; ``auto`` by the GPU's memory.
@@ -73,6 +74,7 @@ class LTX2Options:
         chunk: frames per decoded piece, about.
         gpus: that make the clip together, 1, 2, 4 or 8; None: what the setting ``gpus`` says.
         weights: ``hub`` for real ones; ``random`` (real size) and ``tiny`` draw noise.
+        sound: decode the sound that the model makes; asked for by ``Request.sound``.
     """
 
     recipe: Recipe
@@ -96,6 +98,7 @@ class LTX2Options:
     chunk: int = 16
     gpus: int | None = None
     weights: str = "hub"
+    sound: bool = False
 
     @property
     def guided_steps(self) -> int:
@@ -143,7 +146,21 @@ class LTX2Options:
             )
         if not request.negative_prompt.strip():
             values["nag"] = False
-        options = cls(recipe=recipe, width=width, height=height, **values)
+        if request.last is not None:
+            values.setdefault("end_anchor", 1.0)
+            if not values["end_anchor"]:
+                raise OptionError(
+                    "end_anchor 0 leaves the last picture out: give 0.5 … 1, or leave out --last",
+                    param="end_anchor",
+                )
+        sound = request.sound is True
+        options = cls(recipe=recipe, width=width, height=height, sound=sound, **values)
+        if options.sound and options.motion_speed != 1:
+            raise OptionError(
+                f"motion_speed {options.motion_speed:g} would change the pitch of the sound: leave "
+                "out one of the two",
+                param="motion_speed",
+            )
         if options.nag_to_sigma < options.nag_from_sigma:
             raise OptionError(
                 f"nag_to_sigma {options.nag_to_sigma:g} is below nag_from_sigma "
@@ -175,7 +192,7 @@ _CHOICES = {
 
 def option_names() -> tuple[str, ...]:
     """Everything ``Request.options`` may hold for this engine."""
-    own = [f.name for f in fields(LTX2Options) if f.name not in ("width", "height")]
+    own = [f.name for f in fields(LTX2Options) if f.name not in ("width", "height", "sound")]
     return tuple(sorted({*own, "steps", "sigmas", "model", "grid"}))
 
 

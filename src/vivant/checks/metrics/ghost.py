@@ -1,0 +1,112 @@
+"""Does a second, fainter copy of the picture shine through beside the first.
+
+A copy at a distance makes waves in the spectrum, so the inverse transform of the logarithm of the
+spectrum (the cepstrum: Bogert, Healy and Tukey, 1963) has a peak at this distance. Spectra of
+overlapping squares are averaged, and the picture's own is taken out. What moves does not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference, luma_of, reduced
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
+from vivant.types import Score
+
+GHOST: Final = Spec("ghost", "quality", "times the usual")
+
+SIDE: Final = 640
+"""Pixels; longest side of the pictures that are looked at."""
+
+SQUARE: Final = 256
+"""Pixels; side of the squares, or :data:`SMALL_SQUARE` in smaller pictures."""
+
+SMALL_SQUARE: Final = 128
+
+NEAREST: Final = 4
+FURTHEST: Final = 48
+"""Pixels between a picture and its copy."""
+
+AROUND: Final = 2
+"""Pixels; a peak is held against the median of its surroundings."""
+
+FAINT: Final = 30.0
+"""Power below which a frequency holds an encoder's noise only."""
+
+Cepstrum = npt.NDArray[np.float16]
+
+
+class Ghost(Metric):
+    """One answer from the rare frames."""
+
+    beside = True
+    specs = (GHOST,)
+
+    def __init__(self, reference: Reference) -> None:
+        self._pictured = _log_spectrum(luma_of(reduced(reference.pixels, SIDE)))
+        self._seen: list[tuple[int, Cepstrum]] = []
+
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> Cepstrum | None:
+        """The cepstrum of a rare frame, beyond the picture's own."""
+        if not frame.rare or not frame.index:
+            return None
+        found = _log_spectrum(luma_of(reduced(frame.pixels, SIDE))) - self._pictured
+        cepstrum = np.fft.irfft2(found)
+        reach = FURTHEST + AROUND
+        rows = np.arange(-reach, reach + 1)
+        return cepstrum[rows][:, np.arange(-AROUND, reach + 1)].astype(np.float16)
+
+    def add(self, index: int, _: None, found: Cepstrum | None) -> None:
+        """Keep it."""
+        if found is not None:
+            self._seen.append((index, found))
+
+    def finish(self, _: Reference) -> Sequence[Score]:
+        """The highest peak of the mean, in deviations of all others."""
+        if len(self._seen) < 2:
+            raise CannotMeasure("too_short")
+        usable = _distances()
+        mean = np.mean([found for _, found in self._seen], axis=0, dtype=np.float32)
+        peaks = mean - cv2.medianBlur(mean, 2 * AROUND + 1)
+        others = peaks[usable]
+        spread = 1.4826 * float(np.median(np.abs(others - np.median(others))))
+        best = int(np.where(usable, peaks, -np.inf).argmax())
+        value = float(peaks.ravel()[best]) / max(spread, 1e-9)
+        frame = max(self._seen, key=lambda pair: float(pair[1].ravel()[best]))[0]
+        return (judged(GHOST, max(0.0, value), frame=frame),)
+
+
+@cache
+def _distances() -> npt.NDArray[np.bool_]:
+    """Where a copy is near enough and far enough; each distance once."""
+    reach = FURTHEST + AROUND
+    y, x = np.mgrid[-reach : reach + 1, -AROUND : reach + 1]
+    length = np.hypot(y, x)
+    half = (x > 0) | ((x == 0) & (y > 0))
+    return np.asarray((length >= NEAREST) & (length <= FURTHEST) & half)
+
+
+def _log_spectrum(luma: Luma) -> npt.NDArray[np.float64]:
+    """Mean logarithm of the power of overlapping squares."""
+    side = SQUARE if min(luma.shape) >= SQUARE else SMALL_SQUARE
+    levels = luma.astype(np.float32)
+    if min(levels.shape) < side:
+        levels = np.pad(levels, [(0, max(0, side - n)) for n in levels.shape], mode="reflect")
+    window = np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
+    total: npt.NDArray[np.float64] = np.zeros((side, side // 2 + 1))
+    starts = [
+        np.linspace(0, length - side, max(1, -(-2 * length // side) - 1)).astype(int)
+        for length in levels.shape
+    ]
+    for top in starts[0]:
+        for left in starts[1]:
+            part = levels[top : top + side, left : left + side]
+            power = np.abs(np.fft.rfft2((part - part.mean()) * window)) ** 2 / side**2
+            total += np.log(power + FAINT)
+    return total / (len(starts[0]) * len(starts[1]))
