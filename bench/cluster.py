@@ -27,8 +27,10 @@ from typing import Any
 
 import psutil
 import psycopg
+from dbos import DBOS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+
 from service import milliseconds
 from service_process import Service, picture
 from vivant.service.admission import Admission, Limits
@@ -271,6 +273,7 @@ def queue() -> dict[str, Any]:
                 "accept": milliseconds(accepted),
                 "pick_up": milliseconds(taken),
             }
+        DBOS.destroy(workflow_completion_timeout_sec=0)  # its threads outlive the database
         database.close()
     return found
 

@@ -25,10 +25,11 @@ import psutil
 from vivant import pipeline
 from vivant.checks import keep_workers
 from vivant.engines import load_engine
+from vivant.image_limits import image_limits
 from vivant.picture.faces import lend_reader
 from vivant.picture.intake import load_portrait
 from vivant.picture.sample_picture import sample_picture
-from vivant.pipeline import ClipJob, image_limits
+from vivant.pipeline import ClipJob
 from vivant.settings import Settings
 from vivant.types import (
     Clip,

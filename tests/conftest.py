@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +18,9 @@ from vivant.cli.main import main
 from vivant.picture.sample_picture import sample_picture
 from vivant.settings import default_settings
 from vivant.types import Image
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 def pytest_configure() -> None:
@@ -85,6 +89,43 @@ def faceless_bytes() -> bytes:
     buffer = io.BytesIO()
     PillowImage.fromarray(image).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demonstration portrait as ``eileen.jpg``, for tests that share it."""
+    path = tmp_path_factory.mktemp("pictures") / "eileen.jpg"
+    PillowImage.open(io.BytesIO(sample_picture())).save(path, quality=92)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium. Not for the session: Playwright's event loop would run during other tests, too."""
+    from playwright.sync_api import expect, sync_playwright
+
+    from web_server import launch
+
+    expect.set_options(timeout=60_000)  # a busy machine is slow, not wrong
+    with sync_playwright() as playwright:
+        chromium = launch(playwright)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a server with all engines but a GPU, for the tests of the page."""
+    from web_server import serving
+
+    with serving(
+        tmp_path_factory.mktemp("service"),
+        engines='["camera", "fake", "living", "ltx2"]',
+        default_engine="camera",
+        cors_origins='["null"]',
+        queue_limit="3",
+    ) as address:
+        yield address
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 from vivant.errors import OptionError
-from vivant.types import CHECKED_FRACTIONS, Box
+from vivant.types import CHECKED_FRACTIONS, ENGINES_WITH_SOUND, Box, Request
 
 ASPECTS: dict[str, tuple[int, int]] = {
     "16:9": (1920, 1080),
@@ -101,6 +101,23 @@ def check_seed(seed: int) -> None:
     """
     if not 0 <= seed < 2**63:
         raise OptionError(f"seed {seed} is outside 0…{2**63 - 1}: 0 is usual", param="seed")
+
+
+def check_sound(request: Request, param: str = "sound") -> None:
+    """Refuse to ask an engine for sound that it does not make.
+
+    Args:
+        param: what the field is called where the request comes from.
+
+    Raises:
+        OptionError: naming the engines that do.
+    """
+    if request.sound is True and request.engine not in ENGINES_WITH_SOUND:
+        raise OptionError(
+            f"engine {request.engine} makes no sound of its own: choose ltx2, or lay a music or "
+            "voice file under the clip (--sound FILE on the command line)",
+            param=param,
+        )
 
 
 MAX_SEEDS = 8

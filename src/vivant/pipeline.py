@@ -9,9 +9,10 @@ upscaler are known here only by their protocols; ``python_api`` and ``runs`` loa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -20,9 +21,10 @@ from vivant.checks.live import LiveChecks
 from vivant.checks.report import write_html
 from vivant.cost import bill_for
 from vivant.errors import EngineError
-from vivant.grid import check_fps, check_frames, check_seed, check_size
+from vivant.grid import check_fps, check_frames, check_seed, check_size, check_sound
+from vivant.image_limits import image_limits
 from vivant.picture.faces import FaceReader, lend_reader
-from vivant.picture.intake import ImageLimits, load_portrait
+from vivant.picture.intake import load_portrait
 from vivant.provenance import signing
 from vivant.provenance.facts import ProvenanceFacts, facts_of
 from vivant.provenance.label import Label, label_for
@@ -42,6 +44,7 @@ from vivant.types import (
     Report,
     Request,
     Result,
+    Sound,
     Stage,
     Upscaler,
     YuvClip,
@@ -51,6 +54,7 @@ from vivant.types import (
 )
 from vivant.video.cores import usable_cores
 from vivant.video.files import CLIP, COMPANIONS, Target, check_target, publish, workspace
+from vivant.video.sound_file import SoundFile, fitted, load_sound
 from vivant.video.stage_times import StageTimes, closable
 from vivant.video.writer import VideoWriter
 
@@ -65,26 +69,7 @@ def check_request(request: Request, settings: Settings) -> None:
     check_frames(request.num_frames, settings.max_frames)
     check_fps(request.fps)
     check_seed(request.seed)
-
-
-MAX_SCAN_PIXELS = 5_000_000_000
-"""Of a JPEG, about 5 s; one of 100 million pixels and the usual ten scans has a fifth of it."""
-
-
-def image_limits(settings: Settings, *, timed: bool = False) -> ImageLimits:
-    """The settings that guard image decoding.
-
-    Args:
-        settings: of the user.
-        timed: a decoder that is too slow is ended by the clock.
-    """
-    return ImageLimits(
-        max_scan_pixels=None if timed else MAX_SCAN_PIXELS,
-        max_bytes=settings.max_image_bytes,
-        max_pixels=settings.max_image_pixels,
-        max_side=settings.max_image_side,
-        max_decoded_bytes=settings.max_image_decoded_bytes,
-    )
+    check_sound(request)
 
 
 class FileNames(Protocol):
@@ -135,6 +120,7 @@ class ClipJob:
     started: float = field(default_factory=time.perf_counter, kw_only=True)
     shares: Mapping[Stage, float] = field(default_factory=dict, kw_only=True)
     _label: Label | None = field(default=None, init=False)
+    _sound_file: SoundFile | None = field(default=None, init=False)
 
     def run(self, output: Path, *, force: bool = False) -> Result:
         """Make the clip: ``output`` and its companions appear whole, or not at all.
@@ -171,6 +157,7 @@ class ClipJob:
             self.request.label or self.settings.label, font=self.settings.label_font is not None
         )
         signing.prepare(self.settings)
+        self._read_sound()
 
     def read_picture(self, reader: FaceReader) -> Portrait:
         """Read the picture and frame it for the clip, unless ``portrait`` is there already.
@@ -191,6 +178,17 @@ class ClipJob:
             self.observe(Progress("image", 1, 1, "item"))
         return self.portrait
 
+    def _read_sound(self) -> tuple[str, ...]:
+        """Read the sound's file, if there is one; what must be said of it.
+
+        Raises:
+            OptionError: it cannot be used.
+        """
+        path = self.request.sound
+        if isinstance(path, Path) and self._sound_file is None:
+            self._sound_file = load_sound(path, self.request.seconds)
+        return self._sound_file.notes if self._sound_file else ()
+
     def render(self, folder: Path, names: FileNames, reader: FaceReader) -> Report:
         """Write the clip and its companions into ``folder``: :data:`CLIP`, :data:`COMPANIONS`.
 
@@ -203,7 +201,8 @@ class ClipJob:
             VivantError: as :meth:`run`.
         """
         portrait, path = self.read_picture(reader), folder / CLIP
-        # both may refuse, before the engine works
+        # these may refuse, before the engine works
+        sound_notes = self._read_sound()
         signer = signing.signer_for(self.settings)
         self._label = label_for(self.request, portrait, self.settings)
         with LiveChecks(
@@ -213,7 +212,7 @@ class ClipJob:
             clip = self._upscale(generated)
             label = self._label
             shown = label.on(clip) if label is not None and isinstance(clip, Clip) else clip
-            signed = self._encode(shown, path, checks, signer)
+            signed = self._encode(shown, generated.sound, path, checks, signer)
             seconds = self.seconds
             costs = self.bill(seconds)
             with self.times.measure("verify"):
@@ -235,7 +234,7 @@ class ClipJob:
             bill=costs,
             stages=self.times.shares(seconds),
             credentials=signing.credentials_json(signer, signed),
-            notes=signer.notes,
+            notes=(*sound_notes, *signer.notes),
         )
         report = describe(self.request, portrait, verification, production, names.files)
         write_html(
@@ -304,8 +303,21 @@ class ClipJob:
         facts = facts_of(self.request, self.portrait, self.engine.info, prompt=consent)
         return replace(facts, label=self._label.text) if self._label else facts
 
+    def _sound(self, engine_sound: Callable[[], Sound] | None) -> Sound | None:
+        """The clip's sound, as long as the clip; the engine has given its first frames."""
+        if self._sound_file is not None:
+            return self._sound_file.sound
+        if not self.request.sound or engine_sound is None:
+            return None
+        return fitted(engine_sound(), self.request.seconds)
+
     def _encode(
-        self, clip: Clip | YuvClip, path: Path, checks: LiveChecks, signer: Signer | Unsigned
+        self,
+        clip: Clip | YuvClip,
+        engine_sound: Callable[[], Sound] | None,
+        path: Path,
+        checks: LiveChecks,
+        signer: Signer | Unsigned,
     ) -> Signed:
         """Write and sign the MP4 while ``checks`` sees what is in it."""
         request = self.request
@@ -314,26 +326,29 @@ class ClipJob:
         def inspect(pixels: Image) -> None:
             checks.inspect(pixels if label is None else label.lifted(pixels), shown=pixels)
 
-        writer = VideoWriter(
-            path,
-            width=request.width,
-            height=request.height,
-            fps=request.fps,
-            quality=request.quality,
-            comment=self._facts.comment,
-            cores=usable_cores(),
-            on_written=lambda count: self.observe(Progress("encode", count, request.num_frames)),
-            on_decoded=inspect,
-        )
         source: Iterator[Frames | YuvFrames] = clip.chunks
-        with writer, closing(closable(source)) as chunks:
-            for chunk in chunks:
-                checks.start()
-                writer.put(chunk)
-            writer.close()
-            signed = signer.sign(path, self._facts, request.image)
-            checks.probe(path)
-            writer.finish()
+        with closing(closable(source)) as chunks:
+            first = next(chunks, None)
+            writer = VideoWriter(
+                path,
+                width=request.width,
+                height=request.height,
+                fps=request.fps,
+                quality=request.quality,
+                comment=self._facts.comment,
+                cores=usable_cores(),
+                on_written=lambda done: self.observe(Progress("encode", done, request.num_frames)),
+                on_decoded=inspect,
+                sound=self._sound(engine_sound),
+            )
+            with writer:
+                for chunk in chain(() if first is None else (first,), chunks):
+                    checks.start()
+                    writer.put(chunk)
+                writer.close()
+                signed = signer.sign(path, self._facts, request.image)
+                checks.probe(path)
+                writer.finish()
         self.times.add("encode", writer.encoding_seconds)
         self.times.add("verify", writer.readback_seconds)
         return signed

@@ -44,7 +44,7 @@ def animate(
         settings: limits and prices; the environment's where None.
         currency: of the bill, e.g. ``"KRW"``.
         force: replace existing files.
-        **changes: any other field of :class:`Request`, e.g. ``seed=7`` or
+        **changes: any other field of :class:`Request`, e.g. ``seed=7``, ``sound="music.mp3"`` or
             ``crop="10%,0%,80%,80%"``.
 
     Returns:
@@ -114,6 +114,8 @@ def animate_many(
 
 def _request(image: Path | str | bytes | Request, given: Mapping[str, Any]) -> Request:
     changes = {**given, **_framing(given)}
+    if isinstance(changes.get("sound"), str):
+        changes["sound"] = Path(changes["sound"])
     if isinstance(image, Request):
         return replace(image, **changes) if changes else image
     return Request(image=Path(image) if isinstance(image, str) else image, **changes)
@@ -121,11 +123,11 @@ def _request(image: Path | str | bytes | Request, given: Mapping[str, Any]) -> R
 
 def _framing(given: Mapping[str, Any]) -> dict[str, Any]:
     """crop, focus and rotate as :class:`Request` has them; they may be given as text."""
-    from vivant.request_fields import CommandFields
-
     texts = {name: given[name] for name in ("crop", "focus", "rotate") if name in given}
-    if not texts:
+    if all(value in (None, 0) for value in texts.values()):
         return {}
+    from vivant.request_fields import CommandFields  # 0.1 s
+
     fields = CommandFields.read(texts)
     return {name: getattr(fields, name) for name in texts}
 
@@ -161,9 +163,9 @@ def verify(
         OutputError: the page cannot be written.
     """
     from vivant.checks.verify import verify_file
+    from vivant.image_limits import image_limits
     from vivant.picture.faces import lend_reader
     from vivant.picture.intake import load_portrait
-    from vivant.pipeline import image_limits
     from vivant.video.cores import usable_cores
     from vivant.video.probe import probe
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import re
 import sys
@@ -119,16 +120,28 @@ def describe(
 
 
 def request_settings(request: Request) -> dict[str, Any]:
-    """The request's fields without the picture; crop, focus and rotate where they were given.
+    """The request's fields without the picture; crop, focus, rotate and sound where given.
 
     Clips that were made before these fields existed are found again by what they had.
     """
     found = {
         name: getattr(request, name)
         for name in Request.__dataclass_fields__
-        if name not in ("image", "crop", "focus", "rotate")
+        if name not in ("image", "crop", "focus", "rotate", "sound")
     }
-    return found | framing_fields(request.framing)
+    return found | framing_fields(request.framing) | _sound_field(request)
+
+
+def _sound_field(request: Request) -> dict[str, Any]:
+    """``True``, or name and hash of the sound's file; nothing without sound."""
+    if not isinstance(request.sound, Path):
+        return {"sound": True} if request.sound else {}
+    try:
+        with request.sound.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:  # it is gone: no clip was made with it
+        digest = ""
+    return {"sound": {"name": request.sound.name, "sha256": digest}}
 
 
 def framing_fields(framing: Framing) -> dict[str, str | int]:

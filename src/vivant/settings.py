@@ -1,4 +1,4 @@
-"""Settings from the environment and the configuration file. No other module reads them.
+"""Settings from the environment and the configuration file. Only ``environment`` reads them, too.
 
 Every field can be set as ``VIVANT_<FIELD>`` or in ``config.toml`` (``vivant doctor`` prints its
 path); the environment wins. What belongs to one clip is a :class:`vivant.types.Request`.
@@ -10,7 +10,6 @@ import os
 import re
 import sys
 import tomllib
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -24,18 +23,15 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from vivant.environment import CONFIG_FILE, read_config_file
 from vivant.errors import OptionError
+from vivant.types import DEFAULT_ENGINE
 
 SHORTEST_WORKER_TIMEOUT = 4.0
 """Seconds. A heartbeat is due every second; on a busy machine it can come some seconds late."""
 
 FROZEN_SECONDS = 10.0
 """A worker process is never killed for a missing heartbeat before this."""
-
-WINDOWS_KOREAN = 0x12
-"""LANG_KOREAN of winnt.h."""
-
-CONFIG_FILE = Path(platformdirs.user_config_dir("vivant", appauthor=False)) / "config.toml"
 
 
 class Settings(BaseSettings):
@@ -117,7 +113,7 @@ class Settings(BaseSettings):
     gpus: Literal[1, 2, 4, 8] = 1
     target_seconds: float = Field(default=67.0, gt=0)
     target_usd: float = Field(default=0.0175, gt=0)
-    default_engine: str = "living"
+    default_engine: str = DEFAULT_ENGINE
     engines: tuple[str, ...] = ("living", "camera", "ltx2")
     database_url: str | None = None
     objects_url: str | None = None
@@ -159,7 +155,7 @@ class Settings(BaseSettings):
             isinstance(engines, list | tuple)
             and engines
             and "default_engine" not in values
-            and "living" not in engines
+            and DEFAULT_ENGINE not in engines
         ):
             return {**values, "default_engine": engines[0]}
         return values
@@ -239,39 +235,16 @@ def read_settings(**overrides: Any) -> Settings:
 
 
 class _ConfigFile(TomlConfigSettingsSource):
-    """``config.toml``; editors of Windows put a byte-order mark before it."""
+    """``config.toml``."""
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
-        try:
-            return tomllib.loads(file_path.read_bytes().decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            raise ValueError("it is not UTF-8 text: save it as UTF-8") from None
+        return tomllib.loads(read_config_file(file_path))
 
 
 @cache
 def default_settings() -> Settings:
     """The settings of this process, read once."""
     return read_settings()
-
-
-def user_language() -> Literal["en", "ko"]:
-    """The language of the command line: that of the settings, or the locale's.
-
-    English if neither is Korean. The variables and their order are those of POSIX. Windows sets
-    none of them, so its own display language is asked for.
-    """
-    with suppress(OptionError):  # the command itself will tell what is wrong with the settings
-        if (chosen := read_settings().lang) != "auto":
-            return chosen
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := os.environ.get(name):
-            return "ko" if re.match(r"ko(?![a-z])", value, re.IGNORECASE) else "en"
-    if sys.platform == "win32":
-        import ctypes
-
-        primary = ctypes.windll.kernel32.GetUserDefaultUILanguage() & 0x3FF
-        return "ko" if primary == WINDOWS_KOREAN else "en"
-    return "en"
 
 
 def keep_compiled(folder: Path) -> None:

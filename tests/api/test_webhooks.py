@@ -15,13 +15,13 @@ from typing import Any, ClassVar
 import openai
 import pytest
 from dbos import DBOS
-from vivant.service.executor import Executor
 
 from vivant.api.schemas import VideoFields
 from vivant.errors import OptionError
 from vivant.service import queue, webhooks
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
+from vivant.service.executor import Executor
 from vivant.service.job import JobSpec, new_id, request_json
 from vivant.service.job_store import JobStore
 from vivant.service.public_address import connected

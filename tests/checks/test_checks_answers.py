@@ -191,6 +191,7 @@ def test_every_sentence_can_be_said_in_both_languages() -> None:
     names = ("value", "limit", "frame", "first", "last", "found", "searched", "hertz", "others")
     facts = dict.fromkeys((*names, "announced", "seen", "advised", "speed"), 1.5)
     facts |= dict.fromkeys(("seconds", "longest", "rate", "steady"), 2.5)
+    facts |= dict.fromkeys(("peak", "lasts", "picture", "start"), 3.5)
     words = {"amount": "₩1", "target": "₩2", "shown": "1×2", "wanted": "3×4", "aspect": "4:3"}
     for key in sentences():
         for language in ("en", "ko"):

@@ -22,8 +22,8 @@ import vivant
 from vivant.cli import language
 from vivant.cli.clip_meter import ClipMeter
 from vivant.cli.main import app, split_language
+from vivant.environment import user_language
 from vivant.errors import OptionError
-from vivant.settings import user_language
 from vivant.types import Progress, Verdict
 
 Run = Callable[..., tuple[int, str, str]]

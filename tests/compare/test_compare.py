@@ -22,7 +22,7 @@ from PIL import Image as PillowImage
 from vivant.compare.findings import Findings, Spending, evaluate
 from vivant.compare.page import render
 from vivant.compare.plan import ComparisonPlan
-from vivant.compare.plan_file import PRESETS, parse_plan, preset
+from vivant.compare.plan_file import PRESETS, parse_plan, preset, read_plan
 from vivant.compare.recommendation import Recommendation
 from vivant.compare.runner import compare
 from vivant.compare.sentences import price
@@ -30,7 +30,7 @@ from vivant.engines.camera.options import CameraOptions
 from vivant.errors import InputError, OptionError
 from vivant.runs.run import Runner
 from vivant.settings import read_settings
-from vivant.types import Clip, ignore_progress
+from vivant.types import Clip, Request, ignore_progress
 from vivant.upscalers import load_upscaler
 
 Run = Callable[..., tuple[int, str, str]]
@@ -332,3 +332,11 @@ def test_cubic_is_opencvs_cubic_on_pixel_centres() -> None:
     assert np.abs(frame[inner].astype(int) - expected[inner].astype(int)).max() <= 2
     ideal = PillowImage.fromarray(small).resize((60, 40), PillowImage.Resampling.BICUBIC)
     assert np.abs(frame[inner].astype(int) - np.asarray(ideal)[inner].astype(int)).mean() < 1.5
+
+
+def test_a_plan_that_names_no_engine_has_the_usual_one(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text('[[variant]]\nname = "a"\n[[variant]]\nname = "b"\nquality = "draft"\n')
+    plan = read_plan(path)
+    engines = {plan.request(variant, tmp_path, 0).engine for variant in plan.variants}
+    assert engines == {Request(image=b"").engine}

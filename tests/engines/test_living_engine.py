@@ -15,9 +15,12 @@ import skimage.data
 from image_files import astronaut, face_reader
 from vivant.engines.camera.layers import Subject
 from vivant.engines.living import LivingEngine, LivingOptions
-from vivant.engines.living.fields import grid_shape
+from vivant.engines.living.eyes import make_eye
+from vivant.engines.living.fields import grid_shape, person_fields
 from vivant.engines.living.motion import blink_shape, plan_motion
 from vivant.engines.living.options import PRESETS, TEMPERS, choose_preset
+from vivant.engines.living.people import find_people
+from vivant.engines.living.rehearsal import MOST_GAIN, Part, rehearse
 from vivant.engines.living.scene import LivingScene
 from vivant.errors import Cancelled, OptionError
 from vivant.grid import cover_crop
@@ -129,6 +132,63 @@ def test_hair_across_an_eye_keeps_both_open() -> None:
     made(portrait_of(pixels, face_reader().detect(astronaut())), 2, engine=engine)
     assert any("lies across an eye" in note for note in engine.info.notes)
     assert engine.info.provenance["blinks_at"] == []
+
+
+def rehearsed(pixels: Image, strength: float) -> tuple[Part, Part, list[str]]:
+    """Her part before and after the key frames, with ``strength`` of the turn drawn."""
+    portrait = portrait_of(astronaut())
+    (person,), _ = find_people(portrait, SIZE[0], MeshReader())
+    scene = LivingScene.of(Box(0, 0, 512, 512), pixels, None)
+    fields = person_fields(
+        person.mesh, (512, 512), np.ones(grid_shape((512, 512)), np.float32), layered=False
+    )
+    motion = plan_motion(LivingOptions(), TEMPERS["calm"], seconds=4.0, seed=0, person=0)
+    eyes = tuple(eye for side in (0, 1) if (eye := make_eye(pixels, person.mesh, side)))
+    part = Part(motion, fields.turning(strength), eyes)
+    after, notes = rehearse(scene, person, part, MeshReader(), TEMPERS["calm"].yaw)
+    return part, after, notes
+
+
+def test_a_turn_that_shows_too_little_is_enlarged() -> None:
+    part, after, notes = rehearsed(astronaut().copy(), 0.5)
+    gain = np.abs(after.fields.bases[0]).max() / np.abs(part.fields.bases[0]).max()
+    assert 1.2 < gain <= MOST_GAIN
+    assert not notes
+    _, after, notes = rehearsed(astronaut().copy(), 0.05)
+    assert "only" in notes[0]
+    assert after.motion.blinks
+
+
+def test_eyes_that_do_not_look_shut_keep_still() -> None:
+    """Bright open eyes are painted where the lids would be."""
+    pixels = astronaut().copy()
+    part, _, _ = rehearsed(pixels, 1.0)
+    for eye in part.eyes:
+        eye.lid.region[:] = 0  # what something before the lid does
+        eye.lid.wings[:] = 0
+        eye.lid.ends[:] = 0
+    scene = LivingScene.of(Box(0, 0, 512, 512), pixels, None)
+    (person,), _ = find_people(portrait_of(astronaut()), SIZE[0], MeshReader())
+    after, notes = rehearse(scene, person, part, MeshReader(), 0.0)
+    assert "not look shut" in notes[0]
+    assert (after.eyes, after.motion.blinks) == ((), ())
+    assert np.array_equal(pixels, astronaut())
+
+
+def test_a_rim_of_glasses_stays_before_the_lid() -> None:
+    pixels = astronaut().copy()
+    mesh = MeshReader().read(pixels, face_reader().detect(pixels)[0])
+    large = np.asarray(cv2.resize(pixels, None, fx=3, fy=3), dtype=np.uint8)
+    points = mesh.points * 3
+    brow, lid = points[[52, 65], 1].mean(), points[[159, 158], 1].mean()
+    row = round(0.35 * brow + 0.65 * lid)
+    left, right = round(points[33, 0]) - 40, round(points[133, 0]) + 40
+    cv2.line(large, (left, row), (right, row), (30, 30, 30), 6)
+    eye = make_eye(large, FaceMesh(points, 1.0), 0)
+    assert eye is not None
+    rim = large[row, left + 30 : right - 30].copy()
+    eye.draw(large, 1.0, (0.0, 0.0))
+    assert np.abs(large[row, left + 30 : right - 30].astype(int) - rim).mean() < 12
 
 
 def test_tiles_show_what_blending_everywhere_shows() -> None:

@@ -19,6 +19,7 @@ from vivant.picture.face_mesh import (
     PRESENT,
     RIGHT_EYE,
     RIGHT_IRIS,
+    RIGHT_LIDS,
     FaceMesh,
     MeshReader,
 )
@@ -157,3 +158,15 @@ def test_an_unsure_detection_without_points_is_no_face() -> None:
     assert face.score == 0.09, "her face is one, however unsure the detector is"
     mistaken.box = Box(350, 300, 88, 88)
     assert find_faces(mistaken, astronaut()) == ()
+
+
+def test_the_gap_between_the_lids_does_not_count_depth() -> None:
+    """Shut eyes of people have apertures of 0.1, since the upper lid is nearer than the lower."""
+    mesh = astronaut_mesh()
+    assert mesh.lid_gaps == pytest.approx(mesh.apertures, abs=0.08)
+    points = mesh.points.copy()
+    for upper, lower in (*LEFT_LIDS, *RIGHT_LIDS):
+        points[lower, :2] = points[upper, :2]
+    shut = FaceMesh(points, 1.0)
+    assert max(np.abs(shut.lid_gaps)) < 1e-9
+    assert min(shut.apertures) > 0.01

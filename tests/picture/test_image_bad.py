@@ -16,10 +16,10 @@ from PIL import PngImagePlugin
 
 from image_files import DATA, corners, face_reader, loaded, quarters, saved
 from vivant.errors import ImageError
+from vivant.image_limits import MAX_SCAN_PIXELS, image_limits
 from vivant.picture.intake import ImageLimits, load_portrait
 from vivant.picture.jpeg_scans import count_scans
 from vivant.picture.source import webp_size
-from vivant.pipeline import MAX_SCAN_PIXELS, image_limits
 from vivant.settings import read_settings
 
 

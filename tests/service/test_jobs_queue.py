@@ -11,12 +11,12 @@ from typing import ClassVar
 import pytest
 import sqlalchemy as sa
 from dbos import DBOSClient
-from vivant.service.executor import Executor
 
 from inline_service import until
 from vivant.service import queue
 from vivant.service.admission import Admission, Limits
 from vivant.service.database import Database
+from vivant.service.executor import Executor
 from vivant.service.heartbeat import Heartbeat, WorkerSlot
 from vivant.service.job import JobSpec, new_id
 from vivant.service.job_store import JobStore

@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, Playwright
 
 CHROMIUM = "VIVANT_TEST_CHROMIUM"
@@ -76,7 +77,7 @@ def serving(
 def _address(process: subprocess.Popen[bytes], log: Path, *, ready: bool) -> str:
     for _ in range(600):
         text = log.read_text("utf-8", "replace")
-        found = re.search(r"Vivant is at (http://\S+)", text)
+        found = re.search(r"^(http://\S+)$", text, re.MULTILINE)
         if process.poll() is not None:
             raise RuntimeError(f"the server ended at once:\n{text}")
         if found and _answers(f"{found[1]}/{'ready' if ready else 'health'}"):
@@ -126,63 +127,142 @@ def widths(page: Page, sizes: Sequence[int]) -> dict[int, int]:
 WIDTHS = (360, 390, 768, 1360, 1920)
 """Of windows, pixels: small and usual telephone, tablet, laptop, large screen."""
 
-MISPLACED = """() => {
-  const found = [];
-  const name = (element) => {
-    const { id, className, tagName } = element;
-    const own = (element.textContent ?? "").trim().slice(0, 30);
-    return `${tagName.toLowerCase()}${id ? "#" + id : ""}.${className} “${own}”`;
-  };
-  const beyond = document.documentElement.scrollWidth - innerWidth;
-  if (beyond > 0) found.push(`the page is ${beyond} px too wide`);
-  const texts = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const node = walker.currentNode;
-    const element = node.parentElement;
-    const unread = "script, style, noscript, .unseen, .skip, option";
-    if (!node.data.trim() || element.closest(unread)) continue;
-    if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+MISPLACED = """(themes) => {
+  const root = document.documentElement;
+  const all = themes.flatMap((theme) => {
+    root.dataset.theme = theme;
+    return look().map((problem) => `${theme}: ${problem}`);
+  });
+  return all;
+
+  function look() {
+    const found = new Set();
+    const name = (element) => {
+      const { id, className, tagName } = element;
+      const own = (element.textContent ?? "").trim().slice(0, 30);
+      return `${tagName.toLowerCase()}${id ? "#" + id : ""}.${className} “${own}”`;
+    };
+    const beyond = document.documentElement.scrollWidth - innerWidth;
+    if (beyond > 0) found.add(`the page is ${beyond} px too wide`);
+    // what an element is cut by; scrolls: it may be moved or shortened, so that it hides nothing
+    const cutters = new Map([[document.body, { scrolls: false, by: [] }]]);
+    const cutter = (element) => {
+      const known = cutters.get(element);
+      if (known) return known;
+      const { overflowX, overflowY, textOverflow } = getComputedStyle(element);
+      const above = cutter(element.parentElement);
+      const scrolls = /auto|scroll/.test(overflowX + overflowY) || textOverflow === "ellipsis";
+      const hides = overflowX === "hidden" || overflowY === "hidden";
+      const by = scrolls ? [] : hides ? [...above.by, element] : above.by;
+      const own = { scrolls: scrolls || above.scrolls, by };
+      cutters.set(element, own);
+      return own;
+    };
+    const texts = [];
     const range = document.createRange();
-    range.selectNodeContents(node);
-    for (const box of range.getClientRects()) {
-      if (box.width < 1 || box.height < 1) continue;
-      let inside = true;
-      for (let up = element; up && up !== document.body; up = up.parentElement) {
-        const { overflowX, overflowY, textOverflow } = getComputedStyle(up);
-        const area = up.getBoundingClientRect();
-        if (/auto|scroll/.test(overflowX + overflowY)) { inside = false; break; }
-        if (textOverflow === "ellipsis") { inside = false; break; }
-        if (overflowX !== "hidden" && overflowY !== "hidden") continue;
-        const out = Math.max(area.left - box.left, box.right - area.right, area.top - box.top,
-          box.bottom - area.bottom);
-        if (out > 2) found.push(`${name(element)} is cut by ${name(up)}`);
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+      const node = walker.currentNode;
+      const element = node.parentElement;
+      if (!node.data.trim() || element.closest("script, style, noscript, .unseen, .skip, option")) {
+        continue;
       }
-      if (inside && !element.closest(".action-bar, .banner, dialog")) texts.push([element, box]);
+      if (!element.checkVisibility({ opacityProperty: true, visibilityProperty: true })) continue;
+      if (/\\b(null|undefined|NaN)\\b/.test(node.data)) found.add(`${name(element)} is no text`);
+      range.selectNodeContents(node);
+      const { scrolls, by } = cutter(element);
+      const floats = element.closest(".action-bar, .banner, dialog");
+      for (const box of range.getClientRects()) {
+        if (box.width < 1 || box.height < 1) continue;
+        for (const one of by) {
+          const area = one.getBoundingClientRect();
+          const out = Math.max(area.left - box.left, box.right - area.right, area.top - box.top,
+            box.bottom - area.bottom);
+          if (out > 2) found.add(`${name(element)} is cut by ${name(one)}`);
+        }
+        if (!scrolls && !floats) texts.push([element, box]);
+      }
     }
-  }
-  texts.sort((one, other) => one[1].top - other[1].top);
-  for (let i = 0; i < texts.length; i++) {
-    const [one, a] = texts[i];
-    for (let j = i + 1; j < texts.length && texts[j][1].top < a.bottom - 3; j++) {
-      const [other, b] = texts[j];
-      if (one === other || one.contains(other) || other.contains(one)) continue;
-      const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
-      const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-      if (across > 2 && down > 5) found.push(`${name(one)} lies on ${name(other)}`);
+    texts.sort((one, other) => one[1].top - other[1].top);
+    for (let i = 0; i < texts.length; i++) {
+      const [one, a] = texts[i];
+      for (let j = i + 1; j < texts.length && texts[j][1].top < a.bottom - 3; j++) {
+        const [other, b] = texts[j];
+        if (one === other || one.contains(other) || other.contains(one)) continue;
+        const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        if (across > 2 && down > 5) found.add(`${name(one)} lies on ${name(other)}`);
+      }
     }
+    return [...found];
   }
-  return [...new Set(found)];
 }"""
+"""What is cut, hidden, too wide, on top of another text, or no text; the last theme stays set."""
 
 
-def misplaced(page: Page, sizes: Sequence[int] = WIDTHS) -> dict[int, list[str]]:
-    """Window width → what is too wide, cut, or on top of another text there; nothing is good."""
-    found = {}
+def flawless(
+    page: Page,
+    state: str,
+    *,
+    prepare: Callable[[], object] = lambda: None,
+    switch: str = "#language",
+    axe: bool = True,
+    before_axe: Callable[[], object] = lambda: None,
+) -> None:
+    """Nothing is cut, hidden or too wide, in both languages and themes at every width; axe agrees.
+
+    Axe looks at each language and at each theme once.
+
+    Args:
+        prepare: called after the language was changed, for example to unfold what should be seen.
+        switch: what changes the language when it is clicked; the page is left in its own.
+        axe: whether axe looks at it, after ``before_axe``.
+    """
     before = page.viewport_size or {"width": 1280, "height": 800}
-    for width in sizes:
-        page.set_viewport_size({"width": width, "height": before["height"]})
-        if wrong := page.evaluate(MISPLACED):
-            found[width] = wrong
-    page.set_viewport_size(before)
+    for themes in (["dark", "light"], ["light", "dark"]):
+        page.locator(switch).evaluate("button => button.click()")  # a dialog may lie over it
+        prepare()
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": before["height"]})
+            wrong = page.evaluate(MISPLACED, themes)
+            assert not wrong, f"{state}, {language(page)}, {width} px: {wrong}"
+        page.set_viewport_size(before)
+        if axe:
+            before_axe()
+            accessible(page, f"{state}, {language(page)}, {themes[-1]}")
+    page.evaluate("delete document.documentElement.dataset.theme")
+
+
+def language(page: Page) -> str:
+    """Of the page: ``en`` or ``ko``."""
+    found: str = page.evaluate(
+        "document.documentElement.dataset.lang ?? document.documentElement.lang"
+    )
     return found
+
+
+def accessible(page: Page, state: str) -> None:
+    """Axe finds nothing, in the language and theme that are shown."""
+    found = Axe().run(page).response["violations"]
+    assert not found, f"{state}: {[(f['id'], [n['target'] for n in f['nodes']]) for f in found]}"
+
+
+def until(what: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for something outside of what ``expect`` can see."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def send(server: str, picture: Path, **fields: str) -> str:
+    """A slow job of somebody else, unless ``fields`` say something else; returns its id."""
+    fields = {"size": "160x90", "num_frames": "9", "model": "fake", **fields}
+    slow = {"options[steps]": "60", "options[step_seconds]": "0.15"}
+    answer = httpx.post(
+        f"{server}/v1/videos",
+        data={**(slow if fields["model"] == "fake" else {}), **fields},
+        files={"input_reference": (picture.name, picture.read_bytes())},
+    )
+    answer.raise_for_status()
+    return str(answer.json()["id"])

@@ -14,7 +14,7 @@ import pytest
 from vivant.cli.page import page
 from vivant.errors import OutputError, OutputExistsError
 from vivant.web import PAGE_POLICY, asset, asset_paths, single_file
-from vivant.web.files import CHECK_WORDS_PATH, MEDIA_TYPES
+from vivant.web.files import CHECK_WORDS_PATH, MEDIA_TYPES, VENDOR_FOLDER
 from vivant.web.single import link, scope
 
 SCRIPTS = [path for path in asset_paths() if path.endswith(".js")]
@@ -132,9 +132,20 @@ def test_linking_takes_each_module_once_and_after_what_it_needs() -> None:
         link("assets/js/nothing.js")
 
 
+def test_libraries_of_others_keep_their_licence() -> None:
+    for path in (path for path in SCRIPTS if path.startswith(VENDOR_FOLDER)):
+        licence = text(f"{path.removesuffix('.js')}.LICENSE.txt")
+        assert licence in link(path)
+        assert licence in single_file()
+    code = link("assets/js/vendor/client-zip.js")
+    assert "return { downloadZip: A, makeZip: N, predictLength: S };" in code
+
+
 def test_no_line_is_too_long_to_read() -> None:
     for path in asset_paths():
-        if path.endswith((".html", ".css", ".js")) and path != CHECK_WORDS_PATH:
+        if path == CHECK_WORDS_PATH or path.startswith(VENDOR_FOLDER):
+            continue
+        if path.endswith((".html", ".css", ".js")):
             for number, line in enumerate(text(path).splitlines(), 1):
                 assert len(line) <= 120, f"{path}:{number}"
 

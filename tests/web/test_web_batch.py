@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import zipfile
 from collections.abc import Iterator
@@ -10,12 +9,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
-from vivant.picture.sample_picture import sample_picture
-from web_server import launch, misplaced, open_more_settings, serving
+from web_server import flawless, open_more_settings, serving
 
 WAIT = 60_000
 
@@ -28,21 +24,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        chromium = launch(playwright)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "eileen.jpg"
-    Image.open(io.BytesIO(sample_picture())).save(path, quality=92)
-    return path
-
-
 def opened(browser: Browser, url: str, locale: str, complaints: list[str]) -> Page:
     page = browser.new_context(locale=locale, reduced_motion="reduce").new_page()
     page.set_default_timeout(WAIT)
@@ -50,12 +31,6 @@ def opened(browser: Browser, url: str, locale: str, complaints: list[str]) -> Pa
     page.goto(url)
     expect(page.locator("#go")).to_be_visible(timeout=WAIT)
     return page
-
-
-def clean(page: Page, state: str) -> None:
-    found = Axe().run(page).response["violations"]
-    assert not found, f"{state}: {[(f['id'], [n['target'] for n in f['nodes']]) for f in found]}"
-    assert not (wrong := misplaced(page)), f"{state}: {wrong}"
 
 
 def test_a_clip_is_tried_again_and_the_story_is_told(
@@ -82,7 +57,7 @@ def test_a_clip_is_tried_again_and_the_story_is_told(
     expect(tries.nth(1)).to_contain_text("이 영상을 골랐습니다")
     expect(page.locator("#done .tries")).to_contain_text("통과했습니다.")
     expect(page.locator("#done .tries")).to_contain_text("$0.00")
-    clean(page, "tried again")
+    flawless(page, "tried again", axe=False)
     job = page.url.split("#", 1)[1]
     told = httpx.get(f"{server}/v1/videos/{job}").json()
     assert [a["seed"] for a in told["gate"]["attempts"]] == [2, 3]
@@ -128,7 +103,7 @@ def test_a_bad_picture_fails_in_its_row_and_the_rest_goes_on(
     assert [rows.nth(n).get_attribute("data-is") == "fail" for n in (2, 3, 4, 5)] == [True] * 4
     expect(rows.nth(1)).to_contain_text("seed 1")
     expect(rows.nth(1).locator("a")).to_have_attribute("href", re.compile("#video_"))
-    clean(page, "batch")
+    flawless(page, "batch")
     # all that is there comes as one file, under names that people understand
     with page.expect_download() as download:
         page.click("#batch-zip")

@@ -2,73 +2,37 @@
 
 from __future__ import annotations
 
-import io
 import re
 import sys
-import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, expect
 
-from vivant.picture.sample_picture import sample_picture
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
 from vivant.web import single_file
-from web_server import (
-    WIDTHS,
-    launch,
-    misplaced,
-    open_more_settings,
-    overflow,
-    percent,
-    serving,
-)
+from web_server import open_more_settings, overflow, percent, send, serving, until
 
 QUICK = "?size=320x180&num_frames=17&until_pass=false"
 """A clip that takes a second or two."""
 
+TINY = "?size=160x90&num_frames=5&until_pass=false"
+"""For tests that need a clip, whatever it shows."""
+
 SLOW = "?size=160x90&num_frames=9&options[steps]=40&options[step_seconds]=0.15&until_pass=false"
 """Six seconds of pretended denoising, for the fake engine."""
-
-SIZES = {"light": (*WIDTHS, 1024, 1440), "dark": WIDTHS}
-"""Widths to look at, by theme: light is Korean, dark is English."""
 
 Open = Callable[..., Page]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving(
-        tmp_path_factory.mktemp("service"),
-        engines='["camera", "fake", "living", "ltx2"]',
-        default_engine="camera",
-        cors_origins='["null"]',
-        queue_limit="3",
-    ) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def portrait(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "eileen.jpg"
-    Image.open(io.BytesIO(sample_picture())).save(path, quality=92)
-    return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=60_000)  # a busy machine is slow, not wrong
-    with sync_playwright() as playwright:
-        chromium = launch(playwright)
-        yield chromium
-        chromium.close()
+def server(page_server: str) -> str:
+    return page_server
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +61,7 @@ def open_page(browser: Browser, server: str) -> Iterator[Open]:
         width: int = 1280,
         height: int = 800,
         url: str | None = None,
+        routes: Mapping[str, Callable[[Route], None]] | None = None,
         **options: Any,
     ) -> Page:
         context = browser.new_context(
@@ -108,6 +73,8 @@ def open_page(browser: Browser, server: str) -> Iterator[Open]:
         context.set_default_timeout(60_000)
         contexts.append(context)
         page = context.new_page()
+        for pattern, answer in (routes or {}).items():
+            page.route(pattern, answer)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: asked(request.url))
         page.on("requestfailed", lost)
@@ -141,14 +108,6 @@ def start(page: Page, picture: Path, *, engine: str = "camera") -> None:
     page.check(f"input[name=model][value={engine}]")
     page.click("#go")
     expect(page.locator("#run-title")).to_be_visible()
-
-
-def until(what: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait for something outside of what ``expect`` can see."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def job_of(page: Page) -> str:
@@ -409,20 +368,8 @@ def test_several_runs_are_shown_as_they_are(open_page: Open, portrait: Path, ser
     expect(page.locator("#done-title")).to_have_text("취소됨")
 
 
-def send(server: str, picture: Path, **fields: str) -> str:
-    """A slow job of somebody else."""
-    slow = {"size": "160x90", "num_frames": "9", "model": "fake", "options[steps]": "60"}
-    answer = httpx.post(
-        f"{server}/v1/videos",
-        data={**slow, "options[step_seconds]": "0.15", **fields},
-        files={"input_reference": (picture.name, picture.read_bytes())},
-    )
-    answer.raise_for_status()
-    return str(answer.json()["id"])
-
-
 def test_keyboard_alone(open_page: Open, portrait: Path) -> None:
-    page = open_page(QUICK)
+    page = open_page(TINY)
     # from the start: switched on at the last moment, the browser may open its own dialog first
     page.on("filechooser", lambda chooser: chooser.set_files(portrait))
 
@@ -450,47 +397,6 @@ def test_keyboard_alone(open_page: Open, portrait: Path) -> None:
     expect(page.locator("#download")).to_be_visible()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_barriers_and_no_sideways_scrolling(
-    open_page: Open, portrait: Path, theme: str, server: str, clip: str
-) -> None:
-    language = "ko-KR" if theme == "light" else "en-US"
-    page = open_page(QUICK, theme=theme, language=language, reduced_motion="reduce")
-
-    def clean(state: str) -> None:
-        found = Axe().run(page).response["violations"]
-        nodes = [(one["id"], [node["target"] for node in one["nodes"]]) for one in found]
-        assert not nodes, f"{state}, {theme}: {nodes}"
-        assert not (wrong := misplaced(page, SIZES[theme])), f"{state}: {wrong}"
-        page.set_viewport_size({"width": 1280, "height": 800})
-
-    # a page that has lost a script loads itself anew
-    expect(page.locator("#connect-word")).to_have_text(re.compile("연결됨|Connected"))
-    clean("empty")
-    page.set_input_files("#file", portrait)
-    expect(page.locator("#crop-word")).to_contain_text(re.compile("얼굴|face"))
-    open_more_settings(page)
-    clean("chosen")
-    page.click("#connect")
-    clean("connection")
-    page.keyboard.press("Escape")
-    page.click("#go")
-    expect(page.locator("#stages li").first).to_be_visible()
-    clean("running")
-    page.evaluate("id => { location.hash = id }", clip)
-    expect(page.locator("#download")).to_be_visible()
-    expect(page.locator(".question").first).to_be_visible()
-    page.evaluate("document.querySelectorAll('.proof details').forEach(d => { d.open = true })")
-    for view in ("beside", "clip", "wipe"):
-        page.check(f"input[name=view][value={view}]")
-        assert not (wrong := misplaced(page, SIZES[theme])), f"{view}: {wrong}"
-    clean("done")
-    broken = send(server, portrait, **{"options[fail_at_step]": "0"})
-    page.evaluate("id => { location.hash = id }", broken)
-    expect(page.locator("#retry")).to_be_visible()
-    clean("failed")
-
-
 def test_hostile_names_and_prompts_stay_text(
     open_page: Open, portrait: Path, server: str, tmp_path: Path
 ) -> None:
@@ -503,7 +409,7 @@ def test_hostile_names_and_prompts_stay_text(
         prompt=f"{attack}<script>document.title='taken'</script>",
         **{"options[steps]": "0"},
     )
-    page = open_page(QUICK)
+    page = open_page(TINY)
     expect(page.locator(f'.piece[data-id="{job}"]')).to_contain_text("<img src=x")
     page.set_input_files("#file", named)
     expect(page.locator(".plaque .name")).to_have_text(named.name)
@@ -516,7 +422,7 @@ def test_hostile_names_and_prompts_stay_text(
 
 
 def test_bad_pictures_in_plain_words(open_page: Open, tmp_path: Path) -> None:
-    page = open_page(QUICK)
+    page = open_page(TINY)
     note = tmp_path / "notes.txt"
     note.write_text("no picture")
     page.set_input_files("#file", note)
@@ -536,7 +442,7 @@ def test_bad_pictures_in_plain_words(open_page: Open, tmp_path: Path) -> None:
 
 
 def test_a_picture_that_browsers_cannot_draw_is_sent_all_the_same(open_page: Open) -> None:
-    page = open_page(QUICK, language="en-US")
+    page = open_page(TINY, language="en-US")
     page.set_input_files("#file", Path(__file__).parents[1] / "data" / "plain.heic")
     expect(page.locator("#art")).to_contain_text("cannot draw this kind of picture")
     expect(page.locator("#crop-word")).to_contain_text("No face found")
@@ -580,14 +486,48 @@ def test_paste_drop_seed_and_shape(open_page: Open, portrait: Path) -> None:
     expect(page.locator("input[name=aspect][value='9:16']")).to_be_checked()
 
 
-def test_again_with_another_seed_and_delete(open_page: Open, portrait: Path) -> None:
-    page = open_page(QUICK)
-    start(page, portrait)
-    expect(page.locator("#download")).to_be_visible()
-    first = job_of(page)
-    page.reload()  # the picture is the server's now
-    page.click("#again")
-    page.wait_for_url(lambda url: "#video_" in url and first not in url)
+def test_what_only_some_servers_have(open_page: Open) -> None:
+    """The price of a rare clip, and sound: this server's answers, with what another one adds."""
+
+    def rare(route: Route) -> None:
+        answer = route.fetch()
+        costs = [{"currency": "KRW", "amount": 54.6}, {"currency": "USD", "amount": 0.0377}]
+        first = {"start_seconds": 14.0, "waiting_seconds": 10.0, "costs": costs}
+        route.fulfill(response=answer, json={**answer.json(), "seconds": 5, "rare_clip": first})
+
+    def sounding(route: Route) -> None:
+        answer = route.fetch()
+        models = [{**one, "sound": one["id"] == "fake"} for one in answer.json()["data"]]
+        route.fulfill(response=answer, json={"data": models})
+
+    def fields() -> Any:
+        return page.evaluate("import('/assets/js/form/draft.js').then((m) => m.clipRequest())")
+
+    page = open_page(routes={"**/v1/estimate?*": rare, "**/v1/models": sounding})
+    basis = page.locator("#estimate-basis")
+    expect(basis).to_contain_text("첫 영상은 약 ₩55입니다.")
+    expect(basis).to_contain_text("켜는 시간(14초)과 끝난 뒤 기다리는 시간(10초)")
+    page.click("#language")
+    expect(basis).to_contain_text("A first clip after a pause costs about ₩55")
+
+    open_more_settings(page)
+    expect(page.locator("input[name=sound]")).to_have_count(0)
+    page.check("input[name=label][value=ko]")
+    expect(page.locator(".more-inside")).to_contain_text("“사진을 움직인 영상”")
+    assert (fields()["label"], "generate_audio" in fields()) == ("ko", False)
+    page.check("input[name=model][value=fake]")
+    page.check("input[name=sound][value=on]")
+    assert fields()["generate_audio"] == "true"
+    page.check("input[name=model][value=camera]")
+    expect(page.locator("input[name=sound]")).to_have_count(0)
+    assert "generate_audio" not in fields()
+
+
+def test_again_with_another_seed_and_delete(open_page: Open, clip: str) -> None:
+    page = open_page()
+    page.evaluate("id => { location.hash = id }", clip)
+    page.click("#again")  # this page has not sent the picture: it is the server's
+    page.wait_for_url(lambda url: "#video_" in url and clip not in url)
     expect(page.locator("#download")).to_be_visible()
     second = job_of(page)
     page.locator(f'.piece[data-id="{second}"] .remove').click()
@@ -595,7 +535,7 @@ def test_again_with_another_seed_and_delete(open_page: Open, portrait: Path) -> 
     expect(page.locator(f'.piece[data-id="{second}"]')).to_have_count(0)
     expect(page.locator("#form")).to_be_visible()
     page.reload()
-    expect(page.locator(f'.piece[data-id="{first}"]')).to_be_visible()
+    expect(page.locator(f'.piece[data-id="{clip}"]')).to_be_visible()
     expect(page.locator(f'.piece[data-id="{second}"]')).to_have_count(0)
 
 
@@ -604,7 +544,7 @@ def test_one_file_from_the_disk(
 ) -> None:
     kept = tmp_path / "vivant.html"
     kept.write_text(single_file(), encoding="utf-8")
-    page = open_page(url=f"{kept.as_uri()}{QUICK}", width=390, height=844)
+    page = open_page(url=f"{kept.as_uri()}{TINY}", width=390, height=844)
     dialog = page.locator("#connection")
     expect(dialog).to_be_visible()
     page.fill("#endpoint", "not an address at all")
@@ -616,6 +556,7 @@ def test_one_file_from_the_disk(
     start(page, portrait)
     expect(page.locator("#download")).to_be_visible()
     assert page.locator("#art video").evaluate("v => v.readyState") >= 1
+    page.click("#checklist > summary")
     expect(page.locator(".question").first).to_be_visible()
     assert overflow(page) == 0
     page.reload()

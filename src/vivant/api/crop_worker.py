@@ -5,6 +5,9 @@ A decoder that crashes, or takes too long on a hostile file, ends with that proc
 
 from __future__ import annotations
 
+import asyncio
+import math
+import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -50,6 +53,12 @@ class CropWorker:
             tasks_per_process=PICTURES_PER_PROCESS,
             prepare=_prepare,
         )
+        self._busy_at = -math.inf  # when it last had a picture of a user, monotonic seconds
+
+    async def idle(self, seconds: float) -> None:
+        """Wait until no user has asked for anything for so long."""
+        while (left := self._busy_at + seconds - time.monotonic()) > 0:
+            await asyncio.sleep(left)
 
     async def crop(self, path: Path, clip: Request) -> dict[str, Any]:
         """Crop and faces of a picture file, as the clip of the request will have them.
@@ -92,6 +101,7 @@ class CropWorker:
     async def _about_picture(
         self, work: Callable[..., Any], path: Path, clip: Request
     ) -> dict[str, Any]:
+        self._busy_at = time.monotonic()
         try:
             found = await self._process.run(
                 _with_picture, work, path, clip, self._settings, seconds=self._decode_seconds
@@ -100,6 +110,8 @@ class CropWorker:
             raise too_slow("the picture", self._decode_seconds) from None
         except BrokenProcessPool:
             raise unsafe("the picture") from None
+        finally:
+            self._busy_at = time.monotonic()
         if isinstance(found, VivantError):
             raise found
         answer: dict[str, Any] = found
@@ -112,9 +124,9 @@ class CropWorker:
 
 def _prepare() -> None:
     """In a new process: the imports, and the face models."""
+    from vivant.image_limits import image_limits  # noqa: F401
     from vivant.picture.faces import FaceReader
     from vivant.picture.intake import load_portrait  # noqa: F401
-    from vivant.pipeline import image_limits  # noqa: F401
 
     FaceReader()
 
@@ -123,8 +135,8 @@ def _with_picture(
     work: Callable[[Portrait, Request], Any], path: Path, clip: Request, settings: Settings
 ) -> Any:
     """In the process: the answer, or the error as a value, because not all can be raised across."""
+    from vivant.image_limits import image_limits
     from vivant.picture.intake import load_portrait
-    from vivant.pipeline import image_limits
 
     try:
         portrait = load_portrait(

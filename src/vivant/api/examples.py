@@ -23,6 +23,10 @@ from vivant.web import sample_asset
 log = logging.getLogger("vivant.api")
 
 
+IDLE_SECONDS: Final = 3.0
+"""A user's picture goes first: crop and previews follow one another within this time."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """What one example shows; the preset is also its name.
@@ -99,6 +103,7 @@ class Examples:
                     self._write(name, poster)
             for one in self.listed():
                 if self.file(name := f"{one.preset}.mp4") is None:
+                    await worker.idle(IDLE_SECONDS)
                     clip = await worker.example(sample.body, one.preset, one.width, one.height)
                     self._write(name, clip)
         except BusyError:

@@ -79,10 +79,18 @@ def _no_guidance(value: float) -> float:
     return value
 
 
-def _until_pass(value: object) -> object:
+def _true_or_false(name: str, value: object) -> bool:
     if value not in (True, False, "true", "false"):
-        raise OptionError("until_pass is neither true nor false", param="until_pass")
+        raise OptionError(f"{name} is neither true nor false", param=name)
     return value in (True, "true")
+
+
+def _until_pass(value: object) -> object:
+    return _true_or_false("until_pass", value)
+
+
+def _sound(value: object) -> object:
+    return _true_or_false("generate_audio", value)
 
 
 def _upper(text: str) -> str:
@@ -127,6 +135,8 @@ class VideoFields(ClipFields):
     engine: Name = Field("", alias="model", examples=["camera"])
     """One of /v1/models; the server's default where it is not given."""
     upscaler: Name = Field("auto", examples=["auto"])
+    sound: Annotated[bool, BeforeValidator(_sound)] = Field(False, alias="generate_audio")
+    """The engine's own sound, where /v1/models says that it has one; off: the clip is silent."""
     recipe: Annotated[Any, WithJsonSchema({"type": "string"})] = None
     """The engine's option of that name."""
     num_inference_steps: AnyInteger = None

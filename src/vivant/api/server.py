@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
@@ -40,8 +40,13 @@ M_MMAP_THRESHOLD = -3
 MMAP_THRESHOLD_BYTES = 1 << 18
 
 
-def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
+def run(
+    settings: Settings, *, host: str, port: int, workers: int, ready: Callable[[str], None]
+) -> None:
     """Serve until told to stop.
+
+    Args:
+        ready: called with the address once it accepts connections.
 
     Raises:
         OptionError: an address that others can reach, and no API key.
@@ -87,8 +92,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         supervisor.start()
     threading.Thread(target=warm_up, args=(settings,), daemon=True).start()
     try:
-        sys.stdout.write(f"Vivant is at {url(listener)} (Ctrl-C stops it)\n")
-        sys.stdout.flush()
+        ready(url(listener))
         server.run(sockets=[listener])
     finally:
         for supervisor in supervisors:

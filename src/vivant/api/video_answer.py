@@ -56,6 +56,7 @@ def video_json(job: Job, secret: bytes) -> dict[str, Any]:
         "upscaler": request["upscaler"],
         "label": request.get("label", ""),
         "label_seconds": request.get("label_seconds"),
+        "generate_audio": request.get("sound", False),
         "options": request["options"],
         "crop": request.get("crop"),
         "focus": request.get("focus"),

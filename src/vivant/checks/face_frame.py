@@ -5,6 +5,7 @@ A *chip* is a picture of the face there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -96,36 +97,108 @@ def on_chip(matrix: Matrix, layout: Layout = LAYOUT) -> Face:
 
 def cut(image: Image | Luma, matrix: Matrix, layout: Layout = LAYOUT) -> npt.NDArray[np.uint8]:
     """The chip under ``matrix``, averaged down before it is sampled so that nothing aliases."""
-    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    shrink = max(1, int(1 / max(scale, 1e-3) + 0.25))
-    size = (layout.width, layout.height)
-    if shrink > 1:
-        corners = np.asarray([[0, 0], [size[0], 0], [0, size[1]], [size[0], size[1]]], np.float64)
-        back = inverse(matrix)
-        there = corners @ back[:, :2].T + back[:, 2]
-        left, top = np.maximum(np.floor(there.min(axis=0)).astype(int) - 2 * shrink, 0)
-        right, bottom = np.minimum(
-            np.ceil(there.max(axis=0)).astype(int) + 2 * shrink,
-            [image.shape[1], image.shape[0]],
-        )
-        columns, rows = int(right - left) // shrink, int(bottom - top) // shrink
-        if columns >= 2 and rows >= 2:
-            part = image[top : top + rows * shrink, left : left + columns * shrink]
-            image = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA).astype(
-                np.uint8, copy=False
-            )
-            half = (shrink - 1) / 2
-            matrix = compose(
-                matrix, np.asarray([[shrink, 0, left + half], [0, shrink, top + half]], np.float64)
-            )
-    return cv2.warpAffine(
-        image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    ).astype(np.uint8, copy=False)
+    return _reduced(image, matrix, layout, 0.0).chip(matrix)
 
 
 def cut_luma(image: Image, matrix: Matrix, layout: Layout = LAYOUT) -> Luma:
     """Luma of the chip."""
-    return luma_of(cut(image, matrix, layout))
+    return luma_patch(image, matrix, layout, 0.0).chip(matrix)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Patch:
+    """What a picture shows where a face is: several chips are sampled from it.
+
+    Attributes:
+        pixels: averaged down to about the chips' size.
+        to_picture: the map from its pixels to the picture's.
+        box: left, top, right, bottom in the picture.
+        layout: of the chips.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    to_picture: Matrix
+    box: tuple[int, int, int, int]
+    layout: Layout
+
+    def chip(self, matrix: Matrix) -> npt.NDArray[np.uint8]:
+        """The chip under ``matrix``, which must not reach beyond :attr:`box`."""
+        return cv2.warpAffine(
+            self.pixels,
+            compose(matrix, self.to_picture),
+            (self.layout.width, self.layout.height),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        ).astype(np.uint8, copy=False)
+
+    def holds(self, image: Image, matrix: Matrix) -> bool:
+        """Whether the chip under ``matrix`` lies inside, as far as the picture does."""
+        left, top, right, bottom = _box(image, matrix, self.layout, 0.0)
+        return (
+            self.box[0] <= left and self.box[1] <= top
+            and right <= self.box[2] and bottom <= self.box[3]
+        )  # fmt: skip
+
+
+def luma_patch(image: Image, matrix: Matrix, layout: Layout = LAYOUT, more: float = 0.1) -> Patch:
+    """Luma where the chip under ``matrix`` lies, and beyond.
+
+    Args:
+        image: ``[H, W, 3]``.
+        matrix: from the picture to the chip.
+        layout: of the chip.
+        more: how far beyond on each side, in sides of the chip.
+    """
+    return _reduced(image, matrix, layout, more, luma_of)
+
+
+def _reduced(
+    image: Image | Luma,
+    matrix: Matrix,
+    layout: Layout,
+    more: float,
+    taken: Callable[[Image], npt.NDArray[np.uint8]] | None = None,
+) -> Patch:
+    box = left, top, right, bottom = _box(image, matrix, layout, more)
+    part = image[top:bottom, left:right]
+    if taken is not None:
+        part = taken(part)
+    shrink = _shrink(matrix)
+    rows, columns = part.shape[0] // shrink, part.shape[1] // shrink
+    if rows < 2 or columns < 2:
+        shrink = 1
+    if shrink > 1:
+        part = cv2.resize(
+            part[: rows * shrink, : columns * shrink],
+            (columns, rows),
+            interpolation=cv2.INTER_AREA,
+        ).astype(np.uint8, copy=False)
+    half = (shrink - 1) / 2
+    to_picture = np.asarray([[shrink, 0, left + half], [0, shrink, top + half]], np.float64)
+    return Patch(part, to_picture, box, layout)
+
+
+def _box(
+    image: Image | Luma, matrix: Matrix, layout: Layout, more: float
+) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of what the chip is sampled from, inside the picture, not empty."""
+    low, high = -more, 1 + more
+    corners = np.asarray([[low, low], [high, low], [low, high], [high, high]], np.float64)
+    back = inverse(matrix)
+    there = corners * (layout.width, layout.height) @ back[:, :2].T + back[:, 2]
+    room = 2 * _shrink(matrix)
+    height, width = image.shape[:2]
+    left, top = np.floor(there.min(axis=0)).astype(int) - room
+    right, bottom = np.ceil(there.max(axis=0)).astype(int) + room
+    left, top = min(max(0, left), width - 1), min(max(0, top), height - 1)
+    right, bottom = max(left + 1, min(width, right)), max(top + 1, min(height, bottom))
+    return int(left), int(top), int(right), int(bottom)
+
+
+def _shrink(matrix: Matrix) -> int:
+    """Pixels of the picture, along a side, that are averaged into one."""
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    return max(1, int(1 / max(scale, 1e-3) + 0.25))
 
 
 def region_of(matrix: Matrix, box: Box) -> Box:

@@ -54,9 +54,9 @@ class Metric(ABC):
     """The scores it gives, always all of them and always in this order."""
 
     beside: ClassVar[bool] = False
-    """Whether it may be measured in another thread than those that say False. It may if it neither
-    asks the frame's ``reader``, which serves one thread at a time, nor reads what a metric that
-    says False keeps in ``frame.cache``."""
+    """Whether it may be measured in another thread than those that say False. It may if it asks
+    the frame's ``reader``, which serves one thread at a time, for nothing but embeddings, and does
+    not read what :meth:`measure_frame` of a metric that says False keeps in ``frame.cache``."""
 
     def anchor(self, frame: AnalyzedFrame, /) -> Any:  # noqa: ARG002
         """What later frames are compared with; asked of searched frames until one gives it."""

@@ -14,11 +14,13 @@
     doctor.py      doctor; inspection.py finds out what this machine can run
     page.py        page
     serve.py       serve, worker, keys
+    browser.py     opens a page in the browser
     jobs.py        jobs, workers
     weights.py     weights
     modal.py       modal
     language.py    sentences in English and Korean: messages.json, known_sentences.json, help.json
     help.py        --help in Korean
+    waiting.py     the first line, until there is something to show
     progress.py    a bar while clips are made
     clip_meter.py  how far they are, and one estimate from all stages
     made.py        what is printed when a clip begins and when it is finished

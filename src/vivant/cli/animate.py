@@ -34,6 +34,7 @@ from vivant.cli.options import (
     Seconds,
     Seed,
     Size,
+    SoundChoice,
     Strict,
     UpscalerName,
     Verbose,
@@ -41,9 +42,10 @@ from vivant.cli.options import (
 from vivant.cli.parsing import command_request, parse_options
 from vivant.cli.seeds import make_seeds
 from vivant.cli.until_pass import make_until_pass
+from vivant.cli.waiting import show_waiting
 from vivant.errors import OptionError, printable
 from vivant.grid import parse_seeds
-from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
+from vivant.types import DEFAULT_ENGINE, DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
 
 
 def animate(
@@ -67,13 +69,14 @@ def animate(
     ] = None,
     prompt: Prompt = DEFAULT_PROMPT,
     negative: Negative = DEFAULT_NEGATIVE_PROMPT,
-    engine: EngineName = "living",
+    engine: EngineName = DEFAULT_ENGINE,
     upscaler: UpscalerName = "auto",
     quality: QualityName = "standard",
     options: OptionPairs = None,
     loop: Loop = False,
     label: LabelText = "",
     label_seconds: LabelSeconds = None,
+    sound: SoundChoice = "",
     currency: Currency = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -92,6 +95,7 @@ def animate(
     ] = None,
 ) -> None:
     """Turn a picture into a verified clip."""
+    show_waiting("starting", quiet=quiet)
     from vivant.settings import default_settings
 
     if until_pass != (budget is not None):
@@ -127,6 +131,7 @@ def animate(
         quality=quality,
         label=label,
         label_seconds=label_seconds,
+        sound=sound,
         options=_engine_options(options, loop=loop),
         crop=crop,
         focus=focus,
@@ -156,7 +161,7 @@ def demo(
     output: Output = None,
     frames: NumFrames = None,
     seed: Seed = 0,
-    engine: EngineName = "living",
+    engine: EngineName = DEFAULT_ENGINE,
     options: OptionPairs = None,
     loop: Loop = False,
     quality: QualityName = "standard",
@@ -167,6 +172,7 @@ def demo(
     force: Force = False,
 ) -> None:
     """Animate a portrait that comes with Vivant (astronaut Eileen Collins; NASA, public domain)."""
+    show_waiting("starting", quiet=quiet)
     from vivant.picture.sample_picture import sample_picture
     from vivant.settings import default_settings
 

@@ -104,7 +104,7 @@ def lines(found: Credentials) -> list[str]:
         out.append(f"  source    {found.source_type}")
     out += [
         f"  {name:<8}  {str(found.production[name])[:200]}"
-        for name in ("engine", "model", "revision", "seed", "label", "prompt")
+        for name in ("engine", "model", "revision", "seed", "label", "sound", "prompt")
         if name in found.production
     ]
     if found.picture_sha256:

@@ -23,7 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vivant.cli.language import localized, say
-from vivant.settings import CONFIG_FILE
+from vivant.environment import CONFIG_FILE
 
 STATUS_STYLES = {"ok": "bold green", "missing": "bold red", "limited": "bold yellow"}
 

@@ -30,8 +30,9 @@ from vivant.cli import (
 from vivant.cli.help import speak
 from vivant.cli.language import LANGUAGES, Language, localized, say, use
 from vivant.cli.terminal import encode_everything, knows
+from vivant.cli.waiting import end_waiting
+from vivant.environment import user_language
 from vivant.errors import Cancelled, OptionError, VivantError, printable
-from vivant.settings import user_language
 from vivant.version import __version__
 
 app = typer.Typer(
@@ -93,6 +94,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; Python would complain once more
         sys.exit(0)
+    finally:
+        end_waiting()
     if status == Cancelled.exit_code:  # Ctrl-C, by way of typer
         _fail(localized(Cancelled().message), Cancelled.exit_code)
     sys.exit(status if isinstance(status, int) else 0)
@@ -126,6 +129,7 @@ def split_language(arguments: list[str]) -> tuple[list[str], Language | None]:
 
 
 def _fail(message: str, status: int) -> None:
+    end_waiting()
     line = printable(" ".join(message.split()))
     sys.stderr.write(f"vivant: {line}\n")
     sys.exit(status)

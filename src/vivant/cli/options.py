@@ -89,6 +89,15 @@ LabelText = Annotated[
 LabelSeconds = Annotated[
     float | None, typer.Option(help="Show the label for the first seconds only.", metavar="S")
 ]
+SoundChoice = Annotated[
+    str,
+    typer.Option(
+        "--sound",
+        help="A music or voice file under the clip; on: the engine's own (ltx2).  [default: none]",
+        metavar="FILE",
+        show_default=False,
+    ),
+]
 OptionPairs = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the engine, e.g. --set move=orbit.", metavar="K=V"),

@@ -21,6 +21,7 @@ from rich.progress import Progress as Bars
 
 from vivant.cli.clip_meter import ClipMeter
 from vivant.cli.language import say
+from vivant.cli.waiting import end_waiting, show_waiting
 from vivant.types import Observer, Progress, Stage
 
 STAGE_LABELS: dict[Stage, str] = {
@@ -58,11 +59,9 @@ def progress_bars(
         verbose: each stage on its own.
     """
     shown = _shown_on(console, meter, label, verbose=verbose)
-    waiting = console.status(f"  {say(starting)}", spinner="line") if console.is_terminal else None
+    show_waiting(starting, quiet=console.quiet)
     begun = False
     lock = threading.Lock()
-    if waiting:
-        waiting.start()
 
     def observe(progress: Progress) -> None:
         nonlocal begun
@@ -71,8 +70,7 @@ def progress_bars(
             if progress.stage not in _SHOWN:
                 return
             if not begun:
-                if waiting:
-                    waiting.stop()
+                end_waiting()
                 begin()
                 begun = True
             shown.show(progress)
@@ -80,8 +78,7 @@ def progress_bars(
     try:
         yield observe
     finally:
-        if waiting:
-            waiting.stop()
+        end_waiting()
         shown.stop()
 
 

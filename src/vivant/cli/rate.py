@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vivant.cli.browser import open_page
+from vivant.cli.language import language, say
+
 if TYPE_CHECKING:
     from vivant.compare.rating.agreement import RatingResults
 
@@ -38,15 +41,11 @@ def rate(
         from vivant.compare.rating.server import RatingSession, create_app, serve
 
         def ready(address: str) -> None:
-            sys.stdout.write(
-                f"{len(pairs.all)} pairs, {len(journal.judgements)} judged. "
-                f"The blind test is at {address} (Ctrl-C ends it)\n"
-            )
+            judged = len(journal.judgements)
+            line = say("rate_ready", pairs=len(pairs.all), judged=judged, address=address)
+            sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
-            if browser:
-                import webbrowser
-
-                webbrowser.open(address)
+            open_page(address, browser)
 
         try:
             serve(
@@ -61,8 +60,9 @@ def _tell(found: RatingResults, page: Path) -> None:
     from vivant.compare.rating.results import summary
 
     for words in summary(found):
-        sys.stdout.write(f"  {words['en']}\n")
-    sys.stdout.write(f"  {found.judged} of {found.pairs} pairs are judged. Results: {page}\n")
+        sys.stdout.write(f"  {words[language()]}\n")
+    line = say("rate_results", judged=found.judged, pairs=found.pairs, page=page)
+    sys.stdout.write(f"  {line}\n")
 
 
 def mount(app: typer.Typer) -> None:

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from vivant.cli.browser import open_page
+from vivant.cli.language import say
 from vivant.cli.options import DataFolder
 
 keys_app = typer.Typer(no_args_is_help=True, help="API keys: who may use the service.")
@@ -31,6 +33,12 @@ def serve(
             help="Accept pages opened from files. Any page in that browser can then use the server."
         ),
     ] = False,
+    browser: Annotated[
+        bool | None,
+        typer.Option(
+            help="Open the page in the browser.  [default: if a terminal and a screen are there]"
+        ),
+    ] = None,
     data: DataFolder = None,
 ) -> None:
     """Serve the page and the API, with a worker: everything in one command."""
@@ -41,7 +49,14 @@ def serve(
     if file_pages:  # browsers send "null" as the origin of a file
         origins = (*settings.cors_origins, "null")
         settings = settings.model_copy(update={"cors_origins": origins})
-    run(settings, host=host, port=port, workers=workers)
+
+    def ready(address: str) -> None:
+        # alone on its line, so that a terminal makes a link of it
+        sys.stdout.write(f"{say('serve_ready')}\n{address}\n")
+        sys.stdout.flush()
+        open_page(address, browser)
+
+    run(settings, host=host, port=port, workers=workers, ready=ready)
 
 
 def worker(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from vivant.cli.options import Crop, Focus, Json, Quiet, Rotate, Verbose
+from vivant.cli.waiting import show_waiting
 
 
 def verify(
@@ -25,6 +26,7 @@ def verify(
     quiet: Quiet = False,
 ) -> None:
     """Check whether a clip shows the same person and is good. Exit code 1 if a check fails."""
+    show_waiting("starting_verify", quiet=quiet)
     from vivant.cli.clip_meter import ClipMeter
     from vivant.cli.credentials import log_facts, log_state
     from vivant.cli.progress import progress_bars

@@ -10,7 +10,7 @@ from typing import Any
 
 from vivant.checks.checklist import Words
 from vivant.errors import OptionError
-from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
+from vivant.types import DEFAULT_ENGINE, DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
 from vivant.upscalers import load_upscaler
 
 DECIDING_SCORES = (
@@ -40,7 +40,7 @@ class Variant:
     """
 
     name: str
-    engine: str = "camera"
+    engine: str = DEFAULT_ENGINE
     upscaler: str = "auto"
     quality: Quality = "standard"
     prompt: str = DEFAULT_PROMPT

@@ -105,7 +105,7 @@ SENTENCES: Mapping[str, Words] = {
     },
     "blocked": {
         "en": "It is not yet shown to be as faithful to the person.",
-        "ko": "인물 일치도가 떨어지지 않는다는 점은 아직 확인되지 않았습니다.",
+        "ko": "인물 일치도가 그대로인지는 아직 확인되지 않았습니다.",
     },
     "hundreds": {
         "en": "It would take hundreds of pairs to tell: if there is a difference, it is small.",

@@ -1,8 +1,8 @@
 """An engine for tests and for measuring queues: it draws nothing worth watching, but obeys.
 
 It ships with the package so that whoever builds on Vivant can test without a GPU. Its frames are
-the picture shifted sideways by a sine, its steps take as long as they are told to, and it can be
-told to fail.
+the picture shifted sideways by a sine, its steps take as long as they are told to, its
+sound is a tone, and it can be told to fail.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Literal, TypeAlias
 
 import cv2
@@ -22,7 +23,17 @@ from vivant.engines.engine_options import EngineOptions, Number
 from vivant.errors import EngineError
 from vivant.grid import check_seeds
 from vivant.picture.framing import crop_pixels
-from vivant.types import Clip, EngineInfo, Frames, Image, Observer, Portrait, Progress, Request
+from vivant.types import (
+    Clip,
+    EngineInfo,
+    Frames,
+    Image,
+    Observer,
+    Portrait,
+    Progress,
+    Request,
+    Sound,
+)
 
 Flaw: TypeAlias = Literal["", "drift", "frozen", "plastic", "soft", "unlucky", "hopeless"]
 """``drift``: the face dissolves; ``frozen``: nothing moves; ``plastic``: skin without texture;
@@ -115,9 +126,21 @@ class FakeEngine:
                 chunks=_draw(
                     portrait, replace(request, seed=seed), options, width, height, denoise
                 ),
+                sound=partial(_tone, request.seconds, seed) if request.sound else None,
             )
             for seed in seeds
         ]
+
+
+SOUND_RATE = 24_000
+"""Samples per second of the tone."""
+
+
+def _tone(seconds: float, seed: int) -> Sound:
+    """A quiet tone, of another pitch for every seed."""
+    at = np.arange(round(seconds * SOUND_RATE)) / SOUND_RATE
+    wave = 0.1 * np.sin(math.tau * (220 + 20 * (seed % 32)) * at)
+    return Sound(np.stack([wave, wave]).astype(np.float32), SOUND_RATE)
 
 
 class _Steps:

@@ -4,12 +4,14 @@ dlib's HOG detector, its five-point predictor and its ResNet embedding (King, 20
 through the weight files of ``face_recognition_models``; :mod:`vivant.picture.embedding` runs the
 last. The 68-point predictor in the same package is not used: its training data is licensed for
 non-commercial use. A :class:`FaceReader` is not thread-safe: give each
-thread its own.
+thread its own. Only :meth:`FaceReader.embed` and :meth:`FaceReader.warm` may be called beside its
+other methods.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -59,6 +61,7 @@ class FaceReader:
         self._points = dlib.shape_predictor(_weights("shape_predictor_5_face_landmarks.dat"))
         self._second: BlazeFace | None = None
         self._network: EmbeddingNetwork | None = None
+        self._embedding = threading.RLock()
         self._mesh: MeshReader | None = None
 
     @property
@@ -137,14 +140,14 @@ class FaceReader:
 
     def warm(self) -> EmbeddingNetwork:
         """Load the embedding network, which happens at first use otherwise."""
-        if self._network is None:
-            path = Path(_weights("dlib_face_recognition_resnet_model_v1.dat"))
-            self._network = EmbeddingNetwork(path)
-        return self._network
+        with self._embedding:
+            if self._network is None:
+                path = Path(_weights("dlib_face_recognition_resnet_model_v1.dat"))
+                self._network = EmbeddingNetwork(path)
+            return self._network
 
     def embed(self, image: Image, face: Face) -> Embedding:
         """Identity of ``face`` as ``[128]`` float64 (8 ms)."""
-        network = self.warm()
         box = face.box
         rectangle = dlib.rectangle(
             round(box.left), round(box.top), round(box.right), round(box.bottom)
@@ -152,7 +155,8 @@ class FaceReader:
         points = dlib.points([dlib.point(round(x), round(y)) for x, y in face.landmarks])
         shape = dlib.full_object_detection(rectangle, points)
         chip = dlib.get_face_chip(np.ascontiguousarray(image), shape, SIDE, CHIP_PADDING)
-        return network.embed(chip)
+        with self._embedding:
+            return self.warm().embed(chip)
 
 
 _idle: list[FaceReader] = []

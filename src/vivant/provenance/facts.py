@@ -48,6 +48,7 @@ class ProvenanceFacts:
         revision: of its weights.
         prompt: empty unless the user wants everyone to read it.
         label: the visible label; empty without one.
+        sound: ``generated`` by the model, or a ``file``; empty without sound.
     """
 
     engine: str
@@ -59,6 +60,7 @@ class ProvenanceFacts:
     revision: str = ""
     prompt: str = ""
     label: str = ""
+    sound: str = ""
 
     @property
     def generated(self) -> bool:
@@ -88,7 +90,7 @@ class ProvenanceFacts:
             "seed": self.seed,
             "picture": {"sha256": self.picture_sha256, "format": self.picture_format},
         }
-        for name in ("model", "revision", "prompt", "label"):
+        for name in ("model", "revision", "prompt", "label", "sound"):
             if value := getattr(self, name):
                 found[name] = value
         return found
@@ -124,4 +126,5 @@ def facts_of(
         model=str(info.provenance.get("model", info.name)) if generated else "",
         revision=str(info.provenance.get("commits", "")) if generated else "",
         prompt=request.prompt[:MAX_PROMPT] if prompt and generated else "",
+        sound="generated" if request.sound is True else "file" if request.sound else "",
     )

@@ -17,8 +17,8 @@ from vivant.types import Request
 
 COLUMNS = (
     "image", "output", "prompt", "negative", "frames", "seconds", "fps", "aspect", "size",
-    "seed", "engine", "upscaler", "quality", "label", "label_seconds", "options", "crop", "focus",
-    "rotate",
+    "seed", "engine", "upscaler", "quality", "label", "label_seconds", "sound", "options", "crop",
+    "focus", "rotate",
 )  # fmt: skip
 """What a CSV may hold; only ``image`` must be there, and an empty field is the command's own."""
 
@@ -104,13 +104,23 @@ def _csv(source: Path) -> list[tuple[Path, dict[str, str]]]:
             row = {k: (v or "").strip() for k, v in fields.items() if isinstance(k, str)}
             if any(row.values()):
                 found.append(
-                    (source.parent / row.pop("image"), {k: v for k, v in row.items() if v})
+                    (
+                        source.parent / row.pop("image"),
+                        {k: _placed(k, v, source) for k, v in row.items() if v},
+                    )
                 )
     except csv.Error as error:
         raise InputError(f"{source.name}, line {reader.line_num}: {error}") from None
     if not 1 <= len(found) <= MAX_ROWS:
         raise InputError(f"{source.name} has {len(found)} rows: 1…{MAX_ROWS} are possible")
     return found
+
+
+def _placed(column: str, text: str, source: Path) -> str:
+    """A row's value; a sound file lies beside the CSV, as pictures do."""
+    if column != "sound" or text.lower() in ("on", "off"):
+        return text
+    return str(source.parent / text)
 
 
 def _named(entries: list[tuple[Path, dict[str, str]]], parse: ParseRow) -> tuple[Row, ...]:

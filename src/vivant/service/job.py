@@ -160,6 +160,7 @@ def request_json(spec: JobSpec) -> dict[str, Any]:
         "currency": spec.currency,
         **({"label": request.label} if request.label else {}),
         **({} if request.label_seconds is None else {"label_seconds": request.label_seconds}),
+        **({"sound": True} if request.sound else {}),
         **framing_fields(request.framing),
         # absent where there is none: orders from before hash to what they did
         **({} if spec.budget is None else {"budget": spec.budget}),
@@ -189,6 +190,7 @@ def request_from_json(data: Mapping[str, Any]) -> Request:
         options=data["options"],
         label=data.get("label", ""),
         label_seconds=data.get("label_seconds"),
+        sound=data.get("sound", False),
         crop=parse_crop(data["crop"]) if data.get("crop") else None,
         focus=parse_focus(data["focus"]) if data.get("focus") else None,
         rotate=data.get("rotate", 0),

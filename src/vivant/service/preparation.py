@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from vivant.errors import OutputError, StorageError
+from vivant.image_limits import image_limits
 from vivant.picture.decode import Decoded
 from vivant.picture.faces import lend_reader
 from vivant.picture.framing import crop_pixels
 from vivant.picture.intake import load_portrait
-from vivant.pipeline import image_limits
 from vivant.service.job import PORTRAIT, REFERENCE, SOURCE, Job, key, request_from_json
 from vivant.service.job_store import JobStore
 from vivant.service.objects import Objects

@@ -168,7 +168,9 @@ class Worker:
         threading.Thread(target=self._beat, name="vivant-heartbeat", daemon=True).start()
         self._executor.launch()
         logs.configure(self._settings.log_format)
-        log.info("worker ready", extra={"worker": self._id})
+        # beside `serve`, the last line of a terminal is the page's address
+        level = logging.INFO if parent is None else logging.DEBUG
+        log.log(level, "worker ready", extra={"worker": self._id})
         threading.Thread(target=self._warm_up, name="vivant-warm-up", daemon=True).start()
         threading.Thread(target=self._housekeep, name="vivant-sweep", daemon=True).start()
         with keep_workers():

@@ -21,6 +21,8 @@ from vivant.types.clip import (
     Frames,
     Observer,
     Progress,
+    Samples,
+    Sound,
     Stage,
     YuvClip,
     YuvFrames,
@@ -29,12 +31,20 @@ from vivant.types.clip import (
 from vivant.types.engine import Engine, EngineInfo, EngineOfMany, Upscaler, YuvUpscaler, several
 from vivant.types.picture import Box, Face, Image, Portrait, Source
 from vivant.types.report import Bill, Report, Result, Series, StageTime, Take
-from vivant.types.request import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
+from vivant.types.request import (
+    DEFAULT_ENGINE,
+    DEFAULT_NEGATIVE_PROMPT,
+    DEFAULT_PROMPT,
+    ENGINES_WITH_SOUND,
+    Quality,
+    Request,
+)
 from vivant.types.verification import (
     CHECKED_FRACTIONS,
     ClipFacts,
     Group,
     Score,
+    SoundFacts,
     Verdict,
     Verification,
     overall,
@@ -42,8 +52,10 @@ from vivant.types.verification import (
 
 __all__ = [
     "CHECKED_FRACTIONS",
+    "DEFAULT_ENGINE",
     "DEFAULT_NEGATIVE_PROMPT",
     "DEFAULT_PROMPT",
+    "ENGINES_WITH_SOUND",
     "Bill",
     "Box",
     "Clip",
@@ -62,8 +74,11 @@ __all__ = [
     "Report",
     "Request",
     "Result",
+    "Samples",
     "Score",
     "Series",
+    "Sound",
+    "SoundFacts",
     "Source",
     "Stage",
     "StageTime",

@@ -37,6 +37,28 @@ def ignore_progress(_: Progress) -> None:
     """An observer that does nothing."""
 
 
+Samples: TypeAlias = npt.NDArray[np.float32]
+"""Sound, ``[channels, samples]`` float32, −1 … 1; one or two channels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sound:
+    """Sound that begins with the first frame. ``rate`` is in samples per second."""
+
+    samples: Samples
+    rate: int
+
+    @property
+    def channels(self) -> int:
+        """1 or 2."""
+        return len(self.samples)
+
+    @property
+    def seconds(self) -> float:
+        """Length."""
+        return float(self.samples.shape[1] / self.rate)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
     """A stream of frames whose shape is known before the first one.
@@ -45,6 +67,8 @@ class Clip:
         chunks: yields :data:`Frames` of ``[T, height, width, 3]``; T may differ from chunk to
             chunk and adds up to ``num_frames``. Consumed once, in order. Closing it (generators'
             ``close``) stops the producer.
+        sound: gives the clip's sound once the first chunk was taken; its length may differ from
+            the frames' a little. None: there is none.
     """
 
     num_frames: int
@@ -52,6 +76,7 @@ class Clip:
     width: int
     height: int
     chunks: Iterator[Frames]
+    sound: Callable[[], Sound] | None = None
 
 
 @dataclass(frozen=True, slots=True)

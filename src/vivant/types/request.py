@@ -12,6 +12,12 @@ from vivant.crop_area import CropArea, FocusPoint, Framing, Rotation
 
 Quality: TypeAlias = Literal["draft", "standard", "high"]
 
+DEFAULT_ENGINE = "living"
+"""Brings a face to life; without a face it falls back to the camera engine."""
+
+ENGINES_WITH_SOUND = frozenset({"ltx2", "fake"})
+"""Engines that make sound of their own."""
+
 DEFAULT_PROMPT = "subtle motion"
 """The user's own prompt; it is short on purpose."""
 
@@ -44,6 +50,8 @@ class Request:
         quality: sets the encoder's bit rate and speed.
         label: visible label: ``ko``, ``en`` or a text; empty: the settings' own, usually none.
         label_seconds: shown for the first seconds only; None: for the whole clip.
+        sound: True: the engine's own (``ltx2`` alone has one); a music or voice file: that one,
+            from its beginning.
         options: of one engine only (recipe, nag_scale, …); that engine checks them.
         crop: the part of the picture to show; chosen by the faces where None.
         focus: what should be in the middle of the largest crop, instead of ``crop``.
@@ -58,11 +66,12 @@ class Request:
     width: int = 1920
     height: int = 1080
     seed: int = 0
-    engine: str = "living"
+    engine: str = DEFAULT_ENGINE
     upscaler: str = "auto"
     quality: Quality = "standard"
     label: str = ""
     label_seconds: float | None = None
+    sound: bool | Path = False
     options: Mapping[str, Any] = field(default_factory=dict)
     crop: CropArea | None = None
     focus: FocusPoint | None = None

@@ -59,6 +59,30 @@ def overall(scores: tuple[Score, ...]) -> Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoundFacts:
+    """Properties of a finished clip's first sound track, which was decoded for them.
+
+    Attributes:
+        codec: ``aac``, ….
+        rate: samples per second.
+        start: seconds from the first frame to the first sample that is heard.
+        seconds: length of what is heard.
+        loudness: integrated, LUFS (ITU-R BS.1770-4); None where nothing is above its gate.
+        true_peak: dBTP; None for digital silence.
+        broken: it could not be decoded to its end.
+    """
+
+    codec: str
+    rate: int
+    channels: int
+    start: float
+    seconds: float
+    loudness: float | None
+    true_peak: float | None
+    broken: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClipFacts:
     """Properties of a finished clip, read from its file.
 
@@ -72,6 +96,7 @@ class ClipFacts:
         height: as ``width``.
         pixel_aspect: width of a stored pixel over its height.
         interlaced: a frame holds two fields of different times.
+        sound: None where there is none.
     """
 
     size_bytes: int
@@ -97,6 +122,7 @@ class ClipFacts:
     audio: bool
     pixel_aspect: Fraction = Fraction(1)
     interlaced: bool = False
+    sound: SoundFacts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

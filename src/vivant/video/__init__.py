@@ -4,6 +4,10 @@
 
     encoder.py      RGB → YUV → H.264 MP4, and its packets decoded again
     writer.py       VideoWriter: encode and decode again, in threads of their own
+    sound_file.py   a music or voice file → the sound of a clip
+    sound_track.py  sound → the AAC track of an MP4
+    sound_facts.py  what a finished clip's sound measures
+    loudness.py     loudness, true peak, and the gain to YouTube's level
     container.py    open a video file that may be hostile
     boxes.py        order of moov and mdat, edit lists, truncation
     probe.py        facts of a finished clip

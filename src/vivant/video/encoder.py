@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av
 import av.error
@@ -29,7 +29,8 @@ from av.video.reformatter import (
 )
 
 from vivant.errors import OutputError
-from vivant.types import Image, Quality
+from vivant.types import Image, Quality, Sound
+from vivant.video.sound_track import SoundTrack
 
 # PyAV forwards FFmpeg's log to Python's; x264's summary is of no use to users.
 logging.getLogger("libav").setLevel(logging.CRITICAL)
@@ -121,6 +122,7 @@ class Encoder:
         quality: key of :data:`ENCODINGS`.
         comment: goes into the file's metadata.
         threads: frames that are encoded side by side; the bytes depend on it a little.
+        sound: of the clip, from its first frame to its last; None: there is no sound track.
 
     Nothing is written before the first packet: :meth:`write` is where a bad place shows.
     """
@@ -135,18 +137,21 @@ class Encoder:
         quality: Quality = "standard",
         comment: str = "",
         threads: int = 4,
+        sound: Sound | None = None,
     ) -> None:
         self._path = path
         self._fps = fps
         self._count = 0
         chosen = ENCODINGS[quality]
         gop = gop_length(fps)
-        # negative_cts_offsets + no edit list: B-frames without a start delay, and frame 0 at 0 s
+        # negative_cts_offsets + no edit list: B-frames without a start delay, and frame 0 at 0 s.
+        # With sound there is one: its track skips the silence that AAC begins with.
+        edits = {"use_editlist": "0"} if sound is None else {}
         self._container = av.open(
             str(path),
             "w",
             format="mp4",
-            options={"movflags": "+faststart+negative_cts_offsets", "use_editlist": "0"},
+            options={"movflags": "+faststart+negative_cts_offsets", **edits},
         )
         if comment:
             self._container.metadata["comment"] = comment
@@ -173,6 +178,7 @@ class Encoder:
             f":bframes={B_FRAMES}{_steady(width)}",
         }
         self._stream = stream
+        self._sound = None if sound is None else SoundTrack(self._container, sound)
 
     @property
     def extradata(self) -> bytes | None:
@@ -209,13 +215,21 @@ class Encoder:
             raise _output_error(self._path, error) from error
 
     def _send(self, picture: av.VideoFrame | None) -> Iterator[bytes]:
+        if self._sound is not None:
+            # before the first frame: the muxer then holds little sound, and no pictures
+            for sound in self._sound.packets():
+                self._mux(sound)
+            self._sound = None
         for packet in self._stream.encode(picture):
             data = bytes(packet)
-            try:
-                self._container.mux(packet)
-            except OSError as error:
-                raise _output_error(self._path, error) from error
+            self._mux(packet)
             yield data
+
+    def _mux(self, packet: av.Packet[Any]) -> None:
+        try:
+            self._container.mux(packet)
+        except OSError as error:
+            raise _output_error(self._path, error) from error
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,7 @@
-"""What a finished clip says of itself: size, rate, colour, structure. Frames are not decoded."""
+"""What a finished clip says of itself: size, rate, colour, structure, sound.
+
+Frames are not decoded.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from vivant.errors import ClipError
 from vivant.types import ClipFacts
 from vivant.video.boxes import read_boxes
 from vivant.video.container import open_container, pixel_aspect, shown_size
+from vivant.video.sound_facts import sound_facts
 
 # Numbers are those of ITU-T H.273 (coding-independent code points).
 _PRIMARIES: Final = {
@@ -59,6 +63,7 @@ def probe(path: Path) -> ClipFacts:
                 param="clip",
             )
         fps, constant = _rate(packets.times, stream)
+        first = min(packets.times) * Fraction(stream.time_base or 1)
         width, height = _upright(stream, packets.rotation)
         return ClipFacts(
             size_bytes=path.stat().st_size,
@@ -84,6 +89,7 @@ def probe(path: Path) -> ClipFacts:
             audio=bool(container.streams.audio),
             pixel_aspect=pixel_aspect(stream),
             interlaced=packets.interlaced,
+            sound=sound_facts(path, first) if container.streams.audio else None,
         )
 
 

@@ -16,7 +16,7 @@ from typing import Self
 
 import av
 
-from vivant.types import Frames, Image, Quality, YuvFrames
+from vivant.types import Frames, Image, Quality, Sound, YuvFrames
 from vivant.video.encoder import MOST_THREADS, Encoder, PacketDecoder, planar, to_yuv
 from vivant.video.reader import to_rgb
 from vivant.video.stages import ParallelStage, StageThread
@@ -36,6 +36,7 @@ class VideoWriter:
         on_written: called from one thread with the number of frames encoded so far.
         on_decoded: called from one thread with every frame, ``[H, W, 3]`` uint8, decoded again
             from the encoder's packets, in order; None: nothing is decoded.
+        sound: of the clip; None: there is no sound track.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class VideoWriter:
         cores: int,
         on_written: Callable[[int], None],
         on_decoded: Callable[[Image], None] | None,
+        sound: Sound | None = None,
     ) -> None:
         self._encoder = Encoder(
             path,
@@ -59,6 +61,7 @@ class VideoWriter:
             quality=quality,
             comment=comment,
             threads=max(2, min(MOST_THREADS, cores)),
+            sound=sound,
         )
         threads = max(1, min(6, cores // 3))
         depth = max(3, min(32, 2 * cores))

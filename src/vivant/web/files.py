@@ -29,10 +29,14 @@ MEDIA_TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
 }
 
+VENDOR_FOLDER = "assets/js/vendor"
+"""Libraries of others, each as its package has it, with its licence beside it."""
+
 CHECK_WORDS_PATH = "assets/js/result/check_words.js"
-"""The generated module: ``CHECKLIST`` and ``SENTENCES`` of the checks."""
+"""The generated module: ``CHECKLIST``, ``SENTENCES`` and ``SUMMARY`` of the checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,9 @@ def _read_folder(folder: Traversable, prefix: str, into: dict[str, bytes]) -> No
 def _check_words() -> bytes:
     # read as files, because importing vivant.checks would load OpenCV
     checks = files("vivant").joinpath("checks")
-    lines = ["// Generated from vivant/checks/checklist.json and sentences.json."]
-    for constant, name in (("CHECKLIST", "checklist"), ("SENTENCES", "sentences")):
+    tables = {"CHECKLIST": "checklist", "SENTENCES": "sentences", "SUMMARY": "report/summary"}
+    lines = ["// Generated from checklist.json, sentences.json and report/summary.json."]
+    for constant, name in tables.items():
         table = json.loads(checks.joinpath(f"{name}.json").read_text("utf-8"))
         lines.append(f"export const {constant} = {json.dumps(table, ensure_ascii=False)};")
     return "\n".join([*lines, ""]).encode()

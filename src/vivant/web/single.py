@@ -3,7 +3,8 @@
 Browsers load no modules from ``file://``. So all styles and modules are put into the page, and a
 ``Content-Security-Policy`` with their hashes replaces the server's header. :func:`link` handles
 only what the page's modules use: named imports from relative paths, and exported functions,
-classes and constants. It refuses anything else.
+classes and constants. It refuses anything else. A library of others may end with a list of its
+exports; its licence comes with it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import html
 import posixpath
 import re
 
-from vivant.web.files import asset
+from vivant.web.files import VENDOR_FOLDER, asset
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.{1,2}/[\w./-]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async function|function|const|class) (\w+))", re.MULTILINE)
+_EXPORT_LIST = re.compile(r"\bexport ?\{([^}]*)\};?\s*$")
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">\n?')
 _SCRIPT = re.compile(r'<script (?:type="module" )?src="([\w./-]+\.js)"></script>\n?')
 
@@ -89,6 +91,10 @@ def _link(path: str, linked: dict[str, str], above: tuple[str, ...]) -> None:
     )
     exported = _EXPORT.findall(body)
     body = _EXPORT.sub("", body)
+    if path.startswith(f"{VENDOR_FOLDER}/"):
+        exported = [_property(name) for name in _EXPORT_LIST.findall(body)[0].split(",")]
+        body = f"/*\n{_text(path.removesuffix('.js') + '.LICENSE.txt')}*/\n"
+        body += _EXPORT_LIST.sub("", source)
     for mark in ("</script", "import ", "export ", "import("):
         pattern = ("^" if mark.endswith(" ") else "") + re.escape(mark)
         if re.search(pattern, body, re.MULTILINE):
@@ -96,6 +102,12 @@ def _link(path: str, linked: dict[str, str], above: tuple[str, ...]) -> None:
     linked[path] = (
         f"const {scope(path)} = (() => {{\n{body}\nreturn {{ {', '.join(exported)} }};\n}})();"
     )
+
+
+def _property(exported: str) -> str:
+    """``A as downloadZip`` → ``downloadZip: A``."""
+    local, _, name = exported.strip().partition(" as ")
+    return f"{name}: {local}" if name else local
 
 
 def scope(path: str) -> str:

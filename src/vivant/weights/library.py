@@ -13,7 +13,8 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -239,7 +240,7 @@ class Library:
                 # what the registry knows holds, whatever an earlier pull has recorded
                 known = part.sha256.get(path) or entry.get("sha256")
                 planned.append(RemoteFile(part, entry["commit"], path, entry["size"], known))
-            return planned
+            return planned + self._added(model, lock["files"])
         files: list[RemoteFile] = []
         for part in model.parts:
             found = list(self.hub.files(part, self.hub.commit(part.repo, part.revision)))
@@ -257,6 +258,22 @@ class Library:
                 f"{files[0].part.repo}/FILE",
                 param="loras",
             )
+        return files
+
+    def _added(self, model: Model, locked: Mapping[str, Any]) -> list[RemoteFile]:
+        """Files of patterns that the registry got after the pull, of the commits pulled then."""
+        assert self.hub is not None  # noqa: S101 - the caller looked
+        files: list[RemoteFile] = []
+        for part in model.parts:
+            own = {path: entry for path, entry in locked.items() if entry["repo"] == part.repo}
+            patterns = tuple(
+                pattern
+                for pattern in part.patterns
+                if not any(fnmatchcase(path, pattern) for path in own)
+            )
+            if own and patterns:
+                commit = next(iter(own.values()))["commit"]
+                files += self.hub.files(replace(part, patterns=patterns), commit)
         return files
 
     def _check_disk(self, folder: Path, files: list[RemoteFile]) -> None:

@@ -67,7 +67,10 @@ _TEXT = (
     "text_encoder/model*",
     "tokenizer/*",
 )
-_BESIDE = ("vae/*", "audio_vae/config.json", "latent_upsampler/*", *_TEXT)
+_SOUND = ("audio_vae/config.json", "audio_vae/*.safetensors", "vocoder/*")
+"""0.2 GB; a model's single file holds them too."""
+
+_BESIDE = ("vae/*", *_SOUND, "latent_upsampler/*", *_TEXT)
 _NETWORK = ("transformer/*", "connectors/*")
 
 

@@ -27,7 +27,7 @@ from vivant.api.state import State
 from vivant.cost import EXCHANGE, RATES, rate_name
 from vivant.grid import ASPECTS, MAX_SIDE, MIN_SIDE
 from vivant.settings import Settings
-from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
+from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, ENGINES_WITH_SOUND
 from vivant.version import __version__
 
 router = APIRouter(prefix="/v1", tags=["before"])
@@ -60,6 +60,7 @@ async def _models(shared: State) -> list[dict[str, Any]]:
                 "reason": reason,
                 "default": name == shared.settings.default_engine,
                 "recipes": recipes(name),
+                "sound": name in ENGINES_WITH_SOUND,
                 "device": device,
                 "usd_per_second": _rate(shared.settings, device),
             }
@@ -149,6 +150,7 @@ async def config(shared: Shared, who: Owner) -> dict[str, Any]:
             "seed": 0,
             "quality": "standard",
             "currency": settings.currency,
+            "label": settings.label,
         },
         "aspects": {name: list(size) for name, size in ASPECTS.items()},
         "qualities": list(QUALITIES),

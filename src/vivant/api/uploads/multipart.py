@@ -127,12 +127,7 @@ class UploadParser(MultiPartParser):
             called = safe_name(file_name)
             part.file = _PicturePart(self._pictures.add(called), called)
         elif file_name is not None:
-            raise HttpError(
-                400,
-                f"{name[:40]!r} takes no file: send the picture as input_reference",
-                "unknown_field",
-                param=name[:40],
-            )
+            raise HttpError(400, _no_file(name[:40]), "unknown_field", param=name[:40])
         elif name in self._fields:
             raise _wrong(400, name, "is given twice", "invalid_option")
 
@@ -159,6 +154,15 @@ class UploadParser(MultiPartParser):
     def on_end(self) -> None:
         """The last boundary came."""
         self._ended = True
+
+
+def _no_file(name: str) -> str:
+    if name in ("sound", "audio"):
+        return (
+            "sound files are not taken here: lay music or a voice under the finished clip, or use "
+            "--sound FILE on the command line; generate_audio=true asks ltx2 for sound of its own"
+        )
+    return f"{name!r} takes no file: send the picture as input_reference"
 
 
 def _file_name(disposition: bytes, options: dict[bytes, bytes]) -> str | None:

@@ -18,10 +18,11 @@
     lattice.py      patches and blocks
     seams.py        straight lines of tiles
 
-These two are functions of the finished file, no metrics:
+These are functions of the finished file, no metrics:
 
 ::
 
     delivery.py     what YouTube and the user asked for
+    sound.py        loudness, peak, silence, start and length of the sound
     performance.py  seconds and cost
 """

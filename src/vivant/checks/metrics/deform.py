@@ -19,11 +19,13 @@ import numpy.typing as npt
 from vivant.checks.face_frame import (
     LAYOUT,
     Matrix,
+    Patch,
     compose,
     cut_luma,
     depth,
     inside_face,
     inverse,
+    luma_patch,
     plane,
     region_of,
     stillness,
@@ -33,6 +35,7 @@ from vivant.checks.flow import Field, Flow
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
+from vivant.checks.robust_fit import robust_fit
 from vivant.types import Box, Score
 
 MELT: Final = Spec("face_deformation", "fidelity", "% of eye distance")
@@ -124,22 +127,13 @@ def _cells(field: Field) -> Floats:
 
 
 def _explain(flow: Floats, model: Floats, rounds: int) -> tuple[Floats, Floats]:
-    """Weighted least squares with Huber's weights: coefficients, residual."""
+    """Coefficients and residual of a robust fit in which still places weigh most."""
     face = _face_model()
     still = face.weights > 0.5
-    base: Floats = np.tile(face.weights, 2)
-    weights = base
-    coefficients: Floats = np.zeros(model.shape[1])
-    residual = flow
-    for _ in range(rounds):
-        root = np.sqrt(weights)
-        solved = np.linalg.lstsq(model * root[:, None], flow * root, rcond=None)[0]
-        coefficients = solved.astype(np.float64)
-        residual = flow - model @ coefficients
-        length = np.hypot(*np.split(residual, 2))
-        scale = 1.5 * (float(np.median(length[still])) + 0.3)
-        weights = base * np.tile(np.minimum(1, scale / np.maximum(length, 1e-6)), 2)
-    return coefficients, residual
+    return robust_fit(
+        flow, model, face.weights, rounds=rounds,
+        scale=lambda length: 1.5 * (float(np.median(length[still])) + 0.3),
+    )  # fmt: skip
 
 
 def _motion(coefficients: Floats) -> Matrix:
@@ -214,10 +208,12 @@ class Deformation(Metric):
             return None
         if frame.face is None or anchor is None:
             return _Pose(None)
-        pose = _Pose(to_chip(frame.face))
+        matrix = to_chip(frame.face)
+        patch = luma_patch(frame.pixels, matrix)
+        pose = _Pose(matrix)
         if anchor[0] != frame.index:
-            pose = self._compare(frame, anchor[1])
-        _keep(frame, pose.matrix)
+            pose = self._compare(patch, matrix, anchor[1])
+        _keep(frame, pose.matrix, patch)
         return pose
 
     def measure_step(
@@ -227,7 +223,8 @@ class Deformation(Metric):
         if "face" not in before.cache:
             return None
         matrix, chip = before.cache["face"]
-        flow = _cells(self._step.between(chip, cut_luma(now.pixels, matrix)))
+        patch = luma_patch(now.pixels, matrix)
+        flow = _cells(self._step.between(chip, patch.chip(matrix)))
         coefficients, residual = _explain(flow, _face_model().similarity, 2)
         percent = residual / LAYOUT.interocular * 100
         # einsum, not BLAS: the same to the bit however many threads there are.
@@ -237,18 +234,16 @@ class Deformation(Metric):
         )
         matrix = compose(inverse(_motion(coefficients)), matrix)
         if not now.searched:
-            _keep(now, matrix)
+            _keep(now, matrix, patch)
         pairs = np.stack(np.split(loose, 2), axis=1).astype(np.float32)
         return _FaceStep(pairs, float(_length(bent)), matrix)
 
-    def _compare(self, frame: AnalyzedFrame, first: Luma) -> _Pose:
+    def _compare(self, patch: Patch, matrix: Matrix, first: Luma) -> _Pose:
         """Align the face with the first one, then keep what no rigid head explains."""
-        assert frame.face is not None  # noqa: S101 - the caller asked
-        matrix = to_chip(frame.face)
-        flow = _cells(self._reach.between(first, cut_luma(frame.pixels, matrix)))
+        flow = _cells(self._reach.between(first, patch.chip(matrix)))
         coefficients, _ = _explain(flow, _face_model().similarity, 3)
         matrix = compose(inverse(_motion(coefficients)), matrix)
-        flow = _cells(self._reach.between(first, cut_luma(frame.pixels, matrix)))
+        flow = _cells(self._reach.between(first, patch.chip(matrix)))
         _, residual = _explain(flow, _face_model().rigid, 3)
         percent = residual / LAYOUT.interocular * 100
         stretch, _ = _explain(flow, _face_model().affine, 3)
@@ -334,10 +329,12 @@ class Deformation(Metric):
         return judged(JITTER, float(np.percentile(self._calm, CALM)))
 
 
-def _keep(frame: AnalyzedFrame, matrix: Matrix | None) -> None:
+def _keep(frame: AnalyzedFrame, matrix: Matrix | None, patch: Patch) -> None:
     """Where the face is, for the step to the next frame."""
     if matrix is not None:
-        frame.cache["face"] = matrix, cut_luma(frame.pixels, matrix)
+        if not patch.holds(frame.pixels, matrix):
+            patch = luma_patch(frame.pixels, matrix)
+        frame.cache["face"] = matrix, patch.chip(matrix)
 
 
 def _where(lengths: Floats, matrix: Matrix) -> Box:

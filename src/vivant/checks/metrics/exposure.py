@@ -46,6 +46,23 @@ class _Change(NamedTuple):
     contrast: float
 
 
+class _Cells(NamedTuple):
+    """A thumbnail: ``[3, N]`` logarithms of red, green and blue, and ``[N]`` means of the three."""
+
+    logarithms: Floats
+    means: Floats
+
+
+def _prepared(frame: AnalyzedFrame) -> _Cells:
+    """Computed once for a frame, which two steps ask for."""
+    if "exposure" not in frame.cache:
+        cells = thumbnail(frame).astype(np.float64).reshape(-1, 3)
+        planes = np.ascontiguousarray(cells.T)
+        frame.cache["exposure"] = _Cells(np.log(planes + DARK), planes.mean(axis=0))
+    found: _Cells = frame.cache["exposure"]
+    return found
+
+
 class Exposure(Metric):
     """Three answers from every step."""
 
@@ -58,9 +75,9 @@ class Exposure(Metric):
 
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, _: object) -> _Change:
         """What the whole picture does."""
-        one, other = thumbnail(before).astype(np.float64), thumbnail(now).astype(np.float64)
-        gains = np.median(np.log(other + DARK) - np.log(one + DARK), axis=(0, 1))
-        slope = _slope(one.mean(axis=-1).ravel(), other.mean(axis=-1).ravel())
+        one, other = _prepared(before), _prepared(now)
+        gains = np.median(other.logarithms - one.logarithms, axis=1)
+        slope = _slope(one.means, other.means)
         return _Change(tuple(float(gain) for gain in gains), float(np.log(slope)))
 
     def add(self, _: int, step: _Change | None, __: object) -> None:

@@ -19,8 +19,9 @@ from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.frame_mesh import frame_mesh, picture_mesh, pupils, turned
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.metrics.color import lab
+from vivant.checks.metrics.iris_place import iris_place, iris_radius
 from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
-from vivant.types import Box, Score
+from vivant.types import Box, Image, Score
 
 MOUTH: Final = Spec("mouth_detail", "fidelity")
 GAZE: Final = Spec("eye_gaze", "fidelity", "% of eye width")
@@ -82,6 +83,8 @@ class _Parts(NamedTuple):
 
     mouth: float
     gaze: float
+    discs: float
+    radii: tuple[float, float]
     lids: float
     irises: tuple[float, ...]
     light: float
@@ -113,9 +116,10 @@ class FaceParts(Metric):
         away = 0.0 if found is None else turned(found, mesh)
         if found is None or away > TURNED:
             return None
-        parts = _parts(frame.pixels, found, scale)
+        parts = _parts(frame.pixels, found, scale, self._picture.radii)
         if away > FRONTAL:
-            parts = parts._replace(gaze=float("nan"), lids=float("nan"))
+            unseen = float("nan")
+            parts = parts._replace(gaze=unseen, discs=unseen, lids=unseen)
         return self._picture, parts
 
     def add(self, index: int, _: None, found: tuple[_Parts, _Parts] | None) -> None:
@@ -133,12 +137,21 @@ class FaceParts(Metric):
             raise CannotMeasure("parts_not_seen")
         return (
             self._worst(MOUTH, lambda p: p.mouth / picture.mouth, np.min, lambda p: p.mouth_box),
-            self._worst(GAZE, lambda p: 100 * (p.gaze - picture.gaze), _largest, _eyes, HELD),
+            self._gaze(picture),
             self._worst(LIDS, lambda p: 100 * (p.lids - picture.lids), _largest, _eyes, HELD),
             self._worst(IRIS, lambda p: _apart(p.irises, picture.irises), np.max, _eyes),
             self._worst(LIGHT, lambda p: _lighter(p, picture), np.max, None),
             self._texture(),
         )
+
+    def _gaze(self, picture: _Parts) -> Score:
+        """The milder of two ways to look: each is wrong about some eyes, but not about the same."""
+        ways = [
+            self._worst(GAZE, lambda p: 100 * (p.gaze - picture.gaze), _largest, _eyes, HELD),
+            self._worst(GAZE, lambda p: 100 * (p.discs - picture.discs), _largest, _eyes, HELD),
+        ]
+        unsure = [score for score in ways if not isinstance(score.value, float)]
+        return unsure[0] if unsure else min(ways, key=lambda score: float(score.value or 0.0))
 
     def _worst(
         self,
@@ -197,8 +210,16 @@ def _apart(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     return float(apart.max())
 
 
-def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Parts:
-    """Measure the parts of one face, ``scale`` pixels between its pupils."""
+def _parts(
+    pixels: npt.NDArray[np.uint8],
+    mesh: FaceMesh,
+    scale: float,
+    radii: tuple[float, float] | None = None,
+) -> _Parts:
+    """Measure the parts of one face, ``scale`` pixels between its pupils.
+
+    ``radii`` are those of the picture's irises; None for the picture itself.
+    """
     flat = mesh.points[:, :2]
     zoom = scale / max(pupils(mesh), 1e-6)
     side = round(2 * HALF * scale)
@@ -213,23 +234,31 @@ def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Part
         inside = _inside(luma.shape, points[list(indices)])
         return float(np.sqrt(np.mean(np.square(fine[inside])))) if inside.any() else 0.0
 
-    colors = np.asarray(lab(chip), np.float64)
+    calm = cv2.GaussianBlur(luma, (0, 0), 1.5)
     reach = max(2, round(0.07 * scale))
     cheeks = [_around(points[i], reach, side) for i in CHEEKS]
-    skin = np.median(np.concatenate([colors[p].reshape(-1, 3) for p in cheeks]), axis=0)
+    skin = np.median(np.concatenate([_colors(chip[p]) for p in cheeks]), axis=0)
     pores = [float(np.sqrt(np.mean(np.square(fine[p])))) for p in cheeks if fine[p].size]
     nose = max(detail(*NOSE), FAINT)
     left, right = mesh.apertures
     large = scale >= EYES
     seen = large and min(left, right) >= OPEN
-    irises = [_iris(colors, points, iris) - skin[1:] for iris in (LEFT_IRIS, RIGHT_IRIS)]
+    irises = [_iris(chip, points, iris) - skin[1:] for iris in (LEFT_IRIS, RIGHT_IRIS)]
     gaze = sum(
-        _place(points[iris.start], points, ring) + _darkest(luma, points, ring)
+        _place(points[iris.start], points, ring) + _darkest(calm, points, ring)
         for iris, ring in ((LEFT_IRIS, LEFT_RING), (RIGHT_IRIS, RIGHT_RING))
     )
+    eyes = ((LEFT_RING, LEFT_IRIS), (RIGHT_RING, RIGHT_IRIS))
+    sizes = radii or tuple(iris_radius(mesh, ring, iris) for ring, iris in eyes)
+    discs = [
+        iris_place(pixels, mesh, ring, radius) if seen else float("nan")
+        for (ring, _), radius in zip(eyes, sizes, strict=True)
+    ]
     return _Parts(
         mouth=detail(*LIPS) / nose,
         gaze=gaze / 2 if seen else float("nan"),
+        discs=sum(discs) / 2,
+        radii=(sizes[0], sizes[1]),
         lids=left - right if large else float("nan"),
         irises=tuple(float(v) if seen else float("nan") for v in np.concatenate(irises)),
         light=float(skin[0]) - _outside(pixels, mesh.box),
@@ -251,12 +280,17 @@ def _around(point: Floats, reach: int, side: int) -> tuple[slice, slice]:
     return slice(y - reach, y + reach + 1), slice(x - reach, x + reach + 1)
 
 
-def _iris(colors: Floats, points: Floats, iris: slice) -> Floats:
+def _colors(part: Image) -> Floats:
+    """``[N, 3]`` L*, a*, b* of a part of a picture."""
+    return np.asarray(lab(part), np.float64).reshape(-1, 3)
+
+
+def _iris(chip: Image, points: Floats, iris: slice) -> Floats:
     """``[2]`` median a* and b* inside the iris."""
     center, rim = points[iris.start], points[iris.start + 1 : iris.stop]
     radius = float(np.linalg.norm(rim - center, axis=1).mean())
-    part = _around(center, max(1, round(0.75 * radius)), colors.shape[0])
-    return np.asarray(np.median(colors[part].reshape(-1, 3), axis=0)[1:], np.float64)
+    part = _around(center, max(1, round(0.75 * radius)), chip.shape[0])
+    return np.asarray(np.median(_colors(chip[part]), axis=0)[1:], np.float64)
 
 
 def _place(point: Floats, points: Floats, ring: tuple[int, ...]) -> float:
@@ -266,12 +300,15 @@ def _place(point: Floats, points: Floats, ring: tuple[int, ...]) -> float:
     return float((point - outer) @ along / max(float(along @ along), 1e-9))
 
 
-def _darkest(luma: npt.NDArray[np.float32], points: Floats, ring: tuple[int, ...]) -> float:
-    """Where the dark of an eye lies: the network's iris follows the other eye, this does not."""
-    rows, columns = np.nonzero(_inside(luma.shape, points[list(ring)]))
+def _darkest(calm: npt.NDArray[np.float32], points: Floats, ring: tuple[int, ...]) -> float:
+    """Where the dark of an eye lies: the network's iris follows the other eye, this does not.
+
+    ``calm`` is the blurred luma.
+    """
+    rows, columns = np.nonzero(_inside(calm.shape, points[list(ring)]))
     if len(rows) < 10:
         return float("nan")
-    levels = cv2.GaussianBlur(luma, (0, 0), 1.5)[rows, columns]
+    levels = calm[rows, columns]
     weights = np.maximum(np.percentile(levels, DARK) - levels, 0) + 1e-3
     center = np.asarray([weights @ columns, weights @ rows], np.float64) / weights.sum()
     return _place(center, points, ring)
@@ -281,7 +318,7 @@ def _outside(pixels: npt.NDArray[np.uint8], box: Box) -> float:
     """Median L* around the face."""
     step = max(1, min(pixels.shape[:2]) // 90)
     small = np.ascontiguousarray(pixels[::step, ::step])
-    level = np.asarray(lab(small), np.float64)[..., 0]
+    level = lab(small)[..., 0]
     y, x = np.mgrid[0 : level.shape[0], 0 : level.shape[1]] * step
     side = 0.3 * box.width
     inside = (

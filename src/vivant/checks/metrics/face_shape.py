@@ -26,6 +26,7 @@ from vivant.checks.flow import Flow
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.frame_mesh import frame_mesh, picture_mesh, turned
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
+from vivant.checks.robust_fit import robust_fit
 from vivant.picture.face_mesh import COUNT, LEFT_EYE, POSE_POINTS, POSE_WEIGHTS, RIGHT_EYE, FaceMesh
 from vivant.types import Box, Score
 
@@ -246,19 +247,12 @@ def rigid_model(depth: Floats) -> Floats:
 
 def unexplained(flow: Floats, rigid: Floats) -> Floats:
     """What the model leaves of a flow, by robust least squares on the still places."""
-    still = _weights()
-    base = weights = np.tile(still, 2)
-    residual = flow
-    for _ in range(ROUNDS):
-        # einsum, not BLAS: the same to the bit however many threads there are.
-        normal = np.einsum("ij,i,ik->jk", rigid, weights, rigid)
-        right = np.einsum("ij,i,i->j", rigid, weights, flow)
-        found = np.linalg.solve(normal + 1e-9 * np.eye(len(normal)), right)
-        residual = flow - np.einsum("ij,j->i", rigid, found)
-        length = np.hypot(*np.split(residual, 2))
-        scale = 1.5 * (float(np.median(length[still > 0.5])) + 0.25)
-        weights = base * np.tile(np.minimum(1, scale / np.maximum(length, 1e-6)), 2)
-    return residual
+    weights = _weights()
+    still = weights > 0.5
+    return robust_fit(
+        flow, rigid, weights, rounds=ROUNDS,
+        scale=lambda length: 1.5 * (float(np.median(length[still])) + 0.25),
+    )[1]  # fmt: skip
 
 
 def _box(points: Floats) -> Box:

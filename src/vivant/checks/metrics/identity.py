@@ -65,6 +65,7 @@ _Seen = tuple[int, Embedding, Box]
 class Identity(Metric):
     """Embeddings of every third frame against the picture's, and the last against the first."""
 
+    beside = True
     specs = (MEAN, MIN, FIRST_LAST, DRIFT, FIRST_FRAME, JUMP)
 
     def __init__(self, reference: Reference) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.flow import Flow
+from vivant.checks.flow import Field, Flow
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
+from vivant.checks.robust_fit import robust_fit
 from vivant.types import Score
 
 FLICKER: Final = Spec("flicker", "quality", "%")
@@ -96,12 +98,11 @@ class Steadiness(Metric):
         one, other = before.small_luma, now.small_luma
         field = self._flow.between(one, other)
         height, width = other.shape
-        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
         back = cv2.remap(
-            other, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR,
+            other, _places(height, width) + field, np.empty(0, np.float32), cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
-        error = float(np.mean(cv2.absdiff(back, one)))
+        error = cv2.norm(back, one, cv2.NORM_L1) / one.size
         cells = _cells(field)
         lengths = np.hypot(cells[..., 0], cells[..., 1])
         speed = float(np.percentile(lengths, 90)) / height * 100 * self._fps
@@ -119,15 +120,11 @@ class Steadiness(Metric):
         if ground.weights.sum() < FEWEST:
             return None
         flow = np.concatenate([cells[..., 0].ravel(), cells[..., 1].ravel()]).astype(np.float64)
-        weights = np.tile(ground.weights, 2)
-        residual = flow
-        for _ in range(3):
-            root = np.sqrt(weights)
-            found = np.linalg.lstsq(ground.model * root[:, None], flow * root, rcond=None)[0]
-            residual = flow - ground.model @ found
-            length = np.hypot(*np.split(residual, 2))
-            scale = float(np.median(length[ground.weights > 0])) + 0.02
-            weights = np.tile(ground.weights * np.minimum(1, scale / np.maximum(length, 1e-9)), 2)
+        seen = ground.weights > 0
+        _, residual = robust_fit(
+            flow, ground.model, ground.weights, rounds=3,
+            scale=lambda length: float(np.median(length[seen])) + 0.02,
+        )  # fmt: skip
         percent = residual / height * 100
         return np.stack(np.split(percent, 2), axis=1).astype(np.float32)
 
@@ -197,6 +194,13 @@ class Steadiness(Metric):
         end = apart[-count:]
         frame = len(levels) - count + int(end.argmax())
         return judged(ENDING, float(end.max()), series=series[-4 * count :], frame=frame)
+
+
+@cache
+def _places(height: int, width: int) -> Field:
+    """``[height, width, 2]``: x and y of every pixel."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.stack([x, y], axis=-1)
 
 
 def _cells(field: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:

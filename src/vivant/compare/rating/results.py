@@ -37,7 +37,7 @@ SUMMARY: Mapping[str, Words] = {
     "blind": {
         "en": "The checks see no difference that matters between these clips, so that nothing "
         "can be held against your {decided} decisions.",
-        "ko": "이 영상들 사이에서 검사가 본 의미 있는 차이가 없어, 내리신 판단 {decided}개와 "
+        "ko": "이 영상들 사이에서 검사가 본 뚜렷한 차이가 없어, 내리신 판단 {decided}개와 "
         "비교할 것이 없습니다.",
     },
     "disagrees": {

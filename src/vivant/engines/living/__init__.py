@@ -2,14 +2,15 @@
 
 ::
 
-    options.py  what the user may choose; presets, and the words that choose them
-    people.py   which faces can live, and which of their parts keep still
-    motion.py   when what moves
-    fields.py   where the picture moves to
-    eyes.py     draw an eye: blink and gaze
-    lid.py      what covers a closed eye
-    scene.py    draw one frame
-    engine.py   portrait and request in, clip out
+    options.py   what the user may choose; presets, and the words that choose them
+    people.py    which faces can live, and which of their parts keep still
+    motion.py    when what moves
+    fields.py    where the picture moves to
+    eyes.py      draw an eye: blink and gaze
+    lid.py       what covers a closed eye
+    rehearsal.py draw and measure two key frames before the clip
+    scene.py     draw one frame
+    engine.py    portrait and request in, clip out
 """
 
 from vivant.engines.living.engine import LivingEngine

@@ -22,8 +22,10 @@ from vivant.engines.living.fields import Fields, Grid, person_fields, shares, st
 from vivant.engines.living.motion import Motion, Pose, plan_motion
 from vivant.engines.living.options import TEMPERS, LivingOptions, choose_preset
 from vivant.engines.living.people import Person, find_people, placed
+from vivant.engines.living.rehearsal import Part, rehearse
 from vivant.engines.living.scene import LivingScene
 from vivant.errors import EngineError
+from vivant.picture.face_mesh import MeshReader
 from vivant.picture.framing import crop_pixels
 from vivant.picture.matte import SOFT_SIDE, Matte, MatteError, person_matte, refuse_unclear
 from vivant.types import (
@@ -73,7 +75,8 @@ class LivingEngine:
         """
         options = LivingOptions.parse(request.options)
         width, height = options.size(request.width, request.height)
-        people, notes = find_people(portrait, width)
+        reader = MeshReader()
+        people, notes = find_people(portrait, width, reader)
         if not people:
             return self._camera_only(portrait, request, options, notes, observe)
         request = replace(request, width=width, height=height)
@@ -83,7 +86,7 @@ class LivingEngine:
             fps=request.fps,
             width=width,
             height=height,
-            chunks=self._chunks(portrait, request, options, people, observe),
+            chunks=self._chunks(portrait, request, options, people, reader, observe),
         )
 
     def _camera_only(
@@ -118,10 +121,11 @@ class LivingEngine:
         request: Request,
         options: LivingOptions,
         people: list[Person],
+        reader: MeshReader,
         observe: Observer,
     ) -> Iterator[Frames]:
         try:
-            puppet = self._prepare(portrait, request, options, people)
+            puppet = self._prepare(portrait, request, options, people, reader)
             for start in range(0, request.num_frames, CHUNK_FRAMES):
                 count = min(CHUNK_FRAMES, request.num_frames - start)
                 frames = np.empty((count, request.height, request.width, 3), dtype=np.uint8)
@@ -136,7 +140,12 @@ class LivingEngine:
             raise EngineError(f"the living engine could not draw the picture: {error}") from error
 
     def _prepare(
-        self, portrait: Portrait, request: Request, options: LivingOptions, people: list[Person]
+        self,
+        portrait: Portrait,
+        request: Request,
+        options: LivingOptions,
+        people: list[Person],
+        reader: MeshReader,
     ) -> FrameRenderer:
         preset, chosen = choose_preset(options, request.prompt)
         temper = TEMPERS[preset]
@@ -168,18 +177,23 @@ class LivingEngine:
                 people, shares([p.mesh for p in people], (height, width)), strict=True
             )
         ]
-        motions = []
-        for number, person in enumerate(people):
+        scene = LivingScene.of(reach, canvas, cut.subject)
+        turn = temper.yaw * options.strength * options.turn
+        parts = []
+        for number, (person, places) in enumerate(zip(people, fields, strict=True)):
             own = options.model_copy(
                 update={
                     "blink": options.blink and person.blinks,
                     "turn": options.turn * person.turn,
                 }
             )
-            motions.append(
-                plan_motion(own, temper, seconds=seconds, seed=request.seed, person=number)
+            motion = plan_motion(own, temper, seconds=seconds, seed=request.seed, person=number)
+            part, held = rehearse(
+                scene, person, Part(motion, places, _eyes(scene, person)), reader, turn
             )
-        scene = LivingScene.of(reach, canvas, cut.subject)
+            parts.append(part)
+            notes += [f"{person.name}: {reason}." for reason in held]
+        motions = [part.motion for part in parts]
         self._info = _info(
             tuple(notes), _provenance(preset, options, request.seed, motions, cut, len(people))
         )
@@ -190,8 +204,8 @@ class LivingEngine:
             seconds=seconds,
             loop=options.loop,
             motions=tuple(motions),
-            fields=tuple(fields),
-            eyes=tuple(_eyes(scene, person) for person in people),
+            fields=tuple(part.fields for part in parts),
+            eyes=tuple(part.eyes for part in parts),
         )
 
 
@@ -212,7 +226,7 @@ class FrameRenderer:
         """Fill ``target`` ``[h, w, 3]`` uint8 with ``frame``."""
         time = frame / self.fps
         moments = [motion.at(time) for motion in self.motions]
-        plane = self.scene.background if self.scene.people is None else self.scene.people
+        plane = self.scene.plane
         for moment, eyes in zip(moments, self.eyes, strict=True):
             for eye in eyes:
                 eye.draw(plane, moment.closed, moment.gaze)
@@ -274,7 +288,7 @@ def _eyes(scene: LivingScene, person: Person) -> tuple[Eye, ...]:
     """The eyes of a person on the plane that is drawn from; none where they keep still."""
     if not (person.blinks or person.gazes):
         return ()
-    plane = scene.background if scene.people is None else scene.people
+    plane = scene.plane
     mesh = person.mesh
     shifted = replace(mesh, points=mesh.points - (scene.left, scene.top, 0.0))
     blur = scene.background.shape[1] / scene.area.width

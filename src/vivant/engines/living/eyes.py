@@ -40,7 +40,7 @@ RIM: Final = 0.03
 FOLLOW: Final = 2.0
 """How far the upper lid follows a look downwards: openings of the eye for one of its width."""
 
-LINE: Final = 0.016
+LINE: Final = 0.026
 """Half the thickness of a closed lid's lash line, in widths of the eye."""
 
 LASH_REACH: Final = 0.09

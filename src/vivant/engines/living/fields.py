@@ -72,6 +72,16 @@ class Fields:
     bases: npt.NDArray[np.float32]
     height: float
 
+    def still(self) -> Grid:
+        """No displacement anywhere."""
+        return np.zeros(self.bases.shape[1:], np.float32)
+
+    def turning(self, gain: float) -> Fields:
+        """The same with ``gain`` times the turn."""
+        bases = self.bases.copy()
+        bases[0] *= gain
+        return Fields(bases, self.height)
+
     def at(self, moment: Pose) -> Grid:
         """The displacement at one moment."""
         h = self.height
@@ -84,7 +94,7 @@ class Fields:
             moment.brow * h,
             moment.smile * h,
         )
-        found = np.zeros(self.bases.shape[1:], np.float32)
+        found = self.still()
         for amount, base in zip(amounts, self.bases, strict=True):
             if amount:
                 cv2.scaleAdd(base, amount, found, dst=found)

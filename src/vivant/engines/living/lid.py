@@ -18,16 +18,16 @@ from vivant.engines.living.fields import smooth
 LOWER_RISE: Final = 0.16
 """How far the lower lid rises in a blink, in openings of the eye."""
 
-EXTRA: Final = 0.08
+EXTRA: Final = 0.12
 """How far the upper lid's edge falls over the lower one's, in openings of the eye."""
 
-FOLD: Final = 0.21
+FOLD: Final = 0.3
 """How far above the lid's edge the drawn skin begins, in widths of the eye."""
 
 BESIDE: Final = 0.14
 """How far beyond the corners it reaches."""
 
-WINGS: Final = 0.26
+WINGS: Final = 0.32
 """How far above and beside the eye the open lid's lashes are removed, in widths of the eye."""
 
 THIN: Final = 0.16
@@ -36,13 +36,18 @@ THIN: Final = 0.16
 FILM: Final = 250
 """Steps of averaging that fill an eye 72 pixels wide."""
 
-LASHES: Final = 0.07
+CROSSING: Final = 0.66
+"""Luma over that of the skin below which something lies before the lid."""
+
+LASHES: Final = 0.11
 """Length of the lashes below a closed lid's edge, in widths of the eye."""
 
 Plane = npt.NDArray[np.uint8]
 """``[H, W, C]`` uint8."""
 
 Values = npt.NDArray[np.float32]
+
+Depths = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,17 +106,20 @@ def make_lid(
     eye = (np.abs(a / width - 0.5) < 0.4) & (below > 0) & (below < opening)
     beside = smooth((a / width + BESIDE) / 0.14) * smooth((1 + BESIDE - a / width) / 0.14)
     fold = np.minimum(FOLD * width, 0.7 * roof)
-    region = smooth((below + fold) / (0.1 * width)) * beside
+    region = smooth((below + fold) / (0.18 * width)) * beside
     higher = np.minimum(WINGS * width, 0.8 * roof)
     outside = np.maximum(-a, a - width) / (1.1 * WINGS * width)
     wings = smooth((below + higher) / (0.06 * width)) * smooth((1 - outside) / 0.5)
     hidden = ((region > 0) | (wings > 0)) & (below < opening + 0.06 * width)
-    darker = 1 - 0.05 * np.clip(below / np.maximum(opening, 1), 0, 1) ** 3  # it turns away below
-    film = (_filled(original, hidden) * darker[..., None]).astype(np.float32)
+    shut = opening * (1 - LOWER_RISE + EXTRA)
+    film = _filled(original, hidden) * _relief(a / width, below + fold, shut + fold)[..., None]
+    film = film.astype(np.float32)
     # a light strand of hair that hangs beside the eye stays; lashes are darker than the skin
     even = _luma(film)
     strand = smooth((_luma(original) / even - 1.08) / 0.12)
     region = region * (1 - strand * ((a < 0.03 * width) | (a > 0.97 * width)))
+    before = _before_the_eye(original, even, below < -0.05 * width, hidden, width)
+    region, wings = region * (1 - before), wings * (1 - before)
     # grain: that of the skin above, up and down again as often as it takes
     above = np.maximum(higher, fold)
     height = np.maximum(0.08 * width, 0.85 * roof - above)
@@ -131,7 +139,7 @@ def make_lid(
     )
     line = np.minimum(_steady(darkest, eye, 0.06 * width), 0.72 * skin)
 
-    beyond = below - opening * (1 - LOWER_RISE + EXTRA)
+    beyond = below - shut
     left = np.clip(_luma(at_depth(original, -beyond)) / even, 0.35, 1)
     inside = (beyond > 0) & (beyond < LASHES * width)
     fade = np.where(inside, 1 - beyond / (LASHES * width), 0)
@@ -168,6 +176,44 @@ def _filled(original: Plane, hidden: npt.NDArray[np.bool_]) -> Values:
     for _ in range(FILM):
         small = np.where(inside, cv2.blur(small, (3, 3)), small)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _relief(across: Depths, from_fold: Depths, height: Depths) -> Depths:
+    """Light on a closed lid, which lies on a ball: 0.9 … 1.06.
+
+    Args:
+        across: 0 … 1 from corner to corner.
+        from_fold: distance from the upper end of the drawn skin, pixels.
+        height: from there to the lashes of the closed lid, pixels.
+    """
+    u = np.clip(from_fold / np.maximum(height, 1), 0, 1)
+    sides = 1 - np.clip(np.abs(2 * across - 1), 0, 1) ** 2
+    ball = 0.06 * np.sin(np.pi * u**0.8) * sides
+    return np.asarray(1 + ball - 0.08 * u**3)
+
+
+def _before_the_eye(
+    original: Plane,
+    even: Depths,
+    above: npt.NDArray[np.bool_],
+    hidden: npt.NDArray[np.bool_],
+    width: float,
+) -> Depths:
+    """Where something dark crosses the lid, such as a rim of glasses: 0 … 1; it stays.
+
+    It is thicker than lashes, above the eye, and goes on outside of what the lid hides.
+    """
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * round(0.035 * width) + 1] * 2)
+    thick = cv2.morphologyEx(original, cv2.MORPH_CLOSE, brush)
+    dark = ((_luma(thick) < CROSSING * even) & (above | ~hidden)).astype(np.uint8)
+    count, parts = cv2.connectedComponents(dark)
+    found = np.zeros(dark.shape, np.float32)
+    for part in range(1, count):
+        one = parts == part
+        if (one & ~hidden).sum() > 0.3 * one.sum():
+            found[one] = 1
+    wider = cv2.dilate(found, np.ones([2 * round(0.02 * width) + 1] * 2, np.uint8))
+    return np.asarray(cv2.GaussianBlur(wider, (0, 0), max(0.6, 0.01 * width)), np.float64)
 
 
 def _luma(picture: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

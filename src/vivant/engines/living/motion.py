@@ -122,6 +122,11 @@ class Motion:
             sway=0.005 * yaw,
         )
 
+    def widest(self) -> Pose:
+        """The pose with the largest turn of the head."""
+        times = np.arange(0.0, self.seconds, 1 / 12)
+        return max((self.at(float(time)) for time in times), key=lambda pose: abs(pose.yaw))
+
     def _breath(self, time: float) -> float:
         """0 … 1: in for :data:`INHALE` of the time, then out, with rests between."""
         u = ((time - self.first_breath) / self.breath_seconds) % 1.0

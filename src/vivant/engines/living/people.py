@@ -54,6 +54,7 @@ class Person:
 
     Attributes:
         mesh: in pixels of the picture.
+        name: what notes call it.
         blinks: whether the eyes can blink.
         gazes: whether the irises can shift.
         turn: 0 … 1.35, how much of the head's turn can be believed; above 1 for heads that are
@@ -61,19 +62,21 @@ class Person:
     """
 
     mesh: FaceMesh
+    name: str
     blinks: bool
     gazes: bool
     turn: float
 
 
-def find_people(portrait: Portrait, width: int) -> tuple[list[Person], list[str]]:
+def find_people(
+    portrait: Portrait, width: int, reader: MeshReader
+) -> tuple[list[Person], list[str]]:
     """The faces of a portrait that can live in a clip of ``width``, largest first.
 
     Returns:
         The people, and a sentence for each part that keeps still.
     """
     scale = width / portrait.crop.width
-    reader = MeshReader()
     people: list[Person] = []
     notes: list[str] = []
     several = len(portrait.faces) > 1
@@ -86,7 +89,7 @@ def find_people(portrait: Portrait, width: int) -> tuple[list[Person], list[str]
         if reason:
             notes.append(f"{name} keeps still: {reason}.")
             continue
-        person, parts = _judge(mesh, portrait.pixels, scale)
+        person, parts = _judge(name, mesh, portrait.pixels, scale)
         people.append(person)
         notes += [f"{name}: {part}." for part in parts]
     return people, notes
@@ -125,7 +128,7 @@ def _why_still(mesh: FaceMesh, face: Face, portrait: Portrait, scale: float) -> 
     return ""
 
 
-def _judge(mesh: FaceMesh, pixels: Image, scale: float) -> tuple[Person, list[str]]:
+def _judge(name: str, mesh: FaceMesh, pixels: Image, scale: float) -> tuple[Person, list[str]]:
     """Which parts of a face can be believed."""
     notes = []
     yaw = abs(mesh.pose.yaw)
@@ -151,7 +154,7 @@ def _judge(mesh: FaceMesh, pixels: Image, scale: float) -> tuple[Person, list[st
     turn = float(np.clip((FAR_TURNED + 4 - yaw) / 16, 0.3, 1.0 + min(0.35, yaw / 75)))
     if yaw > FAR_TURNED:
         notes.append("it is seen from the side, so the head turns less")
-    return Person(mesh=mesh, blinks=blinks, gazes=gazes, turn=turn), notes
+    return Person(mesh=mesh, name=name, blinks=blinks, gazes=gazes, turn=turn), notes
 
 
 def _dark_glasses(mesh: FaceMesh, pixels: Image) -> bool:

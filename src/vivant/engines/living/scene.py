@@ -58,6 +58,11 @@ class LivingScene:
     people: npt.NDArray[np.uint8] | None = None
     cover: Kinds | None = None
 
+    @property
+    def plane(self) -> Image:
+        """What faces are drawn from: the people's plane, or the whole picture."""
+        return self.background if self.people is None else self.people
+
     @classmethod
     def of(cls, area: Box, background: Image, subject: Subject | None) -> LivingScene:
         """From the planes of :func:`vivant.engines.camera.layers.split`."""

@@ -8,7 +8,7 @@
     versions.py       which version a file is of; parts of two versions are refused (no torch)
     names.py          Lightricks' names of weights → diffusers' (no torch)
     components.py     diffusers' components, from folders, single files and fp8 checkpoints
-    diffusers_classes.py  four classes of diffusers, without importing the rest of it
+    diffusers_classes.py  classes of diffusers, without importing the rest of it
     without_compiler.py  keeps torch's compiler from being imported
     checkpoint.py     weight files → modules, one tensor at a time
     direct_read.py    weight files → the GPU, by several readers through pinned memory
@@ -28,6 +28,7 @@
     denoising_stage.py  what the denoising loop of one stage needs
     vae_kernels.py, vae_triton.py  norm, SiLU and padding of the VAE decoder in one pass
     decode.py         latents → frames, chunk by chunk, equal to decoding the whole clip
+    sound.py          audio latents → sound: audio VAE and vocoder
     prompts.py        text → connector outputs, kept on disk
     text_encoder.py   Gemma 3, one layer in memory at a time
     lora.py           low-rank adapters, checked, then fused

@@ -18,6 +18,8 @@ class Architecture:
     Attributes:
         version: ``2.0`` or ``2.3``.
         audio: latent channels of the audio VAE, and mel bins after its compression by 4.
+        audio_vae: arguments of ``AutoencoderKLLTX2Audio``.
+        vocoder: of ``LTX2Vocoder``; of 2.3, ``LTX2VocoderWithBWE``.
         text: channels of the connectors' outputs for picture and sound.
     """
 
@@ -27,6 +29,8 @@ class Architecture:
     upsampler: Mapping[str, Any]
     connectors: Mapping[str, Any]
     audio: tuple[int, int]
+    audio_vae: Mapping[str, Any]
+    vocoder: Mapping[str, Any]
     text: tuple[int, int]
 
 
@@ -73,6 +77,8 @@ LTX_2_0: Final = Architecture(
     upsampler={"rational_spatial_scale": 2.0, "use_rational_resampler": True},
     connectors={"rope_type": "split"},
     audio=(8, 16),
+    audio_vae={},
+    vocoder={"output_sampling_rate": 24_000},
     text=(3840, 3840),
 )
 """19 billion parameters."""
@@ -99,6 +105,7 @@ LTX_2_3: Final = replace(
         "video_hidden_dim": 4096,
         "audio_hidden_dim": 2048,
     },
+    vocoder={"input_sampling_rate": 16_000, "output_sampling_rate": 48_000},
     text=(4096, 2048),
 )
 """22 billion parameters."""
@@ -135,6 +142,14 @@ _TINY_CONNECTORS: Final = {
     "audio_connector_num_layers": 1,
     "audio_connector_num_learnable_registers": 8,
 }
+_TINY_AUDIO_VAE: Final = {
+    "base_channels": 4,
+    "ch_mult": (1, 1, 1),
+    "num_res_blocks": 1,
+    "latent_channels": 2,
+    "mel_bins": 8,
+}
+_TINY_VOCODER: Final = {"in_channels": 16, "hidden_channels": 64}
 
 TINY_2_0: Final = Architecture(
     version="2.0",
@@ -148,6 +163,8 @@ TINY_2_0: Final = Architecture(
     upsampler={**_TINY_UPSAMPLER, **LTX_2_0.upsampler},
     connectors={**_TINY_CONNECTORS, **LTX_2_0.connectors},
     audio=(2, 2),
+    audio_vae=_TINY_AUDIO_VAE,
+    vocoder={**_TINY_VOCODER, **LTX_2_0.vocoder},
     text=(16, 16),
 )
 
@@ -170,6 +187,13 @@ TINY_2_3: Final = replace(
         "audio_connector_num_layers": 2,
         "video_hidden_dim": 32,
         "audio_hidden_dim": 16,
+    },
+    vocoder={
+        **_TINY_VOCODER,
+        "bwe_in_channels": 16,
+        "bwe_hidden_channels": 32,
+        "num_mel_channels": 8,
+        **LTX_2_3.vocoder,
     },
     text=(32, 16),
 )

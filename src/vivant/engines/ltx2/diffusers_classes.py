@@ -1,9 +1,9 @@
-"""The four classes of diffusers that LTX-2 is made of, without the rest of diffusers.
+"""The classes of diffusers that LTX-2 is made of, without the rest of diffusers.
 
 ``diffusers.models.autoencoders`` imports every autoencoder there is, and those import every U-Net
 and transformer; mix-ins for LoRA and for
 quantizing import transformers and SciPy. A clip needs none of that, and it
-takes seconds of every start. So the four files are imported while the packages they lie in are
+takes seconds of every start. So their files are imported while the packages they lie in are
 bare: known by their folder, with nothing of their ``__init__`` run. Afterwards the bare packages
 are taken away again, so that whoever imports them later gets the real ones.
 """
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from vivant.engines.ltx2.without_compiler import without_compiler
 
@@ -35,7 +35,7 @@ PLACEHOLDERS: Final = {
     "diffusers.loaders": ("FromOriginalModelMixin", "PeftAdapterMixin"),
     "diffusers.quantizers": ("DiffusersAutoQuantizer", "DiffusersQuantizer"),
 }
-"""Classes that the four files take from bare packages: they serve methods Vivant does not call."""
+"""Classes that these files take from bare packages: they serve methods Vivant does not call."""
 
 
 @contextmanager
@@ -85,3 +85,25 @@ def _classes() -> tuple[Any, ...]:
     LTX2TextConnectors,
     LTX2LatentUpsamplerModel,
 ) = without_compiler(_classes)
+
+
+class SoundClasses(NamedTuple):
+    """Classes of the sound of one version; ``resampler`` is a layer of 2.3's vocoder."""
+
+    vae: Any
+    vocoder: Any
+    resampler: Any
+
+
+def sound_classes(version: str) -> SoundClasses:
+    """Imported only when a clip has sound."""
+
+    def found() -> SoundClasses:
+        with _bare_packages():
+            name = "diffusers.models.autoencoders.autoencoder_kl_ltx2_audio"
+            vae = importlib.import_module(name).AutoencoderKLLTX2Audio
+            vocoders = importlib.import_module("diffusers.pipelines.ltx2.vocoder")
+        vocoder = vocoders.LTX2Vocoder if version == "2.0" else vocoders.LTX2VocoderWithBWE
+        return SoundClasses(vae, vocoder, vocoders.UpSample1d)
+
+    return without_compiler(found)

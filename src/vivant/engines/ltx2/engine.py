@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 import torch
 
@@ -113,6 +114,7 @@ class LTX2Engine:
                 width=options.width,
                 height=options.height,
                 chunks=generation.frames(index),
+                sound=partial(generation.sound, index) if options.sound else None,
             )
             for index in range(len(seeds))
         ]
@@ -174,6 +176,7 @@ class LTX2Engine:
                 "precision": loaded.parts.precision,
                 "attention": loaded.denoiser.backend,
                 "gpus": loaded.key.gpus,
+                **({"sound": True} if options.sound else {}),
             },
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -39,7 +39,9 @@ from vivant.engines.ltx2.recipes import SPATIAL_FACTOR, TEMPORAL_FACTOR
 from vivant.engines.ltx2.sampling import Nag
 from vivant.errors import EngineError, VivantError
 from vivant.picture.framing import crop_pixels, framed
-from vivant.types import Box, Frames, Image, Observer, Portrait, Progress, Request
+from vivant.types import Box, Frames, Image, Observer, Portrait, Progress, Request, Sound
+
+T = TypeVar("T")
 
 
 class ReportSink(Protocol):
@@ -73,6 +75,8 @@ class Generation:
         self.seeds = seeds
         self.observe = observe
         self._latents: Tensor | None = None
+        self._audio_tokens: list[Tensor] = []
+        self._sounds: list[Sound] = []
         self._together = len(seeds)
 
     def frames(self, index: int) -> Iterator[Frames]:
@@ -80,6 +84,8 @@ class Generation:
         try:
             if self._latents is None:
                 self._latents = self._or_lower(self._sample)
+                if self.options.sound:
+                    self._sounds = self._or_lower(self._decode_sound)
             yield from self._decoded(self._latents[index : index + 1])
         except VivantError:
             raise
@@ -88,7 +94,15 @@ class Generation:
         except RuntimeError as error:
             raise EngineError(f"generation failed: {str(error).splitlines()[0]}") from error
 
-    def _or_lower(self, work: Callable[[], Tensor]) -> Tensor:
+    def sound(self, index: int) -> Sound:
+        """Sound of clip ``index``, once its first frames were taken."""
+        return self._sounds[index]
+
+    def _decode_sound(self) -> list[Sound]:
+        decoder = self.loader.sound_decoder(self.options)
+        return decoder.decode(torch.cat(self._audio_tokens))
+
+    def _or_lower(self, work: Callable[[], T]) -> T:
         """``work``, again one tier lower if GPU memory runs out."""
         try:
             return work()
@@ -135,6 +149,7 @@ class Generation:
         while True:
             size = self._together
             rounds = [self.seeds[at : at + size] for at in range(0, len(self.seeds), size)]
+            self._audio_tokens = []
             try:
                 return torch.cat(
                     [
@@ -174,7 +189,7 @@ class Generation:
         )
         if recipe.refine_sigmas:
             latents = self._upsample(latents)
-            latents, _ = self._stage(
+            latents, audio = self._stage(
                 latents,
                 audio,
                 1,
@@ -189,6 +204,7 @@ class Generation:
                 "the transformer returned values that are not finite: the weights or an adapter "
                 "are broken (precision=bf16 tells whether fp8 is to blame)"
             )
+        self._audio_tokens.append(audio)
         return latents
 
     def _text(self) -> tuple[Embedding, Embedding | None]:

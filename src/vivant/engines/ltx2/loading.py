@@ -26,6 +26,7 @@ from vivant.engines.ltx2.memory import OffloadedModule, choose_tier, release
 from vivant.engines.ltx2.options import Lora, LTX2Options
 from vivant.engines.ltx2.prompts import PromptCache
 from vivant.engines.ltx2.random_components import random_components
+from vivant.engines.ltx2.sound import SoundDecoder, check_sound_parts, load_sound, random_sound
 from vivant.engines.ltx2.tiers import TIERS, next_tier
 from vivant.engines.ltx2.transformer import Denoiser
 from vivant.engines.ltx2.ulysses import Ulysses
@@ -61,6 +62,7 @@ class LoadedModel:
     Attributes:
         adapters: SHA-256 of every adapter's file.
         group: the GPUs that make a clip together, where there are several.
+        sound: decodes audio latents, once a clip with sound was asked for.
     """
 
     key: LoadKey
@@ -72,6 +74,7 @@ class LoadedModel:
     denoiser: Denoiser
     adapters: tuple[str, ...]
     group: GpuGroup | None = None
+    sound: SoundDecoder | None = None
 
     @property
     def tier(self) -> str:
@@ -134,6 +137,8 @@ class ModelLoader:
                 wrong beforehand is found while the model loaded before is still there.
         """
         model = self.model_of(options)
+        if options.sound and options.weights == "hub":
+            check_sound_parts(model, self._library().need(model.name))
         files = self._adapter_files(options, observe)
         tier = self._tier(options)
         key = LoadKey(
@@ -210,6 +215,24 @@ class ModelLoader:
             raise
         loaded.group = group
         return loaded
+
+    def sound_decoder(self, options: LTX2Options) -> SoundDecoder:
+        """What decodes the loaded model's audio latents, read when it is first asked for.
+
+        Raises:
+            VivantError: its weights are not here, or broken.
+        """
+        loaded = self.loaded
+        if loaded.sound is None:
+            place: dict[str, Any] = {"device": self.device, "swap": loaded.tier == "swap"}
+            if options.weights == "hub":
+                folder = self._library().need(loaded.model.name)
+                architecture = ARCHITECTURES[loaded.model.version]
+                loaded.sound = load_sound(loaded.model, folder, architecture, **place)
+            else:
+                sizes = TINY if options.weights == "tiny" else ARCHITECTURES
+                loaded.sound = random_sound(sizes[loaded.model.version], **place)
+        return loaded.sound
 
     def lower_tier(self) -> LoadedModel:
         """Go down one tier, once; the components stay loaded.

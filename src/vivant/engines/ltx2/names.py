@@ -95,3 +95,31 @@ def vae_name(name: str) -> str | None:
             middle = number == 0
         name = f"{side.split('.')[0]}.{'mid_block' if middle else where}.{rest}"
     return name.replace("res_blocks", "resnets")
+
+
+_VOCODER = (
+    ("resblocks", "resnets"),
+    ("conv_pre", "conv_in"),
+    ("conv_post", "conv_out"),
+    ("act_post", "act_out"),
+    ("downsample.lowpass", "downsample"),
+)
+
+
+def audio_vae_name(name: str) -> str | None:
+    """As :func:`transformer_name`, of the audio VAE."""
+    if not name.startswith("audio_vae."):
+        return None
+    name = name.removeprefix("audio_vae.")
+    return _STATISTICS.get(name) if name.startswith("per_channel_statistics.") else name
+
+
+def vocoder_name(name: str) -> str | None:
+    """As :func:`transformer_name`, of the vocoder; 2.3's holds two networks."""
+    if not name.startswith("vocoder."):
+        return None
+    name = name.removeprefix("vocoder.")
+    for old, new in _VOCODER:
+        name = name.replace(old, new)
+    # not the "ups" of "upsample"
+    return re.sub(r"(^|\.)ups\.", r"\1upsamplers.", name)

@@ -73,6 +73,7 @@ class LTX2Options:
         chunk: frames per decoded piece, about.
         gpus: that make the clip together, 1, 2, 4 or 8; None: what the setting ``gpus`` says.
         weights: ``hub`` for real ones; ``random`` (real size) and ``tiny`` draw noise.
+        sound: decode the sound that the model makes; asked for by ``Request.sound``.
     """
 
     recipe: Recipe
@@ -96,6 +97,7 @@ class LTX2Options:
     chunk: int = 16
     gpus: int | None = None
     weights: str = "hub"
+    sound: bool = False
 
     @property
     def guided_steps(self) -> int:
@@ -143,7 +145,14 @@ class LTX2Options:
             )
         if not request.negative_prompt.strip():
             values["nag"] = False
-        options = cls(recipe=recipe, width=width, height=height, **values)
+        sound = request.sound is True
+        options = cls(recipe=recipe, width=width, height=height, sound=sound, **values)
+        if options.sound and options.motion_speed != 1:
+            raise OptionError(
+                f"motion_speed {options.motion_speed:g} would change the pitch of the sound: leave "
+                "out one of the two",
+                param="motion_speed",
+            )
         if options.nag_to_sigma < options.nag_from_sigma:
             raise OptionError(
                 f"nag_to_sigma {options.nag_to_sigma:g} is below nag_from_sigma "
@@ -175,7 +184,7 @@ _CHOICES = {
 
 def option_names() -> tuple[str, ...]:
     """Everything ``Request.options`` may hold for this engine."""
-    own = [f.name for f in fields(LTX2Options) if f.name not in ("width", "height")]
+    own = [f.name for f in fields(LTX2Options) if f.name not in ("width", "height", "sound")]
     return tuple(sorted({*own, "steps", "sigmas", "model", "grid"}))
 
 

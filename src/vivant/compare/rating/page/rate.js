@@ -17,12 +17,12 @@ const STRINGS = {
   b_better: ["B is better", "B가 더 좋음"],
   tie: ["No difference", "차이 없음"],
   back: ["Back to the last pair", "이전 쌍으로"],
-  pause: ["Pause", "정지"],
+  pause: ["Pause", "일시정지"],
   play: ["Play", "재생"],
   results: ["See the results", "결과 보기"],
   keys: [
     "Keys: ← A, → B, ↓ no difference, Space pauses, Backspace goes back.",
-    "단축키: ← A, → B, ↓ 차이 없음, 스페이스 정지, 백스페이스 이전.",
+    "단축키: ← A, → B, ↓ 차이 없음, 스페이스 일시정지, 백스페이스 이전.",
   ],
   honest: [
     "Names and scores are hidden until you look at the results. Every answer is kept at once: stop whenever you like.",

@@ -10,6 +10,9 @@ export const MOODS = ["auto", "calm", "attentive", "warm", "portrait-still"];
 export const TAKES = ["1", "2", "3", "5"];
 // Seconds within which a clip is tried again until no check fails.
 export const RETRIES = ["off", "300", "900"];
+// A small text in the clip, in this language; "off" leaves it to the server, which may have one for all clips.
+export const LABELS = ["off", "ko", "en"];
+export const SOUNDS = ["off", "on"];
 // Seeds of each picture in a comparison.
 export const REPEATS = ["3", "5", "10", "20"];
 const NAMES = [
@@ -28,6 +31,8 @@ const NAMES = [
   "mood",
   "again_if",
   "takes",
+  "label",
+  "sound",
 ];
 // Texts with a default of the server. The default is not saved as a choice, because the server may change it.
 const TEXTS = { prompt: "prompt", negative: "negative_prompt" };
@@ -63,6 +68,8 @@ export function chosen() {
     move: MOVES.includes(draft.move) ? draft.move : "auto",
     mood: MOODS.includes(draft.mood) ? draft.mood : "auto",
     takes: TAKES.includes(draft.takes) ? draft.takes : TAKES[0],
+    label: LABELS.includes(draft.label) ? draft.label : LABELS[0],
+    sound: model?.sound && SOUNDS.includes(draft.sound) ? draft.sound : SOUNDS[0],
     again_if: RETRIES.includes(draft.again_if) ? draft.again_if : RETRIES[0],
   };
 }
@@ -142,6 +149,8 @@ export function clipRequest(expected = null) {
   if (now.recipe) fields.recipe = now.recipe;
   if (now.model?.id === "camera" && now.move !== "auto") fields["options[move]"] = now.move;
   if (now.model?.id === "living" && now.mood !== "auto") fields["options[preset]"] = now.mood;
+  if (now.label !== "off") fields.label = now.label;
+  if (now.sound === "on") fields.generate_audio = "true";
   if (now.again_if !== "off") {
     fields.until_pass = "true";
     fields.budget = `${budgetSeconds(expected)}s`;

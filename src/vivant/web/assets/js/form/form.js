@@ -19,6 +19,7 @@ import {
   seeds,
   shape,
 } from "./draft.js";
+import { labelField, soundField } from "./publishing_fields.js";
 import { estimateBasis, showEstimate } from "./estimate_view.js";
 import { choiceField, engineField, lengthField, recipeField, seedField, textField } from "./fields.js";
 import { showFormError } from "./form_error.js";
@@ -34,6 +35,7 @@ export function createForm(form, { onChange, onSubmit }) {
   const basis = h("p", { class: "hint", id: "estimate-basis" });
   const previews = createPreviews({ onReady: () => !form.hidden && render() });
   let estimate = null;
+  let pictureNote = "";
 
   function set(name, value) {
     choose(name, value);
@@ -120,6 +122,7 @@ export function createForm(form, { onChange, onSubmit }) {
       first,
       lengthField({ value: Math.min(most, now.seconds), most, onInput: (value) => set("seconds", value) }),
       shapes(now),
+      soundField({ ...now, onChoose: (value) => set("sound", value) }),
       moreSettings(now, camera, (camera || living) && promptField),
     ];
   }
@@ -144,6 +147,7 @@ export function createForm(form, { onChange, onSubmit }) {
         prompt("negative", now.negative, 5, camera),
         recipeField({ recipes: now.model?.recipes, value: now.recipe, onChoose: (value) => set("recipe", value) }),
         choices("quality", now, config.qualities, (value) => ({ word: t(`quality_${value}`) })),
+        labelField({ ...now, standard: config.defaults.label, onChoose: (value) => setAndRender("label", value) }),
       ),
     );
   }
@@ -154,7 +158,7 @@ export function createForm(form, { onChange, onSubmit }) {
   // What to know before pressing the button.
   function actionNote() {
     if (chosenComparison()) return "";
-    const words = chosen().model?.moves === "camera" ? [t("camera_moves")] : [];
+    const words = [pictureNote, chosen().model?.moves === "camera" ? t("camera_moves") : ""].filter(Boolean);
     if (clipRequest().until_pass === "true") words.push(t("estimate_most", { n: retryLimit() }));
     return words.join(" ");
   }
@@ -212,6 +216,11 @@ export function createForm(form, { onChange, onSubmit }) {
     // Shows how each mood would move this picture; null: none.
     preview(picture, crop) {
       previews.request(chosen().model?.id === "living" ? picture : null, { ...shape(), ...crop });
+    },
+    // What to know of the picture before pressing the button; "": nothing.
+    note(words) {
+      pictureNote = words;
+      showFigures();
     },
     showEstimate(found) {
       estimate = found;

@@ -1,6 +1,6 @@
 // A new clip: takes a picture in, asks the server for its crop, and shows both in the frame.
 import { byId } from "../shared/dom.js";
-import { language, t } from "../shared/i18n.js";
+import { t } from "../shared/i18n.js";
 import { bytes } from "../shared/format.js";
 import { announce, showPanel } from "../shared/panels.js";
 import { translatedNote } from "../shared/server_notes.js";
@@ -19,7 +19,7 @@ import {
   wholePicture,
 } from "../frame/picture.js";
 import { createExamples } from "../examples/examples.js";
-import { errorText } from "../server/error_text.js";
+import { errorLine, errorText } from "../server/error_text.js";
 import { createPictureInput } from "./picture_input.js";
 
 // Buttons that are made anew each time the picture is shown.
@@ -91,11 +91,9 @@ export function createNewClip(frame, form, { onTake }) {
       picture.height ||= answer.picture?.height ?? 0;
     } catch (error) {
       if (error.name === "AbortError") return;
-      const { text, detail, about } = errorText(error, session.config);
+      const { about } = errorText(error, session.config);
       framing = { ...framing, state: about === "picture" ? "refused" : "centred" };
-      if (error.code !== "network") {
-        form.fail(detail && language() === "ko" ? `${text} (${detail})` : text, "picture");
-      }
+      if (error.code !== "network") form.fail(errorLine(error, session.config), "picture");
     }
     if (cropping !== mine) return;
     show();
@@ -173,6 +171,8 @@ export function createNewClip(frame, form, { onTake }) {
     showPanel("form", "title_new");
     document.title = "Vivant";
     frame.showProgress(0);
+    const faceless = picture && framing.state === "found" && framing.faces.length === 0;
+    form.note(faceless && !byHand ? t("no_face_note") : "");
     if (picture) showPicture();
     else showDropArea();
   }

@@ -89,6 +89,7 @@ function fieldsOf(job, seed) {
   };
   for (const name of ["crop", "focus", "label"]) if (job[name]) fields[name] = job[name];
   for (const name of ["rotate", "label_seconds"]) if (job[name]) fields[name] = String(job[name]);
+  if (job.generate_audio) fields.generate_audio = "true";
   if (job.until_pass) Object.assign(fields, { until_pass: "true", budget: job.budget });
   for (const [name, value] of Object.entries(job.options ?? {})) fields[`options[${name}]`] = String(value);
   return fields;

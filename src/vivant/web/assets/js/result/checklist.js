@@ -16,35 +16,44 @@ function tally(questions) {
   );
 }
 
+// Folded on a telephone, where the five answers of the card come first.
+const UNFOLDED = "(min-width: 60.01rem)";
+
 export function checklist(report, job, links, player) {
   const last = Math.max(0, job.num_frames - 1);
   const groups = answers(report.scores);
   return [
     h(
-      "div",
-      { class: "section-head" },
-      h("h2", { id: "proof-name", text: t("proof") }),
-      tally(groups.flatMap(({ questions }) => questions)),
-    ),
-    overTime(report.scores, last, player),
-    h(
-      "div",
-      { class: "groups" },
-      groups.map(({ group, title, questions }) =>
-        h(
-          "section",
-          { class: "group", "data-group": group, "aria-labelledby": `group-${group}` },
-          h("h3", { id: `group-${group}`, text: title }),
-          h(
-            "ul",
-            {},
-            questions.map((question) => row(question, last, player)),
-          ),
-        ),
+      "details",
+      { class: "fold", id: "checklist", open: matchMedia(UNFOLDED).matches },
+      h(
+        "summary",
+        { class: "section-head" },
+        h("h2", { id: "proof-name", text: t("proof") }),
+        tally(groups.flatMap(({ questions }) => questions)),
+      ),
+      overTime(report.scores, last, player),
+      h(
+        "div",
+        { class: "groups" },
+        groups.map((group) => groupOf(group, last, player)),
       ),
     ),
     provenance(report, links),
   ];
+}
+
+function groupOf({ group, title, questions }, last, player) {
+  return h(
+    "section",
+    { class: "group", "data-group": group, "aria-labelledby": `group-${group}` },
+    h("h3", { id: `group-${group}`, text: title }),
+    h(
+      "ul",
+      {},
+      questions.map((question) => row(question, last, player)),
+    ),
+  );
 }
 
 const HEADLINES = ["identity_mean", "face_deformation", "motion", "face_sharpness"];

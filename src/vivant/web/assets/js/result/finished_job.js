@@ -5,6 +5,7 @@ import { checklist } from "./checklist.js";
 import { resultCard } from "./result_card.js";
 import { showPanel } from "../shared/panels.js";
 import { createPlayer } from "./player.js";
+import { summary } from "./summary.js";
 import { session } from "../shared/session.js";
 import { jobPicture } from "../frame/job_picture.js";
 
@@ -20,9 +21,9 @@ export async function showFinished(frame, job, actions, { focus = false } = {}) 
   const links = linksOf(job);
   const done = job.status === "completed";
   showPanel("done", done ? "title_done" : "title_failed");
-  const fillCard = (report) =>
-    byId("done").replaceChildren(...resultCard(job, report, links, session.config, actions).filter(Boolean));
-  fillCard(reports.get(job.id) ?? null);
+  const fillCard = (found) =>
+    byId("done").replaceChildren(...resultCard(job, found, links, session.config, actions).filter(Boolean));
+  fillCard({ report: reports.get(job.id) ?? null });
   frame.showProgress(done ? 1 : 0);
   document.title = done ? "✓ · Vivant" : "Vivant";
   if (!done) {
@@ -44,7 +45,7 @@ export async function showFinished(frame, job, actions, { focus = false } = {}) 
   if (!frame.shows(player)) return;
   const report = reports.get(job.id);
   const focused = document.activeElement?.id;
-  fillCard(report);
+  fillCard({ report, five: summary(report, player) });
   if (focused) byId(focused)?.focus({ preventScroll: true });
   showProof(checklist(report, job, links, player));
 }

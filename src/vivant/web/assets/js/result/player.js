@@ -162,9 +162,17 @@ export function createPlayer(job, links, frameRoot) {
     play.setAttribute("aria-label", t(video.paused ? "play" : "pause"));
   }
 
+  // The frame comes into view: what was clicked may stand far below it.
+  function reveal() {
+    const { top, bottom } = inside.getBoundingClientRect();
+    const behavior = reducedMotion() ? "auto" : "smooth";
+    if (top < 0 || bottom > innerHeight) frameRoot.scrollIntoView({ block: "start", behavior });
+  }
+
   let marker = null;
   function point(index, region) {
     seek(index);
+    reveal();
     marker?.remove();
     if (!region || view === "beside") return;
     marker = svg(
@@ -201,6 +209,17 @@ export function createPlayer(job, links, frameRoot) {
       { type: "button", class: "round", "aria-label": t(name), onclick: () => seek(frame + by) },
       icon(by < 0 ? "back" : "forward"),
     );
+  // Browsers start a clip by themselves only without its sound.
+  const sound = h("button", { type: "button", class: "round", id: "sound", hidden: !job.generate_audio });
+  function showSoundButton() {
+    sound.replaceChildren(icon(video.muted ? "silent" : "sound"));
+    sound.setAttribute("aria-label", t(video.muted ? "sound_play" : "sound_mute"));
+  }
+  sound.addEventListener("click", () => {
+    video.muted = !video.muted;
+    showSoundButton();
+  });
+  showSoundButton();
   const full = h(
     "button",
     { type: "button", class: "round", id: "fullscreen", "aria-label": t("fullscreen"), onclick: showFull },
@@ -214,7 +233,7 @@ export function createPlayer(job, links, frameRoot) {
     h(
       "div",
       { class: "transport" },
-      h("div", { class: "pair" }, play, step(-1, "frame_back"), step(1, "frame_forward"), full),
+      h("div", { class: "pair" }, play, step(-1, "frame_back"), step(1, "frame_forward"), sound, full),
       scrub,
       readout,
     ),
@@ -229,6 +248,7 @@ export function createPlayer(job, links, frameRoot) {
     inside,
     controls,
     seek,
+    reveal,
     point,
     last,
     fps,

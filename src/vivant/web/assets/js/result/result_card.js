@@ -7,8 +7,10 @@ import { attemptList } from "../job/attempts.js";
 import { answers } from "./questions.js";
 import { errorText } from "../server/error_text.js";
 
-export function resultCard(job, report, links, config, { onAgain, onMend, onRetry, onNew, onDelete }) {
-  if (job.status === "completed") return completed(job, report, links, { onAgain, onMend, onNew, onDelete });
+// report: null until it is loaded; five: the element of summary(), with the report.
+export function resultCard(job, { report, five }, links, config, { onAgain, onMend, onRetry, onNew, onDelete }) {
+  const found = { report, five };
+  if (job.status === "completed") return completed(job, found, links, { onAgain, onMend, onNew, onDelete });
   const cancelled = job.error?.code === "cancelled";
   const { text, detail } = errorText(job.error ?? {}, config);
   return [
@@ -37,16 +39,11 @@ export function resultCard(job, report, links, config, { onAgain, onMend, onRetr
   ];
 }
 
-function completed(job, report, links, { onAgain, onMend, onNew, onDelete }) {
+function completed(job, { report, five }, links, { onAgain, onMend, onNew, onDelete }) {
   const verdict = job.verdict ?? report?.verdict ?? "not_measured";
   const seal = sign(verdict);
   seal.className = "seal";
-  const notes = [...new Set([...(job.warnings ?? []), ...(report?.warnings ?? [])])];
-  const files = [
-    ["thumbnail", "download_thumbnail"],
-    ["report", "download_report"],
-    ["contact_sheet", "download_sheet"],
-  ].filter(([variant]) => job.variants?.includes(variant));
+  const mendable = verdict === "fail" && !job.until_pass;
   return [
     h(
       "div",
@@ -59,53 +56,18 @@ function completed(job, report, links, { onAgain, onMend, onNew, onDelete }) {
         h("p", { class: "small quiet", text: t(`finished_${verdict}_hint`) }),
       ),
     ),
+    attemptList(job.gate),
+    downloads(job, links),
+    five,
     facts(job),
     job.batch?.startsWith("comparison_")
       ? h("p", { class: "small" }, h("a", { href: `#${job.batch}`, text: t("compare_part") }))
       : null,
-    attemptList(job.gate),
-    notes.length
-      ? h(
-          "details",
-          {},
-          h("summary", { class: "small", text: t("notes", { n: notes.length }) }),
-          h(
-            "ul",
-            { class: "notes" },
-            notes.map((sentence) => h("li", translatedNote(sentence))),
-          ),
-        )
-      : null,
-    h(
-      "div",
-      { class: "downloads" },
-      h("a", { class: "loud", id: "download", href: links.download("video"), download: "", text: t("download_clip") }),
-      links.report_html
-        ? h("a", {
-            class: "plain",
-            id: "open-report",
-            href: links.report_html,
-            target: "_blank",
-            rel: "noopener",
-            text: t("open_report"),
-          })
-        : null,
-      files.map(([variant, word]) =>
-        h("a", {
-          class: "plain",
-          id: `download-${variant}`,
-          href: links.download(variant),
-          download: "",
-          text: t(word),
-        }),
-      ),
-    ),
+    notes([...(job.warnings ?? []), ...(report?.warnings ?? [])]),
     h(
       "div",
       { class: "stack" },
-      verdict === "fail" && !job.until_pass
-        ? h("button", { type: "button", class: "plain", id: "mend", onclick: onMend, text: t("mend") })
-        : null,
+      mendable && h("button", { type: "button", class: "plain", id: "mend", onclick: onMend, text: t("mend") }),
       h("button", { type: "button", class: "plain", id: "again", onclick: onAgain, text: t("again") }),
       h("button", { type: "button", class: "plain", id: "new", onclick: onNew, text: t("new_clip") }),
       h("button", { type: "button", class: "link danger", id: "delete", onclick: onDelete, text: t("delete") }),
@@ -114,12 +76,45 @@ function completed(job, report, links, { onAgain, onMend, onNew, onDelete }) {
   ];
 }
 
-// A failed check is counted once the report tells how many there are.
+// The clip first, then what belongs to publishing it, then the files for experts.
+function downloads(job, links) {
+  const file = (variant, word) =>
+    job.variants?.includes(variant) &&
+    h("a", { class: "plain", id: `download-${variant}`, href: links.download(variant), download: "", text: t(word) });
+  const page = { class: "plain", id: "open-report", href: links.report_html, target: "_blank", rel: "noopener" };
+  return h(
+    "div",
+    { class: "downloads" },
+    h("a", { class: "loud", id: "download", href: links.download("video"), download: "", text: t("download_clip") }),
+    file("thumbnail", "download_thumbnail"),
+    links.report_html && h("a", { ...page, text: t("open_report") }),
+    file("contact_sheet", "download_sheet"),
+    file("report", "download_report"),
+  );
+}
+
+// sentences: of the server and of the report, in English; one may be in both.
+function notes(sentences) {
+  const found = [...new Set(sentences)];
+  if (!found.length) return null;
+  return h(
+    "details",
+    {},
+    h("summary", { class: "small", text: t("notes", { n: found.length }) }),
+    h(
+      "ul",
+      { class: "notes" },
+      found.map((sentence) => h("li", translatedNote(sentence))),
+    ),
+  );
+}
+
+// What to look at is counted once the report tells how much there is.
 function verdictTitle(verdict, report) {
-  if (verdict !== "fail" || !report) return t(`finished_${verdict}`);
+  if (!["fail", "warn"].includes(verdict) || !report) return t(`finished_${verdict}`);
   const questions = answers(report.scores).flatMap((group) => group.questions);
-  const failed = questions.filter((question) => question.verdict === "fail").length;
-  return failed === 1 ? t("finished_fail_one") : t("finished_fail_many", { n: number(failed) });
+  const count = questions.filter((question) => question.verdict === verdict).length;
+  return count === 1 ? t(`finished_${verdict}_one`) : t(`finished_${verdict}_many`, { n: number(count) });
 }
 
 function facts(job) {

@@ -64,6 +64,7 @@ export function scorePlot(score, name, last, fps, player) {
   };
   picture.addEventListener("pointerdown", go);
   picture.addEventListener("pointermove", go);
+  picture.addEventListener("click", () => player?.reveal());
   player?.follow((frame) => {
     head.setAttribute("x1", x(frame));
     head.setAttribute("x2", x(frame));

@@ -6,7 +6,7 @@ import { cleanEndpoint } from "./api.js";
 // fixed: the page comes from its server, so that there is no address to enter. onSave returns an error text or null.
 export function askConnection({ endpoint, key, lasting, fixed, needsKey }, onSave) {
   const dialog = byId("connection");
-  const error = h("p", { class: "error", role: "alert", hidden: true });
+  const error = h("p", { class: "error", role: "alert", tabindex: "-1", hidden: true });
   const address = h("input", {
     type: "text",
     inputmode: "url",
@@ -61,7 +61,8 @@ export function askConnection({ endpoint, key, lasting, fixed, needsKey }, onSav
     const problem = await onSave({ endpoint: cleaned, key: secret.value.trim(), lasting: keep.checked });
     error.textContent = problem ?? "";
     error.hidden = !problem;
-    if (!problem) dialog.close();
+    if (problem) error.focus();
+    else dialog.close();
   });
   dialog.replaceChildren(
     h("h2", { id: "connection-name", text: t("connection") }),

@@ -2,8 +2,18 @@
 import { known, language, t } from "../shared/i18n.js";
 import { bytes, duration } from "../shared/format.js";
 
-// In English, the server's own sentence says more than these.
-const GENERAL = new Set(["error_other", "error_invalid_image", "error_invalid_option"]);
+// In English, the server's own sentence says more than these, and than the words about a picture.
+const GENERAL = new Set(["error_other", "error_invalid_option"]);
+// Where the server's English sentence says something that these words do not.
+const DETAILED = new Set([
+  ...GENERAL,
+  "error_invalid_image",
+  "error_internal",
+  "error_engine_failed",
+  "error_missing_part",
+  "error_output_not_writable",
+]);
+const isAboutPicture = (key) => key.startsWith("error_image_") || key === "error_invalid_image";
 
 // error: an ApiError, or the {code, message} of a job. Returns { text, detail, about }: detail is the server's English
 // sentence, about is "picture" if the picture is the cause.
@@ -19,12 +29,11 @@ export function errorText(error, config) {
   else if (status === 401 || status === 403) key = "error_invalid_key";
   else if (status === 404) key = "error_not_found";
   else if (status >= 500) key = "error_internal";
-  const about = key === "error_invalid_image" ? "picture" : "";
+  const about = isAboutPicture(key) ? "picture" : "";
   const text = t(key, values);
-  // The server's own sentence names value, limit and remedy.
-  const detail = message && code !== "network" && code !== "cancelled" ? message : "";
-  if (detail && language() === "en" && GENERAL.has(key)) return { text: sentence(detail), detail: "", about };
-  return { text, detail: detail === text ? "" : detail, about };
+  const told = message && language() === "en" && (about || GENERAL.has(key));
+  if (told) return { text: sentence(message), detail: "", about };
+  return { text, detail: DETAILED.has(key) && message !== text ? message : "", about };
 }
 
 function sentence(text) {

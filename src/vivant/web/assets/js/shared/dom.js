@@ -41,6 +41,8 @@ const ICONS = {
   pause: "M6 4h4v16H6zM14 4h4v16h-4z",
   back: "M17 5v14L7 12zM5 5h2v14H5z",
   forward: "M7 5v14l10-7zM17 5h2v14h-2z",
+  sound: "M4 9v6h4l5 5V4L8 9zM16 8.5a5 5 0 0 1 0 7l-1.2-1.3a3 3 0 0 0 0-4.4z",
+  silent: "M4 9v6h4l5 5V4L8 9zM16 9.4l1.3-1.3 2 2 2-2 1.3 1.3-2 2 2 2-1.3 1.3-2-2-2 2-1.3-1.3 2-2z",
   heart: "M12 20.5C5.5 15.7 3 12.6 3 9.2A4.7 4.7 0 0 1 12 7a4.7 4.7 0 0 1 9 2.2c0 3.4-2.5 6.5-9 11.3z",
   fullscreen: "M4 4h6v2H6v4H4zM14 4h6v6h-2V6h-4zM4 14h2v4h4v2H4zM18 14h2v6h-6v-2h4z",
 };

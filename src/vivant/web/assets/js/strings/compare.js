@@ -9,7 +9,7 @@ export const COMPARE_STRINGS = {
     "같은 사진을 여러 방식으로 여러 번씩 만듭니다. 점수를 비교해 어느 쪽이 나은지, 또는 아직 알 수 없는지 알려 줍니다.",
   ],
   compare_moods: ["The four moods", "네 가지 분위기"],
-  compare_moods_what: ["Calm, alert, warm, still", "차분, 또렷, 따뜻, 정지"],
+  compare_moods_what: ["Calm, alert, warm, still", "차분, 또렷, 따뜻, 가만히"],
   compare_moods_hint: [
     "The same picture is made once in each mood. You choose by looking.",
     "같은 사진을 분위기마다 하나씩 만듭니다. 보고 고르세요.",

@@ -30,6 +30,10 @@ export const FORM_STRINGS = {
     "No face found; framed around the middle. It cannot be checked that it is the same person.",
     "얼굴을 찾지 못해 사진 가운데에 맞췄습니다. 같은 사람인지는 확인할 수 없습니다.",
   ],
+  no_face_note: [
+    "No face was found: it cannot be checked that it is the same person.",
+    "얼굴을 찾지 못해 같은 사람인지는 확인할 수 없습니다.",
+  ],
   crop_centred: ["Framed around the middle for now.", "우선 사진 가운데에 맞췄습니다."],
   crop_refused: ["The server cannot read this picture.", "서버가 이 사진을 읽지 못합니다."],
   crop_hand: ["Framed by hand.", "직접 맞춘 구도입니다."],
@@ -89,11 +93,11 @@ export const FORM_STRINGS = {
   mood_calm: ["Calm", "차분"],
   mood_attentive: ["Alert", "또렷"],
   mood_warm: ["Warm", "따뜻"],
-  "mood_portrait-still": ["Still", "정지"],
+  "mood_portrait-still": ["Still", "가만히"],
   length: ["Length", "길이"],
   aspect: ["Shape", "화면 비율"],
   aspect_16_9: ["16:9", "16:9"],
-  aspect_9_16: ["9:16", "9:16"],
+  aspect_9_16: ["9:16 Shorts", "9:16 쇼츠"],
   aspect_1_1: ["1:1", "1:1"],
   seed: ["Seed", "시드"],
   seed_hint: ["The same seed gives the same clip.", "시드가 같으면 같은 영상이 나옵니다."],
@@ -104,6 +108,19 @@ export const FORM_STRINGS = {
   quality_draft: ["Draft", "초안"],
   quality_standard: ["Standard", "표준"],
   quality_high: ["High", "고품질"],
+  label: ["Label in the clip", "영상 속 표시"],
+  label_off: ["None", "없음"],
+  label_standard: ["The server's", "서버 기본값"],
+  label_text: ["The clip says “{text}” in a corner.", "영상 한쪽에 ‘{text}’이라는 작은 글자가 들어갑니다."],
+  label_rules: [
+    "For information, no legal advice: Korea's AI Basic Act, the EU's AI Act and YouTube may ask for a label where a " +
+      "clip is published. More in docs/labels.md.",
+    "참고: 공개할 곳에 따라 표시가 필요할 수 있습니다(한국 AI 기본법, EU AI 법, 유튜브 등). 법률 자문은 아니며 자세한 내용은 " +
+      "docs/labels.md에 있습니다.",
+  ],
+  sound: ["Sound", "소리"],
+  sound_off: ["Without", "없이"],
+  sound_on: ["With sound", "소리도 만들기"],
   takes: ["Clips of each picture (other seeds)", "사진 한 장당 영상 수 (시드를 바꿔서)"],
   again_if: ["If a check does not pass", "검사를 통과하지 못하면"],
   again_if_off: ["Leave it", "그대로 두기"],
@@ -120,7 +137,7 @@ export const FORM_STRINGS = {
   about_cost: ["Cost", "예상 비용"],
   about: ["about {n}", "약 {n}"],
   estimate_measured: ["Measured on this machine (clips: {n}).", "이 컴퓨터에서 만든 영상 {n}개의 실제 기록입니다."],
-  estimate_guess: ["An estimate from this machine's earlier work.", "이 컴퓨터의 이전 작업으로 어림한 값입니다."],
+  estimate_guess: ["An estimate from this machine's earlier work.", "이 컴퓨터의 이전 작업으로 계산한 예상입니다."],
   estimate_unknown: [
     "Not measured on this machine yet; it is known after the first clip.",
     "이 컴퓨터에서 잰 기록이 아직 없습니다. 첫 영상을 만들면 알 수 있습니다.",
@@ -129,7 +146,7 @@ export const FORM_STRINGS = {
   estimate_rare: [
     "A first clip after a pause costs about {cost}: the graphics card is charged from its start ({start}) until " +
       "{wait} after the clip.",
-    "오랜만에 만드는 첫 영상은 약 {cost}입니다. 그래픽 카드를 켤 때({start})부터 끝나고 {wait} 뒤까지 요금이 듭니다.",
+    "오랜만에 만드는 첫 영상은 약 {cost}입니다. 그래픽 카드를 켜는 시간({start})과 끝난 뒤 기다리는 시간({wait})에도 요금이 붙습니다.",
   ],
   estimate_queue: ["Plus about {n} of waiting.", "앞선 작업 때문에 약 {n} 더 기다려야 합니다."],
   camera_moves: ["The camera moves, not the person.", "사람이 아니라 카메라가 움직입니다."],

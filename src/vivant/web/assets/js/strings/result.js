@@ -2,7 +2,9 @@
 export const RESULT_STRINGS = {
   finished_pass: ["Ready, and true to the picture", "사진 속 모습 그대로 완성됐습니다"],
   finished_pass_hint: ["All measured checks passed.", "확인한 항목을 모두 통과했습니다."],
-  finished_warn: ["Ready, with some things to look at", "영상은 완성됐어요. 몇 가지만 살펴봐 주세요"],
+  finished_warn: ["Ready, with some things to look at", "영상은 완성됐어요. 몇 가지만 살펴봐 주세요"],
+  finished_warn_one: ["Ready, with one thing to look at", "영상은 완성됐어요. 한 가지만 살펴봐 주세요"],
+  finished_warn_many: ["Ready, with {n} things to look at", "영상은 완성됐어요. {n}가지만 살펴봐 주세요"],
   finished_warn_hint: [
     "No check failed. See below what to look at.",
     "통과하지 못한 항목은 없습니다. 아래에서 ‘주의’ 항목을 봐 주세요.",
@@ -50,7 +52,7 @@ export const RESULT_STRINGS = {
   cancelled_title: ["Cancelled", "취소됨"],
   cancelled_text: ["The work was stopped and nothing was kept.", "작업을 취소했습니다. 저장된 파일은 없습니다."],
   failed_title: ["Not made", "만들지 못함"],
-  finished_fail_one: ["The clip is made. Please check one thing", "영상은 완성됐어요. 한 가지만 확인해 주세요"],
+  finished_fail_one: ["The clip is made. Please check one thing", "영상은 완성됐어요. 한 가지만 확인해 주세요"],
   finished_fail_many: ["The clip is made. Please check {n} things", "영상은 완성됐어요. {n}가지를 확인해 주세요"],
 
   clip: ["Clip", "영상"],
@@ -64,10 +66,12 @@ export const RESULT_STRINGS = {
   wipe_value: ["{n} percent picture", "사진 {n}퍼센트"],
   frame: ["Frame", "프레임"],
   frame_of: ["frame {n} of {total} · {s} s", "{total}프레임 중 {n} · {s}초"],
-  frame_back: ["One frame back", "한 프레임 뒤로"],
-  frame_forward: ["One frame on", "한 프레임 앞으로"],
+  frame_back: ["One frame back", "이전 프레임"],
+  frame_forward: ["One frame on", "다음 프레임"],
   play: ["Play", "재생"],
-  pause: ["Pause", "멈춤"],
+  pause: ["Pause", "일시정지"],
+  sound_play: ["Sound on", "소리 켜기"],
+  sound_mute: ["Sound off", "소리 끄기"],
   fullscreen: ["Full screen (F)", "전체 화면 (F)"],
 
   proof: ["Quality checklist", "품질 확인표"],

@@ -69,6 +69,34 @@ export const SERVER_STRINGS = {
     "The picture cannot be used. Try another one, or save it again as a JPEG.",
     "이 사진은 쓸 수 없습니다. 다른 사진을 고르거나 JPEG로 다시 저장해 주세요.",
   ],
+  error_image_too_small: [
+    "The picture is too small. Choose a larger one, or the original file.",
+    "사진이 너무 작습니다. 더 큰 사진이나 원본 파일을 골라 주세요.",
+  ],
+  error_image_side_too_long: [
+    "The picture is too large. Save it smaller.",
+    "사진의 가로나 세로가 너무 깁니다. 크기를 줄여 저장해 주세요.",
+  ],
+  error_image_too_many_pixels: [
+    "The picture is too large. Save it smaller.",
+    "사진의 화소 수가 너무 많습니다. 크기를 줄여 저장해 주세요.",
+  ],
+  error_image_truncated: [
+    "The file is cut off before its end. Copy or download it again.",
+    "파일이 중간에 끊겨 있습니다. 다시 복사하거나 내려받아 주세요.",
+  ],
+  error_image_damaged: [
+    "The file is damaged. Export or download it again.",
+    "이 사진은 쓸 수 없습니다. 파일이 손상된 것 같으니 다시 내보내거나 내려받아 주세요.",
+  ],
+  error_image_not_an_image: [
+    "The file is not a picture, whatever its name says.",
+    "이름과 달리 사진 파일이 아닙니다. 다른 파일을 골라 주세요.",
+  ],
+  error_image_too_slow: [
+    "The picture takes too long to read. Save it again as PNG or as a plain JPEG.",
+    "사진을 읽는 데 너무 오래 걸립니다. PNG나 일반 JPEG로 다시 저장해 주세요.",
+  ],
   error_invalid_option: ["One of the settings is not possible.", "설정 가운데 쓸 수 없는 값이 있습니다."],
   error_unknown_model: [
     "The server does not have this engine. Choose another one.",

@@ -1,0 +1,141 @@
+"""Two key frames are drawn and measured before the clip: the eyes shut, the head turned.
+
+A turn that shows too little is enlarged until the mesh sees it. Eyes that do not look shut when
+they are drawn so (hair, tinted glasses or a hard shadow lies over them) keep still.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from vivant.engines.living.eyes import Eye
+from vivant.engines.living.fields import Fields, Grid
+from vivant.engines.living.motion import Motion
+from vivant.engines.living.people import Person
+from vivant.engines.living.scene import LivingScene
+from vivant.picture.face_mesh import FaceMesh, MeshReader
+from vivant.types import Box
+
+VIEW: Final = 320
+"""Pixels; side of the key frames. The mesh looks at 256."""
+
+AROUND: Final = 1.7
+"""Side of what they show, over the longer side of the face."""
+
+SHUT: Final = 0.35
+"""Gap between the lids over that of the open eye from which a drawn lid does not look shut.
+
+People whose eyes are shut have −0.05 … 0.3; drawn lids 0.0 … 0.3, and 0.4 … 0.6 under hair, behind
+tinted glasses and where an eye lies in a shadow.
+"""
+
+SHOWN: Final = 0.75
+"""Degrees that the mesh has to see for one of the preset's turn: 2.2° of ``calm``'s 3°.
+
+In the finished clip it sees 0.6 to 1.2 times that of the key frame.
+"""
+
+MOST_GAIN: Final = 2.2
+"""A turn is enlarged no more than this: beyond, noses and cheeks look stretched."""
+
+TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One person's part in the clip.
+
+    Attributes:
+        motion: when what moves.
+        fields: where it moves to.
+        eyes: none where they keep still.
+    """
+
+    motion: Motion
+    fields: Fields
+    eyes: tuple[Eye, ...]
+
+
+def rehearse(
+    scene: LivingScene, person: Person, part: Part, reader: MeshReader, turn: float
+) -> tuple[Part, list[str]]:
+    """``part`` as it will be played, and a sentence for each thing that cannot be shown.
+
+    Args:
+        turn: the turn that was asked for, degrees; 0 for none.
+    """
+    stage = _Stage.of(scene, person.mesh, reader)
+    notes = []
+    if part.motion.blinks and not part.eyes:
+        part = replace(part, motion=replace(part.motion, blinks=()))
+        notes.append("an eye lies at the border of the clip, so the eyes keep still")
+    rest = stage.seen(part.fields.still()) if part.motion.blinks or turn else None
+    if rest and part.motion.blinks and not _look_shut(stage, part, rest):
+        part = replace(part, motion=replace(part.motion, blinks=()), eyes=())
+        notes.append(
+            "its eyes would not look shut (hair, tinted glasses, a shadow or a squint), so they "
+            "keep still and do not blink"
+        )
+    if rest and turn:
+        fields, shown = _turned(stage, part, rest, SHOWN * turn * min(1.0, person.turn))
+        part = replace(part, fields=fields)
+        if shown < 0.75 * SHOWN * turn * min(1.0, person.turn):
+            notes.append(
+                f"the head turns by {shown:.1f}° only, since the border of the clip, an unclear "
+                "outline or what it wears holds it"
+            )
+    return part, notes
+
+
+def _look_shut(stage: _Stage, part: Part, rest: FaceMesh) -> bool:
+    """Whether the mesh sees both eyes shut when they are drawn so."""
+    for eye in part.eyes:
+        eye.draw(stage.scene.plane, 1.0, (0.0, 0.0))
+    shut = stage.seen(part.fields.still()).lid_gaps
+    for eye in part.eyes:
+        eye.draw(stage.scene.plane, 0.0, (0.0, 0.0))
+    return all(gap < SHUT * opened for gap, opened in zip(shut, rest.lid_gaps, strict=True))
+
+
+def _turned(stage: _Stage, part: Part, rest: FaceMesh, wanted: float) -> tuple[Fields, float]:
+    """Fields with which the head's widest turn shows ``wanted`` degrees, and what shows then."""
+    pose = part.motion.widest()
+    gain = 1.0
+    for _ in range(TRIES):
+        fields = part.fields.turning(gain)
+        shown = abs(stage.seen(fields.at(pose)).pose.yaw - rest.pose.yaw)
+        if shown >= wanted or gain == MOST_GAIN:
+            break
+        gain = min(MOST_GAIN, 1.1 * gain * wanted / max(0.3 * wanted, shown))
+    return fields, shown
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stage:
+    """A face, close by."""
+
+    scene: LivingScene
+    window: Box
+    mesh: FaceMesh
+    reader: MeshReader
+
+    @classmethod
+    def of(cls, scene: LivingScene, mesh: FaceMesh, reader: MeshReader) -> _Stage:
+        """The stage of a mesh in pixels of the canvas."""
+        factor = scene.background.shape[1] / scene.area.width
+        box = mesh.box.scaled(1 / factor).moved(scene.area.left, scene.area.top)
+        side = AROUND * max(box.width, box.height)
+        x, y = box.center
+        window = Box(x - side / 2, y - side / 2, side, side)
+        points = mesh.points / factor
+        points[:, :2] += (scene.area.left - window.left, scene.area.top - window.top)
+        return cls(scene, window, FaceMesh(points * (VIEW / side), mesh.presence), reader)
+
+    def seen(self, field: Grid) -> FaceMesh:
+        """The mesh of the face where ``field`` moves it to."""
+        frame = np.empty((VIEW, VIEW, 3), np.uint8)
+        self.scene.draw(frame, self.window, self.window, field)
+        return self.reader.follow(frame, self.mesh)

@@ -1,0 +1,180 @@
+"""How the page looks in each state: nothing cut, hidden or too wide, and no barrier.
+
+Each state is looked at in both languages and themes, at five widths.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from web_server import flawless, open_more_settings, send, until
+
+SMALL = "?size=320x180&num_frames=17&until_pass=false"
+
+LONG = {"options[steps]": "2000", "options[step_seconds]": "0.1"}
+"""The fake engine works until it is cancelled."""
+
+
+@pytest.fixture(scope="module")
+def jobs(page_server: str, portrait: Path) -> Iterator[dict[str, str]]:
+    """What is looked at → its id: a clip, one that did not pass, one that was not made."""
+    wanted = {
+        "done": {"model": "camera", "size": "320x180", "num_frames": "17"},
+        "tall": {"model": "camera", "size": "180x320", "num_frames": "5"},
+        "missed": {
+            "size": "480x270", "num_frames": "7", "seed": "2", "options[steps]": "0",
+            "options[flaw]": "unlucky", "options[chunk]": "9",
+        },
+        "error": {"options[fail_at_step]": "0"},
+    }  # fmt: skip
+    made = {}
+    for name, fields in wanted.items():
+        made[name] = send(page_server, portrait, **fields)
+        until(lambda one=made[name]: state(page_server, one) in ("completed", "failed"))
+    verdict = httpx.get(f"{page_server}/v1/videos/{made['missed']}").json()["verdict"]
+    assert verdict == "fail"
+    yield made
+    for job in httpx.get(f"{page_server}/v1/videos").json()["data"]:
+        httpx.delete(f"{page_server}/v1/videos/{job['id']}").raise_for_status()
+
+
+def state(server: str, job: str) -> str:
+    return str(httpx.get(f"{server}/v1/videos/{job}").json()["status"])
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, page_server: str, jobs: dict[str, str]) -> Iterator[Page]:
+    """One page for all states, in Korean at first."""
+    complaints: list[str] = []
+    context = browser.new_context(locale="ko-KR", reduced_motion="reduce")
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{page_server}/{SMALL}")
+    expect(page.locator("#connect-word")).to_have_text("연결됨")
+    expect(page.locator(".example img")).to_have_count(3)
+    yield page
+    context.close()
+    assert not complaints
+
+
+def show(page: Page, name: str = "") -> None:
+    """Open what has this id; nothing: a new clip."""
+    page.evaluate("id => { location.hash = id }", name)
+
+
+def unfold(page: Page) -> None:
+    """Everything of the checklist is to be seen."""
+    expect(page.locator(".question").first).to_be_attached()
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+
+
+def fold_most(page: Page) -> None:
+    """One answer of each kind stays unfolded: the contrast of hundreds of numbers takes seconds."""
+    page.evaluate(
+        """() => {
+          for (const one of document.querySelectorAll(".question details")) one.open = false;
+          for (const verdict of ["pass", "warn", "fail"]) {
+            const one = document.querySelector(`.question[data-verdict=${verdict}] details`);
+            if (one) one.open = true;
+          }
+        }"""
+    )
+
+
+def test_a_new_clip(page: Page, portrait: Path) -> None:
+    show(page)
+    flawless(page, "empty")
+    page.click("#go")
+    flawless(page, "no picture")
+    page.set_input_files("#file", portrait)
+    expect(page.locator("#crop-word")).to_contain_text("얼굴")
+    flawless(page, "chosen", prepare=lambda: open_more_settings(page))
+
+
+def test_the_connection(page: Page) -> None:
+    def reopen() -> None:
+        page.keyboard.press("Escape")
+        page.click("#connect")
+
+    show(page)
+    flawless(page, "connection", prepare=reopen)
+    page.keyboard.press("Escape")
+
+
+def test_a_clip_that_is_made(page: Page, page_server: str, portrait: Path) -> None:
+    running = send(page_server, portrait, **LONG)
+    show(page, running)
+    expect(page.locator("#stages li").first).to_be_visible()
+    flawless(page, "running")
+    page.click("#cancel")
+    expect(page.locator("#retry")).to_be_visible()
+    flawless(page, "cancelled")
+
+
+@pytest.mark.parametrize("view", ["clip", "beside", "wipe"])
+def test_a_finished_clip(page: Page, jobs: dict[str, str], view: str) -> None:
+    show(page, jobs["done"])
+    page.check(f"input[name=view][value={view}]")
+    last = view == "wipe"
+    flawless(page, view, prepare=lambda: unfold(page), before_axe=lambda: fold_most(page), axe=last)
+    page.check("input[name=view][value=clip]")
+
+
+def test_a_tall_clip_beside_its_picture(page: Page, jobs: dict[str, str]) -> None:
+    show(page, jobs["tall"])
+    page.check("input[name=view][value=beside]")
+    flawless(page, "tall", axe=False)
+    page.check("input[name=view][value=clip]")
+
+
+@pytest.mark.parametrize("name", ["missed", "error"])
+def test_what_did_not_go_well(page: Page, jobs: dict[str, str], name: str) -> None:
+    show(page, jobs[name])
+    expect(page.locator("#five" if name == "missed" else "#retry")).to_be_visible()
+    flawless(page, name)
+
+
+def test_the_checklist_is_folded_on_a_telephone(page: Page, jobs: dict[str, str]) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    show(page)
+    show(page, jobs["missed"])
+    expect(page.locator("#five li")).to_have_count(5)
+    expect(page.locator("#checklist")).not_to_have_attribute("open", "")
+    end = page.locator("#proof").evaluate("e => e.getBoundingClientRect().bottom + scrollY")
+    assert end < 2200, "from the clip to the end of its result"
+    page.locator("#five button").click()  # it shows the moment, in view
+    expect(page.locator("#frame-number")).not_to_contain_text(re.compile("중 1 "))
+    top = page.locator("#frame").evaluate("e => e.getBoundingClientRect().top")
+    assert 0 <= top < 400
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
+def test_the_gallery(page: Page, jobs: dict[str, str]) -> None:
+    show(page)
+    page.locator(f".piece[data-id={jobs['done']}] .heart").click()
+    flawless(page, "gallery", axe=False)
+    page.fill("#gallery-search", "nothing like this")
+    flawless(page, "nothing found")
+    page.fill("#gallery-search", "")
+
+
+def test_the_report(page: Page, jobs: dict[str, str]) -> None:
+    show(page, jobs["missed"])
+    with page.context.expect_page() as opened:
+        page.click("#open-report")
+    report = opened.value
+    expect(report.locator(".five li")).to_have_count(5)
+    report.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    flawless(report, "report", switch="#lang", before_axe=lambda: fold_report(report))
+    report.close()
+
+
+def fold_report(report: Page) -> None:
+    report.evaluate("document.querySelectorAll('.card > details').forEach(d => { d.open = false })")
