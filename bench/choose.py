@@ -65,7 +65,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "identity_jump": Aim("above", (), 0.45, near=0.6),
     "mouth_detail": Aim("below", ("mouth/smear@0.08",), 0.42, near=0.5),
     "mouth_shape": Aim("above", ("mouth/melt@0.08",), 3.5, near=0.5),
-    "eye_gaze": Aim("above", ("eye/crossed@0.1",), 7.5, near=0.5),
+    "eye_gaze": Aim("above", ("eye/crossed@0.1",), 3.5, near=0.5),
     "eyelids": Aim("above", ("eye/lid@0.09",), 3.5, near=0.5),
     "iris_color": Aim("above", ("eye/iris@1",), 15.0, share=0.2, near=0.5),
     "nose_shape": Aim("above", ("face_shape/nose@0.1",), 5.3),

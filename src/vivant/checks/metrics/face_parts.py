@@ -76,9 +76,9 @@ class _Parts(NamedTuple):
 
     ``mouth`` is the detail of the lips over the nose's, ``texture`` that of the cheeks in levels,
     ``tone`` their L* and ``light`` that beside the surroundings'. ``gaze`` is how far both irises
-    lie from the outer corners, ``lids`` how much further the left eye is open than the right one,
-    both in eye widths.
-    ``irises`` are four numbers: a* and b* of both irises beside the skin's.
+    lie from the outer corners by mesh and darkness, ``discs`` by their shape, ``lids`` how much
+    further the left eye is open than the right one, all in eye widths. ``radii`` are those of the
+    irises. ``irises`` are four numbers: a* and b* of both irises beside the skin's.
     """
 
     mouth: float
