@@ -31,7 +31,7 @@ from vivant.picture.face_mesh import FaceMesh, MeshReader
 from vivant.picture.faces import FaceReader
 from vivant.picture.framing import face_in_frame
 from vivant.picture.intake import load_portrait
-from vivant.picture.sample_picture import sample_picture
+from vivant.picture.sample_picture import demo_picture
 from vivant.types import Image, Portrait, Request, ignore_progress
 from vivant.video.reader import open_clip
 
@@ -49,19 +49,25 @@ class Found:
     Attributes:
         verdict: of ``vivant verify``'s checks.
         failed: names of the checks that failed or warned.
-        lids: smallest aperture over the first frame's, left and right eye; None without a blink.
+        lids: smallest gap between the lids over the first frame's, left and right eye; None
+            without a blink. It is the gap that the picture shows (``FaceMesh.lid_gaps``).
+        apertures: the same of ``FaceMesh.apertures``, which count depth: shut eyes of people
+            have 0.3 to 0.4 of their open value.
         open_again: the same in the last frame.
         turn: largest change of the head's yaw, degrees.
         rise: of the shoulders, percent of the picture's height.
+        identity: mean of the check ``identity_mean``.
         notes: of the engine, without the general ones.
     """
 
     verdict: str
     failed: tuple[str, ...]
     lids: tuple[float, float] | None
+    apertures: tuple[float, float] | None
     open_again: tuple[float, float] | None
     turn: float | None
     rise: float | None
+    identity: float | None
     notes: tuple[str, ...]
     seconds: float
 
@@ -76,8 +82,9 @@ class Found:
 
         verdict = self.verdict + (f" ({', '.join(self.failed)})" if self.failed else "")
         return [
-            verdict, pair(self.lids), pair(self.open_again), number(self.turn, ".1f"),
-            number(self.rise, ".2f"), " ".join(self.notes),
+            verdict, pair(self.lids), pair(self.apertures), pair(self.open_again),
+            number(self.turn, ".1f"), number(self.rise, ".2f"), number(self.identity, ".2f"),
+            " ".join(self.notes),
         ]  # fmt: skip
 
 
@@ -98,65 +105,88 @@ def measure(
         failed = tuple(s.name for s in scores if s.verdict in ("fail", "warn"))
         if engine.moves != "person":
             spent = time.perf_counter() - started
-            return Found(verdict, failed, None, None, None, None, engine.notes[:2], spent)
+            still = (None,) * 6
+            return Found(verdict, failed, *still, engine.notes[:2], spent)
         portrait = load_portrait(image, width=1920, height=1080, reader=FaceReader())
-        meshes = list(_meshes(result, portrait, keep, name))
-    lids = np.array([mesh.apertures for mesh in meshes])
-    yaws = np.array([mesh.pose.yaw for mesh in meshes])
-    lids = lids / lids[0]
+        meshes = list(clip_meshes(result.clip, portrait))
+        lids = np.array([mesh.lid_gaps for mesh in meshes])
+        lids = lids / lids[0]
+        yaws = np.array([mesh.pose.yaw for mesh in meshes])
+        if keep is not None:
+            _save(result, meshes, lids.mean(axis=1), yaws, keep / f"{name}.png")
+    depths = np.array([mesh.apertures for mesh in meshes])
+    nearest = (depths / depths[0]).min(axis=0)
+    identity = {s.name: s.value for s in scores}.get("identity_mean")
     blinks = bool(dict(engine.provenance).get("blinks_at"))
     low, last = lids.min(axis=0), lids[-1]
     return Found(
         verdict=verdict,
         failed=failed,
         lids=(float(low[0]), float(low[1])) if blinks else None,
+        apertures=(float(nearest[0]), float(nearest[1])) if blinks else None,
         open_again=(float(last[0]), float(last[1])) if blinks else None,
         turn=float(np.abs(yaws - yaws[0]).max()),
         rise=_rise(image, seed=seed, num_frames=num_frames),
+        identity=None if identity is None else float(identity),
         notes=tuple(note for note in engine.notes[2:] if not note.startswith("Preset")),
         seconds=time.perf_counter() - started,
     )
 
 
-def _meshes(result: Result, portrait: Portrait, keep: Path | None, name: str) -> Iterator[FaceMesh]:
+def clip_meshes(clip: Path, portrait: Portrait) -> Iterator[FaceMesh]:
     """The largest face's mesh in every frame of a finished clip."""
     reader, mesh = MeshReader(), None
-    shown: list[tuple[float, FaceMesh, Image]] = []
-    for chunk in open_clip(result.clip).chunks:
+    for chunk in open_clip(clip).chunks:
         for frame in chunk:
             if mesh is None:
                 height, width = frame.shape[:2]
                 face = face_in_frame(portrait.faces[0], portrait.crop, width, height)
                 mesh = reader.read(frame, face)
             mesh = reader.follow(frame, mesh)
-            if keep is not None:
-                shown.append((sum(mesh.apertures), mesh, frame))
-                shown = shown if len(shown) < 3 else _extremes(shown)
             yield mesh
-    if keep is not None:
-        _save(shown, keep / f"{name}.png")
 
 
-def _extremes(
-    shown: list[tuple[float, FaceMesh, Image]],
-) -> list[tuple[float, FaceMesh, Image]]:
-    """The first frame, that with the eyes most closed, and the one that came last."""
-    first, *others = shown
-    least = min(others, key=lambda one: one[0])
-    return [first, least] if least is others[-1] else [first, least, others[-1]]
+def _save(
+    result: Result, meshes: list[FaceMesh], lids: np.ndarray, yaws: np.ndarray, path: Path
+) -> None:
+    """Eyes open, half closed, closed; the head at the end of the turn; the edge of the hair.
 
-
-def _save(shown: list[tuple[float, FaceMesh, Image]], path: Path) -> None:
-    """Heads of the frames side by side, pixel for pixel."""
-    box = shown[0][1].box
-    x, y = box.center
-    reach = round(0.95 * max(box.width, box.height))
+    Eyes and hair are shown pixel for pixel, or smaller where they are larger than 480 pixels.
+    """
+    shut = int(lids.argmin())
+    half = int(np.abs(lids[: shut + 1] - 0.5).argmin())
+    turned = int(np.abs(yaws - yaws[0]).argmax())
+    wanted = {0, half, shut, turned}
+    frames: dict[int, Image] = {}
+    number = 0
+    for chunk in open_clip(result.clip).chunks:
+        for frame in chunk:
+            if number in wanted:
+                frames[number] = frame.copy()
+            number += 1
     parts = []
-    for _, _, frame in shown:
-        top, left = max(0, round(y) - reach), max(0, round(x) - reach)
-        part = frame[top : round(y) + reach, left : round(x) + reach]
-        parts.append(cv2.cvtColor(part, cv2.COLOR_RGB2BGR))
-    cv2.imwrite(str(path), np.concatenate(parts, axis=1))
+    for index in (0, half, shut):
+        eyes = meshes[index].points[[33, 263, 133, 362], :2]
+        wide = 1.7 * float(np.ptp(eyes[:, 0]))
+        parts.append(_part(frames[index], eyes.mean(axis=0), wide, 0.5 * wide, 480))
+    box = meshes[turned].box
+    side = 1.6 * max(box.width, box.height)
+    parts.append(_part(frames[turned], np.array(box.center), side, side, 240))
+    edge = np.array([box.right + 0.1 * box.width, box.top])
+    parts.append(_part(frames[turned], edge, 240, 240, 240))
+    cv2.imwrite(str(path), cv2.cvtColor(np.concatenate(parts, axis=1), cv2.COLOR_RGB2BGR))
+
+
+def _part(frame: Image, middle: np.ndarray, width: float, height: float, room: int) -> Image:
+    """The part of a frame around ``middle``, in a field ``room`` pixels wide and 240 high."""
+    top, left = (max(0, round(float(v))) for v in (middle[1] - height / 2, middle[0] - width / 2))
+    part = frame[top : top + round(height), left : left + round(width)]
+    shrink = min(1.0, room / max(1, part.shape[1]), 240 / max(1, part.shape[0]))
+    if shrink < 1:
+        part = cv2.resize(part, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    field = np.zeros((240, room, 3), np.uint8)
+    field[: part.shape[0], : part.shape[1]] = part[:240, :room]
+    return field
 
 
 def _rise(image: Path | bytes, *, seed: int, num_frames: int) -> float | None:
@@ -231,7 +261,7 @@ def main() -> None:
     done = given.table.read_text("utf-8") if given.table and given.table.exists() else ""
     if not todo:
         found = measure(
-            sample_picture(), given.keep, name="demo", seed=given.seed, num_frames=given.frames
+            demo_picture(), given.keep, name="demo", seed=given.seed, num_frames=given.frames
         )
         print(" | ".join(found.row()))
     part, parts = (int(value) for value in given.part.split("/"))

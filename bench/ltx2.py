@@ -465,6 +465,8 @@ def start_time(
         "fp8 checkpoint",
         {"gb": round(size / 1e9, 2), "write_s": round(time.perf_counter() - begin, 1)},
     )
+    del parts
+    engine.loader.forget()  # the new process needs the GPU's memory
     save_frames(settings.cache_dir)
     environment = with_bytecode(bench, settings.cache_dir / "bytecode")
     for label, drop in (("cold files", True), ("files in page cache", False)):

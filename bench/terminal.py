@@ -77,10 +77,11 @@ def main() -> None:
             ["--help"],
         ):
             times = [first_line(arguments, folder) for _ in range(runs + 1)]
-            seconds, busy = (statistics.median(one[kind] for one in times[1:]) for kind in (0, 1))
             found[" ".join(arguments)] = {
-                "seconds": round(seconds, 2), "cpu": round(busy, 2), "line": times[-1][2],
-            }  # fmt: skip
+                "seconds": round(statistics.median(wall for wall, _, _ in times[1:]), 2),
+                "cpu": round(statistics.median(busy for _, busy, _ in times[1:]), 2),
+                "line": times[-1][2],
+            }
     print(json.dumps(found, indent=2, ensure_ascii=False))
 
 

@@ -6,7 +6,7 @@ import re
 from fractions import Fraction
 
 from vivant.errors import OptionError
-from vivant.types import CHECKED_FRACTIONS, ENGINES_WITH_SOUND, Box, Request
+from vivant.types import CHECKED_FRACTIONS, ENGINES_WITH_LAST, ENGINES_WITH_SOUND, Box, Request
 
 ASPECTS: dict[str, tuple[int, int]] = {
     "16:9": (1920, 1080),
@@ -117,6 +117,20 @@ def check_sound(request: Request, param: str = "sound") -> None:
             f"engine {request.engine} makes no sound of its own: choose ltx2, or lay a music or "
             "voice file under the clip (--sound FILE on the command line)",
             param=param,
+        )
+
+
+def check_last(request: Request) -> None:
+    """Refuse a picture for the last frame where the engine does not move towards one.
+
+    Raises:
+        OptionError: naming the engine that does.
+    """
+    if request.last is not None and request.engine not in ENGINES_WITH_LAST:
+        raise OptionError(
+            f"engine {request.engine} cannot end with another picture: only ltx2 moves from one to "
+            "another (--engine ltx2), or leave out --last",
+            param="last",
         )
 
 

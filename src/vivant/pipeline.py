@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -20,8 +21,16 @@ from vivant.checks import Performance
 from vivant.checks.live import LiveChecks
 from vivant.checks.report import write_html
 from vivant.cost import bill_for
+from vivant.crop_area import Framing
 from vivant.errors import EngineError
-from vivant.grid import check_fps, check_frames, check_seed, check_size, check_sound
+from vivant.grid import (
+    check_fps,
+    check_frames,
+    check_last,
+    check_seed,
+    check_size,
+    check_sound,
+)
 from vivant.image_limits import image_limits
 from vivant.picture.faces import FaceReader, lend_reader
 from vivant.picture.intake import load_portrait
@@ -70,6 +79,7 @@ def check_request(request: Request, settings: Settings) -> None:
     check_fps(request.fps)
     check_seed(request.seed)
     check_sound(request)
+    check_last(request)
 
 
 class FileNames(Protocol):
@@ -167,16 +177,25 @@ class ClipJob:
         """
         if self.portrait is None:
             with self.times.measure("image"):
-                self.portrait = load_portrait(
-                    self.request.image,
-                    width=self.request.width,
-                    height=self.request.height,
-                    limits=image_limits(self.settings),
-                    reader=reader,
-                    framing=self.request.framing,
-                )
+                self.portrait = self._load_picture(self.request.image, reader, self.request.framing)
+                if self.request.last is not None:
+                    last = self._load_picture(self.request.last, reader, Framing())
+                    warnings = (f"last picture: {warning}" for warning in last.warnings)
+                    self.portrait = replace(
+                        self.portrait, last=last, warnings=(*self.portrait.warnings, *warnings)
+                    )
             self.observe(Progress("image", 1, 1, "item"))
         return self.portrait
+
+    def _load_picture(self, image: Path | bytes, reader: FaceReader, framing: Framing) -> Portrait:
+        return load_portrait(
+            image,
+            width=self.request.width,
+            height=self.request.height,
+            limits=image_limits(self.settings),
+            reader=reader,
+            framing=framing,
+        )
 
     def _read_sound(self) -> tuple[str, ...]:
         """Read the sound's file, if there is one; what must be said of it.
@@ -206,7 +225,13 @@ class ClipJob:
         signer = signing.signer_for(self.settings)
         self._label = label_for(self.request, portrait, self.settings)
         with LiveChecks(
-            portrait, self.request, folder, reader, cores=usable_cores(), observe=self.observe
+            portrait,
+            self.request,
+            folder,
+            reader,
+            cores=usable_cores(),
+            observe=self.observe,
+            on_picture=partial(self._sign_picture, signer),
         ) as checks:
             generated = self._generate(portrait, checks)
             clip = self._upscale(generated)
@@ -218,9 +243,6 @@ class ClipJob:
             with self.times.measure("verify"):
                 verification = checks.finish(self._performance(seconds, costs))
             self.times.add("verify", checks.busy)
-        with self.times.measure("encode"):
-            for role in ("thumbnail", "contact_sheet"):
-                signer.sign(folder / COMPANIONS[role], self._facts, self.request.image)
         upscaled = clip is not generated
         if upscaled:  # waiting for the upscaler includes waiting for the engine
             self.times.add("upscale", -self.times.seconds["generate"])
@@ -245,6 +267,8 @@ class ClipJob:
             name=names.title,
             href=names.href,
             reference=checks.reference,
+            # a label is not in the frames that are checked
+            frame=checks.kept_frame if label is None else None,
         )
         (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
         return report
@@ -303,6 +327,9 @@ class ClipJob:
         facts = facts_of(self.request, self.portrait, self.engine.info, prompt=consent)
         return replace(facts, label=self._label.text) if self._label else facts
 
+    def _sign_picture(self, signer: Signer | Unsigned, path: Path) -> None:
+        signer.sign(path, self._facts, self.request.image)
+
     def _sound(self, engine_sound: Callable[[], Sound] | None) -> Sound | None:
         """The clip's sound, as long as the clip; the engine has given its first frames."""
         if self._sound_file is not None:
@@ -328,7 +355,9 @@ class ClipJob:
 
         source: Iterator[Frames | YuvFrames] = clip.chunks
         with closing(closable(source)) as chunks:
-            first = next(chunks, None)
+            first: list[Frames | YuvFrames] = []
+            if self.request.sound and engine_sound is not None and self._sound_file is None:
+                first = list(islice(chunks, 1))  # then the engine knows its sound
             writer = VideoWriter(
                 path,
                 width=request.width,
@@ -342,7 +371,7 @@ class ClipJob:
                 sound=self._sound(engine_sound),
             )
             with writer:
-                for chunk in chain(() if first is None else (first,), chunks):
+                for chunk in chain(first, chunks):
                     checks.start()
                     writer.put(chunk)
                 writer.close()

@@ -114,8 +114,9 @@ def animate_many(
 
 def _request(image: Path | str | bytes | Request, given: Mapping[str, Any]) -> Request:
     changes = {**given, **_framing(given)}
-    if isinstance(changes.get("sound"), str):
-        changes["sound"] = Path(changes["sound"])
+    for name in ("sound", "last"):
+        if isinstance(changes.get(name), str):
+            changes[name] = Path(changes[name])
     if isinstance(image, Request):
         return replace(image, **changes) if changes else image
     return Request(image=Path(image) if isinstance(image, str) else image, **changes)

@@ -120,28 +120,29 @@ def describe(
 
 
 def request_settings(request: Request) -> dict[str, Any]:
-    """The request's fields without the picture; crop, focus, rotate and sound where given.
+    """The request's fields without the picture; what came later, as crop or sound, where given.
 
     Clips that were made before these fields existed are found again by what they had.
     """
     found = {
         name: getattr(request, name)
         for name in Request.__dataclass_fields__
-        if name not in ("image", "crop", "focus", "rotate", "sound")
+        if name not in ("image", "crop", "focus", "rotate", "sound", "last")
     }
-    return found | framing_fields(request.framing) | _sound_field(request)
+    for name in ("sound", "last"):
+        if value := getattr(request, name):
+            found[name] = True if value is True else _file_fields(value)
+    return found | framing_fields(request.framing)
 
 
-def _sound_field(request: Request) -> dict[str, Any]:
-    """``True``, or name and hash of the sound's file; nothing without sound."""
-    if not isinstance(request.sound, Path):
-        return {"sound": True} if request.sound else {}
+def _file_fields(file: Path | bytes) -> dict[str, str]:
+    """Name and hash of a file beside the picture."""
+    name = file.name if isinstance(file, Path) else ""
     try:
-        with request.sound.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        data = file.read_bytes() if isinstance(file, Path) else file
     except OSError:  # it is gone: no clip was made with it
-        digest = ""
-    return {"sound": {"name": request.sound.name, "sha256": digest}}
+        return {"name": name, "sha256": ""}
+    return {"name": name, "sha256": hashlib.sha256(data).hexdigest()}
 
 
 def framing_fields(framing: Framing) -> dict[str, str | int]:

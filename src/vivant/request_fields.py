@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -41,6 +42,7 @@ from vivant.grid import (
     MIN_SIDE,
     check_fps,
     check_frames,
+    check_last,
     check_seed,
     check_size,
     check_sound,
@@ -385,6 +387,17 @@ class CommandFields(ClipFields):
     negative_prompt: Text = Field(DEFAULT_NEGATIVE_PROMPT, alias="negative")
     num_frames: WholeNumber | None = Field(None, alias="frames")
     sound: Annotated[bool | Path, PlainValidator(_sound)] = False  # type: ignore[assignment]
+    last: Path | None = None
+
+    def to_request(self, image: Path | bytes, settings: Settings) -> Request:
+        """See :meth:`ClipFields.to_request`.
+
+        Raises:
+            OptionError: also where the engine takes no picture for the last frame.
+        """
+        request = replace(super().to_request(image, settings), last=self.last)
+        check_last(request)
+        return request
 
 
 def option_error(error: ValidationError, unknown: str) -> OptionError:

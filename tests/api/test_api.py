@@ -322,6 +322,7 @@ def test_what_is_needed_before_making_a_clip(service: Service, done: dict[str, A
     assert models["camera"]["default"]
     assert models["ltx2"]["moves"] == "person"
     assert "seed" in models["ltx2"]["recipes"]
+    assert {name for name, model in models.items() if model["sound"]} == {"ltx2", "fake"}
     assert models["ltx2"]["available"] or models["ltx2"]["reason"]
     assert service.get("/v1/models/camera").json() == models["camera"]
     assert service.get("/v1/models/nope").status_code == 404

@@ -157,6 +157,9 @@ def test_pictures_that_are_too_large_are_refused_while_they_stream(service: Serv
         ({"model": "ltx2", "lora": "stranger/style"}, "loras"),
         ({"model": "ltx2", "options[loras]": "mine.safetensors"}, "loras"),
         ({"model": "ltx2", "guidance_scale": "4"}, "guidance_scale"),
+        ({"generate_audio": "yes"}, "generate_audio"),
+        ({"model": "camera", "generate_audio": "true"}, "generate_audio"),
+        ({"last": "b.png"}, "last"),
     ],
 )
 def test_fields_that_cannot_be(service: Service, fields: dict[str, str], param: str) -> None:
@@ -173,6 +176,13 @@ def test_fields_that_cannot_be(service: Service, fields: dict[str, str], param: 
     )
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["param"] == param
+
+
+def test_a_sound_file_is_refused_with_the_remedy(service: Service) -> None:
+    files = {"input_reference": ("a.png", picture()), "sound": ("a.mp3", b"ID3")}
+    answer = service.request("POST", "/v1/videos", data={"model": "fake"}, files=files)
+    assert code(answer) == (400, "unknown_field")
+    assert "sound files are not taken here" in answer.json()["error"]["message"]
 
 
 def test_adapters_of_strangers_are_refused_with_the_remedy(service: Service) -> None:

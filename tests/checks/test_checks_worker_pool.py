@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import Pipe
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import pytest
 
 from checks_clips import FACTS, FPS, SHORT, material, portrait, reader
 from vivant.checks import Inspector, keep_workers, worker_count
+from vivant.checks.worker_frames import SharedFrames
 from vivant.checks.worker_handle import WorkerHandle, end_workers
 from vivant.checks.worker_messages import Answer, WorkerFailed
 from vivant.errors import MachineError
@@ -126,6 +128,35 @@ def test_workers_that_were_given_nothing_have_taken_no_time() -> None:
         made.wait()
         made.finish(FACTS)
     assert made.busy > 0
+
+
+def test_frames_stay_in_memory_until_it_is_used_again() -> None:
+    frames = material(SHORT).frames
+    with inspector(frames, 1) as made:
+        made.inspect(frames)
+        made.finish(FACTS)
+        kept = [made.kept_frame(index) for index in range(len(frames))]
+    assert kept[0] is None  # there is room for eight frames in flight, and some
+    assert kept[-1] is not None
+    for frame, pixels in zip(frames, kept, strict=True):
+        assert pixels is None or (pixels == frame).all()
+    with inspector(frames, 0) as made:
+        made.inspect(frames[:1])
+        assert made.kept_frame(0) is None
+
+
+def test_shared_memory_goes_with_the_last_process_that_has_it() -> None:
+    before = psutil.Process().num_fds()
+    ours, theirs = Pipe()
+    with ours, theirs:
+        frames = SharedFrames.create((4, 6, 3), 5)
+        frames.send(ours)
+        seen = SharedFrames.receive(theirs, (4, 6, 3)).pixels
+        frames.pixels[3] = 7
+        assert seen.shape == (5, 4, 6, 3)
+        assert (seen[3] == 7).all()
+        del frames, seen
+    assert psutil.Process().num_fds() == before
 
 
 def test_leaving_early_ends_the_workers_at_once() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import ltx2_tiny as small
 from vivant.engines.ltx2.attention import nag_mix
 from vivant.engines.ltx2.block import TransformerBlock
-from vivant.engines.ltx2.generation import grid_pixels
+from vivant.engines.ltx2.conditioning import grid_pixels
 from vivant.engines.ltx2.memory import OffloadedModule, choose_tier
 from vivant.engines.ltx2.prompts import PromptCache
 from vivant.engines.ltx2.step_graphs import StepGraphs

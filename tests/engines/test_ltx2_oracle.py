@@ -5,6 +5,7 @@ Where diffusers departs from the official rules, ``ltx2_reference`` is the oracl
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,14 @@ import ltx2_tiny as small
 from ltx2_reference import PartlyHeld, Reference, follow_timestep_rule
 from vivant.engines.ltx2 import tiny
 from vivant.engines.ltx2.architecture import TINY, TINY_2_0, TINY_2_3
-from vivant.engines.ltx2.conditioning import Tokens, statistics
+from vivant.engines.ltx2.conditioning import Tokens, grid_pixels, statistics
 from vivant.engines.ltx2.engine import UNGUIDED, LTX2Engine
-from vivant.engines.ltx2.generation import Generation, grid_pixels
+from vivant.engines.ltx2.generation import Generation
 from vivant.engines.ltx2.options import LTX2Options
 from vivant.engines.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS, SEED_SIGMAS
 from vivant.engines.ltx2.sampling import denoise
 from vivant.engines.ltx2.transformer import Denoiser
-from vivant.types import Request, ignore_progress
+from vivant.types import Portrait, Request, ignore_progress
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -43,12 +44,15 @@ COMMON: dict[str, Any] = {
 }
 
 
-def latents_of(engine: LTX2Engine, request: Request) -> tuple[Tensor, Generation]:
+def latents_of(
+    engine: LTX2Engine, request: Request, portrait: Portrait | None = None
+) -> tuple[Tensor, Generation]:
     """The engine's clean latents, denormalised as diffusers returns them."""
-    list(engine.generate(small.portrait(), request, ignore_progress).chunks)
+    shown = portrait or small.portrait()
+    list(engine.generate(shown, request, ignore_progress).chunks)
     options = LTX2Options.from_request(request)
     generation = Generation(
-        engine.loader, engine, small.portrait(), request, options, (request.seed,), ignore_progress
+        engine.loader, engine, shown, request, options, (request.seed,), ignore_progress
     )
     latents = generation._sample()
     mean, std = statistics(engine.loaded.parts.vae, torch.device("cpu"))
@@ -152,6 +156,36 @@ def test_end_anchor_equals_a_keyframe_on_the_last_frame(
         **{**COMMON, "frame_rate": 24 / speed},
     )
     assert (ours - theirs).abs().max() < TOLERANCE
+
+
+@VERSIONS
+def test_a_last_picture_equals_a_keyframe_of_another_picture(tmp_path: Path, version: str) -> None:
+    from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+
+    engine = small.engine(tmp_path)
+    first = small.portrait()
+    last = replace(first, pixels=np.ascontiguousarray(first.pixels[::-1, :, ::-1]))
+    request = replace(
+        small.request(version, recipe="fast", nag=False, image_crf=0), last=b"", engine="ltx2"
+    )
+    ours, _ = latents_of(engine, request, replace(first, last=last))
+    end = PillowImage.fromarray(grid_pixels(last, small.WIDTH, small.HEIGHT))
+    theirs, _ = condition_pipeline(engine)(
+        conditions=[
+            LTX2VideoCondition(
+                frames=picture(small.WIDTH, small.HEIGHT), index=0, strength=1.0, crf=0
+            ),
+            LTX2VideoCondition(frames=end, index=-1, strength=1.0, crf=0),
+        ],
+        width=small.WIDTH,
+        height=small.HEIGHT,
+        sigmas=list(DISTILLED_SIGMAS),
+        generator=torch.Generator().manual_seed(request.seed),
+        **COMMON,
+    )
+    assert (ours - theirs).abs().max() < TOLERANCE
+    same, _ = latents_of(engine, request)
+    assert (ours - same).abs().max() > 100 * TOLERANCE  # the other picture matters
 
 
 @VERSIONS

@@ -27,7 +27,7 @@ from PIL import Image as PillowImage
 
 from vivant.engines import ENGINES
 from vivant.engines.fake import FakeEngine
-from vivant.errors import CredentialsError
+from vivant.errors import CredentialsError, OutputError
 from vivant.pipeline import ClipJob
 from vivant.provenance import keys
 from vivant.provenance.facts import ALTERED, GENERATED, IPTC, SOURCE_TYPES, ProvenanceFacts
@@ -387,6 +387,49 @@ def test_a_picture_that_was_changed_keeps_a_history_that_says_so(
     found = read_credentials(path, signed.settings)
     assert found.state == "valid"
     assert found.history == (f"Vivant {__version__} (changed after it was signed)",)
+
+
+def test_a_signature_of_an_expired_certificate_says_so(tmp_path: Path) -> None:
+    path = Path(__file__).parent.parent / "data" / "expired_certificate.jpg"
+    found = read_credentials(path, read_settings(data_dir=tmp_path))
+    assert (found.state, found.trusted, found.own) == ("expired", False, False)
+    assert "certificate was not valid" in found.sentence
+    changed = tmp_path / "changed.jpg"
+    changed.write_bytes(flip(path.read_bytes(), path.stat().st_size - 100))
+    assert read_credentials(changed, read_settings(data_dir=tmp_path)).state == "tampered"
+
+
+def test_a_certificate_that_expires_meanwhile_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "SELF_MADE_YEARS", -0.002)
+    key, certificates = chain()
+    own = x509.load_pem_x509_certificates(certificates.encode())[0]
+    identity = keys.SigningIdentity(
+        certificates, key.encode(), "es256", "x", "", 1, own.not_valid_after_utc, True
+    )
+    path = write_clip(tmp_path / "clip.mp4")
+    with pytest.raises(CredentialsError, match="expired while the clip was made"):
+        Signer(identity).sign(path, FACTS)
+    assert [left.name for left in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of file sizes are POSIX's")
+@pytest.mark.parametrize("room", [50, 3_000])
+def test_a_disk_that_fills_up_while_signing(tmp_path: Path, signed: Signed, room: int) -> None:
+    """The XMP does not fit, or only the credentials do not."""
+    import resource
+
+    path = write_clip(tmp_path / "clip.mp4")
+    signer = signer_for(signed.settings)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + room, before[1]))
+    try:
+        with pytest.raises(OutputError, match=r"cannot sign clip\.mp4 .*free some space"):
+            signer.sign(path, FACTS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [left.name for left in tmp_path.iterdir()] == ["clip.mp4"]
 
 
 def test_a_root_makes_a_signer_trusted(tmp_path: Path, signed: Signed) -> None:

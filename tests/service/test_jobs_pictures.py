@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import os
 import threading
 import time
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image as PillowImage
 
 from image_files import slow_jpeg
 from inline_service import InlineService, until
@@ -19,7 +22,11 @@ from service_process import picture
 from vivant.picture.decode import Decoded
 from vivant.picture.decode import decode as decode_here
 from vivant.picture.source import ImageLimits
+from vivant.provenance.facts import GENERATED, ProvenanceFacts
+from vivant.provenance.signing import signer_for
+from vivant.service.job import SOURCE, key
 from vivant.service.picture_decoder import AT_ONCE, PictureDecoder
+from vivant.settings import read_settings
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +150,22 @@ def test_pictures_come_back_as_they_are_decoded_here(
     here = decode_here(portrait_bytes, "the picture", 128, 72, ImageLimits())
     assert (there.pixels == here.pixels).all()
     assert replace(there, pixels=here.pixels).__dict__ == here.__dict__
+
+
+def test_only_a_picture_with_credentials_is_fetched_again_to_render(
+    service: InlineService, portrait_bytes: bytes, tmp_path: Path
+) -> None:
+    plain = service.submit(None, size=(256, 144))
+    signed = tmp_path / "ours.jpg"
+    PillowImage.open(io.BytesIO(portrait_bytes)).convert("RGB").save(signed, quality=90)
+    digest = hashlib.sha256(signed.read_bytes()).hexdigest()
+    facts = ProvenanceFacts(
+        engine="ltx2", source_type=GENERATED, seed=1, picture_sha256=digest, picture_format="PNG"
+    )
+    signer_for(read_settings()).sign(signed, facts)
+    ours = service.submit(None, size=(256, 144), image=signed.read_bytes())
+    service.objects.delete(key(plain, SOURCE))  # rendering does not miss it
+    for job_id, history in ((plain, False), (ours, True)):
+        job = service.finish(job_id)
+        assert job.status == "completed", job.error
+        assert service.report(job_id)["credentials"]["picture_history"] is history

@@ -36,7 +36,7 @@ def jobs(page_server: str, portrait: Path) -> Iterator[dict[str, str]]:
     made = {}
     for name, fields in wanted.items():
         made[name] = send(page_server, portrait, **fields)
-        until(lambda one=made[name]: state(page_server, one) in ("completed", "failed"))
+        ended(page_server, made[name])
     verdict = httpx.get(f"{page_server}/v1/videos/{made['missed']}").json()["verdict"]
     assert verdict == "fail"
     yield made
@@ -44,8 +44,9 @@ def jobs(page_server: str, portrait: Path) -> Iterator[dict[str, str]]:
         httpx.delete(f"{page_server}/v1/videos/{job['id']}").raise_for_status()
 
 
-def state(server: str, job: str) -> str:
-    return str(httpx.get(f"{server}/v1/videos/{job}").json()["status"])
+def ended(server: str, job: str) -> None:
+    address = f"{server}/v1/videos/{job}"
+    until(lambda: httpx.get(address).json()["status"] in ("completed", "failed"))
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ A decoder that crashes, or takes too long on a hostile file, ends with that proc
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 import time
 from collections.abc import Callable
@@ -25,6 +26,9 @@ DECODE_SECONDS = 20.0
 
 WAIT_SECONDS = 30.0
 """For the pictures before one."""
+
+MOST_KEPT_VALUES = 6_000_000
+"""Of a picture that is kept until the next one: 1280×1280 pixels, the most that previews get."""
 
 MOST = 8
 PICTURES_PER_PROCESS = 100
@@ -135,20 +139,34 @@ def _with_picture(
     work: Callable[[Portrait, Request], Any], path: Path, clip: Request, settings: Settings
 ) -> Any:
     """In the process: the answer, or the error as a value, because not all can be raised across."""
+    try:
+        return work(_portrait(path.read_bytes(), clip, settings), clip)
+    except VivantError as error:
+        return error
+
+
+_last: dict[tuple[object, ...], Portrait] = {}
+"""The last small picture: previews follow its crop."""
+
+
+def _portrait(content: bytes, clip: Request, settings: Settings) -> Portrait:
     from vivant.image_limits import image_limits
     from vivant.picture.intake import load_portrait
 
-    try:
-        portrait = load_portrait(
-            path.read_bytes(),
-            width=clip.width,
-            height=clip.height,
-            limits=image_limits(settings, timed=True),
-            framing=clip.framing,
-        )
-        return work(portrait, clip)
-    except VivantError as error:
-        return error
+    key = (hashlib.sha256(content).digest(), clip.width, clip.height, clip.framing)
+    if (known := _last.get(key)) is not None:
+        return known
+    _last.clear()
+    portrait = load_portrait(
+        content,
+        width=clip.width,
+        height=clip.height,
+        limits=image_limits(settings, timed=True),
+        framing=clip.framing,
+    )
+    if portrait.pixels.size <= MOST_KEPT_VALUES:
+        _last[key] = portrait
+    return portrait
 
 
 def _crop(portrait: Portrait, clip: Request) -> dict[str, Any]:

@@ -10,9 +10,12 @@ import base64
 import io
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from vivant.types import Frames, Portrait, Request
+
+if TYPE_CHECKING:
+    from vivant.engines.living import LivingEngine
 
 SHORT_SIDE: Final = 144
 """Pixels of a preview."""
@@ -27,8 +30,8 @@ LONGEST_DRAWN: Final = 960
 """Pixels; a picture that would need more for its face has no previews."""
 
 FPS: Final = Fraction(10)
-NUM_FRAMES: Final = 24
-"""A loop of 2.4 s: a breath and a blink. All presets take about 1 s on two cores."""
+NUM_FRAMES: Final = 20
+"""A loop of 2 s: a breath and a blink."""
 
 EXAMPLE_FPS: Final = Fraction(16)
 EXAMPLE_FRAMES: Final = 64
@@ -69,10 +72,11 @@ def example_clip(picture: bytes, preset: str, width: int, height: int) -> bytes:
     Raises:
         VivantError: the picture cannot be used.
     """
+    from vivant.engines.living import LivingEngine
     from vivant.picture.intake import load_portrait
 
     portrait = load_portrait(picture, width=width, height=height)
-    frames = _draw(portrait, preset, (width, height), EXAMPLE_FRAMES, EXAMPLE_FPS)
+    frames = _draw(LivingEngine(), portrait, preset, (width, height), EXAMPLE_FRAMES, EXAMPLE_FPS)
     assert frames is not None  # noqa: S101 - see above
     return _encoded(frames, EXAMPLE_FPS)
 
@@ -117,8 +121,12 @@ def _clips(
     import cv2
     import numpy as np
 
+    from vivant.engines.living import LivingEngine
+
+    engine = LivingEngine(sketches=True)
+
     def clip(preset: str) -> bytes | None:
-        frames = _draw(portrait, preset, drawn, NUM_FRAMES, FPS)
+        frames = _draw(engine, portrait, preset, drawn, NUM_FRAMES, FPS)
         if frames is None:
             return None
         small = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames]
@@ -130,14 +138,16 @@ def _clips(
 
 
 def _draw(
-    portrait: Portrait, preset: str, size: tuple[int, int], num_frames: int, fps: Fraction
+    engine: LivingEngine,
+    portrait: Portrait,
+    preset: str,
+    size: tuple[int, int],
+    num_frames: int,
+    fps: Fraction,
 ) -> Frames | None:
     """``[T, H, W, 3]`` uint8; None where no face can live."""
     import numpy as np
 
-    from vivant.engines.living import LivingEngine
-
-    engine = LivingEngine()
     request = Request(
         image=b"",
         width=size[0],

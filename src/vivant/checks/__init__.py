@@ -20,6 +20,7 @@
     worker_handle.py    the parent's side of one such process
     worker_process.py   the process itself
     worker_messages.py  what the two tell each other
+    worker_frames.py    the frames, in memory that all of them share
     inspector.py        frames in, the verification out
     live.py             a clip while it is made
     verify.py           a finished file

@@ -137,6 +137,21 @@ class FrameAnalyzer:
             for metric, anchor in zip(self._metrics, state.anchors, strict=True)
         )
 
+    def measure_part(
+        self, frame: AnalyzedFrame, state: SegmentState, *, single: bool
+    ) -> Measurements:
+        """:meth:`measure_frame` of a searched frame, in two parts; :func:`joined` joins them.
+
+        Args:
+            frame: its face is known.
+            state: of its segment.
+            single: measure with the metrics whose ``single`` is this; None of the others.
+        """
+        return tuple(
+            metric.measure_frame(frame, anchor) if metric.single == single else None
+            for metric, anchor in zip(self._metrics, state.anchors, strict=True)
+        )
+
     def measure_step(
         self,
         before: AnalyzedFrame,
@@ -161,3 +176,8 @@ class FrameAnalyzer:
     def is_exact(self, frame: AnalyzedFrame) -> bool:
         """Whether a frame, the first one, is the input picture."""
         return same_picture(frame.small_luma, self._reference.small_luma)
+
+
+def joined(one: Measurements, other: Measurements) -> Measurements:
+    """A frame's measurements from the two results of :meth:`FrameAnalyzer.measure_part`."""
+    return tuple(b if a is None else a for a, b in zip(one, other, strict=True))

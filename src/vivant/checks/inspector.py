@@ -10,8 +10,6 @@ from fractions import Fraction
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-import numpy as np
-
 from vivant.checks.face_tracker import faces_in_frame
 from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.frame_analyzer import (
@@ -118,6 +116,10 @@ class Inspector:
         """Seconds that workers have computed."""
         return self._pool.busy if self._pool else 0.0
 
+    def kept_frame(self, index: int) -> Image | None:
+        """Frame ``index`` as it was given, where workers have it still."""
+        return None if self._pool is None else self._pool.kept_frame(index)
+
     def inspect(self, frames: Frames) -> None:
         """Check the next frames.
 
@@ -138,7 +140,7 @@ class Inspector:
             if self._pool is None:
                 self._inspect(pixels)
             else:
-                self._pool.submit(self._given, np.ascontiguousarray(pixels))
+                self._pool.submit(self._given, pixels)
                 self._collect(self._pool, wait=False)
             self._given += 1
 
@@ -288,7 +290,7 @@ class Inspector:
 def _start_pool(reference: Reference, analyzer: FrameAnalyzer, workers: int) -> WorkerPool | None:
     """Workers; None where no such process can be started."""
     clip = StartClip(
-        pixels=reference.pixels,
+        shape=reference.pixels.shape,
         face=reference.face,
         detail=reference.detail,
         num_frames=reference.num_frames,
@@ -298,7 +300,7 @@ def _start_pool(reference: Reference, analyzer: FrameAnalyzer, workers: int) -> 
     if sys.platform == "win32" or getattr(sys, "frozen", False) or not sys.executable:
         return None
     try:
-        return WorkerPool(clip, analyzer.initial_state, workers)
+        return WorkerPool(clip, reference.pixels, analyzer.initial_state, workers)
     except OSError:
         return None
 

@@ -5,18 +5,23 @@ The contact sheet and the thumbnail are taken from the same frames.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from vivant.checks.inspector import Inspector
 from vivant.checks.metrics.delivery import ExpectedFile
+from vivant.checks.metrics.last_picture import last_picture_score
 from vivant.checks.metrics.performance import Performance
 from vivant.checks.worker_pool import worker_count
 from vivant.picture.faces import FaceReader
-from vivant.picture.framing import crop_pixels
+from vivant.picture.framing import crop_pixels, face_in_frame
 from vivant.types import (
+    Box,
     ClipFacts,
     Image,
     Observer,
@@ -26,9 +31,18 @@ from vivant.types import (
     Verification,
 )
 from vivant.version import __version__
+from vivant.video.files import COMPANIONS
 from vivant.video.probe import probe
 from vivant.video.sheet import SheetCollector
 from vivant.video.stages import Deferred
+
+
+def _eyes(portrait: Portrait, width: int, height: int) -> Box | None:
+    """Where the eyes of the largest face are in the clip, with room for a turn of the head."""
+    if not portrait.faces:
+        return None
+    face = face_in_frame(portrait.faces[0], portrait.crop, width, height).box
+    return Box(face.left, face.top + 0.2 * face.height, face.width, 0.35 * face.height)
 
 
 class LiveChecks:
@@ -41,9 +55,7 @@ class LiveChecks:
         reader: used by one thread at a time.
         cores: that may be used.
         observe: called after every checked frame.
-
-    Attributes:
-        reference: the picture as the clip should show it, ``[height, width, 3]``.
+        on_picture: called in another thread with contact sheet and thumbnail once they are written.
     """
 
     def __init__(
@@ -55,11 +67,16 @@ class LiveChecks:
         *,
         cores: int,
         observe: Observer,
+        on_picture: Callable[[Path], None],
     ) -> None:
         width, height = request.width, request.height
-        self.reference: Image = crop_pixels(portrait, width, height)
+        self._portrait = portrait
         self._request, self._folder, self._observe = request, folder, observe
-        self._sheet = SheetCollector(self.reference, request)
+        self._reader = reader
+        self._last_frame: Image | None = None
+        self._on_picture = on_picture
+        self._pictures: list[Future[None]] = []
+        self._sheet: SheetCollector | None = None
         self._seen = self._told = 0
         self._workers = worker_count(cores, request.num_frames, width, height)
         self._pool = ThreadPoolExecutor(1, "vivant-checks")
@@ -77,6 +94,18 @@ class LiveChecks:
             ),
             self._pool,
         )
+
+    @cached_property
+    def reference(self) -> Image:
+        """The picture as the clip should show it, ``[height, width, 3]``.
+
+        Drawn by the thread that starts the inspector: the engine does not wait for it.
+        """
+        return crop_pixels(self._portrait, self._request.width, self._request.height)
+
+    def kept_frame(self, index: int) -> Image | None:
+        """Frame ``index`` as it was inspected, where it is still in memory."""
+        return self._inspector.result().kept_frame(index)
 
     @property
     def busy(self) -> float:
@@ -96,16 +125,27 @@ class LiveChecks:
         """
         request, inspector = self._request, self._inspector.result()
         inspector.inspect(pixels[None])
+        if self._sheet is None:
+            eyes = _eyes(self._portrait, request.width, request.height)
+            self._sheet = SheetCollector(self.reference, request, eyes)
         self._sheet.add(self._seen, shown)
         self._seen += 1
         if self._seen == request.num_frames:
-            # the pictures are written while workers still check the last frames
-            title = f"Vivant {__version__}, engine {request.engine}, seed {request.seed}"
-            self._sheet.write(self._folder, title=title)
+            if self._portrait.last is not None:
+                self._last_frame = pixels.copy()
+            # pictures and page are prepared while workers still check the last frames
+            self._pictures.append(self._pool.submit(self._write_pictures, self._sheet))
             inspector.wait()
         while self._told < inspector.done:
             self._told += 1
             self._observe(Progress("verify", self._told, request.num_frames))
+
+    def _write_pictures(self, sheet: SheetCollector) -> None:
+        request = self._request
+        title = f"Vivant {__version__}, engine {request.engine}, seed {request.seed}"
+        sheet.write(self._folder, title=title)
+        for role in ("thumbnail", "contact_sheet"):
+            self._on_picture(self._folder / COMPANIONS[role])
 
     def probe(self, path: Path) -> None:
         """Read what the finished file says of itself, in another thread."""
@@ -120,11 +160,12 @@ class LiveChecks:
         Raises:
             ClipError: no frame was seen, or the file cannot be read.
             MachineError: a worker has died.
+            VivantError: contact sheet or thumbnail could not be written.
         """
         request = self._request
         if self._facts is None:
             raise AssertionError("probe comes before finish")
-        return self._inspector.result().finish(
+        found = self._inspector.result().finish(
             self._facts.result(),
             expected=ExpectedFile(
                 width=request.width,
@@ -134,6 +175,13 @@ class LiveChecks:
             ),
             performance=performance,
         )
+        for written in self._pictures:
+            written.result()
+        last, frame = self._portrait.last, self._last_frame
+        if last is None or frame is None:
+            return found
+        score = last_picture_score(frame, self._seen - 1, last, self._reader)
+        return replace(found, scores=(*found.scores, score))
 
     def __enter__(self) -> Self:
         if not self._workers:  # all is computed here: loading must not hold up the first frames

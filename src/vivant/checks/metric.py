@@ -58,8 +58,19 @@ class Metric(ABC):
     the frame's ``reader``, which serves one thread at a time, for nothing but embeddings, and does
     not read what :meth:`measure_frame` of a metric that says False keeps in ``frame.cache``."""
 
+    @property
+    def single(self) -> bool:
+        """Whether it measures frames by themselves and no steps between them.
+
+        Of a searched frame such a metric may be measured in another process than the others.
+        """
+        return type(self).measure_step is Metric.measure_step
+
     def anchor(self, frame: AnalyzedFrame, /) -> Any:  # noqa: ARG002
-        """What later frames are compared with; asked of searched frames until one gives it."""
+        """What later frames are compared with; asked of searched frames until one gives it.
+
+        Not a part of ``frame.pixels``: their memory is used again for later frames.
+        """
         return None
 
     def measure_frame(self, frame: AnalyzedFrame, anchor: Any, /) -> Any:  # noqa: ARG002

@@ -8,15 +8,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from vivant.checks.worker_messages import (
-    Answer,
-    EndClip,
-    Order,
-    WorkerFailed,
-    send_pixels,
-)
+from vivant.checks.worker_frames import SharedFrames
+from vivant.checks.worker_messages import Answer, EndClip, Order, WorkerFailed
 from vivant.child_process import start_child
-from vivant.types import Image
 
 ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """The workers share the cores among themselves."""
@@ -33,7 +27,9 @@ class WorkerHandle:
         self._process, self._connection = start_child(
             "vivant.checks.worker_process", variables=ONE_THREAD
         )
-        self._orders: queue.SimpleQueue[tuple[Order, Image | None] | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[tuple[Order, SharedFrames | None] | None] = (
+            queue.SimpleQueue()
+        )
         self._lock = threading.Lock()
         self._receivers: deque[Callable[[WorkerHandle, Answer], None]] = deque()
         self._failure: WorkerFailed | None = None
@@ -61,9 +57,9 @@ class WorkerHandle:
         if failure is not None:
             receive(self, failure)
 
-    def post(self, order: Order, pixels: Image | None = None) -> None:
-        """Send in turn, without waiting."""
-        self._orders.put((order, pixels))
+    def post(self, order: Order, frames: SharedFrames | None = None) -> None:
+        """Send in turn, without waiting; after it, access to ``frames``."""
+        self._orders.put((order, frames))
 
     def kill(self) -> None:
         """End the process, whatever it is doing."""
@@ -80,11 +76,11 @@ class WorkerHandle:
     def _write(self) -> None:
         try:
             while (posted := self._orders.get()) is not None:
-                order, pixels = posted
+                order, frames = posted
                 self._connection.send(order)
-                if pixels is not None:
-                    send_pixels(self._connection, pixels)
-                del posted, pixels  # a frame is not held while there is nothing to send
+                if frames is not None:
+                    frames.send(self._connection)
+                del posted, frames  # not held while there is nothing to send
         except OSError:
             return  # the reading thread says why
 

@@ -1,15 +1,12 @@
 """What the pool and a worker process tell each other over one ``Connection``.
 
-Messages are pickled. The pixels of a frame follow their message as raw bytes.
+Messages are pickled. Frames are in shared memory (``worker_frames.py``), and messages name their
+place in it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Final
-
-import numpy as np
 
 from vivant.checks.frame import Reference
 from vivant.checks.frame_analyzer import Measurements, SegmentState
@@ -17,20 +14,22 @@ from vivant.picture.embedding import Embedding
 from vivant.picture.faces import FaceReader
 from vivant.types import Face, Image
 
-STRIP_BYTES: Final = 1 << 18
-"""Pixels are sent in strips of this size. ``Connection`` allocates a buffer as large as what is
-still missing for every read of the socket, so whole frames of 6 MB would cost twice the time."""
+REFERENCE_SLOT = 0
+"""Where the picture is in the shared memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class StartClip:
     """To a worker: the clip to measure; see :class:`vivant.checks.frame.Reference`.
 
+    Access to the frames' shared memory follows, with the picture in :data:`REFERENCE_SLOT`.
+
     Attributes:
+        shape: of a frame.
         embed: answer with the embedding of the picture's face.
     """
 
-    pixels: Image
+    shape: tuple[int, ...]
     face: Face | None
     detail: float
     num_frames: int
@@ -38,10 +37,10 @@ class StartClip:
     others: int
     embed: bool = False
 
-    def reference(self, reader: FaceReader) -> Reference:
-        """The input picture."""
+    def reference(self, reader: FaceReader, pixels: Image) -> Reference:
+        """The input picture, of which ``pixels`` are given."""
         return Reference(
-            pixels=self.pixels,
+            pixels=pixels,
             face=self.face,
             detail=self.detail,
             num_frames=self.num_frames,
@@ -53,23 +52,26 @@ class StartClip:
 
 @dataclass(frozen=True, slots=True)
 class OpenSegment:
-    """To a worker, pixels follow: the first frame of a segment."""
+    """To a worker: the first frame of a segment."""
 
     index: int
+    slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class NextFrame:
-    """To a worker, pixels follow: a frame inside the open segment."""
+    """To a worker: a frame inside the open segment."""
 
     index: int
+    slot: int
 
 
 @dataclass(frozen=True, slots=True)
 class CloseSegment:
-    """To a worker, pixels follow: the first frame after the open segment."""
+    """To a worker: the first frame after the open segment."""
 
     index: int
+    slot: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,32 @@ class SegmentStartState:
     """Both ways: what the segment that starts at frame ``index`` must know.
 
     A worker sends it for the segment that follows its own; the pool passes it on.
+
+    Attributes:
+        opened: the first frame of the worker's own segment.
+        face: what was found in it.
     """
 
     index: int
+    state: SegmentState
+    opened: int = -1
+    face: Face | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureApart:
+    """To a worker: the first frame of a segment that another worker has.
+
+    Only what looks at single frames (:attr:`vivant.checks.metric.Metric.single`) is measured.
+
+    Attributes:
+        face: in the frame.
+        state: of the segment.
+    """
+
+    index: int
+    slot: int
+    face: Face | None
     state: SegmentState
 
 
@@ -104,7 +129,11 @@ class BusySeconds:
 
 @dataclass(frozen=True, slots=True)
 class FrameMeasured:
-    """From a worker: one frame. ``exact`` is set for frame 0: whether it is the picture."""
+    """From a worker: one frame. ``exact`` is set for frame 0: whether it is the picture.
+
+    The first frame of a segment comes in two parts, from two workers: each has None for what the
+    other one measures.
+    """
 
     index: int
     measurements: Measurements
@@ -126,7 +155,7 @@ class WorkerFailed:
     reason: str
 
 
-Frame = OpenSegment | NextFrame | CloseSegment
+Frame = OpenSegment | NextFrame | CloseSegment | MeasureApart
 Order = Frame | StartClip | SegmentStartState | EndClip
 Answer = (
     ClipStarted
@@ -137,28 +166,3 @@ Answer = (
     | EndClip
     | WorkerFailed
 )
-
-
-def send_pixels(connection: Connection, pixels: Image) -> None:
-    """Send a C-contiguous frame, without copying it.
-
-    Raises:
-        OSError: the other side has gone.
-    """
-    data = pixels.data.cast("B")
-    for start in range(0, len(data), STRIP_BYTES):
-        connection.send_bytes(data[start : start + STRIP_BYTES])
-
-
-def receive_pixels(connection: Connection, shape: tuple[int, ...]) -> Image:
-    """A frame of this shape.
-
-    Raises:
-        EOFError: the other side has gone.
-    """
-    pixels = np.empty(shape, np.uint8)
-    data = pixels.data.cast("B")
-    done = 0
-    while done < len(data):
-        done += connection.recv_bytes_into(data, done)
-    return pixels

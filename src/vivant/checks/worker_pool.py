@@ -1,8 +1,9 @@
 """Several processes that measure segments of one clip side by side; results in frame order.
 
-The first frame of a segment goes to two workers: one ends its segment with it, the other starts
-the next. A segment's state goes to the next worker as soon as the face is found, so segments
-overlap.
+The first frame of a segment goes to three workers: one ends its segment with it, the other starts
+the next. As soon as that has found the face, the segment's state goes to the worker of the segment
+after it, so that segments overlap, and to a third worker, which measures what looks at this frame
+alone: that takes longer than all other frames of the segment.
 
 Starting a worker takes more than a second of processor time, so whoever makes many clips keeps
 them (:func:`keep_workers`).
@@ -11,20 +12,24 @@ them (:func:`keep_workers`).
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-from vivant.checks.frame_analyzer import FrameSchedule, Measurements, SegmentState
+from vivant.checks.frame_analyzer import FrameSchedule, Measurements, SegmentState, joined
+from vivant.checks.worker_frames import SharedFrames
 from vivant.checks.worker_handle import WorkerHandle, end_workers
 from vivant.checks.worker_messages import (
+    REFERENCE_SLOT,
     Answer,
     BusySeconds,
     ClipStarted,
     CloseSegment,
     EndClip,
     FrameMeasured,
+    MeasureApart,
     NextFrame,
     OpenSegment,
     SegmentStartState,
@@ -83,6 +88,7 @@ class WorkerPool:
 
     Args:
         clip: what to measure.
+        picture: the clip's picture, ``[height, width, 3]`` uint8.
         initial_state: of the segment that starts with frame 0.
         workers: how many, 1 or more.
 
@@ -93,17 +99,26 @@ class WorkerPool:
         OSError: no process can be started.
     """
 
-    def __init__(self, clip: StartClip, initial_state: SegmentState, workers: int) -> None:
+    def __init__(
+        self, clip: StartClip, picture: Image, initial_state: SegmentState, workers: int
+    ) -> None:
         self.embedding: Embedding | None = None
         self._schedule = FrameSchedule(clip.num_frames)
-        self._in_flight = max(
-            2, min(FRAMES_IN_FLIGHT * workers, BYTES_IN_FLIGHT // clip.pixels.nbytes)
-        )
+        most = min(FRAMES_IN_FLIGHT * workers, BYTES_IN_FLIGHT // picture.nbytes, clip.num_frames)
+        self._in_flight = max(2, most)
+        # beside the picture and those in flight, the frame that is submitted and the last one taken
+        count = self._in_flight + 3
+        self._shared = SharedFrames.create(picture.shape, count)
+        self._shared.pixels[REFERENCE_SLOT] = picture
+        self._free = deque(slot for slot in range(count) if slot != REFERENCE_SLOT)
+        self._slots: dict[int, int] = {}
+        self._opened: dict[int, tuple[int, int]] = {}
         self._condition = threading.Condition()
         self._failure: MachineError | None = None
         self._closed = False
         self._steps: dict[int, Measurements] = {}
         self._frames: dict[int, FrameMeasured] = {}
+        self._halves: dict[int, FrameMeasured] = {}
         self._states: dict[int, SegmentState] = {0: initial_state}
         self._awaiting_state: dict[int, WorkerHandle] = {}
         self._submitted = 0
@@ -116,7 +131,7 @@ class WorkerPool:
                 self._workers.append(WorkerHandle())
             for number, worker in enumerate(self._workers):
                 worker.assign(self.receive)
-                worker.post(replace(clip, embed=number == 0))
+                worker.post(replace(clip, embed=number == 0), self._shared)
         except BaseException:
             self.close()
             raise
@@ -127,7 +142,7 @@ class WorkerPool:
         return sum(self._busy.values())
 
     def submit(self, index: int, pixels: Image) -> None:
-        """Frame ``index``, C-contiguous and not changed afterwards; waits while many are waiting.
+        """Frame ``index``, which is copied; waits while many are waiting.
 
         Raises:
             MachineError: a worker has died.
@@ -138,10 +153,12 @@ class WorkerPool:
                     break  # the caller must take it first
                 self._condition.wait(POLL_SECONDS)
         self._check()
+        slot = self._slot(index)
+        self._shared.pixels[slot] = pixels
         if self._schedule.searched(index):
-            self._change_segment(index, pixels)
+            self._change_segment(index, slot)
         else:
-            self._worker().post(NextFrame(index), pixels)
+            self._worker().post(NextFrame(index, slot))
         self._submitted = index + 1
 
     def results(
@@ -190,10 +207,13 @@ class WorkerPool:
                 case BusySeconds(seconds):
                     self._busy[worker] = seconds
                 case FrameMeasured(index):
-                    self._frames[index] = answer
+                    self._take_frame(answer)
                 case StepMeasured(index, measurements):
                     self._steps[index] = measurements
-                case SegmentStartState(index, state):
+                case SegmentStartState(index, state, opened, face):
+                    segment, slot = self._opened.pop(opened)
+                    apart = self._workers[(segment + len(self._workers) // 2) % len(self._workers)]
+                    apart.post(MeasureApart(opened, slot, face, state))
                     if (waiting := self._awaiting_state.pop(index, None)) is None:
                         self._states[index] = state
                     else:
@@ -209,13 +229,44 @@ class WorkerPool:
                     pass
             self._condition.notify_all()
 
-    def _change_segment(self, index: int, pixels: Image) -> None:
+    def _slot(self, index: int) -> int:
+        """Room for frame ``index``: that of a frame which no worker needs any more.
+
+        The step to the next frame is the last thing that a frame is read for.
+        """
+        if not self._free:
+            oldest = min(self._slots)
+            assert oldest + 1 < self._taken  # noqa: S101 - there is room for all in flight
+            self._free.append(self._slots.pop(oldest))
+        self._slots[index] = slot = self._free.popleft()
+        return slot
+
+    def kept_frame(self, index: int) -> Image | None:
+        """Frame ``index`` as it was submitted, if its memory was not used again."""
+        slot = self._slots.get(index)
+        return None if slot is None else self._shared.pixels[slot]
+
+    def _take_frame(self, answer: FrameMeasured) -> None:
+        """Keep what one or two workers have measured of a frame."""
+        index = answer.index
+        if not self._schedule.searched(index):
+            self._frames[index] = answer
+        elif (other := self._halves.pop(index, None)) is None:
+            self._halves[index] = answer
+        else:
+            exact = answer.exact if other.exact is None else other.exact
+            both = joined(answer.measurements, other.measurements)
+            self._frames[index] = FrameMeasured(index, both, exact)
+
+    def _change_segment(self, index: int, slot: int) -> None:
         """End the segment before frame ``index`` and start the one from there."""
         if self._segment >= 0:
-            self._worker().post(CloseSegment(index), pixels)
+            self._worker().post(CloseSegment(index, slot))
         self._segment += 1
         worker = self._worker()
-        worker.post(OpenSegment(index), pixels)
+        with self._condition:
+            self._opened[index] = self._segment, slot
+        worker.post(OpenSegment(index, slot))
         with self._condition:
             state = self._states.pop(index, None)
             if state is None:

@@ -11,13 +11,16 @@ import sys
 import time
 from collections import deque
 from multiprocessing.connection import Connection
+from typing import Final
 
 import cv2
 
 from vivant.checks.frame import AnalyzedFrame
 from vivant.checks.frame_analyzer import FrameAnalyzer, FrameSchedule, SegmentState
 from vivant.checks.metrics.registry import all_metrics
+from vivant.checks.worker_frames import SharedFrames
 from vivant.checks.worker_messages import (
+    REFERENCE_SLOT,
     Answer,
     BusySeconds,
     ClipStarted,
@@ -25,17 +28,22 @@ from vivant.checks.worker_messages import (
     EndClip,
     Frame,
     FrameMeasured,
-    NextFrame,
+    MeasureApart,
     OpenSegment,
     Order,
     SegmentStartState,
     StartClip,
     StepMeasured,
     WorkerFailed,
-    receive_pixels,
 )
 from vivant.picture.faces import FaceReader
-from vivant.types import Image
+
+NICENESS: Final = 5
+"""The encoder comes first where both want the same core: checks wait for its last frames anyway."""
+
+
+IDLE_SECONDS: Final = 0.3
+"""Without an order; an engine that needs longer for its first frame leaves time to prepare."""
 
 
 class SegmentWorker:
@@ -49,36 +57,49 @@ class SegmentWorker:
 
     def __init__(self, connection: Connection, reader: FaceReader, clip: StartClip) -> None:
         self._connection = connection
-        self._shape = clip.pixels.shape
+        self._pixels = SharedFrames.receive(connection, clip.shape).pixels
+        self._pixels.flags.writeable = False
+        self._face = clip.face
         self._states: dict[int, SegmentState] = {}
-        self._waiting: deque[tuple[Frame | EndClip, Image | None]] = deque()
+        self._waiting: deque[Frame | EndClip] = deque()
         self._before: AnalyzedFrame | None = None
         self._state: SegmentState | None = None
         self._busy = 0.0
-        reference = clip.reference(reader)
+        reference = clip.reference(reader, self._pixels[REFERENCE_SLOT])
         metrics = all_metrics(reference, clip.fps)
         self._analyzer = FrameAnalyzer(FrameSchedule(clip.num_frames), reference, metrics, reader)
         connection.send(ClipStarted(reference.embedding if clip.embed else None))
 
     def run(self) -> None:
         """Work until the clip ends."""
+        if not self._connection.poll(IDLE_SECONDS):
+            self._prepare()
         while True:
-            order, pixels = self._waiting.popleft() if self._waiting else self._receive_frame()
+            order = self._waiting.popleft() if self._waiting else self._receive_frame()
             if isinstance(order, EndClip):
                 self._connection.send(EndClip())
                 return
-            assert pixels is not None  # noqa: S101
             began = time.process_time()
-            frame = self._analyzer.frame(order.index, pixels)
+            frame = self._analyzer.frame(order.index, self._pixels[order.slot])
             answers = self._measure(order, frame)
             self._busy += time.process_time() - began
             # busy time first: who has the last answer does not wait for more
             for answer in (BusySeconds(self._busy), *answers):
                 self._connection.send(answer)
 
+    def _prepare(self) -> None:
+        """Measure the picture: what metrics keep of it is there when the first frame comes."""
+        frame = self._analyzer.frame(0, self._pixels[REFERENCE_SLOT])
+        frame.face = self._face
+        self._analyzer.measure_part(frame, self._analyzer.initial_state, single=True)
+
     def _measure(self, order: Frame, frame: AnalyzedFrame) -> list[Answer]:
         if isinstance(order, OpenSegment):
             return self._open(frame)
+        if isinstance(order, MeasureApart):
+            frame.face = order.face
+            found = self._analyzer.measure_part(frame, order.state, single=True)
+            return [FrameMeasured(frame.index, found, None)]
         assert self._before is not None and self._state is not None  # noqa: S101
         step = self._analyzer.measure_step(self._before, frame, self._state)
         if isinstance(order, CloseSegment):
@@ -96,35 +117,35 @@ class SegmentWorker:
                 self._waiting.append(received)
         state = self._analyzer.search(frame, self._states.pop(frame.index))
         after = self._analyzer.schedule.next_searched(frame.index)
-        self._connection.send(SegmentStartState(after, state))  # now: the next segment waits for it
+        # now: the next segment waits for it, and the worker that measures the frame's other part
+        self._connection.send(SegmentStartState(after, state, frame.index, frame.face))
         self._before, self._state = frame, state
         exact = None if frame.index else self._analyzer.is_exact(frame)
-        found = self._analyzer.measure_frame(frame, state)
+        found = self._analyzer.measure_part(frame, state, single=False)
         return [FrameMeasured(frame.index, found, exact)]
 
-    def _receive_frame(self) -> tuple[Frame | EndClip, Image | None]:
+    def _receive_frame(self) -> Frame | EndClip:
         while (received := self._receive()) is None:
             pass
         return received
 
-    def _receive(self) -> tuple[Frame | EndClip, Image | None] | None:
-        """The next order with its pixels; None where it was a state, which is kept."""
+    def _receive(self) -> Frame | EndClip | None:
+        """The next order; None where it was a state, which is kept."""
         order: Order = self._connection.recv()
         match order:
             case SegmentStartState(index, state):
                 self._states[index] = state
                 return None
-            case OpenSegment() | NextFrame() | CloseSegment():
-                return order, receive_pixels(self._connection, self._shape)
-            case EndClip():
-                return order, None
-        raise TypeError(f"unexpected order {type(order).__name__}")
+            case StartClip():
+                raise TypeError("a clip starts before another one ended")
+        return order
 
 
 def main(descriptor: int) -> None:
     """Measure clips until the connection on this file descriptor closes."""
     connection = Connection(descriptor)
     os.dup2(2, 1)  # what a library prints must not end in the parent's output
+    os.nice(NICENESS)
     cv2.setNumThreads(1)
     try:
         reader = FaceReader()

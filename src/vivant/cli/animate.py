@@ -21,6 +21,7 @@ from vivant.cli.options import (
     Json,
     LabelSeconds,
     LabelText,
+    LastPicture,
     Loop,
     Negative,
     NumFrames,
@@ -77,6 +78,7 @@ def animate(
     label: LabelText = "",
     label_seconds: LabelSeconds = None,
     sound: SoundChoice = "",
+    last: LastPicture = None,
     currency: Currency = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -132,6 +134,7 @@ def animate(
         label=label,
         label_seconds=label_seconds,
         sound=sound,
+        last=last,
         options=_engine_options(options, loop=loop),
         crop=crop,
         focus=focus,
@@ -171,14 +174,14 @@ def demo(
     json: Json = False,
     force: Force = False,
 ) -> None:
-    """Animate a portrait that comes with Vivant (astronaut Eileen Collins; NASA, public domain)."""
+    """Animate a portrait that comes with Vivant (CC BY-SA 3.0, see NOTICE)."""
     show_waiting("starting", quiet=quiet)
-    from vivant.picture.sample_picture import sample_picture
+    from vivant.picture.sample_picture import DEMO_CREDIT, demo_picture
     from vivant.settings import default_settings
 
     settings = default_settings()
     request = command_request(
-        sample_picture(),
+        demo_picture(),
         settings,
         frames=frames,
         seed=seed,
@@ -190,7 +193,7 @@ def demo(
         RunOptions(
             request,
             output or Path("vivant-demo.mp4"),
-            "astronaut Eileen Collins (NASA, public domain)",
+            DEMO_CREDIT,
             settings,
             currency=currency,
             quiet=quiet,

@@ -110,7 +110,7 @@ def batch(given: BatchOptions) -> None:
 
     Columns of a CSV: image, and where a row wants its own: output, prompt, negative, frames,
     seconds, fps, aspect, size, seed, engine, upscaler, quality, label, label_seconds, sound,
-    crop, focus, rotate, options ("move=orbit; strength=1").
+    last, crop, focus, rotate, options ("move=orbit; strength=1").
     """
     from vivant.cli.terminal import CleanConsole
     from vivant.cost import bill

@@ -98,6 +98,10 @@ SoundChoice = Annotated[
         show_default=False,
     ),
 ]
+LastPicture = Annotated[
+    Path | None,
+    typer.Option("--last", help="Another picture, for the last frame (ltx2).", metavar="IMAGE"),
+]
 OptionPairs = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of the engine, e.g. --set move=orbit.", metavar="K=V"),

@@ -21,7 +21,7 @@
     embedding.py       dlib's embedding network, run by OpenCV
     onnx_graph.py      write a small network as an ONNX model
     framing.py         which pixels of the picture a frame shows
-    sample_picture.py  the portrait of ``vivant demo``
+    sample_picture.py  the portraits of ``vivant demo`` and of the page
 
 Importing the package imports none of them. Imports nothing of engines, clips or checks.
 """

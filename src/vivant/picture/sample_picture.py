@@ -1,20 +1,35 @@
-"""The picture of ``vivant demo``: the portrait of Eileen Collins that ships in scikit-image.
-
-NASA, public domain. Read as a file: importing scikit-image takes half a second.
-"""
+"""Two sample portraits: the sharp one of ``vivant demo``, and a small one to try the page with."""
 
 from __future__ import annotations
 
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
 
 from vivant.errors import MissingPartError
+
+DEMO_CREDIT: Final = "Christophe Henner, photo Ruby Mizrahi / Wikimedia Foundation, CC BY-SA 3.0"
+
+
+@cache
+def demo_picture() -> bytes:
+    """A JPEG of 2400×1600 pixels: a clip of 1920×1080 does not enlarge it (see NOTICE).
+
+    Raises:
+        MissingPartError: its file is not there.
+    """
+    path = Path(__file__).parent / "samples" / "portrait.jpg"
+    if not path.is_file():
+        raise MissingPartError(f"{path.name} is missing: reinstall Vivant, it is part of it")
+    return path.read_bytes()
 
 
 @cache
 def sample_picture() -> bytes:
-    """A PNG of 512×512 pixels.
+    """A PNG of 512×512 pixels: Eileen Collins (NASA, public domain), which ships in scikit-image.
+
+    Read as a file: importing scikit-image takes half a second.
 
     Raises:
         MissingPartError: scikit-image is not installed, or without its data.

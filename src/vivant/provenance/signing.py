@@ -37,6 +37,11 @@ UNTRUSTED = (
     "trust list"
 )
 
+_EXPIRED = (
+    "the signing certificate expired while the clip was made: use a new one (a self-made one: "
+    "vivant credentials key --new)"
+)
+
 _TRIAL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415478da63606060"
     "0000000400012768100e0000000049454e44ae426082"
@@ -85,7 +90,7 @@ class Signer:
             xmp: False where the file has XMP already.
 
         Raises:
-            CredentialsError: the remote signer failed.
+            CredentialsError: the remote signer failed, or the certificate has expired meanwhile.
             OutputError: the disk is full or gone.
         """
         before = _prepared(path, facts if xmp else None)
@@ -129,6 +134,8 @@ class Signer:
                 except (c2pa.C2paError, OSError) as error:
                     if failures:
                         raise failures[0] from None
+                    if "certificate was not valid" in str(error):
+                        raise CredentialsError(_EXPIRED, code="credentials_expired") from None
                     raise _write_error(path, error) from None
         if ours is not None and signed.stat().st_size - path.stat().st_size > MAX_HISTORY:
             return False
@@ -320,6 +327,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def may_have_credentials(data: bytes) -> bool:
+    """Whether a picture's file holds what looks like content credentials."""
+    return b"jumb" in data and b"c2pa" in data
+
+
 def _own_credentials(picture: Path | bytes, facts: ProvenanceFacts) -> bytes:
     """The input picture's bytes, if it has credentials that can be read here; else nothing."""
     if facts.picture_format not in PICTURE_TYPES:
@@ -328,7 +340,7 @@ def _own_credentials(picture: Path | bytes, facts: ProvenanceFacts) -> bytes:
         data = picture.read_bytes() if isinstance(picture, Path) else picture
     except OSError:
         return b""
-    if b"jumb" not in data or b"c2pa" not in data:
+    if not may_have_credentials(data):
         return b""
     same = hashlib.sha256(data).hexdigest() == facts.picture_sha256
     return data if same else b""

@@ -17,8 +17,8 @@ from vivant.types import Request
 
 COLUMNS = (
     "image", "output", "prompt", "negative", "frames", "seconds", "fps", "aspect", "size",
-    "seed", "engine", "upscaler", "quality", "label", "label_seconds", "sound", "options", "crop",
-    "focus", "rotate",
+    "seed", "engine", "upscaler", "quality", "label", "label_seconds", "sound", "last",
+    "options", "crop", "focus", "rotate",
 )  # fmt: skip
 """What a CSV may hold; only ``image`` must be there, and an empty field is the command's own."""
 
@@ -117,8 +117,8 @@ def _csv(source: Path) -> list[tuple[Path, dict[str, str]]]:
 
 
 def _placed(column: str, text: str, source: Path) -> str:
-    """A row's value; a sound file lies beside the CSV, as pictures do."""
-    if column != "sound" or text.lower() in ("on", "off"):
+    """A row's value; files lie beside the CSV, as pictures do."""
+    if column not in ("sound", "last") or (column == "sound" and text.lower() in ("on", "off")):
         return text
     return str(source.parent / text)
 

@@ -25,6 +25,7 @@ from vivant.picture.decode import Decoded
 from vivant.picture.faces import lend_reader
 from vivant.picture.framing import crop_pixels
 from vivant.picture.intake import load_portrait
+from vivant.provenance.signing import may_have_credentials
 from vivant.service.job import PORTRAIT, REFERENCE, SOURCE, Job, key, request_from_json
 from vivant.service.job_store import JobStore
 from vivant.service.objects import Objects
@@ -129,8 +130,9 @@ class Preparation:
             def decode(_data: bytes, _name: str, *size_and_limits: Any) -> Decoded:
                 return self._decoder.decode(source, *size_and_limits, folder=folder, check=check)
 
+            data = source.read_bytes()
             portrait = load_portrait(
-                source.read_bytes(),
+                data,
                 width=request.width,
                 height=request.height,
                 limits=image_limits(self._settings, timed=True),
@@ -149,7 +151,12 @@ class Preparation:
             self._objects.put_file(key(job.id, PORTRAIT), decoded)
         self._job_store.prepared(
             job.id,
-            {"seconds": time.perf_counter() - started, "warnings": list(portrait.warnings)},
+            {
+                "seconds": time.perf_counter() - started,
+                "warnings": list(portrait.warnings),
+                # only then does rendering need the file again
+                "credentials": may_have_credentials(data),
+            },
         )
         return portrait
 

@@ -276,7 +276,9 @@ class JobStages:
             # prepared within this run, or ahead of it
             ahead = 0.0 if job.prepared is None else image_seconds
             times.add("image", image_seconds - ahead)
-            if settings.credentials != "off":  # the picture may have credentials of its own
+            prepared = self._job_store.get(job.id).prepared or {}
+            # the picture's own credentials become part of the clip's
+            if settings.credentials != "off" and prepared.get("credentials", True):
                 self._objects.get_file(key(job.id, SOURCE), inputs / SOURCE)
                 request = replace(request, image=inputs / SOURCE)
             reporter(Progress("image", 1, 1, "item"))

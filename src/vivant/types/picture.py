@@ -108,6 +108,7 @@ class Portrait:
         warnings: plain sentences for the user (several faces, too small for the target, …).
         suggested_rotation: ``Request.rotate`` by which a face is seen, where none was found
             without; the request's own otherwise.
+        last: the picture of the clip's last frame, where another one was given for it.
     """
 
     pixels: Image
@@ -116,3 +117,4 @@ class Portrait:
     source: Source
     warnings: tuple[str, ...] = ()
     suggested_rotation: Rotation = 0
+    last: Portrait | None = None

@@ -18,6 +18,9 @@ DEFAULT_ENGINE = "living"
 ENGINES_WITH_SOUND = frozenset({"ltx2", "fake"})
 """Engines that make sound of their own."""
 
+ENGINES_WITH_LAST = frozenset({"ltx2"})
+"""Engines that take a picture for the last frame."""
+
 DEFAULT_PROMPT = "subtle motion"
 """The user's own prompt; it is short on purpose."""
 
@@ -52,6 +55,7 @@ class Request:
         label_seconds: shown for the first seconds only; None: for the whole clip.
         sound: True: the engine's own (``ltx2`` alone has one); a music or voice file: that one,
             from its beginning.
+        last: another picture of the same person, for the last frame; ``ltx2`` alone takes one.
         options: of one engine only (recipe, nag_scale, …); that engine checks them.
         crop: the part of the picture to show; chosen by the faces where None.
         focus: what should be in the middle of the largest crop, instead of ``crop``.
@@ -72,6 +76,7 @@ class Request:
     label: str = ""
     label_seconds: float | None = None
     sound: bool | Path = False
+    last: Path | bytes | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     crop: CropArea | None = None
     focus: FocusPoint | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -20,11 +21,13 @@ LOBES = 3
 """Lanczos-3: the window reaches three source pixels to either side."""
 
 
+@lru_cache(maxsize=8)
 def weights(size_in: int, start: float, length: float, size_out: int) -> Tensor:
     """Resampling matrix ``[size_out, size_in]``: rows sum to 1, edges are repeated.
 
     Output pixel ``i`` has its centre at ``start + (i + ½)·length/size_out`` in source pixels;
-    when shrinking, the window widens so that it averages. Float32.
+    when shrinking, the window widens so that it averages. Float32; kept for the next clip, so not
+    to be changed.
     """
     step = length / size_out
     widen = max(1.0, step)

@@ -179,6 +179,8 @@ class Encoder:
         }
         self._stream = stream
         self._sound = None if sound is None else SoundTrack(self._container, sound)
+        # now: x264 starts its threads and takes its memory, for which the first frame would wait
+        context.open(strict=False)
 
     @property
     def extradata(self) -> bytes | None:
@@ -220,7 +222,8 @@ class Encoder:
             for sound in self._sound.packets():
                 self._mux(sound)
             self._sound = None
-        for packet in self._stream.encode(picture):
+        # one by one: the first delayed frames are decoded while the last ones are still encoded
+        for packet in self._stream.encode_lazy(picture):
             data = bytes(packet)
             self._mux(packet)
             yield data

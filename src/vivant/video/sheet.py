@@ -17,7 +17,7 @@ from PIL import ImageDraw, ImageFont
 from vivant.errors import OutputError
 from vivant.grid import checked_frames
 from vivant.picture.framing import mean_difference
-from vivant.types import Image, Request
+from vivant.types import Box, Image, Request
 from vivant.video.files import COMPANIONS
 
 TILE_AREA = 480 * 270
@@ -25,6 +25,9 @@ TILE_AREA = 480 * 270
 
 GAIN = 4
 """Differences are shown this many times stronger: subtle motion is hard to see otherwise."""
+
+THUMBNAIL_STEP = Fraction(1, 8)
+"""Seconds between the frames that may become the thumbnail: a blink takes about 0.3 s."""
 
 THUMBNAIL_SIDE = 1280
 """Longest side of the thumbnail; YouTube's size is 1280×720."""
@@ -153,15 +156,23 @@ class SheetCollector:
     Args:
         reference: the input picture at the clip's size.
         request: what is being made.
+        eyes: where the eyes of the main person are, pixels of the clip; None without a face. The
+            thumbnail is the frame near the middle in which they have most contrast, because they
+            may be shut in the middle.
     """
 
-    def __init__(self, reference: Image, request: Request) -> None:
+    def __init__(self, reference: Image, request: Request, eyes: Box | None = None) -> None:
         self._fps = request.fps
         self._tile = tile_size(request.width, request.height)
         # shrunk as the frames are: two ways of shrinking would differ where nothing moved
         self._reference = reference
         self._wanted = set(checked_frames(request.num_frames))
-        self._middle = request.num_frames // 2
+        self._eyes = eyes
+        middle = request.num_frames // 2
+        step = max(1, round(request.fps * THUMBNAIL_STEP)) if eyes else 0
+        self._candidates = {middle + step * number for number in range(-4, 5)}
+        self._candidates &= set(range(request.num_frames))
+        self._contrast = -1.0
         self._tiles: dict[int, Image] = {}
         self._differences: dict[int, float] = {}
         self._thumbnail: Image | None = None
@@ -171,8 +182,19 @@ class SheetCollector:
         if index in self._wanted:
             self._tiles[index] = shrink(pixels, *self._tile)
             self._differences[index] = mean_difference(pixels, self._reference)
-        if index == self._middle:
+        if index in self._candidates and (contrast := self._contrast_of(pixels)) > self._contrast:
+            self._contrast = contrast
             self._thumbnail = thumbnail(pixels)
+
+    def _contrast_of(self, pixels: Image) -> float:
+        """Of the eyes: the standard deviation of their brightness, levels."""
+        if self._eyes is None:
+            return 0.0
+        left, top = max(0, round(self._eyes.left)), max(0, round(self._eyes.top))
+        right = max(0, round(self._eyes.left + self._eyes.width))
+        bottom = max(0, round(self._eyes.top + self._eyes.height))
+        area = pixels[top:bottom, left:right]
+        return float(area.mean(axis=-1).std()) if area.size else 0.0
 
     def write(self, folder: Path, *, title: str) -> None:
         """Write contact sheet and thumbnail."""

@@ -25,4 +25,10 @@ These are functions of the finished file, no metrics:
     delivery.py     what YouTube and the user asked for
     sound.py        loudness, peak, silence, start and length of the sound
     performance.py  seconds and cost
+
+And this one compares the last frame with the picture that was given for it:
+
+::
+
+    last_picture.py  is the person at the end the one in that picture
 """

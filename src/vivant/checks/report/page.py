@@ -10,9 +10,9 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,7 @@ from typing import Final
 import cv2
 import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from vivant.checks.checklist import Answer, answers, group_title, title, unit_word, verdict_word
 from vivant.checks.frame import clipped, reduced
@@ -103,6 +104,7 @@ def write_html(
     name: str = "",
     href: str = "",
     reference: Image | None = None,
+    frame: Callable[[int], Image | None] | None = None,
 ) -> None:
     """Write the page.
 
@@ -114,6 +116,7 @@ def write_html(
         name: shown as the page's title; the clip's file name where empty.
         href: where a clip too large to embed will be; its place now where empty.
         reference: the picture at the clip's size, where that is drawn already.
+        frame: gives frames of the clip that are in memory; the others are decoded.
 
     Raises:
         ClipError: the clip cannot be read any more.
@@ -122,7 +125,7 @@ def write_html(
     if reference is None:
         facts = verification.facts
         reference = crop_pixels(portrait, facts.width, facts.height)
-    text = render(verification, reference, clip, path.parent, name=name, href=href)
+    text = render(verification, reference, clip, path.parent, name=name, href=href, frame=frame)
     try:
         handle, partial = tempfile.mkstemp(dir=path.parent, prefix=".vivant-", suffix=".html")
         try:
@@ -147,6 +150,7 @@ def render(
     *,
     name: str = "",
     href: str = "",
+    frame: Callable[[int], Image | None] | None = None,
 ) -> str:
     """The page as text; ``folder`` is where it will stand, for a link to a large clip."""
     facts = verification.facts
@@ -154,15 +158,20 @@ def render(
     chosen = _chosen(verification)
     embedded = facts.size_bytes <= EMBED_LIMIT
     counted = [answer for answer in found if answer.scores]
-    with ThreadPoolExecutor(4, "vivant-page") as pool:  # a clip is waiting for its page
-        decoding = pool.submit(frames_at, clip, set(chosen))
+    with ThreadPoolExecutor(8, "vivant-page") as pool:  # a clip is waiting for its page
+        pictures = {
+            index: pixels
+            for index in chosen
+            if frame is not None and (pixels := frame(index)) is not None
+        }
+        decoding = pool.submit(frames_at, clip, chosen.keys() - pictures)
         poster = pool.submit(_jpeg, reference)
         if embedded:
             source = _data_url(clip.read_bytes(), _kind(clip))
         else:
             source = _quoted(href) if href else _link(clip, folder)
         plots = _plots(found, facts.num_frames)
-        shots = _shots(verification, chosen, decoding.result(), reference, pool)
+        shots = _shots(verification, chosen, pictures | decoding.result(), reference, pool)
     return _template().render(
         name=name or clip.name,
         verdict=verification.verdict,
@@ -175,7 +184,8 @@ def render(
         ],
         plots=plots,
         shots=shots,
-        video=source,
+        # nothing in it needs escaping, and looking through megabytes for it takes time
+        video=Markup(source) if embedded else source,  # noqa: S704
         embedded=embedded,
         poster=poster.result(),
         facts=facts,
@@ -221,7 +231,7 @@ def _shots(
     """Each chosen frame beside the input, with what is to be seen in it."""
     width, height = verification.facts.width, verification.facts.height
 
-    def shot(frame: int) -> Shot:
+    def shot(frame: int) -> tuple[Shot, Future[str], Future[str]]:
         scores = chosen[frame]
         box = next((box for s in scores if (box := _marked(s)) is not None), None)
         view = _around(box, width, height)
@@ -233,16 +243,18 @@ def _shots(
             x_end = min(1.0, (box.right - left) / (right - left))
             y_end = min(1.0, (box.bottom - top) / (bottom - top))
             region = (100 * x, 100 * y, 100 * (x_end - x), 100 * (y_end - y))
-        return Shot(
-            frame,
-            frame / float(verification.facts.fps),
-            _jpeg(pictures[frame][top:bottom, left:right]),
-            _jpeg(reference[top:bottom, left:right]),
-            tuple(scores),
-            region,
+        seconds = frame / float(verification.facts.fps)
+        return (
+            Shot(frame, seconds, "", "", tuple(scores), region),
+            pool.submit(_jpeg, pictures[frame][top:bottom, left:right]),
+            pool.submit(_jpeg, reference[top:bottom, left:right]),
         )
 
-    return list(pool.map(shot, sorted(frame for frame in chosen if frame in pictures)))
+    drawn = [shot(frame) for frame in sorted(chosen) if frame in pictures]
+    return [
+        replace(one, picture=picture.result(), before=before.result())
+        for one, picture, before in drawn
+    ]
 
 
 def _marked(score: Score) -> Box | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import Final, Literal
 
 import cv2
@@ -54,10 +55,19 @@ NOTES: Final = (
 
 
 class LivingEngine:
-    """Turns a portrait into a clip in which the person lives (see :class:`Engine`)."""
+    """Turns a portrait into a clip in which the person lives (see :class:`Engine`).
 
-    def __init__(self) -> None:
+    Args:
+        sketches: for quick, small clips of one portrait at one size, one for each preset: its
+            planes are kept for the next clip, and how it will look is not measured beforehand.
+            They may be made in several threads.
+    """
+
+    def __init__(self, *, sketches: bool = False) -> None:
         self._info = _info(NOTES)
+        self._sketches = sketches
+        self._kept: list[tuple[Frames, CutOut]] = []
+        self._lock = Lock()
 
     @property
     def info(self) -> EngineInfo:
@@ -139,6 +149,17 @@ class LivingEngine:
         except cv2.error as error:
             raise EngineError(f"the living engine could not draw the picture: {error}") from error
 
+    def _planes(self, canvas: Frames, portrait: Portrait, reach: Box) -> tuple[Frames, CutOut]:
+        """The background, drawn into ``canvas``, and the people; kept for further sketches."""
+        if not self._sketches:
+            return canvas, _cut_out(canvas, portrait, reach)
+        with self._lock:
+            if not self._kept:
+                cut = _cut_out(canvas, portrait, reach)
+                self._kept.append((canvas, cut))
+        background, cut = self._kept[0]
+        return background.copy(), cut
+
     def _prepare(
         self,
         portrait: Portrait,
@@ -153,7 +174,7 @@ class LivingEngine:
         reach, canvas = draw_canvas(portrait, request.width, request.height)
         height, width = canvas.shape[:2]
         people = [placed(person, reach, width) for person in people]
-        cut = _cut_out(canvas, portrait, reach)
+        canvas, cut = self._planes(canvas, portrait, reach)
         if cut.why:
             notes.append(cut.why)
         fps = float(request.fps)
@@ -188,9 +209,9 @@ class LivingEngine:
                 }
             )
             motion = plan_motion(own, temper, seconds=seconds, seed=request.seed, person=number)
-            part, held = rehearse(
-                scene, person, Part(motion, places, _eyes(scene, person)), reader, turn
-            )
+            part, held = Part(motion, places, _eyes(scene, person)), list[str]()
+            if not self._sketches:
+                part, held = rehearse(scene, person, part, reader, turn)
             parts.append(part)
             notes += [f"{person.name}: {reason}." for reason in held]
         motions = [part.motion for part in parts]

@@ -16,10 +16,12 @@
     random_components.py, tiny.py  the same classes, tiny or at real size, with random weights
     transformer.py    the forward pass: modulation per distinct timestep, one RoPE, cached text keys
     block.py          one block in plain torch
+    modulation.py     scales, shifts and gates of a step, for one block or all
     fused_block.py    one block of fp8 layers, with Triton between the products
     block_kernels.py, block_triton.py  these kernels
     attention.py      the fastest exact attention there is; NAG
     step_graphs.py    steps recorded as CUDA graphs
+    sound_lane.py     the sound's kernels beside the picture's, on a stream of their own
     ulysses.py        one GPU's share of tokens, heads and frames
     operators.py      functions as operators of torch
     fp8.py            row-wise fp8 matrix products

@@ -13,6 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from vivant.engines.ltx2.attention import Kernel, attend, nag_mix
+from vivant.engines.ltx2.modulation import (
+    BlockRows,
+    Modulation,
+    ShiftScale,
+    combined,
+    modulated,
+    rows_of,
+)
+from vivant.engines.ltx2.sound_lane import IN_TURN, Lane
 from vivant.engines.ltx2.ulysses import Ulysses
 
 
@@ -44,30 +53,12 @@ class TextKeys(NamedTuple):
     audio_value: Tensor
 
 
-class Modulation(NamedTuple):
-    """Timestep embeddings of one step.
+class Sum(NamedTuple):
+    """Tokens ``x + added·gate``, not summed yet: the next norm does it in its own pass."""
 
-    ``video`` is ``[batch, kinds, 6·D]`` (LTX-2.3: 9·D), ``video_cross`` ``[batch, kinds, 4·D]``,
-    and ``kind`` ``[tokens]`` says which row a token takes: tokens of one conditioning strength
-    share a timestep. The gates, on the global sigma, and the audio's are ``[batch, 1, …]``.
-    ``prompt`` and ``audio_prompt`` ``[1, 1, 2·D]``, also of the global sigma, are LTX-2.3's.
-    """
-
-    video: Tensor
-    video_out: Tensor
-    audio: Tensor
-    audio_out: Tensor
-    video_cross: Tensor
-    video_gate: Tensor
-    audio_cross: Tensor
-    audio_gate: Tensor
-    kind: Tensor
-    prompt: Tensor | None = None
-    audio_prompt: Tensor | None = None
-
-
-ShiftScale = tuple[Tensor, Tensor]
-"""Rows that tokens are modulated with, each ``[batch, kinds, D]``."""
+    x: Tensor
+    added: Tensor
+    gate: Tensor
 
 
 def rotate(x: Tensor, rotary: Rotary) -> Tensor:
@@ -81,28 +72,6 @@ def rotate(x: Tensor, rotary: Rotary) -> Tensor:
 def norm(x: Tensor, eps: float) -> Tensor:
     """Root mean square over the channels, no weights."""
     return nn.functional.rms_norm(x, (x.shape[-1],), None, eps)
-
-
-def rows_of(table: Tensor, kind: Tensor) -> Tensor:
-    """Every token's row of ``[batch, kinds, D]``; one row for all stays one."""
-    return table[:, kind] if table.shape[1] > 1 else table
-
-
-def modulated(x: Tensor, by: ShiftScale, kind: Tensor) -> Tensor:
-    """``x·(1 + scale) + shift``, with each token's rows."""
-    shift, scale = by
-    return x * (1 + rows_of(scale, kind)) + rows_of(shift, kind)
-
-
-def combined(table: Tensor, embedded: Tensor, dtype: torch.dtype) -> tuple[Tensor, ...]:
-    """A block's table ``[n, D]`` plus a step's ``[batch, kinds, n·D]``.
-
-    Returns:
-        n tensors ``[batch, kinds, D]``.
-    """
-    batch, kinds = embedded.shape[:2]
-    values = (table + embedded.view(batch, kinds, table.shape[0], -1)).to(dtype)
-    return tuple(part.contiguous() for part in values.unbind(2))
 
 
 class TransformerBlock(nn.Module):
@@ -140,6 +109,23 @@ class TransformerBlock(nn.Module):
         self.kernel = kernel
         self.exact: Kernel = "sdpa" if kernel == "sdpa" else "fa3"
         self.ulysses = ulysses
+        self.lane: Lane = IN_TURN
+        self.sums = False
+        """Whether :class:`Sum` are returned."""
+
+    def rows(self, modulation: Modulation, dtype: torch.dtype) -> BlockRows:
+        """This block's modulation in one step."""
+        table = self.video_a2v_cross_attn_scale_shift_table
+        sound_table = self.audio_a2v_cross_attn_scale_shift_table
+        return BlockRows(
+            combined(self.scale_shift_table, modulation.video, dtype),
+            combined(self.audio_scale_shift_table, modulation.audio, dtype),
+            combined(table[:4], modulation.video_cross, dtype),
+            combined(table[4:], modulation.video_gate, dtype)[0],
+            combined(sound_table[:4], modulation.audio_cross, dtype),
+            combined(sound_table[4:], modulation.audio_gate, dtype)[0],
+            modulation.kind,
+        )
 
     def text_keys(self, text: Tensor, audio_text: Tensor, modulation: Modulation) -> TextKeys:
         """Keys and values of the projected text ``[batch, tokens, D]`` in this block.
@@ -236,12 +222,20 @@ class TransformerBlock(nn.Module):
         """``x + added·gate``, the gate ``[batch, kinds, D]``."""
         return x + added * rows_of(gate, kind)
 
+    def summed(self, x: Tensor | Sum, kind: Tensor) -> Tensor:
+        """What :meth:`forward` returned, as tokens."""
+        return self._add(x.x, x.added, x.gate, kind) if isinstance(x, Sum) else x
+
+    def _sum(self, x: Tensor, added: Tensor, gate: Tensor, kind: Tensor) -> Tensor | Sum:
+        return Sum(x, added, gate) if self.sums else self._add(x, added, gate, kind)
+
     # -- the block -----------------------------------------------------------------------------
 
     def _attend(
         self, attn: Any, x: Any, context: Any, rotary: Rotary, key_rotary: Rotary
     ) -> Tensor:
-        if self.ulysses is not None and attn in (self.attn1, self.video_to_audio_attn):
+        """Attention to tokens of the same kind; the picture's are shared by several GPUs."""
+        if self.ulysses is not None and attn is self.attn1:
             return self._attend_split(self.ulysses, attn, x, context, rotary, key_rotary)
         key, value = self._keys(attn, context, key_rotary)
         # sound is short: there a call of FlashAttention 3 costs the CPU more than it saves the GPU
@@ -263,16 +257,27 @@ class TransformerBlock(nn.Module):
         """
         value = ulysses.to_heads(self._value(attn, context))
         key = ulysses.to_heads(self._key(attn, context, key_rotary))
-        query = self._queries(attn, x, rotary)
-        if attn is self.attn1:
-            exchange = ulysses.to_heads(query)
-            keys, values = ulysses.without_padding(key), ulysses.without_padding(value)
-            out = ulysses.to_tokens(attend(exchange.tokens(), keys, values, self.kernel))
-        else:  # the sound's queries are the same on every GPU
-            own = ulysses.own_heads(query).contiguous()
-            keys, values = ulysses.without_padding(key), ulysses.without_padding(value)
-            out = ulysses.join_heads(attend(own, keys, values))
+        query = ulysses.to_heads(self._queries(attn, x, rotary))
+        keys, values = ulysses.without_padding(key), ulysses.without_padding(value)
+        out = ulysses.to_tokens(attend(query.tokens(), keys, values, self.kernel))
         return self._output(attn, x, out)
+
+    def _picture_keys(self, attn: Any, context: Any, rotary: Rotary) -> tuple[Any, Any]:
+        """The picture's keys and values for the sound; on several GPUs, on their way."""
+        if self.ulysses is None:
+            return self._keys(attn, context, rotary)
+        value = self.ulysses.to_heads(self._value(attn, context))
+        return self.ulysses.to_heads(self._key(attn, context, rotary)), value
+
+    def _attend_picture(self, attn: Any, x: Any, keys: tuple[Any, Any], rotary: Rotary) -> Tensor:
+        """The sound's attention to :meth:`_picture_keys`."""
+        query = self._queries(attn, x, rotary)
+        if self.ulysses is None:
+            return self._output(attn, x, attend(query, *keys))
+        # the sound's queries are the same on every GPU
+        own = self.ulysses.own_heads(query).contiguous()
+        key, value = (self.ulysses.without_padding(part) for part in keys)
+        return self._output(attn, x, self.ulysses.join_heads(attend(own, key, value)))
 
     def _attend_text(
         self, attn: Any, x: Any, key: Tensor, value: Tensor, length: int, nag: Tensor | None
@@ -287,55 +292,66 @@ class TransformerBlock(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
-        audio: Tensor,
+        x: Tensor | Sum,
+        audio: Tensor | Sum,
         text: TextKeys,
-        modulation: Modulation,
+        modulation: Modulation | BlockRows,
         rotaries: Rotaries,
         length: int,
         nag: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor | Sum, Tensor | Sum]:
         """Video tokens ``[batch, tokens, D]`` and audio tokens → the same, one block later.
 
+        The sound's work is queued in a lane of its own, beside the picture's: whoever uses the
+        returned audio outside of it joins the lane first.
+
         Args:
+            modulation: of the step, or this block's rows of it.
             length: text tokens of the positive prompt inside ``text``.
             nag: ``(scale, tau, alpha)``, or None to attend to the positive prompt only.
         """
-        kind, dtype = modulation.kind, x.dtype
+        x, added, gate = x if isinstance(x, Sum) else (x, None, None)
+        audio, told, s_gate = audio if isinstance(audio, Sum) else (audio, None, None)
+        by = modulation if isinstance(modulation, BlockRows) else self.rows(modulation, x.dtype)
+        kind, lane = by.kind, self.lane
+        video, sound, v_cross, s_cross = by.video, by.sound, by.video_cross, by.sound_cross
         gated = self.attn1.to_gate_logits is not None
-        video = combined(self.scale_shift_table, modulation.video, dtype)
-        sound = combined(self.audio_scale_shift_table, modulation.audio, dtype)
-        table = self.video_a2v_cross_attn_scale_shift_table
-        v_cross = combined(table[:4], modulation.video_cross, dtype)
-        (v_gate,) = combined(table[4:], modulation.video_gate, dtype)
-        table = self.audio_a2v_cross_attn_scale_shift_table
-        a_cross = combined(table[:4], modulation.audio_cross, dtype)
-        (a_gate,) = combined(table[4:], modulation.audio_gate, dtype)
         # LTX-2.3 modulates the queries of the text attention too
         text_by, text_gate = ((video[6], video[7]), video[8]) if len(video) == 9 else (None, None)
-
-        def sounded(by: ShiftScale) -> Tensor:
-            """The sound's tokens, normed and modulated: one timestep for all of them."""
-            return norm(audio, self.eps) * (1 + by[1]) + by[0]
-
-        # self-attention
-        x, normed, _ = self._norm(x, kind, by=(video[0], video[1]), keep=gated)
-        attended = self._attend(self.attn1, normed, normed, rotaries.video, rotaries.video)
-        heard = sounded((sound[0], sound[1]))
-        audio = audio + sound[2] * self._attend(
-            self.audio_attn1, heard, heard, rotaries.audio, rotaries.audio
+        s_text_by, s_text_gate = (
+            ((sound[6], sound[7]), sound[8]) if len(sound) == 9 else (None, None)
         )
 
-        # text
+        with lane.beside():  # sound: to itself, to the text
+            audio, heard, _ = self._norm(
+                audio, kind, added=told, gate=s_gate, by=(sound[0], sound[1]), keep=gated
+            )
+            told = self._attend(self.audio_attn1, heard, heard, rotaries.audio, rotaries.audio)
+            audio, heard, _ = self._norm(
+                audio, kind, added=told, gate=sound[2], by=s_text_by, keep=gated
+            )
+            told = self._attend_text(
+                self.audio_attn2, heard, text.audio_key, text.audio_value, length, nag
+            )
+            # the cross tables hold scale before shift
+            audio, asking, telling = self._norm(
+                audio,
+                kind,
+                added=told,
+                gate=s_text_gate,
+                by=(s_cross[3], s_cross[2]),
+                second=(s_cross[1], s_cross[0]),
+                keep=gated,
+            )
+            sound_keys = self._keys(self.audio_to_video_attn, telling, rotaries.audio_cross)
+
+        # picture: to itself, to the text
+        x, normed, _ = self._norm(
+            x, kind, added=added, gate=gate, by=(video[0], video[1]), keep=gated
+        )
+        attended = self._attend(self.attn1, normed, normed, rotaries.video, rotaries.video)
         x, normed, _ = self._norm(x, kind, added=attended, gate=video[2], by=text_by, keep=gated)
         attended = self._attend_text(self.attn2, normed, text.key, text.value, length, nag)
-        heard = norm(audio, self.eps) if text_by is None else sounded((sound[6], sound[7]))
-        told = self._attend_text(
-            self.audio_attn2, heard, text.audio_key, text.audio_value, length, nag
-        )
-        audio = audio + (told if text_gate is None else told * sound[8])
-
-        # picture and sound attend to each other; their tables hold scale before shift
         x, normed, context = self._norm(
             x,
             kind,
@@ -345,23 +361,23 @@ class TransformerBlock(nn.Module):
             second=(v_cross[3], v_cross[2]),
             keep=gated,
         )
-        attended = self._attend(
-            self.audio_to_video_attn,
-            normed,
-            self._rounded(sounded((a_cross[1], a_cross[0]))),
-            rotaries.video_cross,
-            rotaries.audio_cross,
-        )
-        audio = audio + a_gate * self._attend(
-            self.video_to_audio_attn,
-            self._rounded(sounded((a_cross[3], a_cross[2]))),
-            context,
-            rotaries.audio_cross,
-            rotaries.video_cross,
-        )
+        picture_keys = self._picture_keys(self.video_to_audio_attn, context, rotaries.video_cross)
 
-        # feed-forward
-        x, normed, _ = self._norm(x, kind, added=attended, gate=v_gate, by=(video[3], video[4]))
-        x = self._add(x, self._feed_forward(self.ff, normed), video[5], kind)
-        audio = audio + self.audio_ff(sounded((sound[3], sound[4]))) * sound[5]
-        return x, audio
+        lane.join()  # the sound's keys are there
+        with lane.beside(keep=picture_keys):  # sound: to the picture, feed-forward
+            told = self._attend_picture(
+                self.video_to_audio_attn, asking, picture_keys, rotaries.audio_cross
+            )
+            audio, heard, _ = self._norm(
+                audio, kind, added=told, gate=by.sound_gate, by=(sound[3], sound[4])
+            )
+            told = self._feed_forward(self.audio_ff, heard)
+            audio_out = self._sum(audio, told, sound[5], kind)
+
+        # picture: to the sound, feed-forward
+        query = self._queries(self.audio_to_video_attn, normed, rotaries.video_cross)
+        attended = self._output(self.audio_to_video_attn, normed, attend(query, *sound_keys))
+        x, normed, _ = self._norm(
+            x, kind, added=attended, gate=by.video_gate, by=(video[3], video[4])
+        )
+        return self._sum(x, self._feed_forward(self.ff, normed), video[5], kind), audio_out

@@ -136,7 +136,8 @@ def norm_kernel(
     row = tl.program_id(0).to(tl.int64)
     columns = tl.arange(0, WIDTH)
     batch = row // tokens
-    which = tl.load(kind + row % tokens)
+    if KINDS * KINDS2 * GATE_KINDS > 1:
+        which = tl.load(kind + row % tokens)
     value = tl.load(x + row * WIDTH + columns).to(tl.float32)
     if ADD:
         extra = tl.load(added + row * WIDTH + columns).to(tl.float32)

@@ -7,7 +7,7 @@ noise level is σ·(1 − strength) and every estimate is mixed with the picture
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vivant.types import Image
+from vivant.picture.framing import crop_pixels, framed
+from vivant.types import Box, Image, Portrait
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,31 @@ def recompress(pixels: Image, crf: int) -> Image:
     with av.open(buffer, "r") as container:
         decoded = next(container.decode(video=0))
         return np.asarray(decoded.to_ndarray(format="rgb24"), dtype=np.uint8)
+
+
+def grid_pixels(portrait: Portrait, width: int, height: int, *, crf: int = 0) -> Image:
+    """The portrait on a grid, ``[height, width, 3]``: its centre, cut back, is the crop.
+
+    Where the grid's aspect is not the crop's, the frame shows more of the real picture. The
+    re-compression comes before the resize, as in Lightricks' own pipeline: what the model sees
+    of it depends on the picture's size.
+    """
+    if crf:
+        region = framed(portrait.crop, width, height)
+        rows, columns = portrait.pixels.shape[:2]
+        margin = 16
+        left = max(0, int(region.left) - margin)
+        top = max(0, int(region.top) - margin)
+        right = min(columns, int(np.ceil(region.right)) + margin)
+        bottom = min(rows, int(np.ceil(region.bottom)) + margin)
+        part = recompress(portrait.pixels[top:bottom, left:right], crf)
+        crop = portrait.crop
+        portrait = replace(
+            portrait,
+            pixels=part,
+            crop=Box(crop.left - left, crop.top - top, crop.width, crop.height),
+        )
+    return crop_pixels(portrait, width, height)
 
 
 @torch.no_grad()
@@ -161,6 +187,7 @@ def conditioned(
     generators: list[torch.Generator],
     *,
     anchor: tuple[Tensor, float, Tensor] | None = None,
+    noise: Tensor | None = None,
 ) -> Tokens:
     """Latents re-noised to ``sigma``, the picture at frame 0 and, optionally, at the end.
 
@@ -171,6 +198,7 @@ def conditioned(
         image: normalised picture, ``[1, C, 1, H, W]``.
         strength: of the picture at frame 0.
         anchor: the last keyframe's latents ``[1, C, 1, H, W]``, strength and coordinates.
+        noise: of the packed tokens, where it is drawn already.
     """
     batch = latents.shape[0]
     packed = pack(latents.cpu().float()).clone()
@@ -189,6 +217,7 @@ def conditioned(
         clean = torch.cat([clean, extra], dim=1)
         mask = torch.cat([mask, torch.full((batch, extra.shape[1], 1), hold)], dim=1)
         coords = torch.cat([coords, where], dim=2)
-    noise = noise_like(tuple(packed.shape), generators)
+    if noise is None:
+        noise = noise_like(tuple(packed.shape), generators)
     share = (1.0 - mask) * sigma
     return Tokens(noise * share + packed * (1 - share), mask, clean, coords, count)

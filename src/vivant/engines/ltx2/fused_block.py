@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from vivant.engines.ltx2 import block_kernels
-from vivant.engines.ltx2.block import Rotary, ShiftScale, TransformerBlock
+from vivant.engines.ltx2.block import Rotary, TransformerBlock
+from vivant.engines.ltx2.modulation import ShiftScale
 
 
 class Fp8Rows(NamedTuple):

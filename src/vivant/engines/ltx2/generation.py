@@ -7,12 +7,11 @@ tier lower where GPU memory runs out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,10 +21,10 @@ from vivant.engines.ltx2.conditioning import (
     conditioned,
     encode_image,
     first_frame,
+    grid_pixels,
     keyframe_coords,
     noise_like,
     pack_audio,
-    recompress,
     statistics,
     unpack,
 )
@@ -38,8 +37,7 @@ from vivant.engines.ltx2.prompts import Embedding, embed
 from vivant.engines.ltx2.recipes import SPATIAL_FACTOR, TEMPORAL_FACTOR
 from vivant.engines.ltx2.sampling import Nag
 from vivant.errors import EngineError, VivantError
-from vivant.picture.framing import crop_pixels, framed
-from vivant.types import Box, Frames, Image, Observer, Portrait, Progress, Request, Sound
+from vivant.types import Frames, Image, Observer, Portrait, Progress, Request, Sound
 
 T = TypeVar("T")
 
@@ -52,6 +50,14 @@ class ReportSink(Protocol):
 
     def lowered(self, before: str, after: LoadedModel) -> None:
         """Memory ran out in tier ``before``: the clip is started again."""
+
+
+class _Refinement(NamedTuple):
+    """What the second stage needs that the first one has no part in."""
+
+    pixels: Image
+    noise: Tensor
+    audio_noise: Tensor
 
 
 class Generation:
@@ -184,10 +190,19 @@ class Generation:
             )
 
         scale = recipe.stages
-        latents, audio = self._stage(
-            None, None, scale, recipe.sigmas, generators, positive, negative, count(0)
-        )
-        if recipe.refine_sigmas:
+        with ThreadPoolExecutor(1, "vivant-refine") as pool:
+            refine: Future[_Refinement] | None = None
+
+            def drawn(tokens: Tensor, audio: Tensor) -> None:
+                """The first stage has drawn its noise: prepare the second while it is denoised."""
+                nonlocal refine
+                if recipe.refine_sigmas:
+                    refine = pool.submit(self._refinement, tokens, audio, generators)
+
+            latents, audio = self._stage(
+                None, None, scale, recipe.sigmas, generators, positive, negative, count(0), drawn
+            )
+        if refine is not None:
             latents = self._upsample(latents)
             latents, audio = self._stage(
                 latents,
@@ -198,6 +213,7 @@ class Generation:
                 positive,
                 negative,
                 count(len(recipe.sigmas)),
+                prepared=refine.result(),
             )
         if not bool(torch.isfinite(latents).all()):
             raise EngineError(
@@ -219,12 +235,41 @@ class Generation:
         self.report.record(prompts_from_cache=hits)
         return embeddings[0], embeddings[1] if options.nag else None
 
-    def _picture(self, width: int, height: int) -> Tensor:
-        """Latents of the portrait on a grid."""
-        loaded = self.loader.loaded
-        pixels = grid_pixels(self.portrait, width, height, crf=loaded.image_crf(self.options))
-        with loaded.vae.use() as vae:
+    def _encoded(self, pixels: Image) -> Tensor:
+        """Latents of a picture on a grid."""
+        with self.loader.loaded.vae.use() as vae:
             return encode_image(vae, pixels).cpu()
+
+    def _pixels(self, portrait: Portrait, shrink: int) -> Image:
+        """A picture on the grid, or a part of its size."""
+        options = self.options
+        width, height = options.width // shrink, options.height // shrink
+        crf = self.loader.loaded.image_crf(options)
+        return grid_pixels(portrait, width, height, crf=crf)
+
+    def _refinement(
+        self, tokens: Tensor, audio: Tensor, generators: list[torch.Generator]
+    ) -> _Refinement:
+        """What the second stage needs of the CPU, in another thread while the first one runs.
+
+        Args:
+            tokens: of the first stage.
+            audio: likewise.
+            generators: whose next numbers are the second stage's.
+        """
+        options = self.options
+        # the first stage's tokens cover as many frames, at a part of the size
+        full = options.width // SPATIAL_FACTOR * (options.height // SPATIAL_FACTOR)
+        shrink = options.recipe.stages
+        small = (options.width // shrink // SPATIAL_FACTOR) * (
+            options.height // shrink // SPATIAL_FACTOR
+        )
+        count = tokens.shape[1] // small * full
+        shape = (tokens.shape[0], count, tokens.shape[2])
+        noise = noise_like(shape, generators)
+        return _Refinement(
+            self._pixels(self.portrait, 1), noise, noise_like(tuple(audio.shape), generators)
+        )
 
     def _stage(
         self,
@@ -236,15 +281,21 @@ class Generation:
         positive: Embedding,
         negative: Embedding | None,
         after_step: Callable[[int], None],
+        drawn: Callable[[Tensor, Tensor], None] = lambda *_: None,
+        prepared: _Refinement | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """One walk down ``sigmas``: latents ``[B, C, F, H, W]`` and audio tokens, on the CPU."""
+        """One walk down ``sigmas``: latents ``[B, C, F, H, W]`` and audio tokens, on the CPU.
+
+        ``drawn`` is called with the noisy tokens before they are denoised.
+        """
         loaded, options, request = self.loader.loaded, self.options, self.request
         width, height = options.width // shrink, options.height // shrink
         rows, columns = height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
         frames = (request.num_frames - 1) // TEMPORAL_FACTOR + 1
         # motion slower than real time: the same frames, said to be closer together in time
         fps = float(request.fps) / options.motion_speed
-        image = self._picture(width, height)
+        at_start = self._pixels(self.portrait, shrink) if prepared is None else prepared.pixels
+        image = self._encoded(at_start)
         model = loaded.parts.transformer
         coords = clip_coords(model.rope, frames, rows, columns, fps)
         batch = len(generators)
@@ -255,7 +306,9 @@ class Generation:
             anchor = None
             if options.end_anchor:
                 where = keyframe_coords(rows, columns, request.num_frames - 1, fps, SPATIAL_FACTOR)
-                anchor = (image, options.end_anchor, where)
+                last = self.portrait.last
+                end = image if last is None else self._encoded(self._pixels(last, shrink))
+                anchor = (end, options.end_anchor, where)
             start = latents
             if start is None:
                 start = torch.zeros(batch, image.shape[1], frames, rows, columns)
@@ -267,8 +320,16 @@ class Generation:
                 sigmas[0],
                 generators,
                 anchor=anchor,
+                noise=None if prepared is None else prepared.noise,
             )
-        audio_tokens = self._audio(audio, sigmas[0], generators, packed=not plain)
+        audio_tokens = self._audio(
+            audio,
+            sigmas[0],
+            generators,
+            packed=not plain,
+            noise=None if prepared is None else prepared.audio_noise,
+        )
+        drawn(tokens.latents, audio_tokens)
         length = audio_tokens.shape[1]
         audio_coords = model.audio_rope.prepare_audio_coords(1, length, torch.device("cpu"))
         out, audio_out = self._denoised(
@@ -316,11 +377,13 @@ class Generation:
         generators: list[torch.Generator],
         *,
         packed: bool,
+        noise: Tensor | None = None,
     ) -> Tensor:
         """Noisy audio tokens: the picture's model always makes sound too, and listens to it."""
         loaded = self.loader.loaded
         if audio is not None:
-            noise = noise_like(tuple(audio.shape), generators)
+            if noise is None:
+                noise = noise_like(tuple(audio.shape), generators)
             return noise * sigma + audio * (1 - sigma)
         config = loaded.parts.transformer.config
         channels, bins = loaded.parts.audio
@@ -358,28 +421,3 @@ def _pieces(loaded: LoadedModel, vae: Any, latents: Tensor, chunk: int) -> Any:
     if group is not None and can_share(vae, latents.shape[2], group.ulysses.size):
         return to_frames(group.decode(vae, latents, chunk=2 * chunk))
     return to_frames(map(to_bytes, decode(vae, latents, chunk=chunk)))
-
-
-def grid_pixels(portrait: Portrait, width: int, height: int, *, crf: int = 0) -> Image:
-    """The portrait on a grid, ``[height, width, 3]``: its centre, cut back, is the crop.
-
-    Where the grid's aspect is not the crop's, the frame shows more of the real picture. The
-    re-compression comes before the resize, as in Lightricks' own pipeline: what the model sees
-    of it depends on the picture's size.
-    """
-    if crf:
-        region = framed(portrait.crop, width, height)
-        rows, columns = portrait.pixels.shape[:2]
-        margin = 16
-        left = max(0, int(region.left) - margin)
-        top = max(0, int(region.top) - margin)
-        right = min(columns, int(np.ceil(region.right)) + margin)
-        bottom = min(rows, int(np.ceil(region.bottom)) + margin)
-        part = recompress(portrait.pixels[top:bottom, left:right], crf)
-        crop = portrait.crop
-        portrait = replace(
-            portrait,
-            pixels=part,
-            crop=Box(crop.left - left, crop.top - top, crop.width, crop.height),
-        )
-    return crop_pixels(portrait, width, height)

@@ -62,7 +62,8 @@ class LTX2Options:
         image_strength: 0 … 1, how firmly frame 0 is held to the picture; lower drifts.
         image_crf: 0 … 51, H.264 quality the picture is shown to the model with; None is the
             model's own (33). Lower keeps facial detail and moves less; 0 is untouched.
-        end_anchor: 0 … 1, strength of the same picture as last frame; 0 is off.
+        end_anchor: 0 … 1, strength of the same picture, or of ``Request.last``, as last frame; 0
+            is off. 1 where a last picture is given.
         motion_speed: 0.1 … 4, of real time.
         loras: adapters, fused in order.
         tier: where components live; ``auto`` by the GPU's memory.
@@ -145,6 +146,13 @@ class LTX2Options:
             )
         if not request.negative_prompt.strip():
             values["nag"] = False
+        if request.last is not None:
+            values.setdefault("end_anchor", 1.0)
+            if not values["end_anchor"]:
+                raise OptionError(
+                    "end_anchor 0 leaves the last picture out: give 0.5 … 1, or leave out --last",
+                    param="end_anchor",
+                )
         sound = request.sound is True
         options = cls(recipe=recipe, width=width, height=height, sound=sound, **values)
         if options.sound and options.motion_speed != 1:

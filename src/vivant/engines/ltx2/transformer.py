@@ -17,9 +17,9 @@ docs/ltx2.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, repeat
 from typing import Any
 
 import torch
@@ -27,15 +27,11 @@ from torch import Tensor
 
 from vivant.engines.ltx2 import block_kernels
 from vivant.engines.ltx2.attention import choose_backend, kernel_of, using
-from vivant.engines.ltx2.block import (
-    Modulation,
-    Rotaries,
-    Rotary,
-    TextKeys,
-    TransformerBlock,
-)
+from vivant.engines.ltx2.block import Rotaries, Rotary, TextKeys, TransformerBlock
 from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening
 from vivant.engines.ltx2.fused_block import FusedBlock
+from vivant.engines.ltx2.modulation import Modulation, rows_of_blocks
+from vivant.engines.ltx2.sound_lane import IN_TURN, Lane, StreamLane
 from vivant.engines.ltx2.step_graphs import AT_ONCE_TOKENS, StepGraphs
 from vivant.engines.ltx2.ulysses import Ulysses
 from vivant.errors import WeightsError
@@ -205,6 +201,12 @@ class Denoiser:
         """Recorded steps, where steps are recorded."""
         self._shapes: set[tuple[Any, ...]] | None = set() if compile_blocks else None
         self._blocks = blocks
+        self._lane: Lane = IN_TURN
+        if fused and not compile_blocks:
+            if self.device.type == "cuda":
+                self._lane = StreamLane(self.device)
+            for block in blocks:
+                block.lane, block.sums = self._lane, True
         self.blocks: list[Callable[..., tuple[Tensor, Tensor]]] = list(blocks)
         if compile_blocks:
             torch._dynamo.config.recompile_limit = 2 * MAX_SHAPES
@@ -375,8 +377,14 @@ class Denoiser:
         audio = model.audio_proj_in(audio_latents.to(self.dtype))
         with using(self.backend):
             text = self._text_keys(context, modulation)
-            for block, keys in zip(self.blocks, text, strict=True):
-                x, audio = block(x, audio, keys, modulation, rotaries, context.length, nag)
+            rows: Iterable[Any] = repeat(modulation, len(self.blocks))
+            if self._shapes is None:  # compiled blocks combine them by themselves
+                rows = rows_of_blocks(self._blocks, modulation, self.dtype)
+            for block, keys, by in zip(self.blocks, text, rows, strict=True):
+                x, audio = block(x, audio, keys, by, rotaries, context.length, nag)
+            self._lane.join()
+            last = self._blocks[-1]
+            x, audio = (last.summed(tokens, modulation.kind) for tokens in (x, audio))
         shift, scale = self._out(model.scale_shift_table, modulation.video_out, modulation.kind)
         x = model.proj_out(model.norm_out(x) * (1 + scale) + shift)
         shift, scale = self._out(model.audio_scale_shift_table, modulation.audio_out, None)

@@ -2,7 +2,7 @@
 import { known, language, t } from "../shared/i18n.js";
 import { bytes, duration } from "../shared/format.js";
 
-// In English, the server's own sentence says more than these, and than the words about a picture.
+// In English, the server's own sentence says more than these.
 const GENERAL = new Set(["error_other", "error_invalid_option"]);
 // Where the server's English sentence says something that these words do not.
 const DETAILED = new Set([
@@ -12,6 +12,13 @@ const DETAILED = new Set([
   "error_engine_failed",
   "error_missing_part",
   "error_output_not_writable",
+]);
+// In English, the server's sentence about a picture names its size and the limit.
+const MEASURED = new Set([
+  "error_invalid_image",
+  "error_image_too_small",
+  "error_image_side_too_long",
+  "error_image_too_many_pixels",
 ]);
 const isAboutPicture = (key) => key.startsWith("error_image_") || key === "error_invalid_image";
 
@@ -31,7 +38,7 @@ export function errorText(error, config) {
   else if (status >= 500) key = "error_internal";
   const about = isAboutPicture(key) ? "picture" : "";
   const text = t(key, values);
-  const told = message && language() === "en" && (about || GENERAL.has(key));
+  const told = message && language() === "en" && (MEASURED.has(key) || GENERAL.has(key));
   if (told) return { text: sentence(message), detail: "", about };
   return { text, detail: DETAILED.has(key) && message !== text ? message : "", about };
 }

@@ -82,11 +82,11 @@ export const SERVER_STRINGS = {
     "사진의 화소 수가 너무 많습니다. 크기를 줄여 저장해 주세요.",
   ],
   error_image_truncated: [
-    "The file is cut off before its end. Copy or download it again.",
+    "The picture is cut off before its end and cannot be used. Copy or download it again.",
     "파일이 중간에 끊겨 있습니다. 다시 복사하거나 내려받아 주세요.",
   ],
   error_image_damaged: [
-    "The file is damaged. Export or download it again.",
+    "The picture is damaged and cannot be read. Export or download it again.",
     "이 사진은 쓸 수 없습니다. 파일이 손상된 것 같으니 다시 내보내거나 내려받아 주세요.",
   ],
   error_image_not_an_image: [
