@@ -107,7 +107,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "seams": Aim("above", ("seams/offset@4",), 2.0),
     "grid": Aim("above", ("grid/cells@5",), 0.35),
     "grid_lines": Aim("above", ("grid/lines@2",), 0.5),
-    "torn_layers": Aim("above", (), 21.0),
+    "torn_layers": Aim("above", (), 17.5),
     "resolution": Aim("below", tuple(s for s in SOFT if s.startswith("half")), 0.19),
     "ghost": Aim("above", ("ghost/contour@0.35",), 25.0),
     "cartoon": Aim("below", ("cartoon/",), 0.8, margin=1.12),
