@@ -98,7 +98,8 @@ Written by `python bench/calibrate.py {folders}`, with the limits in
 project. You may give any folder of clips with one person in each file.
 
 Checks that were added after the last full run, and the identity limits that were tightened since,
-are in [checks added later](calibration-added.md).
+are in [checks added later](calibration-added.md). How all limits that ship do, with edits and
+defects that came later, is in [all defects](calibration-shipped.md).
 
 **What this rests on.** {len(people)} people, {len(segments)} stretches of 97 frames,
 {len(records)} measured clips: {_sources(records)}.

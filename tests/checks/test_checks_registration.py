@@ -76,6 +76,15 @@ def test_bars_captions_and_logos_are_left_out(spoil: object) -> None:
     assert face.box.bottom + offset <= bottom
 
 
+def test_a_strip_over_the_chin_is_cut_off_with_it() -> None:
+    image, face = picture()
+    part = np.ascontiguousarray(image[: int(face.box.bottom) + 12])
+    frame = part.copy()
+    frame[int(face.box.bottom) - 2 :] = (20, 40, 160)
+    bottom = register(portrait(part, face), frame).window[3]
+    assert face.landmarks[4][1] < bottom <= face.box.bottom - 2
+
+
 def test_another_picture_is_compared_as_it_is() -> None:
     image, _ = picture()
     noise = np.random.default_rng(0).integers(0, 255, image.shape).astype(np.uint8)

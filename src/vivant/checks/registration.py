@@ -45,6 +45,11 @@ KEPT: Final = 0.5
 """Share of the clip's area that must be left; else the whole clip is judged."""
 
 
+ROOMS: Final = (0.15, 0.0, -0.15)
+"""Widths of the face that are kept around it; the next one where something lies over it: a strip
+over the chin of a face that fills the frame is cut off with the chin."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Registration:
     """Where a clip shows its picture.
@@ -177,8 +182,12 @@ def _trimmed(found: Registration, first: Image) -> Registration:
         return found
     rows, columns = over.shape
     high, wide = (bottom - top) / rows, (right - left) / columns
-    keep = _keep(found, rows, columns)
-    if keep is None or over[keep[1] : keep[3], keep[0] : keep[2]].any():
+    kept = (_keep(found, rows, columns, room) for room in ROOMS)
+    keep = next(
+        (k for k in kept if k and not over[k[1] : k[3], k[0] : k[2]].any()),
+        None,
+    )
+    if keep is None:
         return found
     x0, y0, x1, y1 = 0, 0, columns, rows
     for y, x in zip(*np.nonzero(over), strict=True):
@@ -223,13 +232,15 @@ def _trimmed(found: Registration, first: Image) -> Registration:
     return _registered(found.portrait, frame, window, first)
 
 
-def _keep(found: Registration, rows: int, columns: int) -> tuple[int, int, int, int] | None:
-    """Blocks that must stay: the largest face with some room; None without one."""
+def _keep(
+    found: Registration, rows: int, columns: int, share: float
+) -> tuple[int, int, int, int] | None:
+    """Blocks that must stay: the largest face, ``share`` of its width around; None without one."""
     if not found.portrait.faces:
         return None
     height, width = found.pixels.shape[:2]
     box = face_in_frame(found.portrait.faces[0], found.portrait.crop, width, height).box
-    room = 0.15 * box.width
+    room = share * box.width
     left, top, right, bottom = clipped(
         Box(box.left - room, box.top - room, box.width + 2 * room, box.height + 2 * room),
         width, height,

@@ -19,6 +19,7 @@ from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.frame_mesh import frame_mesh, picture_mesh, pupils, turned
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.metrics.color import lab
+from vivant.checks.metrics.iris_place import iris_place, iris_radius
 from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
 from vivant.types import Box, Image, Score
 
@@ -75,13 +76,15 @@ class _Parts(NamedTuple):
 
     ``mouth`` is the detail of the lips over the nose's, ``texture`` that of the cheeks in levels,
     ``tone`` their L* and ``light`` that beside the surroundings'. ``gaze`` is how far both irises
-    lie from the outer corners, ``lids`` how much further the left eye is open than the right one,
-    both in eye widths.
-    ``irises`` are four numbers: a* and b* of both irises beside the skin's.
+    lie from the outer corners by mesh and darkness, ``discs`` by their shape, ``lids`` how much
+    further the left eye is open than the right one, all in eye widths. ``radii`` are those of the
+    irises. ``irises`` are four numbers: a* and b* of both irises beside the skin's.
     """
 
     mouth: float
     gaze: float
+    discs: float
+    radii: tuple[float, float]
     lids: float
     irises: tuple[float, ...]
     light: float
@@ -113,9 +116,10 @@ class FaceParts(Metric):
         away = 0.0 if found is None else turned(found, mesh)
         if found is None or away > TURNED:
             return None
-        parts = _parts(frame.pixels, found, scale)
+        parts = _parts(frame.pixels, found, scale, self._picture.radii)
         if away > FRONTAL:
-            parts = parts._replace(gaze=float("nan"), lids=float("nan"))
+            unseen = float("nan")
+            parts = parts._replace(gaze=unseen, discs=unseen, lids=unseen)
         return self._picture, parts
 
     def add(self, index: int, _: None, found: tuple[_Parts, _Parts] | None) -> None:
@@ -133,12 +137,21 @@ class FaceParts(Metric):
             raise CannotMeasure("parts_not_seen")
         return (
             self._worst(MOUTH, lambda p: p.mouth / picture.mouth, np.min, lambda p: p.mouth_box),
-            self._worst(GAZE, lambda p: 100 * (p.gaze - picture.gaze), _largest, _eyes, HELD),
+            self._gaze(picture),
             self._worst(LIDS, lambda p: 100 * (p.lids - picture.lids), _largest, _eyes, HELD),
             self._worst(IRIS, lambda p: _apart(p.irises, picture.irises), np.max, _eyes),
             self._worst(LIGHT, lambda p: _lighter(p, picture), np.max, None),
             self._texture(),
         )
+
+    def _gaze(self, picture: _Parts) -> Score:
+        """The milder of two ways to look: each is wrong about some eyes, but not about the same."""
+        ways = [
+            self._worst(GAZE, lambda p: 100 * (p.gaze - picture.gaze), _largest, _eyes, HELD),
+            self._worst(GAZE, lambda p: 100 * (p.discs - picture.discs), _largest, _eyes, HELD),
+        ]
+        unsure = [score for score in ways if not isinstance(score.value, float)]
+        return unsure[0] if unsure else min(ways, key=lambda score: float(score.value or 0.0))
 
     def _worst(
         self,
@@ -197,8 +210,16 @@ def _apart(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     return float(apart.max())
 
 
-def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Parts:
-    """Measure the parts of one face, ``scale`` pixels between its pupils."""
+def _parts(
+    pixels: npt.NDArray[np.uint8],
+    mesh: FaceMesh,
+    scale: float,
+    radii: tuple[float, float] | None = None,
+) -> _Parts:
+    """Measure the parts of one face, ``scale`` pixels between its pupils.
+
+    ``radii`` are those of the picture's irises; None for the picture itself.
+    """
     flat = mesh.points[:, :2]
     zoom = scale / max(pupils(mesh), 1e-6)
     side = round(2 * HALF * scale)
@@ -227,9 +248,17 @@ def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Part
         _place(points[iris.start], points, ring) + _darkest(calm, points, ring)
         for iris, ring in ((LEFT_IRIS, LEFT_RING), (RIGHT_IRIS, RIGHT_RING))
     )
+    eyes = ((LEFT_RING, LEFT_IRIS), (RIGHT_RING, RIGHT_IRIS))
+    sizes = radii or tuple(iris_radius(mesh, ring, iris) for ring, iris in eyes)
+    discs = [
+        iris_place(pixels, mesh, ring, radius) if seen else float("nan")
+        for (ring, _), radius in zip(eyes, sizes, strict=True)
+    ]
     return _Parts(
         mouth=detail(*LIPS) / nose,
         gaze=gaze / 2 if seen else float("nan"),
+        discs=sum(discs) / 2,
+        radii=(sizes[0], sizes[1]),
         lids=left - right if large else float("nan"),
         irises=tuple(float(v) if seen else float("nan") for v in np.concatenate(irises)),
         light=float(skin[0]) - _outside(pixels, mesh.box),

@@ -72,7 +72,8 @@ class Ghost(Metric):
         if len(self._seen) < 2:
             raise CannotMeasure("too_short")
         usable = _distances()
-        mean = np.mean([found for _, found in self._seen], axis=0, dtype=np.float32)
+        seen = np.stack([found for _, found in self._seen]).astype(np.float32)
+        mean = np.asarray(seen.mean(axis=0), np.float32)
         peaks = mean - cv2.medianBlur(mean, 2 * AROUND + 1)
         others = peaks[usable]
         spread = 1.4826 * float(np.median(np.abs(others - np.median(others))))

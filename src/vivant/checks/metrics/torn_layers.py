@@ -204,7 +204,7 @@ def _marks(picture: _Prepared, luma: Luma, field: Field, growth: Floats, axis: i
         gain = np.minimum(after.before - after.after, before.after - before.before)
         gain -= 0.6 * np.maximum(after.after, before.before)
         marks = slide * picture.unbroken[axis] * _ramp(gain, 0, GAIN)
-    height, width = marks.shape[0] // POOLED, marks.shape[1] // POOLED
+    height, width = luma.shape[0] // POOLED, luma.shape[1] // POOLED
     cells = marks[: height * POOLED, : width * POOLED].reshape(height, POOLED, width, POOLED)
     return np.asarray(np.rint(255 * cells.max(axis=(1, 3))), np.uint8)
 
