@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 import ltx2_tiny as small
 from vivant.engines.ltx2.architecture import TINY
+from vivant.engines.ltx2.conditioning import grid_pixels
 from vivant.engines.ltx2.engine import UNGUIDED
-from vivant.engines.ltx2.generation import grid_pixels
 from vivant.engines.ltx2.recipes import DISTILLED_SIGMAS
 from vivant.engines.ltx2.sound import SoundDecoder, check_sound_parts, load_sound, random_sound
 from vivant.errors import MissingPartError, OptionError

@@ -55,6 +55,7 @@ PICTURE_INSIDE = {
     "blaze_face": {"face_mesh"},
     "faces": {"blaze_face", "embedding", "face_mesh"},
     "framing": set[str](),
+    "hair_strands": {"matte"},
     "matte": {"face_mesh"},
 }
 """Modules of ``picture`` that engines and checks may use: none of them may decode files."""

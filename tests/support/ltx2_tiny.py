@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +29,19 @@ def settings(folder: Path, **changes: Any) -> Settings:
 
 
 def engine(folder: Path, **changes: Any) -> LTX2Engine:
+    if "transformers" in sys.modules:  # the last and largest that a clip imports
+        _keep_modules()
     return LTX2Engine(settings(folder, **changes), "cpu")
+
+
+@cache
+def _keep_modules() -> None:
+    """Let no collection of garbage look at the imported modules again.
+
+    An engine collects garbage whenever it lets go of a component: 0.3 s each time otherwise.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def portrait() -> Portrait:

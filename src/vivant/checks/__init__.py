@@ -13,6 +13,7 @@
     face_frame.py       the face upright and of one size
     face_tracker.py     follows the person through the clip
     flow.py             dense optical flow
+    robust_fit.py       least squares with Huber's weights
     oscillation.py      how far things keep swinging
     registration.py     which part of a clip shows which part of the picture; captions, bars
     frame_analyzer.py   runs all metrics on frames, in any process

@@ -17,11 +17,13 @@
     blaze_face.py      find faces that are covered or turned
     face_mesh.py       478 points of a face, lid aperture, head pose
     matte.py           cut the people out
+    hair_strands.py    add loose strands to the matte
     models/            networks of MediaPipe, as files
     embedding.py       dlib's embedding network, run by OpenCV
     onnx_graph.py      write a small network as an ONNX model
     framing.py         which pixels of the picture a frame shows
     sample_picture.py  the portraits of ``vivant demo`` and of the page
+    samples/           the portrait of ``vivant demo``
 
 Importing the package imports none of them. Imports nothing of engines, clips or checks.
 """

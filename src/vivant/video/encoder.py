@@ -39,16 +39,21 @@ logging.getLogger("libav").setLevel(logging.CRITICAL)
 @dataclass(frozen=True, slots=True)
 class Encoding:
     """x264's two main dials: ``preset`` (time) and ``crf`` (bits; lower is better, 18 is
-    visually lossless by x264's own rule of thumb).
+    visually lossless by x264's own rule of thumb), and further parameters.
     """  # noqa: D205
 
     preset: str
-    crf: int
+    crf: float
+    more: str = ""
 
+
+QUICK = ":b-adapt=0:partitions=i8x8,i4x4"
+"""B-frames at fixed places, and motion of whole macroblocks alone: a quarter less processor time
+for 0.2 dB, of which 0.3 of the constant rate factor give half back."""
 
 ENCODINGS: dict[Quality, Encoding] = {
-    "draft": Encoding("veryfast", 23),
-    "standard": Encoding("veryfast", 17),
+    "draft": Encoding("veryfast", 23, QUICK),
+    "standard": Encoding("veryfast", 16.7, QUICK),
     "high": Encoding("slow", 16),
 }
 
@@ -175,7 +180,7 @@ class Encoder:
             # closed GOPs of fixed length (no extra IDR at cuts), so that the same
             # frames give the same bytes and every half second can be sought to
             "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0"
-            f":bframes={B_FRAMES}{_steady(width)}",
+            f":bframes={B_FRAMES}{_steady(width)}{chosen.more}",
         }
         self._stream = stream
         self._sound = None if sound is None else SoundTrack(self._container, sound)

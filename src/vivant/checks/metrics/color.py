@@ -36,9 +36,14 @@ DRIFT: Final = Spec("color_drift", "ai_feel", "ΔE")
 SIDE: Final = 192
 """Pixels; colours need no more."""
 
-TO_XYZ: Final = np.asarray(
-    [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]], np.float32
-) / np.asarray([[0.9505], [1.0], [1.089]], np.float32)
+TO_XYZ: Final[npt.NDArray[np.float32]] = np.asarray(
+    [
+        [0.4124 / 0.9505, 0.3576 / 0.9505, 0.1805 / 0.9505],
+        [0.2126, 0.7152, 0.0722],
+        [0.0193 / 1.089, 0.1192 / 1.089, 0.9505 / 1.089],
+    ],
+    np.float32,
+)
 """From linear sRGB to X, Y, Z over those of white (IEC 61966-2-1, D65)."""
 
 FROM_ROOTS: Final = np.asarray([[0, 116, 0, -16], [500, -500, 0, 0], [0, 200, -200, 0]], np.float32)
@@ -97,10 +102,11 @@ def lab(pixels: Image) -> npt.NDArray[np.float32]:
     Not OpenCV's: it takes 0.1 s to fill the tables that it interpolates in.
     """
     linear = cv2.LUT(np.ascontiguousarray(pixels).reshape(-1, 1, 3), _linear())
-    xyz = cv2.transform(linear, TO_XYZ)
+    xyz = np.asarray(cv2.transform(np.asarray(linear, np.float32), TO_XYZ), np.float32)
     root = np.asarray(cv2.pow(xyz, 1 / 3), np.float32)
     np.copyto(root, xyz * np.float32(841 / 108) + np.float32(4 / 29), where=xyz <= DARKEST)
-    return np.asarray(cv2.transform(root, FROM_ROOTS), np.float32).reshape(pixels.shape)
+    found = np.asarray(cv2.transform(root, FROM_ROOTS), np.float32)
+    return found.reshape(pixels.shape)
 
 
 @cache

@@ -234,7 +234,7 @@ def _parts(
         inside = _inside(luma.shape, points[list(indices)])
         return float(np.sqrt(np.mean(np.square(fine[inside])))) if inside.any() else 0.0
 
-    calm = cv2.GaussianBlur(luma, (0, 0), 1.5)
+    calm = cv2.GaussianBlur(luma, (0, 0), 1.5).astype(np.float32, copy=False)
     reach = max(2, round(0.07 * scale))
     cheeks = [_around(points[i], reach, side) for i in CHEEKS]
     skin = np.median(np.concatenate([_colors(chip[p]) for p in cheeks]), axis=0)

@@ -30,12 +30,10 @@ def last_picture_score(frame: Image, index: int, last: Portrait, reader: FaceRea
     wanted = face_in_frame(known[0], last.crop, width, height)
     expected = reader.embed(crop_pixels(last, width, height), wanted)
     faces = faces_in_frame(reader, frame)
-    if expected is None or not faces:
+    if not faces:
         return unmeasured(LAST_PICTURE, CannotMeasure("no_face_in_last_frame"))
     face = max(faces, key=lambda one: one.box.shared_area(wanted.box))
     found = reader.embed(frame, face)
-    if found is None:
-        return unmeasured(LAST_PICTURE, CannotMeasure("no_face_in_last_frame"))
     return judged(
         LAST_PICTURE,
         1 - distance(expected, found),

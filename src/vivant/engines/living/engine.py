@@ -28,6 +28,7 @@ from vivant.engines.living.scene import LivingScene
 from vivant.errors import EngineError
 from vivant.picture.face_mesh import MeshReader
 from vivant.picture.framing import crop_pixels
+from vivant.picture.hair_strands import with_strands
 from vivant.picture.matte import SOFT_SIDE, Matte, MatteError, person_matte, refuse_unclear
 from vivant.types import (
     Box,
@@ -287,7 +288,7 @@ def _cut_out(canvas: Frames, portrait: Portrait, reach: Box) -> CutOut:
     faces = tuple(_shifted(face, reach, size[0]) for face in portrait.faces)
     try:
         matte, trust = person_matte(preview, faces)
-        subject = split(canvas, preview, matte)
+        subject = split(canvas, preview, with_strands(preview, matte))
     except MatteError as error:
         return CutOut(None, None, False, f"The background moves with the person: {error}.")
     try:

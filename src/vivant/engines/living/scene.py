@@ -7,7 +7,6 @@ nobody is, only the background is drawn; the two are blended along the outline a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
 import cv2
@@ -165,12 +164,15 @@ def _cover(clear: npt.NDArray[np.uint8]) -> Kinds:
 
 def _runs(kinds: list[int], wanted: tuple[int, ...]) -> list[tuple[int, int]]:
     """Start and end of each stretch of ``wanted`` kinds."""
-    found, start = [], 0
-    for key, group in groupby(kinds, lambda kind: kind in wanted):
-        stop = start + sum(1 for _ in group)
-        if key:
-            found.append((start, stop))
-        start = stop
+    found, start = [], -1
+    for column, kind in enumerate(kinds):
+        if kind in wanted:
+            start = column if start < 0 else start
+        elif start >= 0:
+            found.append((start, column))
+            start = -1
+    if start >= 0:
+        found.append((start, len(kinds)))
     return found
 
 

@@ -173,7 +173,8 @@ class ModelLoader:
         if options.weights == "hub":
             check_parts(model, self._library().need(model.name), two_stages=two_stages)
         kept = None
-        self.forget()
+        if self._loaded is not None or self._group is not None:
+            self.forget()  # where nothing is loaded, that would only look for garbage, for 0.3 s
         if key.gpus > 1:
             return self._read_together(options, model, architecture, key, adapters, observe)
         try:
