@@ -19,6 +19,7 @@ LIGHT_PICTURE = {
     "picture.face_mesh",
     "picture.faces",
     "picture.framing",
+    "picture.hair_strands",
     "picture.matte",
 }
 ALLOWED: dict[str, set[str]] = {
