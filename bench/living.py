@@ -183,7 +183,8 @@ def _part(frame: Image, middle: np.ndarray, width: float, height: float, room: i
     part = frame[top : top + round(height), left : left + round(width)]
     shrink = min(1.0, room / max(1, part.shape[1]), 240 / max(1, part.shape[0]))
     if shrink < 1:
-        part = cv2.resize(part, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        smaller = cv2.resize(part, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        part = smaller.astype(np.uint8)
     field = np.zeros((240, room, 3), np.uint8)
     field[: part.shape[0], : part.shape[1]] = part[:240, :room]
     return field
