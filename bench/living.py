@@ -183,8 +183,8 @@ def _part(frame: Image, middle: np.ndarray, width: float, height: float, room: i
     part = frame[top : top + round(height), left : left + round(width)]
     shrink = min(1.0, room / max(1, part.shape[1]), 240 / max(1, part.shape[0]))
     if shrink < 1:
-        size = (max(1, round(part.shape[1] * shrink)), max(1, round(part.shape[0] * shrink)))
-        part = cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        smaller = cv2.resize(part, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+        part = smaller.astype(np.uint8)
     field = np.zeros((240, room, 3), np.uint8)
     field[: part.shape[0], : part.shape[1]] = part[:240, :room]
     return field

@@ -40,7 +40,7 @@ def test_the_clean_clip_fails_nothing(clean: Verification) -> None:
     assert failing(clean) == []
     unclear = [s.name for s in clean.scores if s.verdict == "not_measured"]
     small = ["eye_gaze", "eyelids", "iris_color", "mouth_shape"]  # 43 px between the eyes
-    assert unclear == [*small, "seconds", "cost"]
+    assert unclear == [*small, "sound", "seconds", "cost"]
     troubled = [s.name for s in clean.scores if s.verdict == "warn" and s.group != "delivery"]
     assert troubled == []
 

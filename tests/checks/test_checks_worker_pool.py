@@ -67,19 +67,29 @@ def lost() -> Frames:
     return frames
 
 
-def test_the_answer_is_the_same_to_the_bit_and_nothing_is_left() -> None:
+@pytest.fixture(scope="module")
+def alone() -> tuple[object, object]:
+    """Of the clean clip and of :func:`lost`, without workers."""
+    return answer(material(SHORT).frames, 0), answer(lost(), 0)
+
+
+def test_the_answer_is_the_same_to_the_bit_and_nothing_is_left(
+    alone: tuple[object, object],
+) -> None:
     before = children()
-    for frames, count in ((material(SHORT).frames, 3), (lost(), 2)):
-        alone = answer(frames, 0)
-        assert answer(frames, count) == alone
-        assert answer(frames, 0, beside=True) == alone
+    clips = ((material(SHORT).frames, 3), (lost(), 2))
+    for (frames, count), expected in zip(clips, alone, strict=True):
+        assert answer(frames, count) == expected
+        assert answer(frames, 0, beside=True) == expected
     assert children() == before
     assert not [t for t in threading.enumerate() if t.name.startswith("vivant-measure")]
 
 
-def test_kept_workers_watch_the_next_clip_and_end_with_the_block() -> None:
+def test_kept_workers_watch_the_next_clip_and_end_with_the_block(
+    alone: tuple[object, object],
+) -> None:
     before = children()
-    exact, late = answer(material(SHORT).frames, 0), answer(lost(), 0)
+    exact, late = alone
     with keep_workers():
         assert answer(material(SHORT).frames, 2) == exact
         kept = children() - before

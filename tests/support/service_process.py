@@ -89,8 +89,10 @@ class Service:
                 cwd=self.folder.parent,
             )
         assert self.process.stdout is not None
-        line = self.process.stdout.readline().decode()
-        assert "http://" in line, self.tail()
+        # a sentence comes before the line with the address
+        lines = iter(self.process.stdout.readline, b"")
+        line = next((found.decode() for found in lines if b"http://" in found), "")
+        assert line, self.tail()
         self.url = next(word for word in line.split() if word.startswith("http://"))
         if ready:
             self.wait(lambda: self.get("/ready").status_code == 200, "ready", seconds=PATIENCE)

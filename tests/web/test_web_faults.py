@@ -324,7 +324,7 @@ def test_the_lamp_tells_that_the_server_is_gone(
     program = tmp_path / "browser.py"
     program.write_text(OPENED)
     monkeypatch.setenv("BROWSER", f"{sys.executable} {program} {noted} %s")
-    with serving(tmp_path, "--browser", workers=0) as address:
+    with serving(tmp_path, "--browser", workers=0, engines='["camera"]') as address:
         page = opened(browser, address, clock=True)
         word = page.locator("#connect-word")
         expect(word).to_have_text("연결됨")
@@ -336,7 +336,8 @@ def test_the_lamp_tells_that_the_server_is_gone(
     expect(banner).to_contain_text("서버가 응답하지 않습니다")
     page.evaluate("scrollTo(0, document.body.scrollHeight)")
     assert seen(banner.locator("p"))
-    with serving(tmp_path, "--file-pages", workers=0, port=urlsplit(address).port or 0):
+    port = urlsplit(address).port or 0
+    with serving(tmp_path, "--file-pages", workers=0, port=port, engines='["camera"]'):
         page.clock.fast_forward(5_000)
         expect(word).to_have_text("연결됨")
         expect(banner).to_be_hidden()

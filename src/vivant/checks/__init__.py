@@ -15,6 +15,7 @@
     flow.py             dense optical flow
     robust_fit.py       least squares with Huber's weights
     oscillation.py      how far things keep swinging
+    robust_fit.py       least squares that outliers do not pull
     registration.py     which part of a clip shows which part of the picture; captions, bars
     frame_analyzer.py   runs all metrics on frames, in any process
     worker_pool.py      several processes that measure segments of one clip

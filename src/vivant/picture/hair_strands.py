@@ -50,7 +50,8 @@ def with_strands(image: Image, matte: Matte) -> Matte:
     _, pieces = cv2.connectedComponents(((part > 0) | (person > 0)).astype(np.uint8))
     joined = np.isin(pieces, np.unique(pieces[away * (REACH * side) < 5]))
     soft = cv2.GaussianBlur((part * joined).astype(np.float32), (0, 0), 0.8)
-    return np.asarray(np.maximum(matte, np.minimum(1, 1.5 * soft)), dtype=np.float32)
+    opened: Matte = np.maximum(matte, np.minimum(1, 1.5 * soft)).astype(np.float32)
+    return opened
 
 
 def _disc(across: float) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -5,18 +5,24 @@
     registry.py     all of them, in the order of the checklist
     identity.py     is it the same person, in every frame
     face_parts.py   eyes, mouth and skin
+    mouth_shape.py  the outline of the lips
+    iris_place.py   eyes that look past each other
     face_shape.py   nose, jaw, brows, glasses; a face that bends or slides
     deform.py       melting, wobble, jitter of the face
     skin.py         texture and brightness of the skin
     motion.py       the user's own frame difference
     steadiness.py   flicker, cuts, jelly, a flash at the end
     timing.py       freezes, repeated frames, stutter, missing moments
+    boomerang.py    a clip that plays forwards, then backwards
     exposure.py     pumping, frames of another colour
     color.py        saturation, cast, drift
     texture.py      detail, noise, halos, drawn looks
     resolution.py   enlarged from less than the picture has
     lattice.py      patches and blocks
     seams.py        straight lines of tiles
+    grid_lines.py   thin lines of a grid
+    torn_layers.py  outlines cut through and moved against each other
+    ghost.py        a second, faint outline beside what moves
 
 These are functions of the finished file, no metrics:
 

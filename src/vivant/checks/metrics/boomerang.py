@@ -19,7 +19,7 @@ from vivant.types import Score
 
 REVERSED: Final = Spec("reversed_motion", "quality")
 
-SIDE: Final = 40
+SIDE: Final = 28
 """Pixels; longest side of the pictures that are compared."""
 
 SHIFTS: Final = (3, 4, 5, 6)

@@ -84,6 +84,14 @@ class _Prepared(NamedTuple):
     unbroken: tuple[Floats, Floats]
 
 
+class _Found(NamedTuple):
+    """The marks of a frame, nearly all of which are zero: the places of the others, and those."""
+
+    shape: tuple[int, ...]
+    places: npt.NDArray[np.int32]
+    marks: npt.NDArray[np.uint8]
+
+
 class TornLayers(Metric):
     """One answer from the rare frames."""
 
@@ -95,9 +103,9 @@ class TornLayers(Metric):
         levels = luma.astype(np.float32)
         self._picture = _Prepared(luma, levels, (_unbroken(levels, 0), _unbroken(levels, 1)))
         self._flow = Flow("medium")
-        self._seen: list[tuple[int, Marks]] = []
+        self._seen: list[tuple[int, _Found]] = []
 
-    def measure_frame(self, frame: AnalyzedFrame, _: None) -> Marks | None:
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> _Found | None:
         """Marks of a rare frame."""
         if not frame.rare or not frame.index:
             return None
@@ -105,9 +113,11 @@ class TornLayers(Metric):
         luma = luma_of(reduced(frame.pixels, SIDE))
         field = self._flow.between(picture.luma, luma)
         growth = _growth(field)
-        return np.stack([_marks(picture, luma, field, growth, axis) for axis in (0, 1)])
+        marks = np.stack([_marks(picture, luma, field, growth, axis) for axis in (0, 1)])
+        places = np.flatnonzero(marks).astype(np.int32)
+        return _Found(marks.shape, places, marks.ravel()[places])
 
-    def add(self, index: int, _: None, found: Marks | None) -> None:
+    def add(self, index: int, _: None, found: _Found | None) -> None:
         """Keep it."""
         if found is not None:
             self._seen.append((index, found))
@@ -116,7 +126,7 @@ class TornLayers(Metric):
         """One score."""
         if len(self._seen) < 2:
             raise CannotMeasure("too_short")
-        marks = np.stack([found for _, found in self._seen])
+        marks = np.stack([_laid_out(found) for _, found in self._seen])
         if reference.face is not None:
             factor = min(1.0, SIDE / max(reference.pixels.shape[:2])) / POOLED
             marks[..., _features(marks.shape[2:], reference.face, factor)] = 0
@@ -132,8 +142,15 @@ class TornLayers(Metric):
         if not upright:
             box = Box(box.top, box.left, box.height, box.width)
         scale = reference.pixels.shape[1] / lasting.shape[2]
-        index = max(self._seen, key=lambda pair: int(pair[1][upright].sum(dtype=np.int64)))[0]
+        most = int(marks[:, upright].sum(axis=(1, 2), dtype=np.int64).argmax())
+        index = self._seen[most][0]
         return (judged(TORN, value, frame=index, region=box.scaled(scale)),)
+
+
+def _laid_out(found: _Found) -> Marks:
+    marks = np.zeros(found.shape, np.uint8)
+    marks.ravel()[found.places] = found.marks
+    return marks
 
 
 def _beside(image: npt.NDArray[np.float32], pixels: int, axis: int) -> Floats:
