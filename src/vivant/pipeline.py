@@ -3,7 +3,8 @@
 The command line, the Python API, the service's workers and Modal's containers all use
 :class:`ClipJob`. Its steps overlap: the engine yields chunks of frames, and while it makes one,
 the chunk before is encoded, and what the encoder wrote is decoded again and checked. Engine and
-upscaler are known here only by their protocols; ``python_api`` and ``runs`` load them by name.
+upscaler are known here only by their protocols; ``python_api``, ``runs``, workers
+and containers load them by name.
 """
 
 from __future__ import annotations
@@ -372,7 +373,7 @@ class ClipJob:
             )
             with writer:
                 for chunk in chain(first, chunks):
-                    checks.start()
+                    checks.start()  # an engine may give frames without having told a step
                     writer.put(chunk)
                 writer.close()
                 signed = signer.sign(path, self._facts, request.image)

@@ -343,3 +343,11 @@ def test_mistakes_of_the_command_are_one_line(
     assert words in err
     assert len(err.strip().splitlines()) == 1
     assert names(tmp_path) == ["portrait.png"]
+
+
+def test_auto_is_the_upscaler_of_the_clip_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = Runner(read_settings(), engines={"fake": FakeEngine()})
+    request = Request(image=b"", **SMALL)
+    assert runner.job(request).upscaler.name == "lanczos"
+    monkeypatch.setattr("vivant.upscalers._on_gpu", lambda: True)  # as after an engine's load
+    assert runner.job(request).upscaler.name == "lanczos-gpu"

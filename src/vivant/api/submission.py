@@ -39,7 +39,7 @@ async def submit(request: Request, shared: State, owner: str) -> Job:
         clip = fields.to_request(b"", shared.settings)
         (picture,) = await shared.uploads.pictures(upload)
         spec = JobSpec(
-            request=clip,
+            request=clip,  # without the picture: no picture is decoded in this process
             picture={"name": picture.name, "size": picture.size, "sha256": picture.sha256},
             currency=fields.currency,
             priority=fields.priority,

@@ -36,7 +36,7 @@ FRAMES_BESIDE: Final = 6
 as long as ten others do. 37 MB at 1080p."""
 
 
-class _Half(NamedTuple):
+class _PendingFrame(NamedTuple):
     """A frame that this thread has measured, and what the second thread makes of it."""
 
     step: Measurements | None
@@ -98,7 +98,7 @@ class Inspector:
         self._before: AnalyzedFrame | None = None
         self._given = self._done = 0
         self._pool: WorkerPool | None = None
-        self._waiting: deque[_Half] = deque()
+        self._waiting: deque[_PendingFrame] = deque()
         if self._reference.face is not None and not workers:
             _ = self._reference.mesh  # before both threads ask for it
             if self._beside is None:
@@ -169,7 +169,7 @@ class Inspector:
             # Submitted before this thread goes on with the face: both work on the frame.
             other = self._beside.submit(self._measure_beside, before, frame, state, self._state)
             found = analyzer.measure_frame(frame, self._state, only)
-            self._waiting.append(_Half(step, found, frame, other))
+            self._waiting.append(_PendingFrame(step, found, frame, other))
             self._join(FRAMES_BESIDE)
         self._before = frame
 
@@ -251,6 +251,7 @@ class Inspector:
         if self._pool is not None:
             self._pool.release()  # before the scores are computed: their memory is free sooner
             if self._pool.embedding is not None:
+                # fills the cached property: a worker has computed it
                 self._reference.__dict__["embedding"] = self._pool.embedding
         if self._done == 0:
             raise ClipError("the clip has no frames: there is nothing to verify", param="clip")

@@ -11,7 +11,7 @@ from typing import Any
 from vivant.checks.checklist import Words
 from vivant.errors import OptionError
 from vivant.types import DEFAULT_ENGINE, DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Quality, Request
-from vivant.upscalers import load_upscaler
+from vivant.upscalers import upscaler_name
 
 DECIDING_SCORES = (
     "identity_mean",
@@ -127,5 +127,5 @@ def check_variants(plan: ComparisonPlan, name: str) -> None:
 
 def _without_name(variant: Variant) -> Variant:
     """The variant without its name, ``auto`` spelled out."""
-    upscaler = load_upscaler("auto").name if variant.upscaler == "auto" else variant.upscaler
+    upscaler = upscaler_name(variant.upscaler)
     return replace(variant, name="", words={}, upscaler=upscaler, options=dict(variant.options))

@@ -88,10 +88,10 @@ class ModalRunner(JobStages):
             if job is None:
                 self._stop_left_call(job_id)
             if job is None or not self._wait_until_started(job_id, self._call(job)):
-                self._tidy(job_id)
+                self._delete_unfinished(job_id)
                 return False
         except ShuttingDownError:
-            self._park()
+            self._block_until_exit()
         except TRANSIENT:
             raise
         except VivantError as error:

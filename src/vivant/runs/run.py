@@ -15,7 +15,7 @@ from vivant.runs.clip_cache import cached_report
 from vivant.runs.timing_history import remember
 from vivant.settings import Settings
 from vivant.types import Engine, Observer, Request, Result, Upscaler, ignore_progress
-from vivant.upscalers import load_upscaler
+from vivant.upscalers import load_upscaler, upscaler_name
 
 State = Literal["made", "cached", "failed"]
 
@@ -90,9 +90,13 @@ class Runner:
             VivantError: its engine or upscaler cannot be loaded.
         """
         engine = self.engine(request.engine)  # first: ``auto`` looks for the engine's GPU
-        if request.upscaler not in self._upscalers:
-            self._upscalers[request.upscaler] = load_upscaler(request.upscaler)
-        upscaler = self._upscalers[request.upscaler]
+        name = request.upscaler
+        if name not in self._upscalers:
+            # by what ``auto`` means now: clips of several engines may be made
+            name = upscaler_name(name)
+        if name not in self._upscalers:
+            self._upscalers[name] = load_upscaler(name)
+        upscaler = self._upscalers[name]
         return ClipJob(request, engine, upscaler, self.settings, self.observe, self.currency)
 
     def run(

@@ -254,7 +254,7 @@ def _active(connection: sa.Connection) -> int:
 
 
 def request_hash(request: Mapping[str, Any], spec: JobSpec) -> str:
-    """SHA-256 over everything that decides what is made."""
+    """SHA-256 over everything that the client sent."""
     content = [request, spec.picture.get("sha256"), spec.priority]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 

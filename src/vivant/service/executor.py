@@ -49,7 +49,7 @@ that has not been done yet), engines that cannot run here, and clusters of many 
 
 POLL_SECONDS_PER_WORKER = 0.025
 """Each of many workers looks less often, so that the database is asked at most 40 times a second
-about one queue."""
+about one queue by up to 20 workers; more look every :data:`SLOW_POLL_SECONDS`."""
 
 STEP_ATTEMPTS = 6
 """Of a stage, 1, 2, 4, 8 and 16 s apart: storage and databases restart within that."""
@@ -186,7 +186,8 @@ class Executor:
 
     def _run(self, name: str, stage: Callable[[str], Any], job_id: str) -> Any:
         """A stage as a step of DBOS; a job always ends with a reason."""
-        # DBOS could not write down that the stage is over: it finds that, or is repeated
+        # With a full disk DBOS cannot record the result of a step. Asking again finds it recorded,
+        # or repeats the stage, which is safe.
         recorded = Retrying(
             retry=retry_if_exception_type(DBAPIError),
             wait=wait_exponential(max=30),

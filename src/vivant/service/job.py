@@ -162,7 +162,7 @@ def request_json(spec: JobSpec) -> dict[str, Any]:
         **({} if request.label_seconds is None else {"label_seconds": request.label_seconds}),
         **({"sound": True} if request.sound else {}),
         **framing_fields(request.framing),
-        # absent where there is none: orders from before hash to what they did
+        # absent where there is none: jobs from before hash to what they did
         **({} if spec.budget is None else {"budget": spec.budget}),
         **({} if spec.batch is None else {"batch": spec.batch}),
         **({} if spec.webhook_url is None else {"webhook_url": spec.webhook_url}),

@@ -1,8 +1,8 @@
 """Jobs in the database: reported on, cancelled, finished, deleted; found by :mod:`.queries`.
 
-Every change of a job is one transaction that also writes the event about it. A run of a worker
-may write only while its token is the newest and the job is not over, so that a worker that was
-frozen or presumed dead cannot disturb its successor.
+Every change that clients see is one transaction that also writes the event about it. A run of a
+worker may write only while its token is the newest and the job is not over, so that a worker that
+was frozen or presumed dead cannot disturb its successor.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class JobStore(JobQueries):
         has been written meanwhile: others wait for it (SQLite: all writers).
         """
         query = sa.select(jobs).where(jobs.c.id == lease.job.id)
-        while True:
+        while True:  # again where another writer was faster: its event has raised ``seq``
             with self.database.read() as connection:
                 row = connection.execute(query).mappings().one_or_none()
             if row is None or not _may_write(row, lease):

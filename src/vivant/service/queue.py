@@ -5,7 +5,9 @@
     prepare   queue "cpu"              taken by every worker
     render    queue "render"           SQLite: all workers are on one machine and run all engines
               queue "render-ENGINE"    Postgres: taken by workers that can run the engine
-    publish   no queue                 started by the render that it follows, in the same worker
+    publish   no queue                 started by the render that it follows, in the same worker;
+                                       put into "cpu" if that worker is gone
+    webhook   queue "webhooks"         taken by every worker
 
 A workflow's argument is the job's id. Only DBOS's public API is used. Two things it leaves to us:
 who is dead (:mod:`vivant.service.heartbeat`), and how often a job may kill its worker
@@ -31,7 +33,7 @@ from vivant.service.webhooks import PAUSES
 
 APPLICATION = "vivant"
 
-APPLICATION_VERSION = "3"
+APPLICATION_VERSION = "4"
 """A whole number, raised when a stage's steps or a request's meaning change: workers take only
 stages of their own version, and newer ones rerun what is left when the last old one is gone."""
 

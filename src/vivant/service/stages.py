@@ -125,18 +125,18 @@ class JobStages:
         ):
             job = self._job_store.preparing(job_id)
             if job is None:
-                self._tidy(job_id)
+                self._delete_unfinished(job_id)
                 return
             with self._guard:
                 self._pictures.add(job_id)
             try:
                 self._preparation.prepare(job, lambda: self._check(job_id))
-                self._tidy(job_id)  # it may have ended meanwhile
+                self._delete_unfinished(job_id)  # it may have ended meanwhile
             except Cancelled:
                 log.info("stopped: cancelled or deleted")
-                self._tidy(job_id)
+                self._delete_unfinished(job_id)
             except TRANSIENT:
-                self._uncount(lambda: self._job_store.give_back_picture(job_id), seconds=60)
+                self._undo_start(lambda: self._job_store.give_back_picture(job_id), seconds=60)
                 raise
             except VivantError as error:
                 self._fail(job_id, error)
@@ -185,7 +185,7 @@ class JobStages:
                 # counted first: whoever finds nobody running has told to begin nothing before
                 self._count(1)
                 if self._closing.is_set():
-                    self._park()
+                    self._block_until_exit()
                 try:
                     return self._run_once(job_id)
                 finally:
@@ -196,7 +196,7 @@ class JobStages:
             return True
         lease = self._job_store.begin(job_id)
         if lease is None:
-            self._tidy(job_id)
+            self._delete_unfinished(job_id)
             return False
         if not self.renders_here:  # the end of this process is not this clip's doing
             self._job_store.give_back(lease)
@@ -204,26 +204,26 @@ class JobStages:
             made = self._make_and_store(lease)
         except ShuttingDownError:
             if self.renders_here:
-                self._uncount(lambda: self._job_store.give_back(lease), seconds=5)
+                self._undo_start(lambda: self._job_store.give_back(lease), seconds=5)
             log.info("given back: the worker stops")
-            self._park()
+            self._block_until_exit()
         except Cancelled:
             log.info("stopped: cancelled, deleted or taken over")
-            self._tidy(job_id)
+            self._delete_unfinished(job_id)
             return False
         except TRANSIENT:
             # It may be over in a moment, and this start was not the job's fault.
             if self.renders_here:
-                self._uncount(lambda: self._job_store.give_back(lease), seconds=60)
+                self._undo_start(lambda: self._job_store.give_back(lease), seconds=60)
             raise
         except VivantError as error:
             self._fail(job_id, error)
             return False
         if not made:  # it ended while its files were stored
-            self._tidy(job_id)
+            self._delete_unfinished(job_id)
         return made
 
-    def _uncount(self, work: Callable[[], None], *, seconds: float) -> None:
+    def _undo_start(self, work: Callable[[], None], *, seconds: float) -> None:
         """Take a start off the job's count, unless the database is away for longer."""
         try:
             self._job_store.database.patiently(work, seconds=seconds)
@@ -327,7 +327,7 @@ class JobStages:
             except JobNotFoundError:
                 job = None
             if job is None or not job.active or job.result is None:
-                self._tidy(job_id)
+                self._delete_unfinished(job_id)
                 return
             for name, size in job.result["sizes"].items():
                 made = attempt_key(job_id, job.result.get("attempt", 0), name)
@@ -352,7 +352,7 @@ class JobStages:
         """The last word about a job whose stage failed for good."""
         self._fail(job_id, error)
 
-    def _tidy(self, job_id: str) -> None:
+    def _delete_unfinished(self, job_id: str) -> None:
         """Remove what only a render needs, where there will be none."""
         try:
             if not self._job_store.get(job_id).active:
@@ -371,7 +371,7 @@ class JobStages:
         self._job_store.database.patiently(
             lambda: self._job_store.fail(job_id, told, keep_seconds=self.keep_seconds), seconds=600
         )
-        self._tidy(job_id)
+        self._delete_unfinished(job_id)
 
     @contextmanager
     def _about(self, job_id: str, stage: str) -> Iterator[None]:
@@ -384,9 +384,11 @@ class JobStages:
             log.info("stage ended", extra={"stage": stage, "seconds": seconds})
             log_job_id.reset(token)
 
-    def _park(self) -> NoReturn:
+    def _block_until_exit(self) -> NoReturn:
         """Wait for the end of the process, so that nothing more is recorded about this run."""
         self._count(-1)
+        # returning would record the stage as done, raising as failed; blocked, it stays PENDING
+        # and is put back
         while True:
             threading.Event().wait()
 

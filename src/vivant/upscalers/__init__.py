@@ -72,6 +72,13 @@ def _on_gpu() -> bool:
     return torch is not None and bool(torch.cuda.is_available())
 
 
+def upscaler_name(name: str) -> str:
+    """``name``; for ``auto`` the one that it means now: an engine may have brought a GPU."""
+    if name != "auto":
+        return name
+    return "lanczos-gpu" if _on_gpu() else "lanczos"
+
+
 def load_upscaler(name: str) -> Upscaler:
     """The upscaler called ``name``, or in the file of that name (``EDSR_x2.pb``, ``4x.pth``).
 
@@ -81,8 +88,7 @@ def load_upscaler(name: str) -> Upscaler:
         OptionError: no upscaler of that name.
         MissingPartError: its packages or weights are not installed.
     """
-    if name == "auto":
-        name = "lanczos-gpu" if _on_gpu() else "lanczos"
+    name = upscaler_name(name)
     if Path(name).suffix in FILES:
         return _from_file(Path(name).expanduser())
     if name not in UPSCALERS:

@@ -1,8 +1,8 @@
 """Frames → a finished MP4, decoded again while it is written.
 
 Colour conversion, x264, the decoder and the consumer of decoded frames run in threads of their
-own, as many as the machine has cores for. The queues between them are short, so memory does not
-grow with the clip.
+own, more of them on more cores, up to a limit. The queues between them are short, so memory does
+not grow with the clip.
 """
 
 from __future__ import annotations

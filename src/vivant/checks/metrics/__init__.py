@@ -1,4 +1,4 @@
-"""One file per family of checks; each is a :class:`vivant.checks.metric.Metric`.
+"""One file per family of checks, each a :class:`vivant.checks.metric.Metric`.
 
 ::
 
@@ -6,7 +6,6 @@
     identity.py     is it the same person, in every frame
     face_parts.py   eyes, mouth and skin
     mouth_shape.py  the outline of the lips
-    iris_place.py   eyes that look past each other
     face_shape.py   nose, jaw, brows, glasses; a face that bends or slides
     deform.py       melting, wobble, jitter of the face
     skin.py         texture and brightness of the skin
@@ -23,6 +22,12 @@
     grid_lines.py   thin lines of a grid
     torn_layers.py  outlines cut through and moved against each other
     ghost.py        a second, faint outline beside what moves
+
+This one is a part of ``face_parts.py``:
+
+::
+
+    iris_place.py   where the iris is, by its shape
 
 These are functions of the finished file, no metrics:
 

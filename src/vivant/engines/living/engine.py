@@ -120,6 +120,7 @@ class LivingEngine:
 
         def chunks() -> Iterator[Frames]:
             for frames in clip.chunks:
+                # the camera engine adds notes while it draws
                 self._info = replace(engine.info, notes=(sentence, *notes, *engine.info.notes))
                 yield frames
 
@@ -349,6 +350,7 @@ def _provenance(
         **options.model_dump(exclude={"preset"}),
         "people": people,
         "layers": 1 if cut.subject is None else 2,
+        # of the first person; the others follow from the seed
         "blinks_at": [round(start, 3) for start in motions[0].blinks],
         "turns_to": [round(place, 2) for place in motions[0].yaw.places],
         "breath_seconds": round(motions[0].breath_seconds, 2),

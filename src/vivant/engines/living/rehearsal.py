@@ -1,4 +1,4 @@
-"""Two key frames are drawn and measured before the clip: the eyes shut, the head turned.
+"""Key frames are drawn and measured before the clip: at rest, the eyes shut, the head turned.
 
 A turn that shows too little is enlarged until the mesh sees it. Eyes that do not look shut when
 they are drawn so (hair, tinted glasses or a hard shadow lies over them) keep still.
@@ -76,16 +76,17 @@ def rehearse(
     if rest and part.motion.blinks and not _look_shut(stage, part, rest):
         part = replace(part, motion=replace(part.motion, blinks=()), eyes=())
         notes.append(
-            "its eyes would not look shut (hair, tinted glasses, a shadow or a squint), so they "
+            "the eyes would not look shut (hair, tinted glasses, a shadow or a squint), so they "
             "keep still and do not blink"
         )
     if rest and turn:
-        fields, shown = _turned(stage, part, rest, SHOWN * turn * min(1.0, person.turn))
+        wanted = SHOWN * turn * min(1.0, person.turn)
+        fields, shown = _turned(stage, part, rest, wanted)
         part = replace(part, fields=fields)
-        if shown < 0.75 * SHOWN * turn * min(1.0, person.turn):
+        if shown < 0.75 * wanted:
             notes.append(
                 f"the head turns by {shown:.1f}° only, since the border of the clip, an unclear "
-                "outline or what it wears holds it"
+                "outline or a hat holds it"
             )
     return part, notes
 
@@ -109,6 +110,8 @@ def _turned(stage: _Stage, part: Part, rest: FaceMesh, wanted: float) -> tuple[F
         shown = abs(stage.seen(fields.at(pose)).pose.yaw - rest.pose.yaw)
         if shown >= wanted or gain == MOST_GAIN:
             break
+        # what shows grows more slowly than the gain: aim 10 % higher; the floor of 0.3 keeps one
+        # bad reading from going to the limit at once
         gain = min(MOST_GAIN, 1.1 * gain * wanted / max(0.3 * wanted, shown))
     return fields, shown
 

@@ -197,6 +197,8 @@ class Generation:
                 """The first stage has drawn its noise: prepare the second while it is denoised."""
                 nonlocal refine
                 if recipe.refine_sigmas:
+                    # only now: the generators' next numbers belong to the second stage, or a seed
+                    # gives another clip
                     refine = pool.submit(self._refinement, tokens, audio, generators)
 
             latents, audio = self._stage(

@@ -5,7 +5,8 @@ import { LABELS, SOUNDS } from "./draft.js";
 import { choiceField } from "./fields.js";
 
 // Engines without a generative model move the pixels of the picture, and the label says so.
-const kindOf = (model) => (model?.id === "ltx2" ? "generated" : "altered");
+const ALTERING = new Set(["living", "camera", "fake"]);
+const kindOf = (model) => (!model || ALTERING.has(model.id) ? "altered" : "generated");
 
 // As the clip says it, whatever the page's language is.
 const LABEL_WORDS = {
