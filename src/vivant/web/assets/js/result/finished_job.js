@@ -21,8 +21,12 @@ export async function showFinished(frame, job, actions, { focus = false } = {}) 
   const links = linksOf(job);
   const done = job.status === "completed";
   showPanel("done", done ? "title_done" : "title_failed");
-  const fillCard = (found) =>
+  // A second answer about the same end must not take the focus away.
+  const fillCard = (found) => {
+    const focused = byId("done").contains(document.activeElement) && document.activeElement.id;
     byId("done").replaceChildren(...resultCard(job, found, links, session.config, actions).filter(Boolean));
+    if (focused) byId(focused)?.focus({ preventScroll: true });
+  };
   fillCard({ report: reports.get(job.id) ?? null });
   frame.showProgress(done ? 1 : 0);
   document.title = done ? "✓ · Vivant" : "Vivant";
@@ -44,9 +48,7 @@ export async function showFinished(frame, job, actions, { focus = false } = {}) 
   }
   if (!frame.shows(player)) return;
   const report = reports.get(job.id);
-  const focused = document.activeElement?.id;
   fillCard({ report, five: summary(report, player) });
-  if (focused) byId(focused)?.focus({ preventScroll: true });
   showProof(checklist(report, job, links, player));
 }
 
