@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 
 from image_files import astronaut, face_reader, on_canvas
 from vivant.picture.face_mesh import model_file
-from vivant.picture.matte import MatteError, person_matte, refuse_unclear
+from vivant.picture.matte import MatteError, person_matte, refuse_patterned, refuse_unclear
 from vivant.types import Box, Face, Image
 
 FAILING = Path(__file__).parents[3] / "shared" / "failing"
@@ -80,3 +80,13 @@ def test_an_unclear_outline_is_refused() -> None:
     refuse_unclear(matte, np.ones_like(matte))
     with pytest.raises(MatteError, match="told from the background"):
         refuse_unclear(matte, np.zeros_like(matte))
+
+
+def test_letters_beside_the_person_keep_the_planes_together() -> None:
+    picture = np.full((300, 480, 3), 210, np.uint8)
+    matte = np.zeros((300, 480), np.float32)
+    matte[80:, 180:300] = 1
+    refuse_patterned(picture, matte)
+    picture[:, ::8] = 40  # bars, as letters have them
+    with pytest.raises(MatteError, match="pattern"):
+        refuse_patterned(picture, matte)

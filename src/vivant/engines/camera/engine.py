@@ -18,7 +18,13 @@ from vivant.engines.camera.path import CameraPath, plan
 from vivant.engines.camera.scene import Scene
 from vivant.errors import EngineError
 from vivant.picture.framing import crop_pixels
-from vivant.picture.matte import SOFT_SIDE, MatteError, person_matte, refuse_unclear
+from vivant.picture.matte import (
+    SOFT_SIDE,
+    MatteError,
+    person_matte,
+    refuse_patterned,
+    refuse_unclear,
+)
 from vivant.types import (
     Box,
     Clip,
@@ -111,6 +117,7 @@ class CameraEngine:
                 placed = tuple(_placed(one, reach, size[0]) for one in portrait.faces)
                 matte, trust = person_matte(preview, placed)
                 refuse_unclear(matte, trust)
+                refuse_patterned(preview, matte)
                 subject = split(canvas, preview, matte)
             except MatteError as error:
                 flat = f"The picture moves as one plane, without parallax: {error}."

@@ -29,7 +29,14 @@ from vivant.errors import EngineError
 from vivant.picture.face_mesh import MeshReader
 from vivant.picture.framing import crop_pixels
 from vivant.picture.hair_strands import with_strands
-from vivant.picture.matte import SOFT_SIDE, Matte, MatteError, person_matte, refuse_unclear
+from vivant.picture.matte import (
+    SOFT_SIDE,
+    Matte,
+    MatteError,
+    person_matte,
+    refuse_patterned,
+    refuse_unclear,
+)
 from vivant.types import (
     Box,
     Clip,
@@ -299,6 +306,10 @@ def _cut_out(canvas: Frames, portrait: Portrait, reach: Box) -> CutOut:
             "Parts of the outline are unclear: they keep still, and the background does not shift."
         )
         return CutOut(subject, trust, False, why)
+    try:
+        refuse_patterned(preview, matte)
+    except MatteError as error:
+        return CutOut(subject, trust, False, f"The background does not shift: {error}.")
     return CutOut(subject, trust, True, "")
 
 
