@@ -113,9 +113,12 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of a server with all engines but a GPU, for the tests of the page."""
+    """Address of a server with all engines but a GPU, for the tests of the page.
+
+    Not for the session: an idle worker takes a tenth of a core from all later tests.
+    """
     from web_server import serving
 
     with serving(

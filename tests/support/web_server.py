@@ -124,8 +124,8 @@ def widths(page: Page, sizes: Sequence[int]) -> dict[int, int]:
     return found
 
 
-WIDTHS = (360, 390, 768, 1360, 1920)
-"""Of windows, pixels: small and usual telephone, tablet, laptop, large screen."""
+WIDTHS = (360, 390, 768, 1024, 1360, 1440, 1920)
+"""Of windows, pixels: small and usual telephone, tablet upright and not, laptops, large screen."""
 
 MISPLACED = """(themes) => {
   const root = document.documentElement;

@@ -1,6 +1,6 @@
 """How the page looks in each state: nothing cut, hidden or too wide, and no barrier.
 
-Each state is looked at in both languages and themes, at five widths.
+Each state is looked at in both languages and themes, at seven widths.
 """
 
 from __future__ import annotations
