@@ -55,18 +55,19 @@ class EngineOptions(BaseModel):
             return cls.model_validate(dict(options))
         except ValidationError as error:
             name = str(error.errors()[0]["loc"][0])
-            raise OptionError(
-                f"{name} {options[name]!r} is not possible: {cls._wanted(name)}", param=name
-            ) from None
+            raise OptionError(cls._refusal(name, options[name]), param=name) from None
 
     @classmethod
-    def _wanted(cls, name: str) -> str:
+    def _refusal(cls, name: str, value: Any) -> str:
         field = cls.model_fields[name]
         if get_origin(field.annotation) is Literal:
-            return f"choose one of {', '.join(filter(None, get_args(field.annotation)))}"
+            choices = ", ".join(filter(None, get_args(field.annotation)))
+            return f"{name} {value!r} is not possible: choose one of {choices}"
         if field.annotation is bool:
-            return "use true or false"
-        kind = "whole number" if field.annotation is int else "number"
+            return f"{name} {value!r} is not possible: use true or false"
         limits = {type(limit).__name__: limit for limit in field.metadata}
-        span = f" from {limits['Ge'].ge:g} to {limits['Le'].le:g}" if "Le" in limits else ""
-        return f"use a {kind}{span}"
+        if "Le" in limits:
+            low, high = limits["Ge"].ge, limits["Le"].le
+            return f"{name} {value!r} is not possible: use a number from {low:g} to {high:g}"
+        kind = "whole number" if field.annotation is int else "number"
+        return f"{name} {value!r} is not possible: use a {kind}"

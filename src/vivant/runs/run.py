@@ -90,10 +90,7 @@ class Runner:
             VivantError: its engine or upscaler cannot be loaded.
         """
         engine = self.engine(request.engine)  # first: ``auto`` looks for the engine's GPU
-        name = request.upscaler
-        if name not in self._upscalers:
-            # by what ``auto`` means now: clips of several engines may be made
-            name = upscaler_name(name)
+        name = upscaler_name(request.upscaler)  # another one for another engine where it is auto
         if name not in self._upscalers:
             self._upscalers[name] = load_upscaler(name)
         upscaler = self._upscalers[name]
