@@ -35,6 +35,8 @@ people with such irises came to 0.55; a boy who laughs came to 0.7, with irises 
 SMALL_SIDE: Final = 192
 """Pixels; longest side of the frames that motion and flicker are measured on."""
 
+MEDIUM_SIDE: Final = 640
+"""Pixels; longest side of the pictures in which ghosts and tears are looked for."""
 
 ENOUGH: Final = 2 * SMALL_SIDE
 """Pixels; longest side that thumbnails of :data:`SMALL_SIDE` are made from, at least."""
@@ -108,6 +110,11 @@ class AnalyzedFrame:
         return reduced(luma_of(self.halved), SMALL_SIDE)
 
     @cached_property
+    def medium_luma(self) -> Luma:
+        """Luma at most :data:`MEDIUM_SIDE` long, of the reduced colours."""
+        return luma_of(reduced(self.pixels, MEDIUM_SIDE))
+
+    @cached_property
     def luma(self) -> Luma:
         """Luma at full size."""
         return luma_of(self.pixels)
@@ -153,6 +160,11 @@ class Reference:
     def halved(self) -> Image:
         """The picture for thumbnails, see :func:`halved`."""
         return halved(self.pixels)
+
+    @cached_property
+    def medium_luma(self) -> Luma:
+        """Luma at most :data:`MEDIUM_SIDE` long, of the reduced colours."""
+        return luma_of(reduced(self.pixels, MEDIUM_SIDE))
 
     @cached_property
     def luma(self) -> Luma:

@@ -66,9 +66,8 @@ def load_sound(path: Path, seconds: float) -> SoundFile:
             f"The sound {path.name} is {heard / RATE:.2f} s long and the clip {seconds:.2f} s: the "
             "rest is silent."
         )
-    silence = ((0, 0), (0, wanted - heard))
-    faded = np.pad(_faded(samples[:, :heard]), silence)
-    sound, found = at_youtube_level(Sound(faded, RATE))
+    faded = Sound(_faded(samples[:, :heard]), RATE)
+    sound, found = at_youtube_level(fitted(faded, seconds))
     if found.true_peak == -inf:
         raise OptionError(
             f"the first {heard / RATE:.2f} s of {path.name} are silent: cut the file so that it "

@@ -15,14 +15,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.frame import AnalyzedFrame, Luma, Reference, luma_of, reduced
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.types import Score
 
 GHOST: Final = Spec("ghost", "quality", "times the usual")
-
-SIDE: Final = 640
-"""Pixels; longest side of the pictures that are looked at."""
 
 SQUARE: Final = 256
 """Pixels; side of the squares, or :data:`SMALL_SQUARE` in smaller pictures."""
@@ -49,14 +46,14 @@ class Ghost(Metric):
     specs = (GHOST,)
 
     def __init__(self, reference: Reference) -> None:
-        self._pictured = _log_spectrum(luma_of(reduced(reference.pixels, SIDE)))
+        self._pictured = _log_spectrum(reference.medium_luma)
         self._seen: list[tuple[int, Cepstrum]] = []
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> Cepstrum | None:
         """The cepstrum of a rare frame, beyond the picture's own."""
         if not frame.rare or not frame.index:
             return None
-        found = _log_spectrum(luma_of(reduced(frame.pixels, SIDE))) - self._pictured
+        found = _log_spectrum(frame.medium_luma) - self._pictured
         cepstrum = np.fft.irfft2(found)
         reach = FURTHEST + AROUND
         rows = np.arange(-reach, reach + 1)

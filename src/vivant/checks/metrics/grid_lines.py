@@ -6,16 +6,14 @@ and rows, with its sign, what the picture shows cancels out and a line stays, ho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
-from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
-from vivant.checks.metrics.lattice import FEWEST, PERIODS
-from vivant.types import Score
+from vivant.checks.metric import Spec
+from vivant.checks.metrics.lattice import PERIODS, RareGrid, folded
 
 GRID_LINES: Final = Spec("grid_lines", "quality", "levels")
 
@@ -28,15 +26,14 @@ EVERY: Final = 2
 Floats = npt.NDArray[np.float64]
 
 
-class GridLines(Metric):
-    """One answer from the rare frames."""
+class GridLines(RareGrid):
+    """Thin lines at every so many columns or rows."""
 
-    beside = True
     specs = (GRID_LINES,)
 
     def __init__(self, reference: Reference) -> None:
+        super().__init__()
         self._pictured = _thin(reference.luma)
-        self._seen: list[tuple[int, float]] = []
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> float | None:
         """Levels by which the strongest grid of lines stands out in a rare frame."""
@@ -44,19 +41,6 @@ class GridLines(Metric):
             return None
         both = zip(_thin(frame.luma), self._pictured, strict=True)
         return float(np.minimum(*(_combs(line - own) for line, own in both)).max())
-
-    def add(self, index: int, _: None, found: float | None) -> None:
-        """Keep it."""
-        if found is not None:
-            self._seen.append((index, found))
-
-    def finish(self, _: Reference) -> Sequence[Score]:
-        """One score: the median frame's."""
-        if len(self._seen) < 2:
-            raise CannotMeasure("too_short")
-        value = max(0.0, float(np.median([v for _, v in self._seen])))
-        frame = max(self._seen, key=lambda pair: pair[1])[0]
-        return (judged(GRID_LINES, value, series=self._seen, frame=frame),)
 
 
 def _thin(luma: Luma) -> tuple[Floats, Floats]:
@@ -75,10 +59,7 @@ def _column_means(luma: Luma) -> Floats:
 def _combs(line: Floats) -> Floats:
     """``[len(PERIODS)]``: of all lines at every so many pixels, three in four stand out so much."""
     out = np.zeros(len(PERIODS))
-    for i, period in enumerate(PERIODS):
-        whole = len(line) // period
-        if whole >= FEWEST:
-            lines = line[: whole * period].reshape(whole, period)
-            dark, bright = np.percentile(lines, (75, 25), axis=0)
-            out[i] = max(-dark.min(), bright.max())
+    for i, lines in folded(line):
+        dark, bright = np.percentile(lines, (75, 25), axis=0)
+        out[i] = max(-dark.min(), bright.max())
     return out

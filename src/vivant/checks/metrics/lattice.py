@@ -5,7 +5,7 @@ A grid makes steps in brightness at every so many columns *and* rows, whatever t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -35,21 +35,13 @@ EVERY: Final = 4
 Floats = npt.NDArray[np.float64]
 
 
-class Lattice(Metric):
-    """One answer from the rare frames."""
+class RareGrid(Metric):
+    """One answer from the rare frames: the median of what :meth:`measure_frame` finds."""
 
     beside = True
-    specs = (GRID,)
 
-    def __init__(self, reference: Reference) -> None:
-        self._pictured = combs(reference.luma)
+    def __init__(self) -> None:
         self._seen: list[tuple[int, float]] = []
-
-    def measure_frame(self, frame: AnalyzedFrame, _: None) -> float | None:
-        """The strongest grid of a rare frame, beyond the picture's own."""
-        if not frame.rare:
-            return None
-        return float(max(0.0, (combs(frame.luma) - self._pictured).max()))
 
     def add(self, index: int, _: None, found: float | None) -> None:
         """Keep it."""
@@ -60,9 +52,25 @@ class Lattice(Metric):
         """One score."""
         if len(self._seen) < 2:
             raise CannotMeasure("too_short")
-        value = float(np.median([v for _, v in self._seen]))
+        value = max(0.0, float(np.median([v for _, v in self._seen])))
         frame = max(self._seen, key=lambda pair: pair[1])[0]
-        return (judged(GRID, value, series=self._seen, frame=frame),)
+        return (judged(self.specs[0], value, series=self._seen, frame=frame),)
+
+
+class Lattice(RareGrid):
+    """Steps at every so many columns and rows."""
+
+    specs = (GRID,)
+
+    def __init__(self, reference: Reference) -> None:
+        super().__init__()
+        self._pictured = combs(reference.luma)
+
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> float | None:
+        """The strongest grid of a rare frame, beyond the picture's own."""
+        if not frame.rare:
+            return None
+        return float(max(0.0, (combs(frame.luma) - self._pictured).max()))
 
 
 def combs(luma: Luma) -> Floats:
@@ -79,9 +87,15 @@ def _standing_out(luma: Luma) -> Floats:
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * NEAR + 1)
     stands = line - np.median(windows, axis=1)
     out = np.zeros(len(PERIODS))
-    for i, period in enumerate(PERIODS):
-        whole = len(stands) // period
-        if whole >= FEWEST:
-            # The lower quartile of the lines: no few edges make a grid.
-            out[i] = np.percentile(stands[: whole * period].reshape(whole, period), 25, 0).max()
+    for i, lines in folded(stands):
+        # The lower quartile of the lines: no few edges make a grid.
+        out[i] = np.percentile(lines, 25, 0).max()
     return out
+
+
+def folded(line: Floats) -> Iterator[tuple[int, Floats]]:
+    """By number of a period with enough lines: ``[lines, period]``, values one period apart."""
+    for i, period in enumerate(PERIODS):
+        whole = len(line) // period
+        if whole >= FEWEST:
+            yield i, line[: whole * period].reshape(whole, period)

@@ -18,14 +18,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.flow import Field, Flow
-from vivant.checks.frame import AnalyzedFrame, Luma, Reference, luma_of, reduced
+from vivant.checks.frame import MEDIUM_SIDE, AnalyzedFrame, Luma, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
+from vivant.checks.robust_fit import robust_fit
 from vivant.types import Box, Face, Score
 
 TORN: Final = Spec("torn_layers", "quality", "%")
-
-SIDE: Final = 640
-"""Pixels; longest side of the pictures that are compared."""
 
 BESIDE: Final = 8
 """Pixels from the line at which the motion of either side is taken."""
@@ -99,7 +97,7 @@ class TornLayers(Metric):
     specs = (TORN,)
 
     def __init__(self, reference: Reference) -> None:
-        luma = luma_of(reduced(reference.pixels, SIDE))
+        luma = reference.medium_luma
         levels = luma.astype(np.float32)
         self._picture = _Prepared(luma, levels, (_unbroken(levels, 0), _unbroken(levels, 1)))
         self._flow = Flow("medium")
@@ -110,7 +108,7 @@ class TornLayers(Metric):
         if not frame.rare or not frame.index:
             return None
         picture = self._picture
-        luma = luma_of(reduced(frame.pixels, SIDE))
+        luma = frame.medium_luma
         field = self._flow.between(picture.luma, luma)
         growth = _growth(field)
         marks = np.stack([_marks(picture, luma, field, growth, axis) for axis in (0, 1)])
@@ -128,7 +126,7 @@ class TornLayers(Metric):
             raise CannotMeasure("too_short")
         marks = np.stack([_laid_out(found) for _, found in self._seen])
         if reference.face is not None:
-            factor = min(1.0, SIDE / max(reference.pixels.shape[:2])) / POOLED
+            factor = min(1.0, MEDIUM_SIDE / max(reference.pixels.shape[:2])) / POOLED
             marks[..., _features(marks.shape[2:], reference.face, factor)] = 0
         lasting = np.sort(marks, axis=0)[-ceil(MOST * len(marks))]
         share = float(marks.mean()) / 255
@@ -194,15 +192,14 @@ def _growth(field: Field) -> Floats:
     y, x = (v.astype(np.float64) for v in np.mgrid[4:height:12, 4:width:12])
     model = np.stack([np.ones(x.size), y.ravel(), x.ravel()], axis=1)
     flow = field[4:height:12, 4:width:12].reshape(-1, 2).astype(np.float64)
-    weights = np.ones(len(flow))
-    found = np.zeros((3, 2))
-    for _ in range(ROUNDS):
-        # einsum, not BLAS: the same to the bit however many threads there are.
-        normal = np.einsum("ij,i,ik->jk", model, weights, model) + 1e-9 * np.eye(3)
-        found = np.linalg.solve(normal, np.einsum("ij,i,ik->jk", model, weights, flow))
-        off = np.hypot(*(flow - np.einsum("ij,jk->ik", model, found)).T)
-        weights = 1 / np.maximum(off, float(np.median(off)) + 0.1)
-    return found[1:].astype(np.float32)
+    coefficients, _ = robust_fit(
+        flow.T.ravel(),
+        np.kron(np.eye(2), model),  # x and y have coefficients of their own
+        np.ones(len(flow)),
+        rounds=ROUNDS,
+        scale=lambda off: float(np.median(off)) + 0.1,
+    )
+    return coefficients.reshape(2, 3).T[1:].astype(np.float32)
 
 
 def _marks(picture: _Prepared, luma: Luma, field: Field, growth: Floats, axis: int) -> Marks:
