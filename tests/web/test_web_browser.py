@@ -555,7 +555,7 @@ def test_one_file_from_the_disk(
     expect(dialog).to_be_hidden()
     start(page, portrait)
     expect(page.locator("#download")).to_be_visible()
-    assert page.locator("#art video").evaluate("v => v.readyState") >= 1
+    until(lambda: page.locator("#art video").evaluate("v => v.readyState") >= 1)
     page.click("#checklist > summary")
     expect(page.locator(".question").first).to_be_visible()
     assert overflow(page) == 0

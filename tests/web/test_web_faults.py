@@ -98,6 +98,7 @@ def ended(page: Page, words: str, jobs: JobStore, error: dict[str, Any] | None) 
     page.click("#go")
     expect(page.locator("#run-title")).to_be_visible()
     page.wait_for_url(re.compile("#video_"))
+    page.evaluate("scrollTo(0, document.body.scrollHeight)")  # wherever the page stands
     if error is None:
         page.click("#cancel")
     else:

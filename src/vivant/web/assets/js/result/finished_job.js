@@ -32,7 +32,7 @@ export async function showFinished(frame, job, actions, { focus = false } = {}) 
   document.title = done ? "✓ · Vivant" : "Vivant";
   if (!done) {
     frame.show(job.error?.code === "cancelled" ? "cancelled" : "failed", job.width / job.height, [jobPicture(job)]);
-    if (focus) byId("done-title").focus({ preventScroll: true });
+    if (focus) focusMessage();
     return;
   }
   frame.show("done", job.width / job.height, []);
@@ -50,6 +50,13 @@ export async function showFinished(frame, job, actions, { focus = false } = {}) 
   const report = reports.get(job.id);
   fillCard({ report, five: summary(report, player) });
   showProof(checklist(report, job, links, player));
+}
+
+// The page may stand anywhere when a job fails: its card becomes shorter, and another card may be long.
+function focusMessage() {
+  byId("done-title").focus({ preventScroll: true });
+  byId("done").querySelector(".message").scrollIntoView({ block: "nearest" });
+  byId("done-title").scrollIntoView({ block: "nearest" });
 }
 
 function showProof(parts) {
