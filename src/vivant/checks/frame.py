@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vivant.picture.averaging import averaged
 from vivant.picture.embedding import Embedding
 from vivant.picture.face_mesh import PRESENT, FaceMesh
 from vivant.picture.faces import FaceReader
@@ -100,9 +101,14 @@ class AnalyzedFrame:
     _embedding: Embedding | None = field(default=None, repr=False)
 
     @cached_property
+    def half(self) -> Image:
+        """Means of 2×2 pixels: thumbnails and chips of large faces are made of them."""
+        return averaged(self.pixels, 2) if min(self.pixels.shape[:2]) >= 2 else self.pixels
+
+    @cached_property
     def halved(self) -> Image:
         """The frame for thumbnails, see :func:`halved`."""
-        return halved(self.pixels)
+        return halved(self.half if max(self.pixels.shape) >= 2 * ENOUGH else self.pixels)
 
     @cached_property
     def small_luma(self) -> Luma:

@@ -105,6 +105,11 @@ class Inspector:
                 self._reader.warm()  # now, while no frames take memory
         if workers and metrics is all_metrics:
             self._pool = _start_pool(self._reference, self._analyzer, workers)
+        for metric in self._metrics:
+            if self._beside is not None and metric.beside:
+                self._beside.submit(metric.prepare)  # what it raises, the first frame raises again
+            else:
+                metric.prepare()
 
     @property
     def done(self) -> int:

@@ -66,6 +66,9 @@ class Metric(ABC):
         """
         return type(self).measure_step is Metric.measure_step
 
+    def prepare(self) -> None:
+        """Measure the picture, before the first frame comes and in the thread that measures it."""
+
     def anchor(self, frame: AnalyzedFrame, /) -> Any:  # noqa: ARG002
         """What later frames are compared with; asked of searched frames until one gives it.
 

@@ -67,6 +67,8 @@ class SegmentWorker:
         self._busy = 0.0
         reference = clip.reference(reader, self._pixels[REFERENCE_SLOT])
         metrics = all_metrics(reference, clip.fps)
+        for metric in metrics:
+            metric.prepare()
         self._analyzer = FrameAnalyzer(FrameSchedule(clip.num_frames), reference, metrics, reader)
         connection.send(ClipStarted(reference.embedding if clip.embed else None))
 

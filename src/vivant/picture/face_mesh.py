@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.errors import MissingPartError
+from vivant.picture.averaging import averaged
 from vivant.types import Box, Face, Image
 
 Points = npt.NDArray[np.float64]
@@ -277,11 +278,10 @@ def _sample(
         left, right = (int(np.clip(v, 0, width - 1)) for v in (x - reach, x + reach))
         top, bottom = (int(np.clip(v, 0, height - 1)) for v in (y - reach, y + reach))
         part = image[top : bottom + 1, left : right + 1]
-        size = (max(1, part.shape[1] // step), max(1, part.shape[0] // step))
-        image = cv2.resize(part, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-        factors = (part.shape[1] / size[0], part.shape[0] / size[1])
-        offset = [left + (factors[0] - 1) / 2, top + (factors[1] - 1) / 2]
-        matrix = np.column_stack([matrix[:, :2] * factors, matrix[:, :2] @ offset + matrix[:, 2]])
+        step = min(step, *part.shape[:2])
+        image = averaged(part, step)
+        offset = [left + (step - 1) / 2, top + (step - 1) / 2]
+        matrix = np.column_stack([matrix[:, :2] * step, matrix[:, :2] @ offset + matrix[:, 2]])
     drawn = cv2.warpAffine(
         image, matrix, (SIDE, SIDE), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )

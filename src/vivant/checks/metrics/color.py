@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
 import cv2
@@ -131,8 +131,16 @@ class Color(Metric):
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        self._wanted = colors(reference.pixels, reference.halved, reference.face)
         self._seen: list[tuple[int, ColorStatistics]] = []
+
+    @cached_property
+    def _wanted(self) -> ColorStatistics:
+        picture = self._reference
+        return colors(picture.pixels, picture.halved, picture.face)
+
+    def prepare(self) -> None:
+        """Measure the picture."""
+        _ = self._wanted
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> ColorStatistics | None:
         """Measure a searched frame."""

@@ -200,7 +200,7 @@ class Deformation(Metric):
         """The first face."""
         if frame.face is None:
             return None
-        return frame.index, cut_luma(frame.pixels, to_chip(frame.face))
+        return frame.index, cut_luma(frame.pixels, to_chip(frame.face), half=frame.half)
 
     def measure_frame(self, frame: AnalyzedFrame, anchor: tuple[int, Luma] | None) -> _Pose | None:
         """Of a searched frame: flow from the first face."""
@@ -209,7 +209,7 @@ class Deformation(Metric):
         if frame.face is None or anchor is None:
             return _Pose(None)
         matrix = to_chip(frame.face)
-        patch = luma_patch(frame.pixels, matrix)
+        patch = luma_patch(frame.pixels, matrix, half=frame.half)
         pose = _Pose(matrix)
         if anchor[0] != frame.index:
             pose = self._compare(patch, matrix, anchor[1])
@@ -223,7 +223,7 @@ class Deformation(Metric):
         if "face" not in before.cache:
             return None
         matrix, chip = before.cache["face"]
-        patch = luma_patch(now.pixels, matrix)
+        patch = luma_patch(now.pixels, matrix, half=now.half)
         flow = _cells(self._step.between(chip, patch.chip(matrix)))
         coefficients, residual = _explain(flow, _face_model().similarity, 2)
         percent = residual / LAYOUT.interocular * 100
@@ -333,7 +333,7 @@ def _keep(frame: AnalyzedFrame, matrix: Matrix | None, patch: Patch) -> None:
     """Where the face is, for the step to the next frame."""
     if matrix is not None:
         if not patch.holds(frame.pixels, matrix):
-            patch = luma_patch(frame.pixels, matrix)
+            patch = luma_patch(frame.pixels, matrix, half=frame.half)
         frame.cache["face"] = matrix, patch.chip(matrix)
 
 

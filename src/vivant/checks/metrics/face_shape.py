@@ -120,7 +120,7 @@ class FaceShape(Metric):
         picture = self._picture
         index = list(POSE_POINTS)
         matrix = _similarity(found.points[index, :2], picture.points[index, :2], POSE_WEIGHTS)
-        flow = self._flow.between(picture.chip, cut_luma(frame.pixels, matrix, LAYOUT))
+        flow = self._flow.between(picture.chip, cut_luma(frame.pixels, matrix, LAYOUT, frame.half))
         loose = unexplained(_cells(flow), picture.rigid) * (100 / LAYOUT.interocular)
         boxes = {part: _box(found.points[list(points), :2]) for part, points in POINTS.items()}
         return _Seen(loose.astype(np.float32), boxes)

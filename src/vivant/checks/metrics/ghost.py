@@ -8,7 +8,7 @@ overlapping squares are averaged, and the picture's own is taken out. What moves
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
 import cv2
@@ -46,8 +46,16 @@ class Ghost(Metric):
     specs = (GHOST,)
 
     def __init__(self, reference: Reference) -> None:
-        self._pictured = _log_spectrum(reference.medium_luma)
+        self._reference = reference
         self._seen: list[tuple[int, Cepstrum]] = []
+
+    @cached_property
+    def _pictured(self) -> npt.NDArray[np.float64]:
+        return _log_spectrum(self._reference.medium_luma)
+
+    def prepare(self) -> None:
+        """Measure the picture."""
+        _ = self._pictured
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> Cepstrum | None:
         """The cepstrum of a rare frame, beyond the picture's own."""

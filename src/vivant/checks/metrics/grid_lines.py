@@ -6,6 +6,7 @@ and rows, with its sign, what the picture shows cancels out and a line stays, ho
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -33,7 +34,15 @@ class GridLines(RareGrid):
 
     def __init__(self, reference: Reference) -> None:
         super().__init__()
-        self._pictured = _thin(reference.luma)
+        self._reference = reference
+
+    @cached_property
+    def _pictured(self) -> tuple[Floats, Floats]:
+        return _thin(self._reference.luma)
+
+    def prepare(self) -> None:
+        """Measure the picture."""
+        _ = self._pictured
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> float | None:
         """Levels by which the strongest grid of lines stands out in a rare frame."""

@@ -6,6 +6,7 @@ A grid makes steps in brightness at every so many columns *and* rows, whatever t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -64,7 +65,15 @@ class Lattice(RareGrid):
 
     def __init__(self, reference: Reference) -> None:
         super().__init__()
-        self._pictured = combs(reference.luma)
+        self._reference = reference
+
+    @cached_property
+    def _pictured(self) -> Floats:
+        return combs(self._reference.luma)
+
+    def prepare(self) -> None:
+        """Measure the picture."""
+        _ = self._pictured
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> float | None:
         """The strongest grid of a rare frame, beyond the picture's own."""

@@ -21,7 +21,7 @@ from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.frame_mesh import frame_mesh, picture_mesh, pupils, turned
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
-from vivant.types import Box, Score
+from vivant.types import Box, Image, Score
 
 MOUTH_SHAPE: Final = Spec("mouth_shape", "fidelity", "% of eye distance")
 
@@ -101,7 +101,8 @@ class MouthShape(Metric):
         if self._picture is None:
             self._picture = _mouth(self._reference.pixels, mesh)
         lips = found.points[list(OUTLINE), :2]
-        return _Seen(_off(_mouth(frame.pixels, found), self._picture), _box(lips))
+        mouth = _mouth(frame.pixels, found, frame.half)
+        return _Seen(_off(mouth, self._picture), _box(lips))
 
     def add(self, index: int, _: None, found: _Seen | None) -> None:
         """Keep a frame's numbers."""
@@ -130,7 +131,7 @@ class MouthShape(Metric):
         return (found,)
 
 
-def _mouth(pixels: npt.NDArray[np.uint8], mesh: FaceMesh) -> _Mouth:
+def _mouth(pixels: Image, mesh: FaceMesh, half: Image | None = None) -> _Mouth:
     flat = mesh.points[:, :2].astype(np.float64)
     one, other = flat[LEFT_IRIS.start], flat[RIGHT_IRIS.start]
     along = other - one if other[0] >= one[0] else one - other
@@ -139,7 +140,7 @@ def _mouth(pixels: npt.NDArray[np.uint8], mesh: FaceMesh) -> _Mouth:
     linear = np.asarray([[cos, sin], [-sin, cos]])
     middle = flat[list(OUTLINE)].mean(axis=0)
     matrix: Matrix = np.column_stack([linear, np.asarray(LAYOUT.eyes) - linear @ middle])
-    return _Mouth(cut_luma(pixels, matrix, LAYOUT), flat @ linear.T + matrix[:, 2])
+    return _Mouth(cut_luma(pixels, matrix, LAYOUT, half), flat @ linear.T + matrix[:, 2])
 
 
 def _off(frame: _Mouth, picture: _Mouth) -> npt.NDArray[np.float32]:

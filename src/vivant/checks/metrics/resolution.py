@@ -9,7 +9,7 @@ frames are compared by energy.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -68,10 +68,20 @@ class Resolution(Metric):
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
         self._scale = reference.detail
-        self._picture = reduced_by(reference.luma, self._scale)
-        self._wanted = _power(self._picture)
         self._seen: list[tuple[int, float]] = []
         self._same = False
+
+    @cached_property
+    def _picture(self) -> Luma:
+        return reduced_by(self._reference.luma, self._scale)
+
+    @cached_property
+    def _wanted(self) -> _Power:
+        return _power(self._picture)
+
+    def prepare(self) -> None:
+        """Measure the picture."""
+        _ = self._wanted
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> tuple[float, bool] | None:
         """The share that is left, and whether it is that of the picture itself."""

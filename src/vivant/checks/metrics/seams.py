@@ -8,6 +8,7 @@ than the picture, a door frame would be one too: then nothing is said.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Final
 
 import cv2
@@ -60,17 +61,24 @@ class Seams(Metric):
     specs = (SEAMS,)
 
     def __init__(self, reference: Reference) -> None:
-        self._pictured = [np.abs(steps(luma)) for luma in _both(reference.luma)]
-        self._small = reference.small_luma
+        self._reference = reference
         self._alike = 0.0
         self._common: list[Floats] | None = None
         self._seen = 0
+
+    @cached_property
+    def _pictured(self) -> list[Floats]:
+        return [np.abs(steps(luma)) for luma in _both(self._reference.luma)]
+
+    def prepare(self) -> None:
+        """Measure the picture."""
+        _ = self._pictured, self._reference.small_luma
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> tuple[list[Floats], float] | None:
         """The steps of a rare frame; of the first one also how much it is like the picture."""
         if not frame.rare:
             return None
-        alike = 0.0 if frame.index else _correlation(frame.small_luma, self._small)
+        alike = 0.0 if frame.index else _correlation(frame.small_luma, self._reference.small_luma)
         return [steps(luma) for luma in _both(frame.luma)], alike
 
     def add(self, index: int, _: None, found: tuple[list[Floats], float] | None) -> None:

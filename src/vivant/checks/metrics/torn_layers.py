@@ -10,6 +10,7 @@ one place count. The score is how much of the best line is marked.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from math import ceil
 from typing import Any, Final, NamedTuple
 
@@ -97,11 +98,19 @@ class TornLayers(Metric):
     specs = (TORN,)
 
     def __init__(self, reference: Reference) -> None:
-        luma = reference.medium_luma
-        levels = luma.astype(np.float32)
-        self._picture = _Prepared(luma, levels, (_unbroken(levels, 0), _unbroken(levels, 1)))
+        self._reference = reference
         self._flow = Flow("medium")
         self._seen: list[tuple[int, _Found]] = []
+
+    @cached_property
+    def _picture(self) -> _Prepared:
+        luma = self._reference.medium_luma
+        levels = luma.astype(np.float32)
+        return _Prepared(luma, levels, (_unbroken(levels, 0), _unbroken(levels, 1)))
+
+    def prepare(self) -> None:
+        """Measure the picture."""
+        _ = self._picture
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> _Found | None:
         """Marks of a rare frame."""
