@@ -12,14 +12,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from vivant.engines.ltx2.recipes import (
+    MAX_FRAMES,
     RECIPES,
     Recipe,
-    check_frames,
     check_grid,
     check_sigmas,
     grid_for,
     sigmas_for,
 )
+from vivant.engines.ltx2.segments import check_frames, segments_of
 from vivant.errors import OptionError
 from vivant.grid import parse_size
 from vivant.types import Request
@@ -114,7 +115,7 @@ class LTX2Options:
             OptionError: an unknown option, or a value that is not possible.
         """
         given = dict(request.options)
-        check_frames(request.num_frames)
+        check_frames(request.num_frames, request.fps)
         recipe = _recipe(given)
         width, height = _grid(given, recipe, request)
         values: dict[str, Any] = {}
@@ -160,6 +161,13 @@ class LTX2Options:
                 f"motion_speed {options.motion_speed:g} would change the pitch of the sound: leave "
                 "out one of the two",
                 param="motion_speed",
+            )
+        if options.sound and len(segments_of(request.num_frames)) > 1:
+            raise OptionError(
+                f"LTX-2 makes the sound of one pass of at most {MAX_FRAMES} frames, not of "
+                f"{request.num_frames}: make a shorter clip, or one without its own sound (a music "
+                "or voice file may be as long as the clip)",
+                param="num_frames",
             )
         if options.nag_to_sigma < options.nag_from_sigma:
             raise OptionError(
