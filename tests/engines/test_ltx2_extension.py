@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ltx2_tiny as small
+import vivant
 from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.metrics.timing import Cadence
+from vivant.engines.ltx2.engine import LTX2Engine
 from vivant.engines.ltx2.extension import (
     ExtendedGeneration,
     all_but_last,
@@ -26,7 +28,7 @@ from vivant.engines.ltx2.options import LTX2Options
 from vivant.engines.ltx2.segments import longest, segments_of
 from vivant.errors import Cancelled, OptionError
 from vivant.picture.faces import FaceReader
-from vivant.types import Frames, Observer, Progress, Request, ignore_progress
+from vivant.types import EngineInfo, Frames, Observer, Progress, Request, ignore_progress
 
 FRAMES = 265
 """Shortest clip of two segments: 145 frames each, 25 of them shared."""
@@ -95,6 +97,20 @@ def test_the_models_own_sound_ends_with_one_pass() -> None:
     LTX2Options.from_request(replace(small.request(), num_frames=481, sound=Path("a.mp3")))
 
 
+@pytest.mark.parametrize(
+    ("num_frames", "sound", "words"),
+    [(505, False, "at most 20 s, 481 frames"), (481, True, "at most 257 frames, not of 481")],
+)
+def test_they_are_refused_before_any_weights_are_looked_for(
+    tmp_path: Path, portrait_bytes: bytes, num_frames: int, sound: bool, words: str
+) -> None:
+    with pytest.raises(OptionError, match=words):
+        vivant.animate(
+            portrait_bytes, tmp_path / "a.mp4", engine="ltx2", num_frames=num_frames, sound=sound
+        )
+    assert not list(tmp_path.iterdir())
+
+
 # -- the joins --------------------------------------------------------------------------------
 
 
@@ -122,26 +138,35 @@ def test_frames_are_held_back_and_faded_in(sizes: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(faded, gray(75, 55, 40, 30, 40, 50, 60))
 
 
-def test_a_clip_is_its_segments_joined(tmp_path: Path) -> None:
-    engine = small.engine(tmp_path)
+@dataclass
+class Made:
+    engine: LTX2Engine
+    request: Request
+    clip: Frames
+    info: EngineInfo
+    progress: list[Progress]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A clip of two segments."""
+    engine = small.engine(tmp_path_factory.mktemp("extension"))
     request = long_request(end_anchor=0.5)
     seen: list[Progress] = []
     clip = made(engine, request, seen.append)
-    assert len(clip) == FRAMES
-    assert engine.info.provenance["joins"] == [[120, 144]]
-    assert engine.info.provenance["prompts_from_cache"] == 0
-    assert any("2 passes are joined in frames 120–144" in note for note in engine.info.notes)
-    assert engine.loaded.denoiser.forwards == 2
-    steps = [(p.done, p.total) for p in seen if p.unit == "step"]
-    assert steps == [(1, 2), (2, 2)]
-    frames = [p.done for p in seen if p.unit == "frame" and p.stage == "generate"]
-    assert frames == sorted(frames)
-    assert frames[-1] == FRAMES
-    assert {p.total for p in seen if p.unit == "frame" and p.stage == "generate"} == {FRAMES}
+    return Made(engine, request, clip, engine.info, seen)
 
-    options = LTX2Options.from_request(request)
+
+def test_a_clip_is_its_segments_joined(whole: Made) -> None:
+    clip = whole.clip
     extended = ExtendedGeneration(
-        engine.loader, engine, small.portrait(), request, options, request.seed, ignore_progress
+        whole.engine.loader,
+        whole.engine,
+        small.portrait(),
+        whole.request,
+        LTX2Options.from_request(whole.request),
+        whole.request.seed,
+        ignore_progress,
     )
     first = extended.generation(0)
     assert first.options.end_anchor == 0  # the clip's last frame is in the other segment
@@ -155,14 +180,25 @@ def test_a_clip_is_its_segments_joined(tmp_path: Path) -> None:
     assert middle.max() <= 1
 
 
-def test_every_seed_of_a_call_is_the_clip_it_is_alone(tmp_path: Path) -> None:
-    engine = small.engine(tmp_path)
-    request = long_request()
-    clips = engine.generate_many(small.portrait(), request, (3, 4))
-    together = [np.concatenate(list(clip.chunks)) for clip in clips]
-    np.testing.assert_array_equal(together[0], made(engine, request))
-    for part in (slice(0, 120), slice(145, None)):
-        assert (together[0][part] != together[1][part]).mean() > 0.1
+def test_a_clip_of_two_passes_is_told_and_counted_as_one(whole: Made) -> None:
+    assert len(whole.clip) == FRAMES
+    assert whole.info.provenance["joins"] == [[120, 144]]
+    assert whole.info.provenance["prompts_from_cache"] == 0
+    assert any("2 passes are joined in frames 120–144" in note for note in whole.info.notes)
+    made = [progress for progress in whole.progress if progress.stage == "generate"]
+    assert [(p.done, p.total) for p in made if p.unit == "step"] == [(1, 2), (2, 2)]
+    frames = [p.done for p in made if p.unit == "frame"]
+    assert frames == sorted(frames)
+    assert frames[-1] == FRAMES
+    assert {p.total for p in made if p.unit == "frame"} == {FRAMES}
+
+
+def test_every_seed_of_a_call_is_the_clip_it_is_alone(whole: Made) -> None:
+    seeds = (whole.request.seed, whole.request.seed + 1)
+    clips = whole.engine.generate_many(small.portrait(), whole.request, seeds)
+    np.testing.assert_array_equal(np.concatenate(list(clips[0].chunks)), whole.clip)
+    chunk = next(clips[1].chunks)
+    assert (chunk != whole.clip[: len(chunk)]).mean() > 0.1
 
 
 def test_segments_have_seeds_of_their_own() -> None:
@@ -173,23 +209,20 @@ def test_segments_have_seeds_of_their_own() -> None:
     assert segment_seed(0, 1) == segment_seed(0, 1)
 
 
-@pytest.mark.parametrize("unit", ["step", "frame"])
-def test_cancel_in_the_second_segment_stops_there(tmp_path: Path, unit: str) -> None:
-    engine = small.engine(tmp_path)
+def test_cancel_in_the_second_segment_stops_there(whole: Made) -> None:
+    denoiser = whole.engine.loaded.denoiser
+    before = denoiser.forwards
     last: list[Progress] = []
 
     def observe(progress: Progress) -> None:
         last.append(progress)
-        if progress.unit == unit and progress.done > progress.total / 2 + 20 * (unit == "frame"):
+        if progress.unit == "step" and progress.done == 3:
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        made(engine, long_request(), observe)
-    assert last[-1].unit == unit
-    assert engine.loaded.denoiser.forwards == 2
-    clip = engine.generate(small.portrait(), long_request(), ignore_progress)
-    next(clip.chunks)
-    clip.chunks.close()  # type: ignore[attr-defined]
+        made(whole.engine, long_request(steps=2), observe)
+    assert denoiser.forwards == before + 3
+    assert (last[-1].done, last[-1].total) == (3, 4)
 
 
 @pytest.mark.parametrize(("shift", "verdict"), [(0, "pass"), (7, "fail")])

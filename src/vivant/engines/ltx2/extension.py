@@ -82,7 +82,7 @@ class ExtendedGeneration:
             self.report,
             self.portrait,
             replace(self.request, num_frames=segment.num_frames),
-            self.options if at_end else replace(self.options, end_anchor=0.0),
+            self.options if at_end else self.options.model_copy(update={"end_anchor": 0.0}),
             (segment_seed(self.seed, number),),
             self._observer(number, segment),
             prefix=prefix,

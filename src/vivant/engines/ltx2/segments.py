@@ -12,6 +12,7 @@ from typing import Final
 
 from vivant.engines.ltx2.recipes import MAX_FRAMES, TEMPORAL_FACTOR
 from vivant.errors import OptionError
+from vivant.types import Request
 
 MAX_SECONDS: Final = 20
 """Longest clip. Each continuation starts from what the model made itself, so small errors add up;
@@ -43,17 +44,18 @@ def longest(fps: Fraction) -> int:
     return max(MAX_FRAMES, int(MAX_SECONDS * fps) // TEMPORAL_FACTOR * TEMPORAL_FACTOR + 1)
 
 
-def check_frames(num_frames: int, fps: Fraction) -> None:
-    """Refuse frame counts that LTX-2 cannot make.
+def check_length(request: Request) -> None:
+    """Refuse lengths that LTX-2 cannot make, and sound that it cannot make for such a length.
 
     Raises:
-        OptionError: not 8k + 1, below 9, or longer than :func:`longest`.
+        OptionError: not 8k + 1 frames, fewer than 9, more than :func:`longest`, or more than one
+            pass with sound.
     """
-    most = longest(fps)
+    num_frames, most = request.num_frames, longest(request.fps)
     if num_frames > most:
         raise OptionError(
-            f"{num_frames} frames are {float((num_frames - 1) / fps):.4g} s: LTX-2 makes at most "
-            f"{MAX_SECONDS} s, {most} frames at {float(fps):g} fps",
+            f"{num_frames} frames are {float((num_frames - 1) / request.fps):.4g} s: LTX-2 makes "
+            f"at most {MAX_SECONDS} s, {most} frames at {float(request.fps):g} fps",
             param="num_frames",
         )
     if num_frames % TEMPORAL_FACTOR != 1 or num_frames < 9:
@@ -62,6 +64,13 @@ def check_frames(num_frames: int, fps: Fraction) -> None:
         nearest = f"{below} or {above}" if above <= most else f"{below}"
         raise OptionError(
             f"LTX-2 makes 8k+1 frames (9…{most}), not {num_frames}: use {nearest}",
+            param="num_frames",
+        )
+    if request.sound is True and num_frames > MAX_FRAMES:
+        raise OptionError(
+            f"LTX-2 makes the sound of one pass of at most {MAX_FRAMES} frames, not of "
+            f"{num_frames}: make a shorter clip, or one without its own sound (a music or voice "
+            "file may be as long as the clip)",
             param="num_frames",
         )
 
