@@ -6,6 +6,7 @@ Engines and upscalers are loaded by name when a function is called, not when thi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -179,7 +180,8 @@ def verify(
     facts = probe(path)
     if not facts.num_frames:
         raise ClipError(f"{path.name} has no frames: nothing can be verified", param="clip")
-    with lend_reader() as reader:
+    with lend_reader() as reader, ThreadPoolExecutor(1, "vivant-warm") as other_thread:
+        other_thread.submit(reader.warm)  # while the picture is read here
         portrait = load_portrait(
             Path(image) if isinstance(image, str) else image,
             width=facts.width,

@@ -5,10 +5,13 @@ The caller has read the picture.
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+
+import cv2
 
 from vivant.checks.inspector import Inspector
 from vivant.checks.metrics.delivery import ExpectedFile
@@ -62,17 +65,20 @@ def verify_file(
         found = register(portrait, start[0])
         left, top, right, bottom = found.window
         width, height = right - left, bottom - top
-        with Inspector(
-            found.portrait,
-            num_frames=facts.num_frames,
-            fps=facts.fps,
-            width=width,
-            height=height,
-            reader=reader,
-            workers=worker_count(cores, facts.num_frames, width, height, alone=True),
-            beside=cores > 1,
-            pixels=found.pixels,
-        ) as inspector:
+        with (
+            Inspector(
+                found.portrait,
+                num_frames=facts.num_frames,
+                fps=facts.fps,
+                width=width,
+                height=height,
+                reader=reader,
+                workers=worker_count(cores, facts.num_frames, width, height, alone=True),
+                parallel=cores > 1,
+                pixels=found.pixels,
+            ) as inspector,
+            _one_opencv_thread(),
+        ):
             for frames in chain((start,), chunks):
                 inspector.inspect(frames[:, top:bottom, left:right])
                 if inspector.done > done:
@@ -80,12 +86,27 @@ def verify_file(
                     observe(Progress("verify", done, facts.num_frames))
             inspector.wait()
             observe(Progress("verify", inspector.done, facts.num_frames))
-            return _placed(
+            return _in_whole_clip(
                 inspector.finish(facts, expected=expected, performance=performance), found
             )
 
 
-def _placed(verification: Verification, found: Registration) -> Verification:
+@contextmanager
+def _one_opencv_thread() -> Iterator[None]:
+    """OpenCV computes in the thread that calls it.
+
+    Decoder and both measuring threads keep the cores busy: OpenCV's own threads would mostly wait
+    for each other.
+    """
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def _in_whole_clip(verification: Verification, found: Registration) -> Verification:
     """The regions in pixels of the whole clip, and a note where only a part was judged."""
     left, top, right, bottom = found.window
     if found.whole:
