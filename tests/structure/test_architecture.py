@@ -15,6 +15,7 @@ ROOT = Path(vivant.__file__).parent
 
 GROUND = {"types", "errors", "grid", "version", "crop_area", "child_process"}
 LIGHT_PICTURE = {
+    "picture.averaging",
     "picture.embedding",
     "picture.face_mesh",
     "picture.faces",
@@ -49,10 +50,11 @@ ALLOWED: dict[str, set[str]] = {
 """Room → what it may import of ours, besides itself: rooms or single modules. Others compose."""
 
 PICTURE_INSIDE = {
+    "averaging": set[str](),
     "sample_picture": set[str](),
     "onnx_graph": set[str](),
     "embedding": {"onnx_graph"},
-    "face_mesh": set[str](),
+    "face_mesh": {"averaging"},
     "blaze_face": {"face_mesh"},
     "faces": {"blaze_face", "embedding", "face_mesh"},
     "framing": set[str](),

@@ -78,7 +78,8 @@ def inverse(matrix: Matrix) -> Matrix:
     """The way back. By hand: NumPy's inverse of a matrix takes ten times as long."""
     (a, b, x), (c, d, y) = matrix.tolist()
     size = a * d - b * c
-    return np.asarray([[d, -b, b * y - d * x], [-c, a, c * x - a * y]], np.float64) / size
+    back: Matrix = np.asarray([[d, -b, b * y - d * x], [-c, a, c * x - a * y]], np.float64) / size
+    return back
 
 
 def to_chip(face: Face, layout: Layout = LAYOUT) -> Matrix:

@@ -109,7 +109,9 @@ class AnalyzedFrame:
     @cached_property
     def halved(self) -> Image:
         """The frame for thumbnails, see :func:`halved`."""
-        return halved(self.half if max(self.pixels.shape) >= 2 * ENOUGH else self.pixels)
+        return halved(
+            self.half if max(self.pixels.shape) >= 2 * THUMBNAIL_SOURCE_SIDE else self.pixels
+        )
 
     @cached_property
     def small_luma(self) -> Luma:

@@ -66,7 +66,7 @@ class Metric(ABC):
         """
         return type(self).measure_step is Metric.measure_step
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027 - most have nothing to prepare
         """Measure the picture: before the first frame, in the thread that measures frames."""
 
     def anchor(self, frame: AnalyzedFrame, /) -> Any:  # noqa: ARG002

@@ -21,6 +21,7 @@
     models/            networks of MediaPipe, as files
     embedding.py       dlib's embedding network, run by OpenCV
     onnx_graph.py      write a small network as an ONNX model
+    averaging.py       make a picture smaller by a whole factor
     framing.py         which pixels of the picture a frame shows
     sample_picture.py  the portraits of ``vivant demo`` and of the page
     samples/           the portrait of ``vivant demo``

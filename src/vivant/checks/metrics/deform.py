@@ -33,6 +33,7 @@ from vivant.checks.face_frame import (
 )
 from vivant.checks.flow import Field, Flow
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
+from vivant.checks.limits import limits
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
 from vivant.checks.robust_fit import robust_fit
@@ -68,6 +69,10 @@ of 103 to 1008 frames came to 3.2 and 3.7 percent without melting): it is divide
 
 FEWEST: Final = 7
 """Searched frames with a face that a trend needs."""
+
+SHAKEN: Final = 5.0
+"""Times the wobble, by which the whole face swings where a camera shakes: depth and the rows of its
+sensor then bend the picture. 15 in such a clip, 0.1 to 1 in faces that wobble."""
 
 CALM: Final = 10.0
 """Percentile over the frames: jitter does not rest even in the calmest tenth."""
@@ -164,11 +169,15 @@ def _length(rows: Floats) -> Floats:
 
 
 class _FaceStep(NamedTuple):
-    """From one frame to the next: what a rigid head leaves, how much is truly bent, the face."""
+    """From one frame to the next: what a rigid head leaves, how much is truly bent, the face.
+
+    ``carried`` is how far the whole face has moved, ``[1, 2]`` percent of the eye distance.
+    """
 
     loose: npt.NDArray[np.float32]
     bent: float
     matrix: Matrix
+    carried: npt.NDArray[np.float32]
 
 
 class _Pose(NamedTuple):
@@ -195,6 +204,7 @@ class Deformation(Metric):
         self._wobble = Oscillation(
             fps, low=LOW_HERTZ, high=HIGH_HERTZ, weights=_face_model().silent
         )
+        self._shake = Oscillation(fps, low=LOW_HERTZ, high=HIGH_HERTZ, weights=np.ones(1))
 
     def anchor(self, frame: AnalyzedFrame) -> tuple[int, Luma] | None:
         """The first face."""
@@ -236,7 +246,9 @@ class Deformation(Metric):
         if not now.searched:
             _keep(now, matrix, patch)
         pairs = np.stack(np.split(loose, 2), axis=1).astype(np.float32)
-        return _FaceStep(pairs, float(_length(bent)), matrix)
+        moved = np.split(flow - residual, 2)
+        carried = np.asarray([[part.mean() for part in moved]], np.float32)
+        return _FaceStep(pairs, float(_length(bent)), matrix, carried * (100 / LAYOUT.interocular))
 
     def _compare(self, patch: Patch, matrix: Matrix, first: Luma) -> _Pose:
         """Align the face with the first one, then keep what no rigid head explains."""
@@ -254,9 +266,11 @@ class Deformation(Metric):
         if step is not None:
             self._calm.append(step.bent)
             self._wobble.add(step.loose)
+            self._shake.add(step.carried)
             self._matrix = step.matrix
         elif index:
             self._wobble.add(None)
+            self._shake.add(None)
         if found is None:
             return
         self._matrix = found.matrix
@@ -314,6 +328,10 @@ class Deformation(Metric):
         swing = self._wobble.finish()
         if swing is None:
             return unmeasured(WOBBLE, CannotMeasure("too_short"))
+        if limits()[WOBBLE.name].judge(swing.amplitude) != "pass":
+            shake = self._shake.finish()
+            if shake is not None and shake.amplitude > SHAKEN * swing.amplitude:
+                return unmeasured(WOBBLE, CannotMeasure("shaken"))
         matrix = next((m for index, _, m in self._residuals if index >= swing.frame), self._matrix)
         return judged(
             WOBBLE,

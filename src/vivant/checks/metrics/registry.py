@@ -38,7 +38,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         MouthShape(reference),
         FrameDifference(reference),
         Steadiness(fps),
-        Cadence(fps),
+        Cadence(fps, reference),
         Boomerang(),
         Exposure(fps),
         Texture(reference),

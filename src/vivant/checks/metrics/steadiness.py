@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from vivant.checks.flow import Field, Flow
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
+from vivant.checks.limits import limits
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
 from vivant.checks.robust_fit import robust_fit
@@ -39,6 +40,10 @@ TEXTURE: Final = 3.0
 FEWEST: Final = 8
 """Cells with texture that jelly needs to be seen."""
 
+SHAKEN: Final = 1.3
+"""Times the jelly, by which the whole picture swings where a camera shakes in a hand. 1.7 in such a
+clip, up to 0.7 in people who nod before jelly."""
+
 END_SECONDS: Final = 0.5
 """Seconds; the end that must not flash or fade."""
 
@@ -59,6 +64,7 @@ class _FlowStep(NamedTuple):
     error: float
     speed: float
     row: npt.NDArray[np.float32] | None
+    carried: npt.NDArray[np.float32] | None
 
 
 class Steadiness(Metric):
@@ -73,6 +79,7 @@ class Steadiness(Metric):
         self._far = Flow("fast")
         self._ground: _BackgroundBasis | None = None
         self._oscillation: Oscillation | None = None
+        self._shake: Oscillation | None = None
         self._gains: list[float] = []
         self._errors: list[float] = []
         self._speeds: list[float] = []
@@ -106,7 +113,7 @@ class Steadiness(Metric):
         cells = _cells(field)
         lengths = np.hypot(cells[..., 0], cells[..., 1])
         speed = float(np.percentile(lengths, 90)) / height * 100 * self._fps
-        return _FlowStep(gain, error, speed, self._row(cells, self._on(first), height))
+        return _FlowStep(gain, error, speed, *self._row(cells, self._on(first), height))
 
     def _on(self, first: Luma) -> _BackgroundBasis:
         if self._ground is None:
@@ -115,10 +122,10 @@ class Steadiness(Metric):
 
     def _row(
         self, cells: npt.NDArray[np.float32], ground: _BackgroundBasis, height: int
-    ) -> npt.NDArray[np.float32] | None:
-        """What no camera movement explains, percent of the height."""
+    ) -> tuple[npt.NDArray[np.float32] | None, npt.NDArray[np.float32] | None]:
+        """What no camera movement explains, and the mean of what one does, percent of height."""
         if ground.weights.sum() < FEWEST:
-            return None
+            return None, None
         flow = np.concatenate([cells[..., 0].ravel(), cells[..., 1].ravel()]).astype(np.float64)
         seen = ground.weights > 0
         _, residual = robust_fit(
@@ -126,7 +133,9 @@ class Steadiness(Metric):
             scale=lambda length: float(np.median(length[seen])) + 0.02,
         )  # fmt: skip
         percent = residual / height * 100
-        return np.stack(np.split(percent, 2), axis=1).astype(np.float32)
+        moved = np.split((flow - residual) / height * 100, 2)
+        carried = np.asarray([[part.mean() for part in moved]], np.float32)
+        return np.stack(np.split(percent, 2), axis=1).astype(np.float32), carried
 
     def add(self, index: int, step: _FlowStep | None, found: Floats | float | None) -> None:
         """Keep a frame's numbers."""
@@ -134,6 +143,7 @@ class Steadiness(Metric):
             if found.sum() >= FEWEST:
                 low, high = JELLY_HERTZ
                 self._oscillation = Oscillation(self._fps, low=low, high=high, weights=found)
+                self._shake = Oscillation(self._fps, low=low, high=high, weights=np.ones(1))
         elif found is not None:
             self._moved.append((index, found))
         if step is None:
@@ -143,6 +153,8 @@ class Steadiness(Metric):
         self._speeds.append(step.speed)
         if self._oscillation is not None and step.row is not None:
             self._oscillation.add(step.row)
+            if self._shake is not None:
+                self._shake.add(step.carried)
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Six scores."""
@@ -163,6 +175,11 @@ class Steadiness(Metric):
         swing = self._oscillation.finish()
         if swing is None:
             return unmeasured(JELLY, CannotMeasure("too_short"))
+        shake = None if self._shake is None else self._shake.finish()
+        shaken = shake is not None and shake.amplitude > SHAKEN * swing.amplitude
+        if shaken and limits()[JELLY.name].judge(swing.amplitude) != "pass":
+            # a camera in a hand: depth and the rows of its sensor bend the picture
+            return unmeasured(JELLY, CannotMeasure("shaken"))
         return judged(JELLY, swing.amplitude, frame=swing.frame, facts={"hertz": swing.hertz})
 
     def _flicker(self) -> Score:

@@ -83,6 +83,10 @@ ALLOWANCES: Final = {
 """See :func:`vivant.checks.metric.against_picture`; about twice what the clean clips of the
 calibration need, because a turning head and motion blur change these numbers without any defect."""
 
+CAPTION: Final = 0.25
+"""Of the height; letters that come later than the first frame lie in this at the bottom or the
+top."""
+
 EVERY: Final = 2
 """Percentiles are taken over every so many pixels of the halved bands in both directions: they need
 no more."""
@@ -167,9 +171,9 @@ def texture(luma: Luma, face: Face | None, scale: float) -> TextureStatistics:
         face_sharpness=face_sharpness,
         detail=_spread(fine) / max(_spread(coarse), 1e-3),
         noise=noise_level(luma),
-        ringing=_spread(middle, strong) / max(_spread(coarse, strong), 1e-3),
+        ringing=max(_spread(middle, strong), 1e-6) / max(_spread(coarse, strong), 1e-3),
         banding=banding(luma),
-        cartoon=float(low) / max(float(high), 1e-3),
+        cartoon=max(float(low), 1e-6) / max(float(high), 1e-3),
     )
 
 
@@ -192,6 +196,12 @@ def banding(luma: Luma) -> float:
     kernel = np.exp(-(offsets**2) / (2 * COMB_SIGMA**2))
     smooth = np.convolve(share, kernel / kernel.sum(), mode="same")
     return float(np.abs(share - smooth).sum() * 100)
+
+
+def _parts(luma: Luma) -> tuple[Luma, Luma]:
+    """The picture without :data:`CAPTION` of its height at the bottom, and at the top."""
+    rows = round(CAPTION * luma.shape[0])
+    return luma[: luma.shape[0] - rows], luma[rows:]
 
 
 def _spread(values: npt.NDArray[np.integer | np.floating], where: Luma | None = None) -> float:
@@ -229,6 +239,10 @@ class Texture(Metric):
         encoded = banding(reduced_by(luma_of(to_rgb(to_yuv(reference.pixels))), self._scale))
         return replace(measured, banding=max(measured.banding, encoded - GRANTED))
 
+    @cached_property
+    def _wanted_parts(self) -> list[TextureStatistics]:
+        return [texture(part, None, self._scale) for part in _parts(self._reference.luma)]
+
     def prepare(self) -> None:
         """Measure the picture."""
         _ = self._wanted
@@ -240,7 +254,29 @@ class Texture(Metric):
         if not frame.rare:
             return None
         found = texture(frame.luma, frame.face, self._scale)
-        return found, None if frame.face is None else frame.face.box
+        return self._without_caption(frame.luma, found), (
+            None if frame.face is None else frame.face.box
+        )
+
+    def _without_caption(self, luma: Luma, found: TextureStatistics) -> TextureStatistics:
+        """Halos and drawn looks of the whole frame, or of a part of it where that is milder.
+
+        The parts are looked at only where the whole frame would not pass: both defects lie over
+        the whole picture, letters over one side of it.
+        """
+        wanted = self._wanted
+        ringing, cartoon = found.ringing / wanted.ringing, found.cartoon / wanted.cartoon
+        known = limits()
+        if (known[RINGING.name].judge(ringing), known[CARTOON.name].judge(cartoon)) == (
+            "pass",
+            "pass",
+        ):
+            return found
+        for part, own in zip(_parts(luma), self._wanted_parts, strict=True):
+            seen = texture(part, None, self._scale)
+            ringing = min(ringing, seen.ringing / own.ringing)
+            cartoon = max(cartoon, seen.cartoon / own.cartoon)
+        return replace(found, ringing=ringing * wanted.ringing, cartoon=cartoon * wanted.cartoon)
 
     def add(self, index: int, _: None, found: tuple[TextureStatistics, Box | None] | None) -> None:
         """Keep its numbers."""

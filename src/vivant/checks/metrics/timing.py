@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.frame import AnalyzedFrame, Reference
+from vivant.checks.frame import AnalyzedFrame, Reference, clipped
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
-from vivant.types import Score
+from vivant.types import Box, Score
 
 FREEZE: Final = Spec("freeze", "quality", "frames")
 REPEATED: Final = Spec("repeated_frames", "quality", "%")
@@ -59,6 +59,11 @@ JUMP_STEPS: Final = 3
 RESTING: Final = 0.3
 """Levels; steps of a person who rests count as this much beside a jump."""
 
+FACE_STEP: Final = 1.2
+"""Of the face's steps before and after, that its own must have at a jump. Of 35 people, a second
+that is missing and a step back to the start make all that the whole picture shows; a subtitle that
+comes makes less."""
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -77,16 +82,39 @@ def thumbnail(frame: AnalyzedFrame) -> Floats:
 
 
 class _Step(NamedTuple):
-    """Difference of two thumbnails in levels: its mean, and that of the cells that differ most."""
+    """Difference of two thumbnails in levels: its mean, and that of the cells that differ most.
+
+    ``face`` is the mean inside the picture's face; without one it is :attr:`mean`.
+    """
 
     mean: float
     most: float
+    face: float
 
 
-def _apart(one: Floats, other: Floats) -> _Step:
-    cells = np.abs(one - other).mean(axis=-1).ravel()
+def _apart(one: Floats, other: Floats, place: Box | None = None) -> _Step:
+    """``place`` of the face is in shares of the picture's width and height."""
+    apart = np.abs(one - other).mean(axis=-1)
+    cells = apart.ravel()
     count = max(1, cells.size * MOST // 100)
-    return _Step(float(cells.mean()), float(np.partition(cells, -count)[-count:].mean()))
+    mean = face = float(cells.mean())
+    if place is not None:
+        rows, columns = apart.shape
+        box = Box(
+            place.left * columns, place.top * rows, place.width * columns, place.height * rows
+        )
+        left, top, right, bottom = clipped(box, columns, rows)
+        face = float(apart[top:bottom, left:right].mean())
+    return _Step(mean, float(np.partition(cells, -count)[-count:].mean()), face)
+
+
+def _face_place(reference: Reference | None) -> Box | None:
+    """The picture's face, in shares of width and height."""
+    if reference is None or reference.face is None:
+        return None
+    height, width = reference.pixels.shape[:2]
+    box = reference.face.box
+    return Box(box.left / width, box.top / height, box.width / width, box.height / height)
 
 
 class Cadence(Metric):
@@ -95,8 +123,9 @@ class Cadence(Metric):
     parallel = True
     specs = (FREEZE, REPEATED, STUTTER, JUMP)
 
-    def __init__(self, fps: float) -> None:
+    def __init__(self, fps: float, reference: Reference | None = None) -> None:
         self._fps = fps
+        self._place = _face_place(reference)
         self._steps: list[_Step] = []
         self._start: Floats | None = None
         self._run = 0
@@ -104,7 +133,7 @@ class Cadence(Metric):
 
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, _: object) -> _Step:
         """How far the picture changes."""
-        return _apart(thumbnail(before), thumbnail(now))
+        return _apart(thumbnail(before), thumbnail(now), self._place)
 
     def measure_frame(self, frame: AnalyzedFrame, _: object) -> npt.NDArray[np.float16]:
         """The thumbnail, to compare the ends of a freeze."""
@@ -152,14 +181,22 @@ class Cadence(Metric):
 
     def _jump(self, repeats: npt.NDArray[np.bool_]) -> Score:
         kept = np.flatnonzero(~repeats)
-        means = np.asarray([self._steps[i].mean for i in kept])
-        ratios = []
-        for i, mean in enumerate(means):
-            around = np.r_[means[max(0, i - JUMP_STEPS) : i], means[i + 1 : i + 1 + JUMP_STEPS]]
-            ratios.append(float(mean / max(RESTING, float(around.max(initial=0.0)))))
+        whole = _beyond_steps([self._steps[i].mean for i in kept])
+        face = _beyond_steps([self._steps[i].face for i in kept])
+        # where the face does not step, a caption has come or gone
+        ratios = np.where(face >= FACE_STEP, whole, np.minimum(whole, face)).tolist()
         series = [(int(at) + 1, ratio) for at, ratio in zip(kept, ratios, strict=True)]
         frame, value = max(series, key=lambda pair: pair[1])
         return judged(JUMP, value, series=series, frame=frame)
+
+
+def _beyond_steps(steps: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Every step over the largest of :data:`JUMP_STEPS` on each side, and of :data:`RESTING`."""
+    ratios = []
+    for i, step in enumerate(steps):
+        others = [*steps[max(0, i - JUMP_STEPS) : i], *steps[i + 1 : i + 1 + JUMP_STEPS]]
+        ratios.append(step / max(RESTING, *others))
+    return np.asarray(ratios, np.float64)
 
 
 def _still(step: _Step, share: float) -> bool:
