@@ -234,19 +234,12 @@ class ClipJob:
             observe=self.observe,
             on_picture=partial(self._sign_picture, signer),
         ) as checks:
-            generated = self._generate(portrait, checks)
-            clip = self._upscale(generated)
-            label = self._label
-            shown = label.on(clip) if label is not None and isinstance(clip, Clip) else clip
-            signed = self._encode(shown, generated.sound, path, checks, signer)
+            upscaled, signed = self._write_clip(portrait, path, checks, signer)
             seconds = self.seconds
             costs = self.bill(seconds)
             with self.times.measure("verify"):
                 verification = checks.finish(self._performance(seconds, costs))
             self.times.add("verify", checks.busy)
-        upscaled = clip is not generated
-        if upscaled:  # waiting for the upscaler includes waiting for the engine
-            self.times.add("upscale", -self.times.seconds["generate"])
         for stage, share in self.shares.items():
             self.times.add(stage, share)
         production = Production(
@@ -260,19 +253,44 @@ class ClipJob:
             notes=(*sound_notes, *signer.notes),
         )
         report = describe(self.request, portrait, verification, production, names.files)
+        self._write_report(report, portrait, folder, names, checks)
+        return report
+
+    def _write_clip(
+        self, portrait: Portrait, path: Path, checks: LiveChecks, signer: Signer | Unsigned
+    ) -> tuple[bool, Signed]:
+        """Generate, upscale, encode and sign; whether it was upscaled, and its signature."""
+        generated = self._generate(portrait, checks)
+        clip = self._upscale(generated)
+        label = self._label
+        shown = label.on(clip) if label is not None and isinstance(clip, Clip) else clip
+        signed = self._encode(shown, generated.sound, path, checks, signer)
+        upscaled = clip is not generated
+        if upscaled:  # waiting for the upscaler includes waiting for the engine
+            self.times.add("upscale", -self.times.seconds["generate"])
+        return upscaled, signed
+
+    def _write_report(
+        self,
+        report: Report,
+        portrait: Portrait,
+        folder: Path,
+        names: FileNames,
+        checks: LiveChecks,
+    ) -> None:
+        """The report as JSON and as a page, beside the clip."""
         write_html(
-            verification,
+            report.verification,
             portrait,
-            path,
+            folder / CLIP,
             folder / COMPANIONS["page"],
             name=names.title,
             href=names.href,
             reference=checks.reference,
             # a label is not in the frames that are checked
-            frame=checks.kept_frame if label is None else None,
+            frame=checks.kept_frame if self._label is None else None,
         )
         (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
-        return report
 
     @property
     def seconds(self) -> float:

@@ -75,7 +75,7 @@ class Stages(Protocol):
         """Finish the job."""
         ...
 
-    def give_up(self, job_id: str, error: BaseException) -> None:
+    def fail(self, job_id: str, error: BaseException) -> None:
         """The stage failed for good."""
         ...
 
@@ -198,12 +198,12 @@ class Executor:
             try:
                 return recorded(DBOS.run_step, step(name), stage, job_id)
             except dbos_error.DBOSMaxStepRetriesExceeded as error:
-                self._stages.give_up(job_id, error.errors[-1])
+                self._stages.fail(job_id, error.errors[-1])
             except DBAPIError:
                 away = DatabaseError("the database was away for too long: send the job again")
-                self._stages.give_up(job_id, away)
-            except Exception as error:  # noqa: BLE001 - told to the client and logged by give_up
-                self._stages.give_up(job_id, error)
+                self._stages.fail(job_id, away)
+            except Exception as error:  # noqa: BLE001 - told to the client and logged by fail
+                self._stages.fail(job_id, error)
         return None
 
     @contextmanager

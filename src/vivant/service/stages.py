@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from vivant.service.clips import JobClips, Uploader
 from vivant.service.job import (
     SOURCE,
     TRANSIENT,
+    Job,
     attempt_key,
     error_json,
     key,
@@ -44,7 +45,7 @@ from vivant.service.reporter import Reporter, ShuttingDownError
 from vivant.service.shared_exclusive_lock import SharedExclusiveLock
 from vivant.service.until_pass import JobUntilPass
 from vivant.settings import Settings
-from vivant.types import Engine, Progress, Upscaler
+from vivant.types import Engine, Progress, Request, Upscaler
 from vivant.video.stage_times import StageTimes
 
 log = logging.getLogger("vivant.service")
@@ -139,7 +140,7 @@ class JobStages:
                 self._undo_start(lambda: self._job_store.give_back_picture(job_id), seconds=60)
                 raise
             except VivantError as error:
-                self._fail(job_id, error)
+                self.fail(job_id, error)
             finally:
                 with self._guard:
                     self._pictures.discard(job_id)
@@ -217,7 +218,7 @@ class JobStages:
                 self._undo_start(lambda: self._job_store.give_back(lease), seconds=60)
             raise
         except VivantError as error:
-            self._fail(job_id, error)
+            self.fail(job_id, error)
             return False
         if not made:  # it ended while its files were stored
             self._delete_unfinished(job_id)
@@ -243,79 +244,91 @@ class JobStages:
         return job.active and job.result is not None
 
     def _make_and_store(self, lease: Lease) -> bool:
-        job, settings = lease.job, self._settings
+        """Make the clip and store its files; whether the job still wanted them."""
+        job = lease.job
         request = request_from_json(job.request)
-        check_adapters(request, settings)
+        check_adapters(request, self._settings)
         measured = self._job_store.measured(request.engine)
         expected = estimate(timings(measured), request).reliable_seconds
-        currency = job.request.get("currency")
-        device = ""
+        cost = RunCost(self._settings, job.request.get("currency"))
 
-        def cost(seconds: float) -> dict[str, Any] | None:
-            return price(settings, device, seconds, currency)
+        def new_meter() -> ProgressMeter:
+            return ProgressMeter(usual_seconds(measured, request))
+
+        reporter = Reporter(
+            self._job_store,
+            lease,
+            new_meter(),
+            cost=cost,
+            expected=expected,
+            stopping=self._stopping,
+        )
+        with reporter, self._folder() as folder, self._folder() as inputs, lend_reader() as reader:
+            first, ahead = self._first_clip_job(job, request, reporter, inputs)
+            cost.device = first.device
+            clips = JobClips(lease, first, reader, reporter, self._job_store, self._uploader)
+            if job.request.get("budget") is None:
+                made = clips.make(first.request, reporter, folder)
+                result = clips.store(made, lease.token)
+                seconds = result["seconds"]
+            else:
+                until_pass = JobUntilPass(
+                    clips,
+                    self._objects,
+                    elapsed=lambda: ahead + reporter.elapsed,
+                    expected=expected,
+                )
+
+                def tell(told: Mapping[str, Any]) -> None:
+                    meter = new_meter() if "trying" in told else None
+                    reporter.again(meter, told, until_pass.spent)
+
+                result = until_pass.run(folder, reporter, tell)
+                seconds = until_pass.spent + ahead + reporter.elapsed
+            result |= {
+                "clip_seconds": result["seconds"],
+                "seconds": seconds,
+                "cost": cost.final(seconds),
+            }
+            return self._job_store.database.patiently(
+                lambda: self._job_store.rendered(lease, result)
+            )
+
+    def _first_clip_job(
+        self, job: Job, request: Request, reporter: Reporter, inputs: Path
+    ) -> tuple[ClipJob, float]:
+        """The first attempt's clip job, with its picture and a loaded engine.
+
+        Args:
+            inputs: an empty folder, for the picture's file.
+
+        Returns:
+            The clip job, and the seconds that reading its picture took before this run.
+        """
 
         def check() -> None:
             if self._stopping.is_set():
                 raise ShuttingDownError
             self._check(job.id)
 
-        def meter() -> ProgressMeter:
-            return ProgressMeter(usual_seconds(measured, request))
-
-        reporter = Reporter(
-            self._job_store,
-            lease,
-            meter(),
-            cost=lambda seconds: cost(seconds) if device else None,
-            expected=expected,
-            stopping=self._stopping,
-        )
         times, started = StageTimes(), time.perf_counter()
-        with reporter, self._folder() as folder, self._folder() as inputs, lend_reader() as reader:
-            portrait, image_seconds = self._preparation.portrait(job.id, check)
-            # prepared within this run, or ahead of it
-            ahead = 0.0 if job.prepared is None else image_seconds
-            times.add("image", image_seconds - ahead)
-            prepared = self._job_store.get(job.id).prepared or {}
-            # the picture's own credentials become part of the clip's
-            if settings.credentials != "off" and prepared.get("credentials", True):
-                self._objects.get_file(key(job.id, SOURCE), inputs / SOURCE)
-                request = replace(request, image=inputs / SOURCE)
-            reporter(Progress("image", 1, 1, "item"))
-            with times.measure("load"):
-                engine = self._engines(request.engine)
-            upscaler = self._upscalers(request.upscaler)
-            first = ClipJob(
-                request, engine, upscaler, settings, reporter, currency,
-                portrait=portrait, times=times, started=started, shares={"image": ahead},
-            )  # fmt: skip
-            device = first.device
-            clips = JobClips(lease, first, reader, reporter, self._job_store, self._uploader)
-            if job.request.get("budget") is None:
-                result = clips.store(clips.make(request, reporter, folder), lease.token)
-                seconds = result["seconds"]
-            else:
-
-                def elapsed() -> float:
-                    return ahead + reporter.elapsed
-
-                until_pass = JobUntilPass(clips, self._objects, elapsed=elapsed, expected=expected)
-                result = until_pass.run(
-                    folder,
-                    reporter,
-                    lambda told: reporter.again(
-                        meter() if "trying" in told else None, told, until_pass.spent
-                    ),
-                )
-                seconds = until_pass.spent + elapsed()
-            result |= {
-                "clip_seconds": result["seconds"],
-                "seconds": seconds,
-                "cost": None if (final := cost(seconds)) is None else {**final, "final": True},
-            }
-            return self._job_store.database.patiently(
-                lambda: self._job_store.rendered(lease, result)
-            )
+        portrait, image_seconds = self._preparation.portrait(job.id, check)
+        ahead = 0.0 if job.prepared is None else image_seconds
+        times.add("image", image_seconds - ahead)
+        prepared = self._job_store.get(job.id).prepared or {}
+        # the picture's own credentials become part of the clip's
+        if self._settings.credentials != "off" and prepared.get("credentials", True):
+            self._objects.get_file(key(job.id, SOURCE), inputs / SOURCE)
+            request = replace(request, image=inputs / SOURCE)
+        reporter(Progress("image", 1, 1, "item"))
+        with times.measure("load"):
+            engine = self._engines(request.engine)
+        upscaler = self._upscalers(request.upscaler)
+        clip_job = ClipJob(
+            request, engine, upscaler, self._settings, reporter, job.request.get("currency"),
+            portrait=portrait, times=times, started=started, shares={"image": ahead},
+        )  # fmt: skip
+        return clip_job, ahead
 
     # -- publish ---------------------------------------------------------------------------
 
@@ -348,9 +361,17 @@ class JobStages:
 
     # -- all -------------------------------------------------------------------------------
 
-    def give_up(self, job_id: str, error: BaseException) -> None:
-        """The last word about a job whose stage failed for good."""
-        self._fail(job_id, error)
+    def fail(self, job_id: str, error: BaseException) -> None:
+        """End a job whose stage failed for good; the client is told why."""
+        told = error_json(error)
+        if told["code"] == "internal":
+            log.error("failed for a reason that nobody foresaw", exc_info=error)
+        else:
+            log.info("failed", extra={"code": told["code"]})
+        self._job_store.database.patiently(
+            lambda: self._job_store.fail(job_id, told, keep_seconds=self.keep_seconds), seconds=600
+        )
+        self._delete_unfinished(job_id)
 
     def _delete_unfinished(self, job_id: str) -> None:
         """Remove what only a render needs, where there will be none."""
@@ -361,17 +382,6 @@ class JobStages:
             self._objects.delete_folder(f"jobs/{job_id}")
         except VivantError as error:
             log.warning("not tidied: %s", error.message)
-
-    def _fail(self, job_id: str, error: BaseException) -> None:
-        told = error_json(error)
-        if told["code"] == "internal":
-            log.error("failed for a reason that nobody foresaw", exc_info=error)
-        else:
-            log.info("failed", extra={"code": told["code"]})
-        self._job_store.database.patiently(
-            lambda: self._job_store.fail(job_id, told, keep_seconds=self.keep_seconds), seconds=600
-        )
-        self._delete_unfinished(job_id)
 
     @contextmanager
     def _about(self, job_id: str, stage: str) -> Iterator[None]:
@@ -391,6 +401,33 @@ class JobStages:
         # and is put back
         while True:
             threading.Event().wait()
+
+
+class RunCost:
+    """The bill of a run so far, as clients see it.
+
+    Args:
+        settings: rates and exchange rates.
+        currency: of the bill; the settings' own where None.
+
+    Attributes:
+        device: what is billed; empty until the engine is loaded.
+    """
+
+    def __init__(self, settings: Settings, currency: str | None) -> None:
+        self._settings, self._currency = settings, currency
+        self.device = ""
+
+    def __call__(self, seconds: float) -> dict[str, Any] | None:
+        """The bill of ``seconds``; None where there is no rate or no device yet."""
+        if not self.device:
+            return None
+        return price(self._settings, self.device, seconds, self._currency)
+
+    def final(self, seconds: float) -> dict[str, Any] | None:
+        """The bill of the finished run."""
+        cost = self(seconds)
+        return None if cost is None else {**cost, "final": True}
 
 
 def price(
