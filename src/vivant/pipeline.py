@@ -84,7 +84,7 @@ def check_request(request: Request, settings: Settings) -> None:
 
 
 class FileNames(Protocol):
-    """What a clip's files are called where they go; the only thing report and page need of it."""
+    """What a clip's files are called at their destination; for the report and its page."""
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -199,7 +199,7 @@ class ClipJob:
         )
 
     def _read_sound(self) -> tuple[str, ...]:
-        """Read the sound's file, if there is one; what must be said of it.
+        """Read the sound's file, if there is one; returns notes for the report.
 
         Raises:
             OptionError: it cannot be used.
@@ -339,7 +339,7 @@ class ClipJob:
 
     @property
     def _facts(self) -> ProvenanceFacts:
-        """What the files say of their making; the engine has started."""
+        """What the credentials say about the making; complete once the engine has started."""
         if self.portrait is None:
             raise AssertionError("the picture is read first")
         consent = self.settings.credentials_prompt
@@ -391,7 +391,7 @@ class ClipJob:
             )
             with writer:
                 for chunk in chain(first, chunks):
-                    checks.start()  # an engine may give frames without having told a step
+                    checks.start()  # an engine may give frames without reporting a step first
                     writer.put(chunk)
                 writer.close()
                 signed = signer.sign(path, self._facts, request.image)
@@ -414,7 +414,7 @@ class ClipJob:
 
 
 def result_at(target: Target, report: Report) -> Result:
-    """The result of a clip that lies at ``target``."""
+    """The result of a clip whose files are at ``target``."""
     return Result(
         clip=target.clip,
         thumbnail=target.companion(COMPANIONS["thumbnail"]),

@@ -1,4 +1,4 @@
-"""What all attempts together may take, and what they have taken."""
+"""The budget of all attempts together, and what was spent of it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Budget:
         return cls(amount=value, currency=unit.upper())
 
     def check_currency(self, settings: Settings) -> None:
-        """Refuse money that cannot be counted.
+        """Refuse a currency without an exchange rate.
 
         Raises:
             OptionError: no exchange rate is known.

@@ -27,7 +27,7 @@ STEP_INTERVAL = 0.1
 """Seconds between two writes of steps, which hold the run up for a few milliseconds."""
 
 LOOK = 0.5
-"""Seconds after which is looked for a cancel even if nothing was done."""
+"""Seconds after which a cancel is looked for, also if there was no progress."""
 
 log = logging.getLogger("vivant.service")
 
@@ -117,7 +117,7 @@ class Reporter:
         return time.monotonic() - self._started
 
     def again(self, meter: ProgressMeter | None, gate: Mapping[str, Any], spent: float) -> None:
-        """Tell of the attempts; where one more is made, its progress begins anew.
+        """Report the attempts. Where one more is made, its progress begins at zero.
 
         Args:
             meter: of the next clip; None where there is none.

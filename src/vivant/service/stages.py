@@ -146,13 +146,13 @@ class JobStages:
                     self._pictures.discard(job_id)
 
     def _check(self, job_id: str) -> None:
-        """Raise ``Cancelled`` where the job has ended; what cannot be asked goes on."""
+        """Raise ``Cancelled`` if the job has ended. If the database does not answer, go on."""
         with suppress(DatabaseError):
             if job_id not in self._job_store.existing([job_id], active=True):
                 raise Cancelled
 
     def give_back_pictures(self) -> None:
-        """The worker ends: pictures that are being read were not read until it died."""
+        """The worker stops: take back the starts of pictures that are being read now."""
         with self._guard:
             left = list(self._pictures)
         for job_id in left:
@@ -183,7 +183,8 @@ class JobStages:
                 self.prepare(job_id)
             beside = self._solo.hold(alone=clip > 0) if self.renders_here else nullcontext()
             with beside:
-                # counted first: whoever finds nobody running has told to begin nothing before
+                # counted before ``closing`` is read: who sets it and then counts zero knows that no
+                # further clip begins
                 self._count(1)
                 if self._closing.is_set():
                     self._block_until_exit()
@@ -199,7 +200,8 @@ class JobStages:
         if lease is None:
             self._delete_unfinished(job_id)
             return False
-        if not self.renders_here:  # the end of this process is not this clip's doing
+        # the clip runs elsewhere: if this process dies, the clip was not the cause
+        if not self.renders_here:
             self._job_store.give_back(lease)
         try:
             made = self._make_and_store(lease)
@@ -236,7 +238,7 @@ class JobStages:
             self._running += change
 
     def _already_made(self, job_id: str) -> bool:
-        """The clip is in the store already: the worker ended just before it could say so."""
+        """Whether the clip is stored already: the worker ended before it could publish it."""
         try:
             job = self._job_store.get(job_id)
         except JobNotFoundError:
@@ -333,7 +335,7 @@ class JobStages:
     # -- publish ---------------------------------------------------------------------------
 
     def publish(self, job_id: str) -> None:
-        """See that everything is there, and finish the job."""
+        """Check that every file is stored, and finish the job."""
         with self._about(job_id, "publish"):
             try:
                 job = self._job_store.get(job_id)
@@ -374,7 +376,7 @@ class JobStages:
         self._delete_unfinished(job_id)
 
     def _delete_unfinished(self, job_id: str) -> None:
-        """Remove what only a render needs, where there will be none."""
+        """Remove what only a render needs, if the job is over."""
         try:
             if not self._job_store.get(job_id).active:
                 remove_unfinished(self._objects, job_id)
