@@ -25,7 +25,7 @@ HALF_ZOOM_SECONDS = 4.0
 """Clip length that gets half of :data:`MAX_ZOOM`: 6 % in 4 s, 10 % in 20 s, 2.4 % in 1 s."""
 
 RAMP_SECONDS = 0.7
-"""Time to area full speed, and to come to rest."""
+"""Time to reach full speed, and to come to rest."""
 
 DRIFT = {"push_in": 0.35, "drift": 0.8, "orbit": 0.5}
 """Sideways travel as a share of the zoom amount times the width."""
