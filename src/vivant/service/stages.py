@@ -87,7 +87,7 @@ class JobStages:
         self._job_store, self._objects, self._settings = job_store, objects, settings
         self._engines, self._upscalers = engines, upscalers
         self._stopping, self._closing = stopping, closing or stopping
-        self._solo = SharedExclusiveLock()
+        self._lock = SharedExclusiveLock()
         self._guard = threading.Lock()
         self._running = 0
         self._pictures: set[str] = set()
@@ -120,8 +120,8 @@ class JobStages:
             DatabaseError: the database does not answer now.
         """
         with (
-            self._about(job_id, "prepare"),
-            self._solo.hold(alone=self._starts(job_id)[0] > 0),
+            self._log_stage(job_id, "prepare"),
+            self._lock.hold(alone=self._start_counts(job_id)[0] > 0),
             self._preparation.once(job_id),
         ):
             job = self._job_store.preparing(job_id)
@@ -158,7 +158,7 @@ class JobStages:
         for job_id in left:
             self._job_store.give_back_picture(job_id)
 
-    def _starts(self, job_id: str) -> tuple[int, int]:
+    def _start_counts(self, job_id: str) -> tuple[int, int]:
         """How often the job's picture and its clip were begun without an orderly end."""
         try:
             job = self._job_store.get(job_id)
@@ -177,11 +177,11 @@ class JobStages:
 
     def render(self, job_id: str) -> bool:
         """Generate, encode, verify and store; whether there is something to publish."""
-        with self._about(job_id, "render"):
-            picture, clip = self._starts(job_id)
+        with self._log_stage(job_id, "render"):
+            picture, clip = self._start_counts(job_id)
             if picture:  # read alone, before anything is held that others wait for
                 self.prepare(job_id)
-            beside = self._solo.hold(alone=clip > 0) if self.renders_here else nullcontext()
+            beside = self._lock.hold(alone=clip > 0) if self.renders_here else nullcontext()
             with beside:
                 # counted before ``closing`` is read: who sets it and then counts zero knows that no
                 # further clip begins
@@ -283,7 +283,7 @@ class JobStages:
 
                 def tell(told: Mapping[str, Any]) -> None:
                     meter = new_meter() if "trying" in told else None
-                    reporter.again(meter, told, until_pass.spent)
+                    reporter.restart(meter, told, until_pass.spent)
 
                 result = until_pass.run(folder, reporter, tell)
                 seconds = until_pass.spent + ahead + reporter.elapsed
@@ -336,7 +336,7 @@ class JobStages:
 
     def publish(self, job_id: str) -> None:
         """Check that every file is stored, and finish the job."""
-        with self._about(job_id, "publish"):
+        with self._log_stage(job_id, "publish"):
             try:
                 job = self._job_store.get(job_id)
             except JobNotFoundError:
@@ -386,7 +386,7 @@ class JobStages:
             log.warning("not tidied: %s", error.message)
 
     @contextmanager
-    def _about(self, job_id: str, stage: str) -> Iterator[None]:
+    def _log_stage(self, job_id: str, stage: str) -> Iterator[None]:
         token = log_job_id.set(job_id)
         started = time.perf_counter()
         try:

@@ -86,7 +86,7 @@ class Sweeper:
             self.collect_orphans()
             self._comparisons.forget()
         self.collect_scratch()
-        self.settle()
+        self.fail_stranded()
 
     def expire(self) -> int:
         """Remove files of jobs whose time is over; how many jobs."""
@@ -162,7 +162,7 @@ class Sweeper:
             if self.now - _modified(path) > self._orphan_seconds:
                 path.unlink(missing_ok=True)
 
-    def settle(self) -> int:
+    def fail_stranded(self) -> int:
         """Fail jobs whose workflows are gone or over, so that no job waits for ever; how many.
 
         Between two workflows of a job there is a moment without any; only what stays so for

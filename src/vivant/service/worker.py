@@ -89,7 +89,7 @@ class Worker:
         renders_at_once: int = 1,
     ) -> None:
         self._settings = settings
-        self._told = threading.Event()
+        self._closing = threading.Event()
         self._stopping, self._leaving = threading.Event(), threading.Event()
         self._changed = threading.Event()
         self._database = open_database(settings, durable=False)
@@ -110,7 +110,7 @@ class Worker:
             engines=Engines(lambda name: load_engine(name, settings)),
             upscalers=load_upscaler,
             stopping=self._stopping,
-            closing=self._told,
+            closing=self._closing,
         )
         self._reasons = reasons = {name: why_not(name) for name in settings.engines}
         # With SQLite all workers are on this machine: the job is taken, and fails with the reason.
@@ -177,7 +177,7 @@ class Worker:
         threading.Thread(target=self._warm_up, name="vivant-warm-up", daemon=True).start()
         threading.Thread(target=self._housekeep, name="vivant-sweep", daemon=True).start()
         with keep_workers():
-            while not self._told.wait(60):
+            while not self._closing.wait(60):
                 continue
             self._drain()
         self._leave()
@@ -187,9 +187,9 @@ class Worker:
 
         Told twice, give running jobs back at once.
         """
-        if self._told.is_set() or self._settings.drain_seconds == 0:
+        if self._closing.is_set() or self._settings.drain_seconds == 0:
             self._stopping.set()
-        self._told.set()
+        self._closing.set()
 
     def close(self) -> None:
         """Give back what a worker that never ran holds: its connections and its slot."""
@@ -235,7 +235,7 @@ class Worker:
         swept_at = time.monotonic()
         with suppress(VivantError):  # asked again before anything is removed
             self._sweeper.owns_store()
-        while not self._told.is_set():
+        while not self._closing.is_set():
             self._changed.wait(self._sweeper.pause)
             self._changed.clear()
             try:

@@ -314,6 +314,6 @@ def _provenance(
         "layers": 1 if cut.subject is None else 2,
         # of the first person; the others follow from the seed
         "blinks_at": [round(start, 3) for start in first.blinks],
-        "turns_to": [round(place, 2) for place in first.yaw.places],
+        "turns_to": [round(place, 2) for place in first.yaw.values],
         "breath_seconds": round(first.breath_seconds, 2),
     }
