@@ -18,12 +18,12 @@ from vivant.engines.ltx2.recipes import (
     RECIPES,
     SEED,
     Recipe,
-    check_frames,
     check_grid,
     check_sigmas,
     grid_for,
     sigmas_for,
 )
+from vivant.engines.ltx2.segments import check_length
 from vivant.errors import OptionError
 from vivant.grid import parse_size
 from vivant.types import Request
@@ -262,7 +262,7 @@ class LTX2Options(LTX2Fields):
         Raises:
             OptionError: an unknown option, or a value that is not possible.
         """
-        check_frames(request.num_frames)
+        check_length(request)
         given = LTX2Fields.parse(request.options)
         recipe = _chosen_recipe(given)
         width, height = given.grid or grid_for(recipe, request.width, request.height)
