@@ -206,7 +206,7 @@ class LTX2Engine:
         notes = list(loaded.parts.notes)
         recipe = options.recipe
         if not request.negative_prompt.strip():
-            pass  # nothing to guide away from, and nobody expects it
+            pass  # there is nothing to guide away from
         elif not options.nag or options.nag_scale == 1 or options.nag_alpha == 0:
             notes.append(
                 "The negative prompt has no effect: the model runs without guidance, and NAG is "

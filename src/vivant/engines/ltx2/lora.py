@@ -92,7 +92,9 @@ def find_file(source: str, library: Library, observe: Observer = ignore_progress
         MissingPartError: neither a file nor an adapter that can be had.
         OptionError: the repository holds several.
     """
-    with suppress(OSError, RuntimeError):  # too long for a file; the home of nobody
+    with suppress(
+        OSError, RuntimeError
+    ):  # the name is too long for a path, or ~USER does not exist
         path = Path(source).expanduser()
         if path.is_file():
             return path
