@@ -21,13 +21,22 @@ from typing import TYPE_CHECKING, Any
 from vivant.errors import CredentialsError, OutputError
 from vivant.provenance.facts import IPTC, ProvenanceFacts
 from vivant.provenance.keys import SigningIdentity, load_identity, self_made_file
-from vivant.provenance.manifest import OFFLINE, PICTURE_TYPES, definition, ingredient
+from vivant.provenance.manifest import (
+    MEDIA_TYPES,
+    OFFLINE,
+    PICTURE_TYPES,
+    definition,
+    ingredient,
+)
 from vivant.provenance.remote import RemoteSigner
 from vivant.provenance.xmp import add_xmp
 from vivant.settings import Settings
 
 if TYPE_CHECKING:
     import c2pa
+
+FILE_BUFFER = 1 << 20
+"""Bytes that are read and written at once."""
 
 MAX_HISTORY = 1_000_000
 """Bytes that the credentials of the input picture may take in the clip."""
@@ -130,7 +139,12 @@ class Signer:
                     return False
             with self._signer() as (signer, failures):
                 try:
-                    builder.sign_file(path, signed, signer)
+                    # the library copies in pieces of 8 kB: far fewer reach the disk
+                    with (
+                        path.open("rb", buffering=FILE_BUFFER) as source,
+                        signed.open("w+b", buffering=FILE_BUFFER) as copy,
+                    ):
+                        builder.sign(signer, MEDIA_TYPES[path.suffix], source, copy)
                 except (c2pa.C2paError, OSError) as error:
                     if failures:
                         raise failures[0] from None
