@@ -16,32 +16,27 @@ import numpy as np
 
 from vivant.engines.camera import CameraEngine, CameraOptions
 from vivant.engines.camera.canvas import draw_canvas
-from vivant.engines.camera.layers import Subject, split
-from vivant.engines.camera.path import CameraPath, plan
+from vivant.engines.camera.path import CameraPath, head_in, plan_path
+from vivant.engines.living.cut_out import CutOut, cut_out
 from vivant.engines.living.eyes import Eye, make_eye
-from vivant.engines.living.fields import Fields, Grid, person_fields, shares, stillness
-from vivant.engines.living.motion import Motion, Pose, plan_motion
-from vivant.engines.living.options import TEMPERS, LivingOptions, choose_preset
-from vivant.engines.living.people import Person, find_people, placed
-from vivant.engines.living.rehearsal import Part, rehearse
+from vivant.engines.living.fields import Fields, Grid, mobility, person_fields, person_shares
+from vivant.engines.living.motion import Pose, plan_motion
+from vivant.engines.living.options import (
+    PRESET_AMOUNTS,
+    LivingOptions,
+    MotionAmounts,
+    choose_preset,
+)
+from vivant.engines.living.people import Person, find_people, on_canvas
+from vivant.engines.living.preflight import AnimatedPerson, preflight
 from vivant.engines.living.scene import LivingScene
 from vivant.errors import EngineError
 from vivant.picture.face_mesh import MeshReader
 from vivant.picture.framing import crop_pixels
-from vivant.picture.hair_strands import with_strands
-from vivant.picture.matte import (
-    SOFT_SIDE,
-    Matte,
-    MatteError,
-    person_matte,
-    refuse_patterned,
-    refuse_unclear,
-)
 from vivant.types import (
     Box,
     Clip,
     EngineInfo,
-    Face,
     Frames,
     Observer,
     Portrait,
@@ -144,7 +139,7 @@ class LivingEngine:
         observe: Observer,
     ) -> Iterator[Frames]:
         try:
-            puppet = self._prepare(portrait, request, options, people, reader)
+            renderer = self._renderer(portrait, request, options, people, reader)
             for start in range(0, request.num_frames, CHUNK_FRAMES):
                 count = min(CHUNK_FRAMES, request.num_frames - start)
                 frames = np.empty((count, request.height, request.width, 3), dtype=np.uint8)
@@ -152,24 +147,24 @@ class LivingEngine:
                     if start + index == 0:
                         frames[0] = crop_pixels(portrait, request.width, request.height)
                     else:
-                        puppet.draw(frames[index], start + index)
+                        renderer.draw(frames[index], start + index)
                     observe(Progress("generate", start + index + 1, request.num_frames))
                 yield frames
         except cv2.error as error:
             raise EngineError(f"the living engine could not draw the picture: {error}") from error
 
-    def _planes(self, canvas: Frames, portrait: Portrait, reach: Box) -> tuple[Frames, CutOut]:
+    def _cut_out(self, canvas: Frames, portrait: Portrait, area: Box) -> tuple[Frames, CutOut]:
         """The background, drawn into ``canvas``, and the people; kept for further sketches."""
         if not self._sketches:
-            return canvas, _cut_out(canvas, portrait, reach)
+            return canvas, cut_out(canvas, portrait, area)
         with self._lock:
             if not self._kept:
-                cut = _cut_out(canvas, portrait, reach)
+                cut = cut_out(canvas, portrait, area)
                 self._kept.append((canvas, cut))
         background, cut = self._kept[0]
         return background.copy(), cut
 
-    def _prepare(
+    def _renderer(
         self,
         portrait: Portrait,
         request: Request,
@@ -178,65 +173,56 @@ class LivingEngine:
         reader: MeshReader,
     ) -> FrameRenderer:
         preset, chosen = choose_preset(options, request.prompt)
-        temper = TEMPERS[preset]
-        notes = [*self._info.notes, chosen]
-        reach, canvas = draw_canvas(portrait, request.width, request.height)
-        height, width = canvas.shape[:2]
-        people = [placed(person, reach, width) for person in people]
-        canvas, cut = self._planes(canvas, portrait, reach)
-        if cut.why:
-            notes.append(cut.why)
-        fps = float(request.fps)
-        seconds = (request.num_frames if options.loop else request.num_frames - 1) / fps
-        strength = temper.camera * options.strength * options.camera
-        path = plan(
-            crop=portrait.crop,
-            reach=reach,
-            num_frames=request.num_frames,
-            fps=fps,
-            focus=portrait.faces[0].box.center,
-            keep=_head(portrait.faces[0], portrait.crop),
-            options=CameraOptions(move="push_in", parallax=PARALLAX if cut.shifts else 0.0),
-            seed=request.seed,
-            strength=strength,
+        amounts = PRESET_AMOUNTS[preset]
+        area, canvas = draw_canvas(portrait, request.width, request.height)
+        people = [on_canvas(person, area, canvas.shape[1]) for person in people]
+        canvas, cut = self._cut_out(canvas, portrait, area)
+        scene = LivingScene.of(area, canvas, cut.subject)
+        fields = _fields(people, canvas, cut)
+        animated, kept_still = self._animate(
+            scene, people, fields, options, amounts, request, reader
         )
-        still = stillness((height, width), cut.trust)
-        fields = [
-            person_fields(p.mesh, (height, width), share * still, layered=cut.subject is not None)
-            for p, share in zip(
-                people, shares([p.mesh for p in people], (height, width)), strict=True
-            )
-        ]
-        scene = LivingScene.of(reach, canvas, cut.subject)
-        turn = temper.yaw * options.strength * options.turn
-        parts = []
-        for number, (person, places) in enumerate(zip(people, fields, strict=True)):
+        self._info = _info(
+            (*self._info.notes, chosen, *filter(None, [cut.note]), *kept_still),
+            _provenance(preset, options, request.seed, animated, cut),
+        )
+        return FrameRenderer(
+            scene=scene,
+            path=_camera_path(portrait, request, options, area, amounts, parallax=cut.shifts),
+            fps=float(request.fps),
+            loop=options.loop,
+            people=animated,
+        )
+
+    def _animate(
+        self,
+        scene: LivingScene,
+        people: list[Person],
+        fields: list[Fields],
+        options: LivingOptions,
+        amounts: MotionAmounts,
+        request: Request,
+        reader: MeshReader,
+    ) -> tuple[tuple[AnimatedPerson, ...], list[str]]:
+        """What each person does in the clip, and a sentence for what one cannot do."""
+        steps = request.num_frames if options.loop else request.num_frames - 1
+        seconds = steps / float(request.fps)
+        turn = amounts.yaw * options.strength * options.turn
+        animated, notes = [], []
+        for number, (person, displacement) in enumerate(zip(people, fields, strict=True)):
             own = options.model_copy(
                 update={
                     "blink": options.blink and person.blinks,
                     "turn": options.turn * person.turn,
                 }
             )
-            motion = plan_motion(own, temper, seconds=seconds, seed=request.seed, person=number)
-            part, held = Part(motion, places, _eyes(scene, person)), list[str]()
+            motion = plan_motion(own, amounts, seconds=seconds, seed=request.seed, person=number)
+            one = AnimatedPerson(motion, displacement, _eyes(scene, person))
             if not self._sketches:
-                part, held = rehearse(scene, person, part, reader, turn)
-            parts.append(part)
-            notes += [f"{person.name}: {reason}." for reason in held]
-        motions = [part.motion for part in parts]
-        self._info = _info(
-            tuple(notes), _provenance(preset, options, request.seed, motions, cut, len(people))
-        )
-        return FrameRenderer(
-            scene=scene,
-            path=path,
-            fps=fps,
-            seconds=seconds,
-            loop=options.loop,
-            motions=tuple(motions),
-            fields=tuple(part.fields for part in parts),
-            eyes=tuple(part.eyes for part in parts),
-        )
+                one, reasons = preflight(scene, person, one, reader, turn)
+                notes += [f"{person.name}: {reason}." for reason in reasons]
+            animated.append(one)
+        return tuple(animated), notes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -246,76 +232,62 @@ class FrameRenderer:
     scene: LivingScene
     path: CameraPath
     fps: float
-    seconds: float
     loop: bool
-    motions: tuple[Motion, ...]
-    fields: tuple[Fields, ...]
-    eyes: tuple[tuple[Eye, ...], ...]
+    people: tuple[AnimatedPerson, ...]
 
     def draw(self, target: Frames, frame: int) -> None:
         """Fill ``target`` ``[h, w, 3]`` uint8 with ``frame``."""
         time = frame / self.fps
-        moments = [motion.at(time) for motion in self.motions]
-        plane = self.scene.plane
-        for moment, eyes in zip(moments, self.eyes, strict=True):
-            for eye in eyes:
-                eye.draw(plane, moment.closed, moment.gaze)
+        poses = [person.motion.at(time) for person in self.people]
+        for person, pose in zip(self.people, poses, strict=True):
+            for eye in person.eyes:
+                eye.draw(self.scene.plane, pose.closed, pose.gaze)
         window, behind = self.path.loop_at(frame) if self.loop else self.path.at(frame)
-        self.scene.draw(target, window, behind, self._field(moments))
+        self.scene.draw(target, window, behind, self._field(poses))
 
-    def _field(self, moments: list[Pose]) -> Grid:
-        first, *others = (f.at(m) for f, m in zip(self.fields, moments, strict=True))
+    def _field(self, poses: list[Pose]) -> Grid:
+        first, *others = (
+            person.fields.at(pose) for person, pose in zip(self.people, poses, strict=True)
+        )
         for other in others:
             first += other
         return first
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CutOut:
-    """The people's plane, and what is known about it.
-
-    Attributes:
-        subject: None where the picture moves as one plane.
-        trust: in the matte; None as above.
-        shifts: whether the background may shift against the people.
-        why: a sentence for the report if something was not possible, else empty.
-    """
-
-    subject: Subject | None
-    trust: Matte | None
-    shifts: bool
-    why: str
-
-
-def _cut_out(canvas: Frames, portrait: Portrait, reach: Box) -> CutOut:
-    """Lift the people out of ``canvas``, which becomes the background in place."""
-    height, width = canvas.shape[:2]
-    shrink = min(1.0, SOFT_SIDE / max(width, height))
-    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    preview = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    faces = tuple(_shifted(face, reach, size[0]) for face in portrait.faces)
-    try:
-        matte, trust = person_matte(preview, faces)
-        subject = split(canvas, preview, with_strands(preview, matte))
-    except MatteError as error:
-        return CutOut(None, None, False, f"The background moves with the person: {error}.")
-    try:
-        refuse_unclear(matte, trust)
-    except MatteError:
-        why = (
-            "Parts of the outline are unclear: they keep still, and the background does not shift."
-        )
-        return CutOut(subject, trust, False, why)
-    try:
-        refuse_patterned(preview, matte)
-    except MatteError as error:
-        return CutOut(subject, trust, False, f"The background does not shift: {error}.")
-    return CutOut(subject, trust, True, "")
+def _camera_path(
+    portrait: Portrait,
+    request: Request,
+    options: LivingOptions,
+    area: Box,
+    amounts: MotionAmounts,
+    *,
+    parallax: bool,
+) -> CameraPath:
+    """A push-in towards the largest face."""
+    face = portrait.faces[0]
+    return plan_path(
+        crop=portrait.crop,
+        area=area,
+        num_frames=request.num_frames,
+        fps=float(request.fps),
+        focus=face.box.center,
+        keep=head_in(face, portrait.crop),
+        options=CameraOptions(move="push_in", parallax=PARALLAX if parallax else 0.0),
+        seed=request.seed,
+        strength=amounts.camera * options.strength * options.camera,
+    )
 
 
-def _shifted(face: Face, area: Box, width: int) -> Face:
-    """``face`` in coordinates of a picture of ``area`` that is ``width`` pixels wide."""
-    return replace(face, box=face.box.moved(-area.left, -area.top).scaled(width / area.width))
+def _fields(people: list[Person], canvas: Frames, cut: CutOut) -> list[Fields]:
+    """Each person's fields of displacement, on the grid of the canvas."""
+    size = canvas.shape[0], canvas.shape[1]
+    movable = mobility(size, cut.trust)
+    shares = person_shares([person.mesh for person in people], size)
+    layered = cut.subject is not None
+    return [
+        person_fields(person.mesh, size, share * movable, layered=layered)
+        for person, share in zip(people, shares, strict=True)
+    ]
 
 
 def _eyes(scene: LivingScene, person: Person) -> tuple[Eye, ...]:
@@ -330,16 +302,6 @@ def _eyes(scene: LivingScene, person: Person) -> tuple[Eye, ...]:
     return tuple(eye for eye in found if eye) if all(found) else ()
 
 
-def _head(face: Face, crop: Box) -> Box:
-    """The face with hair and chin, as far as the crop shows it."""
-    box = face.box
-    left = max(crop.left, box.left - 0.25 * box.width)
-    top = max(crop.top, box.top - 0.9 * box.height)
-    right = min(crop.right, box.right + 0.25 * box.width)
-    bottom = min(crop.bottom, box.bottom + 0.25 * box.height)
-    return Box(left, top, max(0.0, right - left), max(0.0, bottom - top))
-
-
 def _info(notes: tuple[str, ...], provenance: dict[str, object] | None = None) -> EngineInfo:
     moves: Literal["person"] = "person"
     return EngineInfo(
@@ -351,18 +313,18 @@ def _provenance(
     preset: str,
     options: LivingOptions,
     seed: int,
-    motions: list[Motion],
+    people: tuple[AnimatedPerson, ...],
     cut: CutOut,
-    people: int,
 ) -> dict[str, object]:
+    first = people[0].motion
     return {
         "preset": preset,
         "seed": seed,
         **options.model_dump(exclude={"preset"}),
-        "people": people,
+        "people": len(people),
         "layers": 1 if cut.subject is None else 2,
         # of the first person; the others follow from the seed
-        "blinks_at": [round(start, 3) for start in motions[0].blinks],
-        "turns_to": [round(place, 2) for place in motions[0].yaw.places],
-        "breath_seconds": round(motions[0].breath_seconds, 2),
+        "blinks_at": [round(start, 3) for start in first.blinks],
+        "turns_to": [round(place, 2) for place in first.yaw.places],
+        "breath_seconds": round(first.breath_seconds, 2),
     }
