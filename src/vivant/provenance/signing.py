@@ -346,17 +346,24 @@ def may_have_credentials(data: bytes) -> bool:
     return b"jumb" in data and b"c2pa" in data
 
 
-def _own_credentials(picture: Path | bytes, facts: ProvenanceFacts) -> bytes:
-    """The input picture's bytes, if it has credentials that can be read here; else nothing."""
-    if facts.picture_format not in PICTURE_TYPES:
-        return b""
+def with_credentials(picture: Path | bytes) -> bytes:
+    """The bytes of a picture's file, if it seems to have credentials; else nothing.
+
+    For :meth:`Signer.sign`: clip, thumbnail and contact sheet then share one look at a large file.
+    """
     try:
         data = picture.read_bytes() if isinstance(picture, Path) else picture
     except OSError:
         return b""
-    if not may_have_credentials(data):
+    return data if may_have_credentials(data) else b""
+
+
+def _own_credentials(picture: Path | bytes, facts: ProvenanceFacts) -> bytes:
+    """The input picture's bytes, if it has credentials that can be read here; else nothing."""
+    if facts.picture_format not in PICTURE_TYPES:
         return b""
-    same = hashlib.sha256(data).hexdigest() == facts.picture_sha256
+    data = with_credentials(picture)
+    same = bool(data) and hashlib.sha256(data).hexdigest() == facts.picture_sha256
     return data if same else b""
 
 
