@@ -28,6 +28,7 @@
     fp8.py            row-wise fp8 matrix products
     conditioning.py   picture → clean tokens, their strengths and coordinates
     sampling.py       the denoising loop, on one screen
+    latent_upsampling.py  latents at twice the size, between two stages
     denoising_stage.py  what the denoising loop of one stage needs
     vae_kernels.py, vae_triton.py  norm, SiLU and padding of the VAE decoder in one pass
     decode.py         latents → frames, chunk by chunk, equal to decoding the whole clip

@@ -26,11 +26,11 @@ from vivant.engines.ltx2.conditioning import (
     noise_like,
     pack_audio,
     shrunk,
-    statistics,
     unpack,
 )
 from vivant.engines.ltx2.decode import can_share, decode, to_bytes, to_frames
 from vivant.engines.ltx2.denoising_stage import DenoisingStage
+from vivant.engines.ltx2.latent_upsampling import upsampled
 from vivant.engines.ltx2.loading import LoadedModel, ModelLoader
 from vivant.engines.ltx2.memory import release
 from vivant.engines.ltx2.options import LTX2Options
@@ -222,7 +222,7 @@ class Generation:
                 None, None, scale, recipe.sigmas, generators, positive, negative, count(0), drawn
             )
         if refine is not None:
-            latents = self._upsample(latents)
+            latents = upsampled(self.loader.loaded, latents, self.loader.device)
             latents, audio = self._stage(
                 latents,
                 audio,
@@ -426,23 +426,6 @@ class Generation:
         if packed:
             return noise_like((batch, length, channels * bins), generators)
         return pack_audio(noise_like((batch, channels, length, bins), generators))
-
-    @torch.no_grad()
-    def _upsample(self, latents: Tensor) -> Tensor:
-        """Normalised latents at twice the size."""
-        loaded = self.loader.loaded
-        assert loaded.upsampler is not None  # noqa: S101 - two stages load it
-        device = self.loader.device
-        mean, std = statistics(loaded.parts.vae, device)
-        factor = loaded.parts.vae.config.scaling_factor
-        out = []
-        with loaded.upsampler.use() as upsampler:
-            weight: Any = next(upsampler.parameters())
-            for one in latents.split(1):
-                raw = one.to(device) * std / factor + mean
-                larger = upsampler(raw.to(weight.dtype)).float()
-                out.append(((larger - mean) * factor / std).cpu())
-        return torch.cat(out)
 
 
 def _pieces(loaded: LoadedModel, vae: Any, latents: Tensor, chunk: int) -> Any:
