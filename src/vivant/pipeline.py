@@ -84,7 +84,7 @@ def check_request(request: Request, settings: Settings) -> None:
 
 
 class FileNames(Protocol):
-    """What a clip's files are called where they go; the only thing report and page need of it."""
+    """What a clip's files are called at their destination; for the report and its page."""
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -200,7 +200,7 @@ class ClipJob:
         )
 
     def _read_sound(self) -> tuple[str, ...]:
-        """Read the sound's file, if there is one; what must be said of it.
+        """Read the sound's file, if there is one; returns notes for the report.
 
         Raises:
             OptionError: it cannot be used.
@@ -236,19 +236,12 @@ class ClipJob:
             observe=self.observe,
             on_picture=partial(self._sign_picture, signer),
         ) as checks:
-            generated = self._generate(portrait, checks)
-            clip = self._upscale(generated)
-            label = self._label
-            shown = label.on(clip) if label is not None and isinstance(clip, Clip) else clip
-            signed = self._encode(shown, generated.sound, path, checks, signer)
+            upscaled, signed = self._write_clip(portrait, path, checks, signer)
             seconds = self.seconds
             costs = self.bill(seconds)
             with self.times.measure("verify"):
                 verification = checks.finish(self._performance(seconds, costs))
             self.times.add("verify", checks.busy)
-        upscaled = clip is not generated
-        if upscaled:  # waiting for the upscaler includes waiting for the engine
-            self.times.add("upscale", -self.times.seconds["generate"])
         for stage, share in self.shares.items():
             self.times.add(stage, share)
         production = Production(
@@ -262,19 +255,44 @@ class ClipJob:
             notes=(*sound_notes, *signer.notes),
         )
         report = describe(self.request, portrait, verification, production, names.files)
+        self._write_report(report, portrait, folder, names, checks)
+        return report
+
+    def _write_clip(
+        self, portrait: Portrait, path: Path, checks: LiveChecks, signer: Signer | Unsigned
+    ) -> tuple[bool, Signed]:
+        """Generate, upscale, encode and sign; whether it was upscaled, and its signature."""
+        generated = self._generate(portrait, checks)
+        clip = self._upscale(generated)
+        label = self._label
+        shown = label.on(clip) if label is not None and isinstance(clip, Clip) else clip
+        signed = self._encode(shown, generated.sound, path, checks, signer)
+        upscaled = clip is not generated
+        if upscaled:  # waiting for the upscaler includes waiting for the engine
+            self.times.add("upscale", -self.times.seconds["generate"])
+        return upscaled, signed
+
+    def _write_report(
+        self,
+        report: Report,
+        portrait: Portrait,
+        folder: Path,
+        names: FileNames,
+        checks: LiveChecks,
+    ) -> None:
+        """The report as JSON and as a page, beside the clip."""
         write_html(
-            verification,
+            report.verification,
             portrait,
-            path,
+            folder / CLIP,
             folder / COMPANIONS["page"],
             name=names.title,
             href=names.href,
             reference=checks.reference,
             # a label is not in the frames that are checked
-            frame=checks.kept_frame if label is None else None,
+            frame=checks.kept_frame if self._label is None else None,
         )
         (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
-        return report
 
     @property
     def seconds(self) -> float:
@@ -323,7 +341,7 @@ class ClipJob:
 
     @property
     def _facts(self) -> ProvenanceFacts:
-        """What the files say of their making; the engine has started."""
+        """What the credentials say about the making; complete once the engine has started."""
         if self.portrait is None:
             raise AssertionError("the picture is read first")
         consent = self.settings.credentials_prompt
@@ -375,7 +393,7 @@ class ClipJob:
             )
             with writer:
                 for chunk in chain(first, chunks):
-                    checks.start()  # an engine may give frames without having told a step
+                    checks.start()  # an engine may give frames without reporting a step first
                     writer.put(chunk)
                 writer.close()
                 signed = signer.sign(path, self._facts, self._history)
@@ -398,7 +416,7 @@ class ClipJob:
 
 
 def result_at(target: Target, report: Report) -> Result:
-    """The result of a clip that lies at ``target``."""
+    """The result of a clip whose files are at ``target``."""
     return Result(
         clip=target.clip,
         thumbnail=target.companion(COMPANIONS["thumbnail"]),

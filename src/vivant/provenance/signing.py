@@ -156,7 +156,7 @@ class Signer:
         signed.replace(path)
         return True
 
-    def rehearse(self) -> None:
+    def sign_trial(self) -> None:
         """Sign a picture of one pixel, so that a bad key is found before any work.
 
         Raises:
@@ -291,7 +291,7 @@ def working_signer(settings: Settings) -> Signer:
         if url is not None:
             remote = RemoteSigner(url, settings.credentials_signer_token, identity.algorithm)
         signer = Signer(identity, remote)
-        signer.rehearse()
+        signer.sign_trial()
         if remote is None:
             _signers[known] = signer
         return signer

@@ -88,7 +88,7 @@ def run_series(
             error = outcome.error
             if error is not None:
                 if not _made(takes) and (isinstance(error, InputError) or shared.failed):
-                    raise error  # the others would meet the same
+                    raise error  # the other clips would fail for the same reason
                 errors.append(error)
             return Take(
                 seed=seed, result=outcome.result, seconds=outcome.seconds, reason=outcome.reason
@@ -127,7 +127,7 @@ def clip_name(request: Request, seed: int) -> str:
 
 
 def _check_targets(request: Request, seeds: tuple[int, ...], folder: Path, *, force: bool) -> None:
-    """Nothing that is there is lost by mistake.
+    """Refuse to replace clips, and an index that Vivant did not write.
 
     Raises:
         OutputExistsError: a clip is there, or an index that is not Vivant's.

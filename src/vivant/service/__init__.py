@@ -1,4 +1,4 @@
-"""Durable jobs: accepted once, made once, whatever is killed meanwhile.
+"""Durable jobs: an accepted job is made once, also if workers or servers are killed.
 
 ::
 

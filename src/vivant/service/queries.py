@@ -1,4 +1,4 @@
-"""What is known of jobs in the database, only read."""
+"""Queries about jobs; they only read."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class JobQueries:
         return from_row(row, ahead)
 
     def owner_of(self, name: str) -> str | None:
-        """Whose job, comparison or batch that is; None where there is none of that name."""
+        """The owner of a job, comparison or batch; None if there is none of that id."""
         found = sa.union_all(
             sa.select(jobs.c.owner).where(jobs.c.id == name),
             sa.select(comparisons.c.owner).where(comparisons.c.id == name),

@@ -63,7 +63,7 @@ class Supervisor:
         return process.pid if process is not None and process.poll() is None else None
 
     def stop(self) -> None:
-        """Tell the worker to give its jobs back and end; wait for it."""
+        """Tell the worker to give its jobs back and to end, and wait for its end."""
         self._stopping.set()
         process = self._process
         if process is not None and process.poll() is None:

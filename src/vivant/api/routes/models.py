@@ -34,7 +34,7 @@ from vivant.version import __version__
 router = APIRouter(prefix="/v1", tags=["before"])
 
 CREATED = 1_767_225_600
-"""1 January 2026; the field must be there, and means nothing."""
+"""1 January 2026. The field is part of OpenAI's format and has no meaning here."""
 
 MOVES: Mapping[str, str] = {"living": "person", "ltx2": "person"}
 
@@ -136,7 +136,7 @@ async def estimate(
 
 @router.get("/config", summary="Defaults, limits and prices")
 async def config(shared: Shared, who: Owner) -> dict[str, Any]:
-    """What the page needs to know."""
+    """Settings and limits that the page needs."""
     settings = shared.settings
     return {
         "version": __version__,

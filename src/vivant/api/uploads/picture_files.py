@@ -206,7 +206,7 @@ def too_large(max_bytes: int, subject: str = "the picture has") -> HttpError:
 
 
 def given_twice() -> HttpError:
-    """400: which of the two pictures is meant?"""
+    """400: the picture was given twice."""
     return HttpError(
         400, "the picture is given twice: send input_reference only", "invalid_image",
         param="input_reference",

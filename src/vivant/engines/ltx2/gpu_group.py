@@ -8,7 +8,6 @@ waiting for is broken off, and the clip fails with one error.
 from __future__ import annotations
 
 import contextlib
-import logging
 import shutil
 import tempfile
 import threading
@@ -43,8 +42,6 @@ from vivant.engines.ltx2.transformer import Denoiser
 from vivant.engines.ltx2.ulysses import Ulysses
 from vivant.errors import EngineError, OptionError, OutOfMemoryError, VivantError
 from vivant.settings import Settings
-
-log = logging.getLogger(__name__)
 
 LEAVE_SECONDS: Final = 10.0
 """How long the end of a group is waited for."""
