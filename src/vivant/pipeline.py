@@ -131,6 +131,7 @@ class ClipJob:
     started: float = field(default_factory=time.perf_counter, kw_only=True)
     shares: Mapping[Stage, float] = field(default_factory=dict, kw_only=True)
     _label: Label | None = field(default=None, init=False)
+    _history: bytes = field(default=b"", init=False)
     _sound_file: SoundFile | None = field(default=None, init=False)
 
     def run(self, output: Path, *, force: bool = False) -> Result:
@@ -224,6 +225,7 @@ class ClipJob:
         # these may refuse, before the engine works
         sound_notes = self._read_sound()
         signer = signing.signer_for(self.settings)
+        self._history = signing.with_credentials(self.request.image)
         self._label = label_for(self.request, portrait, self.settings)
         with LiveChecks(
             portrait,
@@ -338,7 +340,7 @@ class ClipJob:
         return replace(facts, label=self._label.text) if self._label else facts
 
     def _sign_picture(self, signer: Signer | Unsigned, path: Path) -> None:
-        signer.sign(path, self._facts, self.request.image)
+        signer.sign(path, self._facts, self._history)
 
     def _sound(self, engine_sound: Callable[[], Sound] | None) -> Sound | None:
         """The clip's sound, as long as the clip; the engine has given its first frames."""
@@ -386,7 +388,7 @@ class ClipJob:
                     checks.start()  # an engine may give frames without reporting a step first
                     writer.put(chunk)
                 writer.close()
-                signed = signer.sign(path, self._facts, request.image)
+                signed = signer.sign(path, self._facts, self._history)
                 checks.probe(path)
                 writer.finish()
         self.times.add("encode", writer.encoding_seconds)

@@ -26,6 +26,7 @@ from vivant.api.schemas import MAX_PROMPT, QUALITIES, VideoFields
 from vivant.api.state import State
 from vivant.cost import EXCHANGE, RATES, rate_name
 from vivant.grid import ASPECTS, MAX_SIDE, MIN_SIDE
+from vivant.provenance.label_text import RULES
 from vivant.settings import Settings
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, ENGINES_WITH_SOUND
 from vivant.version import __version__
@@ -164,6 +165,7 @@ async def config(shared: Shared, who: Owner) -> dict[str, Any]:
             "max_prompt_characters": MAX_PROMPT,
             "result_days": settings.result_days,
         },
+        "label_rules": list(RULES),
         "formats": list(FORMATS),
         "url_fetch": settings.url_fetch,
         "webhooks": settings.webhooks,
