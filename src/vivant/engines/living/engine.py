@@ -12,11 +12,11 @@ from threading import Lock
 from typing import Final, Literal
 
 import cv2
-import numpy as np
 
 from vivant.engines.camera import CameraEngine, CameraOptions
 from vivant.engines.camera.canvas import draw_canvas
 from vivant.engines.camera.path import CameraPath, head_in, plan_path
+from vivant.engines.drawn_frames import drawn_frames
 from vivant.engines.living.cut_out import CutOut, cut_out
 from vivant.engines.living.eyes import Eye, make_eye
 from vivant.engines.living.fields import Fields, Grid, mobility, person_fields, person_shares
@@ -32,7 +32,6 @@ from vivant.engines.living.preflight import AnimatedPerson, preflight
 from vivant.engines.living.scene import LivingScene
 from vivant.errors import EngineError
 from vivant.picture.face_mesh import MeshReader
-from vivant.picture.framing import crop_pixels
 from vivant.types import (
     Box,
     Clip,
@@ -40,7 +39,6 @@ from vivant.types import (
     Frames,
     Observer,
     Portrait,
-    Progress,
     Request,
 )
 
@@ -140,16 +138,7 @@ class LivingEngine:
     ) -> Iterator[Frames]:
         try:
             renderer = self._renderer(portrait, request, options, people, reader)
-            for start in range(0, request.num_frames, CHUNK_FRAMES):
-                count = min(CHUNK_FRAMES, request.num_frames - start)
-                frames = np.empty((count, request.height, request.width, 3), dtype=np.uint8)
-                for index in range(count):
-                    if start + index == 0:
-                        frames[0] = crop_pixels(portrait, request.width, request.height)
-                    else:
-                        renderer.draw(frames[index], start + index)
-                    observe(Progress("generate", start + index + 1, request.num_frames))
-                yield frames
+            yield from drawn_frames(portrait, request, renderer.draw, observe, chunk=CHUNK_FRAMES)
         except cv2.error as error:
             raise EngineError(f"the living engine could not draw the picture: {error}") from error
 
@@ -325,6 +314,6 @@ def _provenance(
         "layers": 1 if cut.subject is None else 2,
         # of the first person; the others follow from the seed
         "blinks_at": [round(start, 3) for start in first.blinks],
-        "turns_to": [round(place, 2) for place in first.yaw.places],
+        "turns_to": [round(place, 2) for place in first.yaw.values],
         "breath_seconds": round(first.breath_seconds, 2),
     }
