@@ -7,41 +7,25 @@ is drawn anew from the picture by moving its pixels.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from threading import Lock
+from dataclasses import replace
 from typing import Final, Literal
 
 import cv2
 import numpy as np
 
-from vivant.engines.camera import CameraEngine, CameraOptions
-from vivant.engines.camera.canvas import draw_canvas
-from vivant.engines.camera.layers import Subject, split
-from vivant.engines.camera.path import CameraPath, plan
-from vivant.engines.living.eyes import Eye, make_eye
-from vivant.engines.living.fields import Fields, Grid, person_fields, shares, stillness
-from vivant.engines.living.motion import Motion, Pose, plan_motion
+from vivant.engines.camera import CameraEngine
+from vivant.engines.living.motion import Motion
 from vivant.engines.living.options import TEMPERS, LivingOptions, choose_preset
-from vivant.engines.living.people import Person, find_people, placed
+from vivant.engines.living.people import Person, find_people
+from vivant.engines.living.puppets import CutOut, make_puppets
 from vivant.engines.living.rehearsal import Part, rehearse
-from vivant.engines.living.scene import LivingScene
+from vivant.engines.living.renderer import FrameRenderer, make_renderer
 from vivant.errors import EngineError
 from vivant.picture.face_mesh import MeshReader
 from vivant.picture.framing import crop_pixels
-from vivant.picture.hair_strands import with_strands
-from vivant.picture.matte import (
-    SOFT_SIDE,
-    Matte,
-    MatteError,
-    person_matte,
-    refuse_patterned,
-    refuse_unclear,
-)
 from vivant.types import (
-    Box,
     Clip,
     EngineInfo,
-    Face,
     Frames,
     Observer,
     Portrait,
@@ -52,9 +36,6 @@ from vivant.types import (
 CHUNK_FRAMES: Final = 2
 """Frames per chunk: 12 MB at 1080p."""
 
-PARALLAX: Final = 0.008
-"""As the camera's option: less, since the head has a parallax of its own."""
-
 NOTES: Final = (
     "The person breathes, blinks and turns a little: a 2.5-D puppet drawn from the picture's own "
     "pixels, no generative model.",
@@ -63,19 +44,10 @@ NOTES: Final = (
 
 
 class LivingEngine:
-    """Turns a portrait into a clip in which the person lives (see :class:`Engine`).
+    """Turns a portrait into a clip in which the person lives (see :class:`Engine`)."""
 
-    Args:
-        sketches: for quick, small clips of one portrait at one size, one for each preset: its
-            planes are kept for the next clip, and how it will look is not measured beforehand.
-            They may be made in several threads.
-    """
-
-    def __init__(self, *, sketches: bool = False) -> None:
+    def __init__(self) -> None:
         self._info = _info(NOTES)
-        self._sketches = sketches
-        self._kept: list[tuple[Frames, CutOut]] = []
-        self._lock = Lock()
 
     @property
     def info(self) -> EngineInfo:
@@ -158,17 +130,6 @@ class LivingEngine:
         except cv2.error as error:
             raise EngineError(f"the living engine could not draw the picture: {error}") from error
 
-    def _planes(self, canvas: Frames, portrait: Portrait, reach: Box) -> tuple[Frames, CutOut]:
-        """The background, drawn into ``canvas``, and the people; kept for further sketches."""
-        if not self._sketches:
-            return canvas, _cut_out(canvas, portrait, reach)
-        with self._lock:
-            if not self._kept:
-                cut = _cut_out(canvas, portrait, reach)
-                self._kept.append((canvas, cut))
-        background, cut = self._kept[0]
-        return background.copy(), cut
-
     def _prepare(
         self,
         portrait: Portrait,
@@ -180,164 +141,30 @@ class LivingEngine:
         preset, chosen = choose_preset(options, request.prompt)
         temper = TEMPERS[preset]
         notes = [*self._info.notes, chosen]
-        reach, canvas = draw_canvas(portrait, request.width, request.height)
-        height, width = canvas.shape[:2]
-        people = [placed(person, reach, width) for person in people]
-        canvas, cut = self._planes(canvas, portrait, reach)
-        if cut.why:
-            notes.append(cut.why)
-        fps = float(request.fps)
-        seconds = (request.num_frames if options.loop else request.num_frames - 1) / fps
-        strength = temper.camera * options.strength * options.camera
-        path = plan(
-            crop=portrait.crop,
-            reach=reach,
-            num_frames=request.num_frames,
-            fps=fps,
-            focus=portrait.faces[0].box.center,
-            keep=_head(portrait.faces[0], portrait.crop),
-            options=CameraOptions(move="push_in", parallax=PARALLAX if cut.shifts else 0.0),
-            seed=request.seed,
-            strength=strength,
-        )
-        still = stillness((height, width), cut.trust)
-        fields = [
-            person_fields(p.mesh, (height, width), share * still, layered=cut.subject is not None)
-            for p, share in zip(
-                people, shares([p.mesh for p in people], (height, width)), strict=True
-            )
-        ]
-        scene = LivingScene.of(reach, canvas, cut.subject)
+        puppets = make_puppets(portrait, people, request.width, request.height)
+        if puppets.cut.why:
+            notes.append(puppets.cut.why)
+        renderer = make_renderer(puppets, portrait, request, options, temper)
         turn = temper.yaw * options.strength * options.turn
         parts = []
-        for number, (person, places) in enumerate(zip(people, fields, strict=True)):
-            own = options.model_copy(
-                update={
-                    "blink": options.blink and person.blinks,
-                    "turn": options.turn * person.turn,
-                }
-            )
-            motion = plan_motion(own, temper, seconds=seconds, seed=request.seed, person=number)
-            part, held = Part(motion, places, _eyes(scene, person)), list[str]()
-            if not self._sketches:
-                part, held = rehearse(scene, person, part, reader, turn)
-            parts.append(part)
+        for person, motion, fields, eyes in zip(
+            puppets.people, renderer.motions, puppets.fields, puppets.eyes, strict=True
+        ):
+            part = Part(motion, fields, eyes)
+            rehearsed, held = rehearse(puppets.scene, person, part, reader, turn)
+            parts.append(rehearsed)
             notes += [f"{person.name}: {reason}." for reason in held]
         motions = [part.motion for part in parts]
         self._info = _info(
-            tuple(notes), _provenance(preset, options, request.seed, motions, cut, len(people))
+            tuple(notes),
+            _provenance(preset, options, request.seed, motions, puppets.cut, len(people)),
         )
-        return FrameRenderer(
-            scene=scene,
-            path=path,
-            fps=fps,
-            seconds=seconds,
-            loop=options.loop,
+        return replace(
+            renderer,
             motions=tuple(motions),
             fields=tuple(part.fields for part in parts),
             eyes=tuple(part.eyes for part in parts),
         )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FrameRenderer:
-    """Everything that is needed to draw any frame; frames do not depend on each other."""
-
-    scene: LivingScene
-    path: CameraPath
-    fps: float
-    seconds: float
-    loop: bool
-    motions: tuple[Motion, ...]
-    fields: tuple[Fields, ...]
-    eyes: tuple[tuple[Eye, ...], ...]
-
-    def draw(self, target: Frames, frame: int) -> None:
-        """Fill ``target`` ``[h, w, 3]`` uint8 with ``frame``."""
-        time = frame / self.fps
-        moments = [motion.at(time) for motion in self.motions]
-        plane = self.scene.plane
-        for moment, eyes in zip(moments, self.eyes, strict=True):
-            for eye in eyes:
-                eye.draw(plane, moment.closed, moment.gaze)
-        window, behind = self.path.loop_at(frame) if self.loop else self.path.at(frame)
-        self.scene.draw(target, window, behind, self._field(moments))
-
-    def _field(self, moments: list[Pose]) -> Grid:
-        first, *others = (f.at(m) for f, m in zip(self.fields, moments, strict=True))
-        for other in others:
-            first += other
-        return first
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CutOut:
-    """The people's plane, and what is known about it.
-
-    Attributes:
-        subject: None where the picture moves as one plane.
-        trust: in the matte; None as above.
-        shifts: whether the background may shift against the people.
-        why: a sentence for the report if something was not possible, else empty.
-    """
-
-    subject: Subject | None
-    trust: Matte | None
-    shifts: bool
-    why: str
-
-
-def _cut_out(canvas: Frames, portrait: Portrait, reach: Box) -> CutOut:
-    """Lift the people out of ``canvas``, which becomes the background in place."""
-    height, width = canvas.shape[:2]
-    shrink = min(1.0, SOFT_SIDE / max(width, height))
-    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    preview = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    faces = tuple(_shifted(face, reach, size[0]) for face in portrait.faces)
-    try:
-        matte, trust = person_matte(preview, faces)
-        subject = split(canvas, preview, with_strands(preview, matte))
-    except MatteError as error:
-        return CutOut(None, None, False, f"The background moves with the person: {error}.")
-    try:
-        refuse_unclear(matte, trust)
-    except MatteError:
-        why = (
-            "Parts of the outline are unclear: they keep still, and the background does not shift."
-        )
-        return CutOut(subject, trust, False, why)
-    try:
-        refuse_patterned(preview, matte)
-    except MatteError as error:
-        return CutOut(subject, trust, False, f"The background does not shift: {error}.")
-    return CutOut(subject, trust, True, "")
-
-
-def _shifted(face: Face, area: Box, width: int) -> Face:
-    """``face`` in coordinates of a picture of ``area`` that is ``width`` pixels wide."""
-    return replace(face, box=face.box.moved(-area.left, -area.top).scaled(width / area.width))
-
-
-def _eyes(scene: LivingScene, person: Person) -> tuple[Eye, ...]:
-    """The eyes of a person on the plane that is drawn from; none where they keep still."""
-    if not (person.blinks or person.gazes):
-        return ()
-    plane = scene.plane
-    mesh = person.mesh
-    shifted = replace(mesh, points=mesh.points - (scene.left, scene.top, 0.0))
-    blur = scene.background.shape[1] / scene.area.width
-    found = [make_eye(plane, shifted, side, blur) for side in (0, 1)]
-    return tuple(eye for eye in found if eye) if all(found) else ()
-
-
-def _head(face: Face, crop: Box) -> Box:
-    """The face with hair and chin, as far as the crop shows it."""
-    box = face.box
-    left = max(crop.left, box.left - 0.25 * box.width)
-    top = max(crop.top, box.top - 0.9 * box.height)
-    right = min(crop.right, box.right + 0.25 * box.width)
-    bottom = min(crop.bottom, box.bottom + 0.25 * box.height)
-    return Box(left, top, max(0.0, right - left), max(0.0, bottom - top))
 
 
 def _info(notes: tuple[str, ...], provenance: dict[str, object] | None = None) -> EngineInfo:
