@@ -299,7 +299,7 @@ def test_presets_differ(preset: str) -> None:
 def test_sketches_drawn_at_a_time_show_what_the_clip_will() -> None:
     portrait = portrait_of(astronaut())
     request = Request(image=b"", width=SIZE[0], height=SIZE[1])
-    sketches = Sketches(portrait, request, (256, 144))
+    sketches = Sketches(portrait, request, (256, 144), MeshReader())
 
     def drawn(preset: str) -> Frames:
         return sketches.draw(preset, (128, 72), num_frames=20, fps=Fraction(10))

@@ -229,7 +229,7 @@ def test_an_example_fills_the_form_and_its_crop_is_moved_by_hand(
     page.click("#example-warm")
     for name, value in (("mood", "warm"), ("aspect", "9:16"), ("model", "living")):
         expect(page.locator(f"input[name={name}][value='{value}']")).to_be_checked()
-    expect(page.locator(".plaque .name")).to_have_text("eileen-collins.png")
+    expect(page.locator(".plaque .name")).to_have_text("christophe-henner.jpg")
     clips = page.locator(".mood-clip video")
     expect(clips).to_have_count(4)
     until(lambda: clips.nth(3).evaluate("v => v.currentTime > 0"))

@@ -16,6 +16,7 @@ from vivant.types import Frames, Portrait, Request
 
 if TYPE_CHECKING:
     from vivant.engines.living.sketches import Sketches
+    from vivant.picture.face_mesh import MeshReader
 
 SHORT_SIDE: Final = 144
 """Pixels of a preview."""
@@ -41,12 +42,13 @@ EXAMPLE_FRAMES: Final = 64
 """A loop of 4 s."""
 
 
-def preview_clips(portrait: Portrait, clip: Request) -> dict[str, Any]:
+def preview_clips(portrait: Portrait, clip: Request, reader: MeshReader) -> dict[str, Any]:
     """In the process: one clip for each preset.
 
     Args:
         portrait: of the picture.
         clip: the one that is asked for; its size decides the shape.
+        reader: finds the points of the faces.
 
     Raises:
         VivantError: the engine cannot draw it.
@@ -56,7 +58,7 @@ def preview_clips(portrait: Portrait, clip: Request) -> dict[str, Any]:
 
     size = _even(clip.width, clip.height, SHORT_SIDE)
     planes = _planes_size(portrait, clip.width, clip.height)
-    sketches = Sketches(portrait, clip, planes) if planes else None
+    sketches = Sketches(portrait, clip, planes, reader) if planes else None
     clips = _clips(sketches, size) if sketches and sketches.lives else []
     return {
         "object": "previews",

@@ -28,14 +28,17 @@ class Sketches:
     Args:
         clip: the one that the sketches are of; its width decides who lives.
         size: ``(width, height)`` that the planes are made for, pixels.
+        reader: finds the points of the faces.
 
     Raises:
         EngineError: the picture cannot be drawn.
     """
 
-    def __init__(self, portrait: Portrait, clip: Request, size: tuple[int, int]) -> None:
+    def __init__(
+        self, portrait: Portrait, clip: Request, size: tuple[int, int], reader: MeshReader
+    ) -> None:
         self._portrait, self._size = portrait, size
-        people, _ = find_people(portrait, clip.width, MeshReader())
+        people, _ = find_people(portrait, clip.width, reader)
         try:
             self._puppets = (
                 make_puppets(portrait, people, *size, plate_side=PLATE_SIDE) if people else None

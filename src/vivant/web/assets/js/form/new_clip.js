@@ -15,6 +15,7 @@ import {
   closePicture,
   looksLikePicture,
   openPicture,
+  reducedPicture,
   turnedPicture,
   wholePicture,
 } from "../frame/picture.js";
@@ -53,14 +54,15 @@ export function createNewClip(frame, form, { onTake }) {
     return file.size > limit ? t("picture_too_big", { size: bytes(file.size), limit: bytes(limit) }) : "";
   }
 
-  async function take(file, more = []) {
+  // credit: of the sample picture.
+  async function take(file, more = [], credit = null) {
     onTake();
     const problem = problemOf(file);
     form.fail(problem, "picture");
     if (problem) return;
     const opened = await openPicture(file);
     closePicture(picture);
-    picture = opened;
+    picture = { ...opened, credit };
     others = more;
     byHand = null;
     turned = 0;
@@ -71,6 +73,7 @@ export function createNewClip(frame, form, { onTake }) {
     announce(t("picture_chosen", { name: file.name || t("pasted") }));
     byId("go")?.focus({ preventScroll: true });
     findCrop();
+    reducedPicture(picture).catch(() => {}); // for the moods, while the server looks for the face
   }
 
   async function findCrop() {
@@ -141,7 +144,8 @@ export function createNewClip(frame, form, { onTake }) {
 
   async function takeSample() {
     try {
-      take(new File([await session.api.sample()], "eileen-collins.png", { type: "image/png" }));
+      const file = new File([await session.api.sample()], "christophe-henner.jpg", { type: "image/jpeg" });
+      take(file, [], examples.credit());
     } catch (error) {
       form.fail(errorText(error, session.config).text, "picture");
     }
