@@ -9,10 +9,10 @@ from typing import Final
 
 from vivant.errors import MissingPartError
 
-DEMO_AUTHORS: Final = "Christophe Henner, photo Ruby Mizrahi / Wikimedia Foundation"
+DEMO_AUTHORS: Final = "Ruby Mizrahi / Wikimedia Foundation"
 DEMO_SOURCE: Final = "https://commons.wikimedia.org/wiki/File:Christophe_Henner_-_June_2016.jpg"
 DEMO_LICENCE: Final = ("CC BY-SA 3.0", "https://creativecommons.org/licenses/by-sa/3.0/")
-DEMO_CREDIT: Final = f"{DEMO_AUTHORS}, {DEMO_LICENCE[0]}"
+DEMO_CREDIT: Final = f"Christophe Henner, photo {DEMO_AUTHORS}, {DEMO_LICENCE[0]}"
 
 
 @cache

@@ -165,9 +165,11 @@ export function createNewClip(frame, form, { onTake }) {
   }
 
   function notes() {
-    const found = (framing.warnings ?? []).map(translatedNote);
+    // they advise to take another picture, which does not help whoever only tries the page
+    const found = picture.credit ? [] : (framing.warnings ?? []).map(translatedNote);
     const names = others.map((file) => file.name).join(", ");
-    return others.length ? [...found, { text: t("pictures_more", { n: others.length, names }) }] : found;
+    const words = form.takesMoods() ? "pictures_first_only" : "pictures_more";
+    return others.length ? [...found, { text: t(words, { n: others.length, names }) }] : found;
   }
 
   function show() {

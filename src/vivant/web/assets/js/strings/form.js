@@ -68,7 +68,6 @@ export const FORM_STRINGS = {
 
   prompt: ["What should happen", "어떻게 움직일까요?"],
   negative: ["What must not happen", "나오면 안 되는 것"],
-  prompt_camera: ["The camera engine does not read this.", "카메라 엔진은 이 문장을 쓰지 않습니다."],
   restore: ["Restore default", "기본값으로"],
   engine: ["Engine", "엔진"],
   engine_camera: ["Camera move · {id}", "카메라 움직임 · {id}"],
