@@ -33,7 +33,7 @@ import numpy.typing as npt
 from PIL import Image as PillowImage
 
 from vivant.engines.camera import CameraEngine, CameraOptions
-from vivant.engines.camera.path import CameraPath, plan
+from vivant.engines.camera.path import CameraPath, plan_path
 from vivant.types import Box, Clip, Image, Portrait, Request, Source, ignore_progress
 
 WIDTH, HEIGHT, FPS, SEED = 1920, 1080, 24, 4
@@ -181,8 +181,8 @@ def estimator_error(texture: Texture) -> float:
 def the_path(num_frames: int) -> CameraPath:
     """The move both draw."""
     whole = Box(0.0, 0.0, float(WIDTH), float(HEIGHT))
-    return plan(
-        crop=whole, reach=whole, num_frames=num_frames, fps=FPS, focus=whole.center, keep=None,
+    return plan_path(
+        crop=whole, area=whole, num_frames=num_frames, fps=FPS, focus=whole.center, keep=None,
         options=CameraOptions.parse(OPTIONS), seed=SEED,
     )  # fmt: skip
 

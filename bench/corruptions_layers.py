@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.face_tracker import rescaled
 from vivant.picture.matte import MatteError, person_matte
 from vivant.types import Face, Frames, Image
 
@@ -54,7 +53,7 @@ def _person(frame: Image, face: Face, _: np.random.Generator) -> Floats:
     factor = min(1.0, SMALL / max(frame.shape[:2]))
     small = cv2.resize(frame, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
     try:
-        matte = person_matte(small.astype(np.uint8), (rescaled(face, factor),))[0]
+        matte = person_matte(small.astype(np.uint8), (face.scaled(factor),))[0]
     except MatteError:
         y, x = np.mgrid[0 : frame.shape[0], 0 : frame.shape[1]].astype(np.float32)
         cx, cy = np.asarray(face.landmarks).mean(axis=0)

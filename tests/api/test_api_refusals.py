@@ -157,6 +157,8 @@ def test_pictures_that_are_too_large_are_refused_while_they_stream(service: Serv
         ({"model": "ltx2", "lora": "stranger/style"}, "loras"),
         ({"model": "ltx2", "options[loras]": "mine.safetensors"}, "loras"),
         ({"model": "ltx2", "guidance_scale": "4"}, "guidance_scale"),
+        ({"model": "ltx2", "seconds": "21"}, "num_frames"),
+        ({"model": "ltx2", "seconds": "12", "generate_audio": "true"}, "num_frames"),
         ({"generate_audio": "yes"}, "generate_audio"),
         ({"model": "camera", "generate_audio": "true"}, "generate_audio"),
         ({"last": "b.png"}, "last"),

@@ -21,7 +21,7 @@ from checks_clips import (
     spoiled,
 )
 from corruptions import LADDERS, Material, recode
-from vivant.checks.face_tracker import faces_in_frame, rescaled
+from vivant.checks.face_tracker import faces_in_frame
 from vivant.checks.frame import luma_of, reduced
 from vivant.checks.metrics.deform import Deformation, _face_model, _Pose
 from vivant.checks.metrics.face_shape import grid, windows
@@ -263,7 +263,7 @@ def test_a_small_picture_is_not_called_soft() -> None:
             for f in material(SHORT).frames
         ]
     ).astype(np.uint8)
-    given = portrait(small, rescaled(face, 0.5))
+    given = portrait(small, face.scaled(0.5))
     found = examine(frames, given=given, only=["sharpness"])
     assert failing(found) == []
 

@@ -25,7 +25,6 @@ from checks_clips import (
 )
 from corruptions import LADDERS, Material
 from vivant.checks import Inspector
-from vivant.checks.face_tracker import rescaled
 from vivant.errors import ClipError
 from vivant.types import Frames, Image
 
@@ -172,7 +171,7 @@ def test_several_people_are_said_and_the_largest_is_followed() -> None:
     half = cv2.resize(image, (256, 160), interpolation=cv2.INTER_AREA)
     both = np.concatenate([image, np.pad(half, ((0, 160), (0, 0), (0, 0)))], axis=1)
     clip = np.stack([both.astype(np.uint8)] * SHORT)
-    given = portrait(clip[0], face, rescaled(face, 0.5, 512, 0))
+    given = portrait(clip[0], face, face.scaled(0.5).moved(512, 0))
     found = examine(clip, given=given, only=["identity_mean", "face_presence"])
     assert by_name(found)["identity_mean"].verdict == "pass"
     assert any("1 more" in warning for warning in found.warnings)
@@ -206,7 +205,7 @@ def test_frames_of_another_size_are_refused() -> None:
 def test_a_portrait_clip_with_a_small_frame_rate() -> None:
     image, face = picture()
     narrow = np.ascontiguousarray(material(SHORT).frames[:, :, 120:330])
-    given = portrait(np.ascontiguousarray(image[:, 120:330]), rescaled(face, 1.0, -120, 0))
+    given = portrait(np.ascontiguousarray(image[:, 120:330]), face.moved(-120, 0))
     inspector = Inspector(
         given, num_frames=SHORT, fps=Fraction(8), width=210, height=320, reader=reader()
     )

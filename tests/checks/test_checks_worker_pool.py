@@ -33,7 +33,7 @@ def children() -> set[int]:
 
 @contextmanager
 def inspector(
-    frames: Frames, count: int, given: Portrait | None = None, *, beside: bool = False
+    frames: Frames, count: int, given: Portrait | None = None, *, parallel: bool = False
 ) -> Iterator[Inspector]:
     with Inspector(
         given or portrait(),
@@ -43,15 +43,15 @@ def inspector(
         height=frames.shape[1],
         reader=reader(),
         workers=count,
-        beside=beside,
+        parallel=parallel,
     ) as made:
         yield made
 
 
 def answer(
-    frames: Frames, count: int, given: Portrait | None = None, *, beside: bool = False
+    frames: Frames, count: int, given: Portrait | None = None, *, parallel: bool = False
 ) -> object:
-    with inspector(frames, count, given, beside=beside) as made:
+    with inspector(frames, count, given, parallel=parallel) as made:
         for start in range(0, len(frames), 7):
             made.inspect(frames[start : start + 7])
         found = made.finish(FACTS)
@@ -80,7 +80,7 @@ def test_the_answer_is_the_same_to_the_bit_and_nothing_is_left(
     clips = ((material(SHORT).frames, 3), (lost(), 2))
     for (frames, count), expected in zip(clips, alone, strict=True):
         assert answer(frames, count) == expected
-        assert answer(frames, 0, beside=True) == expected
+        assert answer(frames, 0, parallel=True) == expected
     assert children() == before
     assert not [t for t in threading.enumerate() if t.name.startswith("vivant-measure")]
 

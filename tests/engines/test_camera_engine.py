@@ -13,7 +13,7 @@ import pytest
 import skimage.data
 
 from vivant.engines.camera import CameraEngine
-from vivant.engines.camera.canvas import draw_canvas, reach_of
+from vivant.engines.camera.canvas import canvas_area, draw_canvas
 from vivant.engines.camera.layers import split
 from vivant.errors import Cancelled, OptionError
 from vivant.grid import cover_crop
@@ -255,9 +255,9 @@ def test_unknown_options_are_refused_before_work_starts() -> None:
 def test_pixels_around_the_crop_are_used_on_the_crops_own_grid() -> None:
     portrait = _astronaut(320, 180)
     portrait = replace(portrait, crop=Box(60.3, 40.7, 320.0, 180.0))
-    reach, columns, rows = reach_of(portrait, 320, 180)
+    area, columns, rows = canvas_area(portrait, 320, 180)
     assert (columns, rows) == (320 + 19 + 19, 180 + 11 + 11)
-    drawn = crop_pixels(replace(portrait, crop=reach), columns, rows)
+    drawn = crop_pixels(replace(portrait, crop=area), columns, rows)
     assert np.abs(drawn[11:-11, 19:-19].astype(int) - crop_pixels(portrait, 320, 180)).max() <= 1
     assert draw_canvas(portrait, 320, 180)[1].shape == (rows * 2, columns * 2, 3)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vivant.engines.camera.options import MOVES, CameraOptions
-from vivant.engines.camera.path import CameraPath, ease, plan, unit, zoom_amount
+from vivant.engines.camera.path import CameraPath, ease, plan_path, uniform, zoom_amount
 from vivant.errors import OptionError
 from vivant.grid import cover_crop
 from vivant.types import Box
@@ -60,13 +60,13 @@ def paths(draw: st.DrawFn) -> tuple[CameraPath, Box, Box]:
     width, height = draw(st.integers(64, 5000)), draw(st.integers(64, 5000))
     aspect = draw(st.sampled_from([16 / 9, 9 / 16, 1.0]))
     crop = cover_crop(width, height, aspect)
-    reach = Box(crop.left * draw(shares), crop.top * draw(shares), crop.width, crop.height)
-    reach = Box(reach.left, reach.top, crop.right - reach.left, crop.bottom - reach.top)
+    area = Box(crop.left * draw(shares), crop.top * draw(shares), crop.width, crop.height)
+    area = Box(area.left, area.top, crop.right - area.left, crop.bottom - area.top)
     x, y = draw(shares) * width, draw(shares) * height
     side = draw(shares) * min(width, height)
-    path = plan(
+    path = plan_path(
         crop=crop,
-        reach=reach,
+        area=area,
         num_frames=draw(st.integers(1, 1000)),
         fps=draw(st.floats(1, 120)),
         focus=(x, y),
@@ -78,7 +78,7 @@ def paths(draw: st.DrawFn) -> tuple[CameraPath, Box, Box]:
         ),
         seed=draw(st.integers(0, 2**63 - 1)),
     )
-    return path, crop, reach
+    return path, crop, area
 
 
 def _contains(outer: Box, inner: Box) -> bool:
@@ -93,9 +93,9 @@ def _contains(outer: Box, inner: Box) -> bool:
 
 @given(paths(), shares)
 def test_no_window_ever_leaves_the_picture(made: tuple[CameraPath, Box, Box], u: float) -> None:
-    path, crop, reach = made
+    path, crop, area = made
     for window in path.at(round(u * (path.num_frames - 1))):
-        assert _contains(reach, window)
+        assert _contains(area, window)
         assert window.width / window.height == pytest.approx(crop.width / crop.height)
         assert crop.width / 1.3 < window.width <= crop.width * (1 + 1e-9)
 
@@ -115,18 +115,18 @@ def test_the_camera_never_backs_off(made: tuple[CameraPath, Box, Box]) -> None:
 
 @given(st.integers(0, 2**63 - 2), st.integers(0, 3))
 def test_neighbouring_seeds_are_far_apart(seed: int, stream: int) -> None:
-    one, other = unit(seed, 0), unit(seed + 1, 0)
+    one, other = uniform(seed, 0), uniform(seed + 1, 0)
     apart = abs(one - other)
     assert min(apart, 1 - apart) > 0.3
-    assert 0 <= unit(seed, stream) < 1
+    assert 0 <= uniform(seed, stream) < 1
 
 
 def test_the_head_stays_in_view_at_full_strength() -> None:
     crop = Box(0, 0, 1600, 900)
     head = Box(1350, 20, 220, 320)
     for seed in range(24):
-        path = plan(
-            crop=crop, reach=crop, num_frames=97, fps=24, focus=(1460, 180), keep=head,
+        path = plan_path(
+            crop=crop, area=crop, num_frames=97, fps=24, focus=(1460, 180), keep=head,
             options=CameraOptions(strength=2.0), seed=seed,
         )  # fmt: skip
         assert _contains(path.at(96)[0], head)
@@ -136,8 +136,8 @@ def test_the_background_shifts_by_what_parallax_allows() -> None:
     crop = Box(0, 0, 1600, 900)
     for move in ("push_in", "drift", "orbit"):
         for seed in range(12):
-            path = plan(
-                crop=crop, reach=crop, num_frames=97, fps=24, focus=(800, 300), keep=None,
+            path = plan_path(
+                crop=crop, area=crop, num_frames=97, fps=24, focus=(800, 300), keep=None,
                 options=CameraOptions(move=move, parallax=0.012), seed=seed,
             )  # fmt: skip
             near, far = path.at(96)

@@ -19,9 +19,9 @@ from vivant.engines.living import LivingEngine, LivingOptions, Sketches
 from vivant.engines.living.eyes import make_eye
 from vivant.engines.living.fields import grid_shape, person_fields
 from vivant.engines.living.motion import blink_shape, plan_motion
-from vivant.engines.living.options import PRESETS, TEMPERS, choose_preset
+from vivant.engines.living.options import PRESET_AMOUNTS, PRESETS, choose_preset
 from vivant.engines.living.people import find_people
-from vivant.engines.living.rehearsal import MOST_GAIN, Part, rehearse
+from vivant.engines.living.preflight import MAX_TURN_GAIN, AnimatedPerson, preflight
 from vivant.engines.living.scene import LivingScene
 from vivant.errors import Cancelled, OptionError
 from vivant.grid import cover_crop
@@ -135,7 +135,7 @@ def test_hair_across_an_eye_keeps_both_open() -> None:
     assert engine.info.provenance["blinks_at"] == []
 
 
-def rehearsed(pixels: Image, strength: float) -> tuple[Part, Part, list[str]]:
+def preflighted(pixels: Image, strength: float) -> tuple[AnimatedPerson, AnimatedPerson, list[str]]:
     """Her part before and after the key frames, with ``strength`` of the turn drawn."""
     portrait = portrait_of(astronaut())
     (person,), _ = find_people(portrait, SIZE[0], MeshReader())
@@ -143,19 +143,19 @@ def rehearsed(pixels: Image, strength: float) -> tuple[Part, Part, list[str]]:
     fields = person_fields(
         person.mesh, (512, 512), np.ones(grid_shape((512, 512)), np.float32), layered=False
     )
-    motion = plan_motion(LivingOptions(), TEMPERS["calm"], seconds=4.0, seed=0, person=0)
+    motion = plan_motion(LivingOptions(), PRESET_AMOUNTS["calm"], seconds=4.0, seed=0, person=0)
     eyes = tuple(eye for side in (0, 1) if (eye := make_eye(pixels, person.mesh, side)))
-    part = Part(motion, fields.turning(strength), eyes)
-    after, notes = rehearse(scene, person, part, MeshReader(), TEMPERS["calm"].yaw)
+    part = AnimatedPerson(motion, fields.turning(strength), eyes)
+    after, notes = preflight(scene, person, part, MeshReader(), PRESET_AMOUNTS["calm"].yaw)
     return part, after, notes
 
 
 def test_a_turn_that_shows_too_little_is_enlarged() -> None:
-    part, after, notes = rehearsed(astronaut().copy(), 0.5)
+    part, after, notes = preflighted(astronaut().copy(), 0.5)
     gain = np.abs(after.fields.bases[0]).max() / np.abs(part.fields.bases[0]).max()
-    assert 1.2 < gain <= MOST_GAIN
+    assert 1.2 < gain <= MAX_TURN_GAIN
     assert not notes
-    _, after, notes = rehearsed(astronaut().copy(), 0.05)
+    _, after, notes = preflighted(astronaut().copy(), 0.05)
     assert "only" in notes[0]
     assert after.motion.blinks
 
@@ -163,14 +163,14 @@ def test_a_turn_that_shows_too_little_is_enlarged() -> None:
 def test_eyes_that_do_not_look_shut_keep_still() -> None:
     """Bright open eyes are painted where the lids would be."""
     pixels = astronaut().copy()
-    part, _, _ = rehearsed(pixels, 1.0)
+    part, _, _ = preflighted(pixels, 1.0)
     for eye in part.eyes:
         eye.lid.region[:] = 0  # what something before the lid does
         eye.lid.wings[:] = 0
         eye.lid.ends[:] = 0
     scene = LivingScene.of(Box(0, 0, 512, 512), pixels, None)
     (person,), _ = find_people(portrait_of(astronaut()), SIZE[0], MeshReader())
-    after, notes = rehearse(scene, person, part, MeshReader(), 0.0)
+    after, notes = preflight(scene, person, part, MeshReader(), 0.0)
     assert "not look shut" in notes[0]
     assert (after.eyes, after.motion.blinks) == ((), ())
     assert np.array_equal(pixels, astronaut())
@@ -290,10 +290,10 @@ def test_strength_zero_keeps_everything_still() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_differ(preset: str) -> None:
-    motion = plan_motion(LivingOptions(), TEMPERS[preset], seconds=8.0, seed=1, person=0)
+    motion = plan_motion(LivingOptions(), PRESET_AMOUNTS[preset], seconds=8.0, seed=1, person=0)
     assert len(motion.blinks) >= 2
     largest = max(abs(motion.yaw.at(t / 10)) for t in range(80))
-    assert 0.6 * TEMPERS[preset].yaw < largest < 1.5 * TEMPERS[preset].yaw
+    assert 0.6 * PRESET_AMOUNTS[preset].yaw < largest < 1.5 * PRESET_AMOUNTS[preset].yaw
 
 
 def test_sketches_drawn_at_a_time_show_what_the_clip_will() -> None:
@@ -321,7 +321,9 @@ def test_sketches_drawn_at_a_time_show_what_the_clip_will() -> None:
 
 def test_a_short_clip_has_its_blink_too() -> None:
     for seconds in (1.0, 2.0, 4.0):
-        motion = plan_motion(LivingOptions(), TEMPERS["calm"], seconds=seconds, seed=3, person=0)
+        motion = plan_motion(
+            LivingOptions(), PRESET_AMOUNTS["calm"], seconds=seconds, seed=3, person=0
+        )
         peak = max(motion.at(t / 24).closed for t in range(round(24 * seconds)))
         assert peak == 1.0, seconds
         assert motion.at(seconds).closed == 0.0
@@ -330,7 +332,9 @@ def test_a_short_clip_has_its_blink_too() -> None:
 
 def test_motion_begins_at_rest() -> None:
     for seed in range(20):
-        motion = plan_motion(LivingOptions(), TEMPERS["warm"], seconds=4.0, seed=seed, person=0)
+        motion = plan_motion(
+            LivingOptions(), PRESET_AMOUNTS["warm"], seconds=4.0, seed=seed, person=0
+        )
         start, soon = motion.at(0.0), motion.at(1 / 24)
         assert (start.yaw, start.pitch, start.breath, start.closed, start.gaze) == (
             0.0, 0.0, 0.0, 0.0, (0.0, 0.0),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivant.engines.ltx2.options import Lora, LTX2Options, option_names
+from vivant.engines.ltx2.options import Lora, LTX2Fields, LTX2Options
 from vivant.engines.ltx2.recipes import (
     DISTILLED_SIGMAS,
     RECIPES,
@@ -87,6 +87,8 @@ def test_any_number_of_steps_falls_from_one(steps: int) -> None:
     ("options", "param", "words"),
     [
         ({"recipe": "best"}, "recipe", "choose seed, fast, native"),
+        ({"recipe": ["fast"]}, "recipe", "choose seed, fast, native"),
+        ({"steps": None}, "steps", "has no value"),
         ({"nag_skale": 3}, "nag_skale", "has no option 'nag_skale'"),
         ({"nag_scale": 0.5}, "nag_scale", "outside 1…20"),
         ({"nag_tau": "high"}, "nag_tau", "not a number"),
@@ -101,6 +103,9 @@ def test_any_number_of_steps_falls_from_one(steps: int) -> None:
         ({"nag": "maybe"}, "nag", "neither on nor off"),
         ({"steps": 0}, "steps", "outside 1…50"),
         ({"steps": 8.5}, "steps", "whole number"),
+        ({"steps": True}, "steps", "outside 1…50"),
+        ({"gpus": 3}, "gpus", "choose 1, 2, 4, 8"),
+        ({"compile": "maybe"}, "compile", "neither on nor off"),
         ({"steps": 8, "sigmas": "1,0.5"}, "sigmas", "not both"),
         ({"sigmas": "1,0.5,0.7"}, "sigmas", "must fall"),
         ({"sigmas": "1,0.5,0"}, "sigmas", "above 0"),
@@ -134,7 +139,7 @@ def test_impossible_options(options: dict[str, Any], param: str, words: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("count", "words"), [(96, "89 or 97"), (100, "97 or 105"), (1, "9"), (1000, "257")]
+    ("count", "words"), [(96, "89 or 97"), (100, "97 or 105"), (1, "9"), (1000, "481")]
 )
 def test_impossible_frame_counts(count: int, words: str) -> None:
     with pytest.raises(OptionError, match=words) as caught:
@@ -160,6 +165,8 @@ def test_strings_of_a_command_line_are_understood() -> None:
         Lora("x.safetensors", -1.0),
     )
     assert read(sigmas=0.5).recipe.sigmas == (0.5,)
+    assert read(steps="1e1").recipe.sigmas == SEED_SIGMAS
+    assert read(compile="auto").compile is None
 
 
 def test_every_form_of_an_adapter() -> None:
@@ -177,7 +184,7 @@ def test_without_a_negative_prompt_there_is_no_guidance() -> None:
 
 def test_option_names_are_the_fields_people_set() -> None:
     assert {"recipe", "steps", "sigmas", "grid", "nag_scale", "loras", "model"} <= set(
-        option_names()
+        LTX2Fields.model_fields
     )
 
 

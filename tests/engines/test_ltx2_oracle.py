@@ -26,7 +26,7 @@ from vivant.engines.ltx2.options import LTX2Options
 from vivant.engines.ltx2.recipes import DISTILLED_SIGMAS, REFINE_SIGMAS, SEED_SIGMAS
 from vivant.engines.ltx2.sampling import denoise
 from vivant.engines.ltx2.transformer import Denoiser
-from vivant.types import Portrait, Request, ignore_progress
+from vivant.types import Frames, Portrait, Request, ignore_progress
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 
@@ -245,6 +245,72 @@ def test_two_stages_equal_diffusers_three_pipelines(
     )
     assert (ours - theirs).abs().max() < TOLERANCE
     assert theirs.std() > 0.3
+
+
+def continued(engine: LTX2Engine, request: Request, prefix: Frames, **portrait: Any) -> Tensor:
+    """Latents of a pass that continues ``prefix``, denormalised."""
+    shown = replace(small.portrait(), **portrait)
+    engine.generate(shown, request, ignore_progress)  # loads the weights
+    options = LTX2Options.from_request(request)
+    generation = Generation(
+        engine.loader, engine, shown, request, options, (request.seed,), ignore_progress,
+        prefix=prefix,
+    )  # fmt: skip
+    mean, std = statistics(engine.loaded.parts.vae, torch.device("cpu"))
+    return generation._sample() * std + mean
+
+
+def moving(count: int) -> Frames:
+    """Frames to continue: the picture, moved; every 2 × 2 pixels are equal."""
+    pixels = grid_pixels(small.portrait(), small.WIDTH, small.HEIGHT)[::2, ::2]
+    moved = np.stack([np.roll(pixels, index, axis=1) for index in range(count)])
+    return moved.repeat(2, axis=1).repeat(2, axis=2)
+
+
+@pytest.mark.parametrize(("version", "recipe"), [("2.3", "fast"), ("2.0", "native")])
+def test_a_continued_segment_equals_a_condition_of_several_frames(
+    tmp_path: Path, version: str, recipe: str
+) -> None:
+    """Nine frames held at the beginning, in both stages, and another picture at the end."""
+    from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
+    from diffusers.pipelines.ltx2.pipeline_ltx2_latent_upsample import LTX2LatentUpsamplePipeline
+
+    engine = small.engine(tmp_path)
+    last = replace(small.portrait(), pixels=small.portrait().pixels[::-1].copy())
+    request = replace(
+        small.request(version, recipe=recipe, nag=False, image_crf=0, image_strength=0.7), last=b""
+    )
+    prefix = moving(9)
+    ours = continued(engine, request, prefix, last=last)
+    pipe = condition_pipeline(engine)
+    generator = torch.Generator().manual_seed(request.seed)
+
+    def run(shrink: int, **arguments: Any) -> Any:
+        width, height = small.WIDTH // shrink, small.HEIGHT // shrink
+        end = PillowImage.fromarray(grid_pixels(last, width, height))
+        shown = [PillowImage.fromarray(frame) for frame in prefix]
+        return pipe(
+            conditions=[
+                LTX2VideoCondition(frames=shown, index=0, strength=1.0),
+                LTX2VideoCondition(frames=end, index=-1, strength=1.0, crf=0),
+            ],
+            width=width,
+            height=height,
+            generator=generator,
+            **arguments,
+            **COMMON,
+        )
+
+    theirs, audio = run(2 if recipe == "native" else 1, sigmas=list(DISTILLED_SIGMAS))
+    if recipe == "native":
+        parts = engine.loaded.parts
+        upsample = LTX2LatentUpsamplePipeline(vae=parts.vae, latent_upsampler=parts.upsampler)
+        (theirs,) = upsample(latents=theirs, output_type="latent", return_dict=False)
+        theirs, _ = run(1, sigmas=list(REFINE_SIGMAS), latents=theirs, audio_latents=audio)
+    assert (ours - theirs).abs().max() < TOLERANCE
+    assert theirs.std() > 0.3
+    other = continued(engine, request, prefix[:, ::-1].copy(), last=last)
+    assert (ours - other).abs().max() > 100 * TOLERANCE  # what it continues matters
 
 
 @pytest.mark.parametrize("setting", [(5.0, 2.5, 0.25), (11.0, 1.5, 1.0)])

@@ -10,7 +10,7 @@ from vivant.errors import OutputError
 from vivant.runs.clip_cache import lock_folder
 from vivant.runs.estimates import Timing, estimate
 from vivant.runs.timing_history import HISTORY, expected, remember
-from vivant.service.progress import ProgressMeter
+from vivant.service.progress import ProgressMeter, timings
 from vivant.settings import read_settings
 from vivant.types import Progress, Request
 from vivant.video.stage_times import StageTimes
@@ -42,6 +42,22 @@ def test_clips_of_the_same_recipe_are_preferred() -> None:
     rows = [timing(9, recipe="slow"), timing(2, recipe="fast")]
     assert estimate(rows, fast).seconds == 2
     assert estimate(rows[:1], fast).basis == "measured here (1 clip) with another recipe"
+
+
+def test_frames_that_two_passes_make_count_twice() -> None:
+    long = Request(image=b"", width=100, height=100, num_frames=481, engine="ltx2")
+    found = estimate([timing(10, frames=257)], long)
+    assert (found.seconds, found.reliable_seconds) == (20, 20)
+    row = {
+        "model": "ltx2",
+        "num_frames": 481,
+        "pixels": 1,
+        "seconds": 1.0,
+        "device": "",
+        "recipe": "",
+    }
+    (read,) = timings([row])
+    assert read.pixels == 2 * 257
 
 
 def test_nothing_is_said_before_the_first_clip() -> None:

@@ -22,17 +22,17 @@ FACE_SIDE: Final = 110
 WINDOW: Final = 2.2
 """Side of the searched window in face widths."""
 
-COMPARED: Final = 3
+MAX_COMPARED_FACES: Final = 3
 """Faces, the nearest ones, that are compared with the picture's: 0.09 s each."""
 
-WHOLE_SIDES: Final = (640, 1280)
+SEARCH_SIDES: Final = (640, 1280)
 """Pixels; the whole frame is searched at the first size, then, without luck, at the second."""
 
 
 def faces_in_frame(reader: FaceReader, image: Image) -> tuple[Face, ...]:
     """Faces anywhere in the picture, largest first; small ones are looked for a second time."""
     height, width = image.shape[:2]
-    for side in WHOLE_SIDES:
+    for side in SEARCH_SIDES:
         factor = side / max(height, width)
         if factor > 1:
             # HOG misses faces below 80 px: enlarge small pictures.
@@ -40,21 +40,12 @@ def faces_in_frame(reader: FaceReader, image: Image) -> tuple[Face, ...]:
             size = (round(width * factor), round(height * factor))
             larger = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR).astype(np.uint8)
             found = reader.detect(larger, max_side=max(size))
-            faces = tuple(rescaled(face, 1 / factor) for face in found)
+            faces = tuple(face.scaled(1 / factor) for face in found)
         else:
             faces = reader.detect(image, max_side=side)
         if faces:
             return faces
     return ()
-
-
-def rescaled(face: Face, factor: float, dx: float = 0.0, dy: float = 0.0) -> Face:
-    """The same face of a picture resized by ``factor`` and then shifted."""
-    return Face(
-        box=face.box.scaled(factor).moved(dx, dy),
-        score=face.score,
-        landmarks=tuple((x * factor + dx, y * factor + dy) for x, y in face.landmarks),
-    )
 
 
 class Tracker:
@@ -79,10 +70,10 @@ class Tracker:
 
     def find(self, image: Image, last: Face | None) -> Face | None:
         """The person in a searched frame; ``last`` is the face of the one before."""
-        face = None if last is None else self._near(image, last.box)
-        return self._anywhere(image, last or self._start) if face is None else face
+        face = None if last is None else self._find_near(image, last.box)
+        return self._find_anywhere(image, last or self._start) if face is None else face
 
-    def _near(self, image: Image, box: Box) -> Face | None:
+    def _find_near(self, image: Image, box: Box) -> Face | None:
         """The followed face close to where it was."""
         x, y = box.center
         side = max(box.width, box.height) * WINDOW
@@ -97,23 +88,25 @@ class Tracker:
         if not found:
             return None
         scale = (right - left) / size[0]
-        faces = [rescaled(face, scale, left, top) for face in found]
-        return min(faces, key=lambda face: _gap(face.box, box))
+        faces = [face.scaled(scale).moved(left, top) for face in found]
+        return min(faces, key=lambda face: _center_distance(face.box, box))
 
-    def _anywhere(self, image: Image, known: Face | None) -> Face | None:
+    def _find_anywhere(self, image: Image, known: Face | None) -> Face | None:
         faces = faces_in_frame(self._reader, image)
         if not faces or known is None:
             return faces[0] if faces else None
-        near = sorted(faces, key=lambda face: _gap(face.box, known.box) - 0.001 * face.box.area)
+        near = sorted(
+            faces, key=lambda face: _center_distance(face.box, known.box) - 0.001 * face.box.area
+        )
         person = self._person() if len(near) > 1 else None
         if person is None:
             return near[0]
         return min(
-            near[:COMPARED],
+            near[:MAX_COMPARED_FACES],
             key=lambda face: distance(person, self._reader.embed(image, face)),
         )
 
 
-def _gap(one: Box, other: Box) -> float:
+def _center_distance(one: Box, other: Box) -> float:
     """Distance of the centres in pixels."""
     return float(np.hypot(one.center[0] - other.center[0], one.center[1] - other.center[1]))

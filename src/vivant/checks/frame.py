@@ -21,16 +21,17 @@ from vivant.types import Box, Face, Image
 Luma = npt.NDArray[np.uint8]
 """``[H, W]`` uint8, the Y' of BT.601 as OpenCV computes it from RGB."""
 
-COMPARED: Final = 3
+COMPARED_EVERY: Final = 3
 """Every so many frames the face is compared with the picture's: an eighth of a second at 24 fps."""
 
-UNSURE: Final = 0.15
+MIN_FACE_MARGIN: Final = 0.15
 """Margin of the detector below which a face is not taken for a human one: of about 120 photographed
 people the lowest had 0.28, a monkey and an alpaca 0.03."""
 
-DRAWN: Final = (0.6, 0.205)
-"""Unlikeness and iris size of the mesh above which, together, a face counts as drawn. Photographed
-people with such irises came to 0.55; a boy who laughs came to 0.7, with irises of 0.19."""
+DRAWN_UNLIKENESS: Final = 0.6
+DRAWN_IRIS_SIZE: Final = 0.205
+"""A face whose mesh is above both counts as drawn. Photographed people with such irises came to an
+unlikeness of 0.55; a boy who laughs came to 0.7, with irises of 0.19."""
 
 SMALL_SIDE: Final = 192
 """Pixels; longest side of the frames that motion and flicker are measured on."""
@@ -38,7 +39,7 @@ SMALL_SIDE: Final = 192
 MEDIUM_SIDE: Final = 640
 """Pixels; longest side of the pictures in which ghosts and tears are looked for."""
 
-ENOUGH: Final = 2 * SMALL_SIDE
+THUMBNAIL_SOURCE_SIDE: Final = 2 * SMALL_SIDE
 """Pixels; longest side that thumbnails of :data:`SMALL_SIDE` are made from, at least."""
 
 
@@ -52,7 +53,7 @@ def reduced(image: Image, side: int) -> Image:
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
 
 
-def halved(image: Image, side: int = ENOUGH) -> Image:
+def halved(image: Image, side: int = THUMBNAIL_SOURCE_SIDE) -> Image:
     """The picture halved while its longest side keeps ``side`` pixels: to make thumbnails of.
 
     Means of 2×2 pixels take a tenth of the time of one large reduction by a broken factor.
@@ -192,11 +193,11 @@ class Reference:
         mesh, face = self.mesh, self.face
         if mesh is None or face is None:
             return True
-        drawn = mesh.unlikeness > DRAWN[0] and mesh.iris_size > DRAWN[1]
-        return mesh.presence >= PRESENT and face.score >= UNSURE and not drawn
+        drawn = mesh.unlikeness > DRAWN_UNLIKENESS and mesh.iris_size > DRAWN_IRIS_SIZE
+        return mesh.presence >= PRESENT and face.score >= MIN_FACE_MARGIN and not drawn
 
 
-EXACT: Final = 3.0
+SAME_PICTURE_LEVELS: Final = 3.0
 """Levels of mean difference at :data:`SMALL_SIDE` up to which two pictures are the same one: an
 encoder's losses stay below one, a second of talking is above five."""
 
@@ -204,7 +205,7 @@ encoder's losses stay below one, a second of talking is above five."""
 def same_picture(one: Luma, other: Luma) -> bool:
     """Whether two lumas of one size show the same, up to brightness, blur, noise and encoding."""
     apart = one.astype(np.float32) - other.astype(np.float32)
-    return float(np.mean(np.abs(apart - np.median(apart)))) <= EXACT
+    return float(np.mean(np.abs(apart - np.median(apart)))) <= SAME_PICTURE_LEVELS
 
 
 def clipped(box: Box, width: int, height: int) -> tuple[int, int, int, int]:

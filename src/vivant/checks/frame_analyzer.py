@@ -7,14 +7,14 @@ results are the same to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from vivant.checks.face_tracker import Tracker
-from vivant.checks.frame import COMPARED, AnalyzedFrame, Reference, same_picture
+from vivant.checks.frame import COMPARED_EVERY, AnalyzedFrame, Reference, same_picture
 from vivant.checks.metric import Metric
 from vivant.grid import checked_frames
 from vivant.picture.faces import FaceReader
@@ -28,6 +28,34 @@ MAX_STRIDE: Final = 12
 
 Measurements = tuple[Any, ...]
 """What each metric found, in the order of the metrics."""
+
+MetricFilter = Callable[[Metric], bool]
+"""Which metrics measure."""
+
+
+def every_metric(_: Metric) -> bool:
+    """The filter that takes all."""
+    return True
+
+
+def is_frame_only(metric: Metric) -> bool:
+    """Metrics that measure no steps, see :attr:`vivant.checks.metric.Metric.frame_only`."""
+    return metric.frame_only
+
+
+def has_steps(metric: Metric) -> bool:
+    """The metrics that :func:`is_frame_only` leaves out."""
+    return not metric.frame_only
+
+
+def is_parallel(metric: Metric) -> bool:
+    """Metrics for a second thread, see :attr:`vivant.checks.metric.Metric.parallel`."""
+    return metric.parallel
+
+
+def is_not_parallel(metric: Metric) -> bool:
+    """The metrics that :func:`is_parallel` leaves out."""
+    return not metric.parallel
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +104,7 @@ class FrameSchedule:
             sparse=index % (2 * self.stride) == 0 or last,
             rare=index % (4 * self.stride) == 0 or last,
             checked=index in self._checked,
-            compared=index % COMPARED == 0 or last,
+            compared=index % COMPARED_EVERY == 0 or last,
             reader=reader,
         )
 
@@ -123,32 +151,18 @@ class FrameAnalyzer:
         return SegmentState(frame.face or state.face, anchors)
 
     def measure_frame(
-        self, frame: AnalyzedFrame, state: SegmentState, beside: bool | None = None
+        self, frame: AnalyzedFrame, state: SegmentState, only: MetricFilter = every_metric
     ) -> Measurements:
         """What each metric measures in a frame; :meth:`search` comes first for a searched one.
 
         Args:
             frame: to measure.
             state: of its segment.
-            beside: measure only with metrics whose ``beside`` is this; None of the others.
+            only: which metrics measure; the others' entries are None. :func:`merge` puts the
+                results of two complementary calls together.
         """
         return tuple(
-            metric.measure_frame(frame, anchor) if beside in (None, metric.beside) else None
-            for metric, anchor in zip(self._metrics, state.anchors, strict=True)
-        )
-
-    def measure_part(
-        self, frame: AnalyzedFrame, state: SegmentState, *, single: bool
-    ) -> Measurements:
-        """:meth:`measure_frame` of a searched frame, in two parts; :func:`joined` joins them.
-
-        Args:
-            frame: its face is known.
-            state: of its segment.
-            single: measure with the metrics whose ``single`` is this; None of the others.
-        """
-        return tuple(
-            metric.measure_frame(frame, anchor) if metric.single == single else None
+            metric.measure_frame(frame, anchor) if only(metric) else None
             for metric, anchor in zip(self._metrics, state.anchors, strict=True)
         )
 
@@ -157,27 +171,22 @@ class FrameAnalyzer:
         before: AnalyzedFrame,
         now: AnalyzedFrame,
         state: SegmentState,
-        beside: bool | None = None,
+        only: MetricFilter = every_metric,
     ) -> Measurements:
         """What each metric measures between two frames of a segment, or its last and the next.
 
-        ``beside`` as in :meth:`measure_frame`.
+        ``only`` as in :meth:`measure_frame`.
         """
         return tuple(
-            metric.measure_step(before, now, anchor) if beside in (None, metric.beside) else None
+            metric.measure_step(before, now, anchor) if only(metric) else None
             for metric, anchor in zip(self._metrics, state.anchors, strict=True)
         )
-
-    def together(self, one: Measurements, beside: Measurements) -> Measurements:
-        """One row of what was measured without and with ``beside``."""
-        rows = zip(self._metrics, one, beside, strict=True)
-        return tuple(other if metric.beside else found for metric, found, other in rows)
 
     def is_exact(self, frame: AnalyzedFrame) -> bool:
         """Whether a frame, the first one, is the input picture."""
         return same_picture(frame.small_luma, self._reference.small_luma)
 
 
-def joined(one: Measurements, other: Measurements) -> Measurements:
-    """A frame's measurements from the two results of :meth:`FrameAnalyzer.measure_part`."""
+def merge(one: Measurements, other: Measurements) -> Measurements:
+    """One row of two results of the same frame or step, of complementary metrics."""
     return tuple(b if a is None else a for a, b in zip(one, other, strict=True))

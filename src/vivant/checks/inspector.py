@@ -17,6 +17,10 @@ from vivant.checks.frame_analyzer import (
     FrameSchedule,
     Measurements,
     SegmentState,
+    every_metric,
+    is_not_parallel,
+    is_parallel,
+    merge,
 )
 from vivant.checks.metric import CannotMeasure, Metric, unmeasured
 from vivant.checks.metrics.delivery import ExpectedFile, delivery
@@ -31,7 +35,7 @@ from vivant.picture.faces import FaceReader
 from vivant.picture.framing import crop_pixels, face_in_frame
 from vivant.types import ClipFacts, Face, Frames, Image, Portrait, Score, Verification
 
-FRAMES_BESIDE: Final = 6
+MAX_PENDING_FRAMES: Final = 6
 """Frames that the second thread may be behind: a frame whose face is searched takes the first one
 as long as ten others do. 37 MB at 1080p."""
 
@@ -61,7 +65,7 @@ class Inspector:
         reader: reused where given; making one takes 0.3 s.
         metrics: the checks; others than :func:`all_metrics` run only in this process.
         workers: processes that run the checks, started at once; 0: the caller's thread runs them.
-        beside: without workers, measure what does not follow the face in a second thread.
+        parallel: without workers, measure the metrics that are ``parallel`` in a second thread.
         pixels: the picture as the clip should show it, where that is drawn already.
     """
 
@@ -77,14 +81,16 @@ class Inspector:
         metrics: Callable[[Reference, float], Sequence[Metric]] = all_metrics,
         workers: int = 0,
         pixels: Image | None = None,
-        beside: bool = False,
+        parallel: bool = False,
     ) -> None:
         self._reader = reader or FaceReader()
         self._size = (height, width)
         self._num_frames = num_frames
-        self._beside = ThreadPoolExecutor(1, "vivant-measure") if beside and not workers else None
-        if self._beside is not None:
-            self._beside.submit(self._reader.warm)  # while the picture is measured here
+        self._second_thread = (
+            ThreadPoolExecutor(1, "vivant-measure") if parallel and not workers else None
+        )
+        if self._second_thread is not None:
+            self._second_thread.submit(self._reader.warm)  # while the picture is measured here
         if pixels is None:
             pixels = crop_pixels(portrait, width, height)
         self._reference = _reference(
@@ -101,7 +107,7 @@ class Inspector:
         self._waiting: deque[_PendingFrame] = deque()
         if self._reference.face is not None and not workers:
             _ = self._reference.mesh  # before both threads ask for it
-            if self._beside is None:
+            if self._second_thread is None:
                 self._reader.warm()  # now, while no frames take memory
         if workers and metrics is all_metrics:
             self._pool = _start_pool(self._reference, self._analyzer, workers)
@@ -157,47 +163,48 @@ class Inspector:
     def _inspect(self, pixels: Frames) -> None:
         analyzer, before = self._analyzer, self._before
         frame = analyzer.frame(self._given, pixels)
-        only = None if self._beside is None else False
+        only = every_metric if self._second_thread is None else is_not_parallel
         state, step = self._state, None
         if before is not None:
             step = analyzer.measure_step(before, frame, state, only)
         if frame.searched:
             self._state = analyzer.search(frame, state)
-        if self._beside is None:
+        if self._second_thread is None:
             self._add(step, analyzer.measure_frame(frame, self._state), self._exact(frame))
         else:
             # Submitted before this thread goes on with the face: both work on the frame.
-            other = self._beside.submit(self._measure_beside, before, frame, state, self._state)
+            other = self._second_thread.submit(
+                self._measure_parallel, before, frame, state, self._state
+            )
             found = analyzer.measure_frame(frame, self._state, only)
             self._waiting.append(_PendingFrame(step, found, frame, other))
-            self._join(FRAMES_BESIDE)
+            self._join(MAX_PENDING_FRAMES)
         self._before = frame
 
     def _exact(self, frame: AnalyzedFrame) -> bool | None:
         return None if frame.index else self._analyzer.is_exact(frame)
 
-    def _measure_beside(
+    def _measure_parallel(
         self,
         before: AnalyzedFrame | None,
         frame: AnalyzedFrame,
         state: SegmentState,
         after: SegmentState,
     ) -> tuple[Measurements | None, Measurements]:
-        """In the second thread: the metrics that do not follow the face."""
+        """In the second thread: the metrics that are ``parallel``."""
         analyzer = self._analyzer
-        step = None if before is None else analyzer.measure_step(before, frame, state, True)
-        return step, analyzer.measure_frame(frame, after, True)
+        step = None if before is None else analyzer.measure_step(before, frame, state, is_parallel)
+        return step, analyzer.measure_frame(frame, after, is_parallel)
 
     def _join(self, left: int) -> None:
         """Add frames that both threads have measured, until ``left`` of them wait at most."""
-        together = self._analyzer.together
         while self._waiting and (len(self._waiting) > left or self._waiting[0].other.done()):
             half = self._waiting.popleft()
             step, found = half.other.result()
             both = None
             if half.step is not None and step is not None:
-                both = together(half.step, step)
-            self._add(both, together(half.found, found), self._exact(half.frame))
+                both = merge(half.step, step)
+            self._add(both, merge(half.found, found), self._exact(half.frame))
 
     def _collect(self, pool: WorkerPool, *, wait: bool) -> None:
         for step, found, exact in pool.results(wait=wait):
@@ -215,8 +222,8 @@ class Inspector:
         """End workers and threads."""
         if self._pool is not None:
             self._pool.close()
-        if self._beside is not None:
-            self._beside.shutdown(cancel_futures=True)
+        if self._second_thread is not None:
+            self._second_thread.shutdown(cancel_futures=True)
 
     def __enter__(self) -> Self:
         return self

@@ -53,16 +53,16 @@ class Metric(ABC):
     specs: ClassVar[tuple[Spec, ...]]
     """The scores it gives, always all of them and always in this order."""
 
-    beside: ClassVar[bool] = False
-    """Whether it may be measured in another thread than those that say False. It may if it asks
-    the frame's ``reader``, which serves one thread at a time, for nothing but embeddings, and does
-    not read what :meth:`measure_frame` of a metric that says False keeps in ``frame.cache``."""
+    parallel: ClassVar[bool] = False
+    """Whether it may be measured in a second thread, while the others are measured in the first.
+    Such a metric asks the frame's ``reader``, which serves one thread at a time, only for
+    embeddings. It does not read what metrics of the first thread keep in ``frame.cache``."""
 
     @property
-    def single(self) -> bool:
-        """Whether it measures frames by themselves and no steps between them.
+    def frame_only(self) -> bool:
+        """Whether it measures frames and no steps between them.
 
-        Of a searched frame such a metric may be measured in another process than the others.
+        In a searched frame such a metric may be measured in another process than the others.
         """
         return type(self).measure_step is Metric.measure_step
 

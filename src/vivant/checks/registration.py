@@ -20,32 +20,32 @@ from vivant.types import Box, Image, Portrait
 SIDE: Final = 640
 """Pixels; longest side of the pictures that are matched."""
 
-FEWEST: Final = 30
+MIN_INLIERS: Final = 30
 """Matched points that agree, at least."""
 
-RATIO: Final = 0.75
+LOWE_RATIO: Final = 0.75
 """Lowe's ratio test (2004)."""
 
-NEAR: Final = 2.5
+INLIER_PIXELS: Final = 2.5
 """Pixels that a matched point may be off."""
 
-STRAIGHT: Final = 0.02
+MAX_ROTATION: Final = 0.02
 """Radians; a clip is not turned against its picture."""
 
 BLOCK: Final = 16
 """Pixels at :data:`SIDE` of the blocks in which overlays are looked for."""
 
-ALIKE: Final = 6.0
+SAME_PICTURE_LEVELS: Final = 6.0
 """Levels of median difference up to which a frame is the picture, but for overlays."""
 
-OVERLAY: Final = 22.0
+OVERLAY_LEVELS: Final = 22.0
 """Levels of mean difference in a block from which something lies over the picture."""
 
-KEPT: Final = 0.5
+MIN_KEPT_AREA: Final = 0.5
 """Share of the clip's area that must be left; else the whole clip is judged."""
 
 
-ROOMS: Final = (0.15, 0.0, -0.15)
+FACE_MARGINS: Final = (0.15, 0.0, -0.15)
 """Widths of the face that are kept around it; the next one where something lies over it: a strip
 over the chin of a face that fills the frame is cut off with the chin."""
 
@@ -74,45 +74,45 @@ def register(portrait: Portrait, first: Image) -> Registration:
     whole = Registration(portrait, (0, 0, width, height), expected, True)
     one, other = (reduced(halved(image, SIDE), SIDE) for image in (expected, first))
     apart = float(np.median(cv2.absdiff(one, other)))
-    if not _overlays(one, other).any() and apart <= ALIKE:
+    if not _overlays(one, other).any() and apart <= SAME_PICTURE_LEVELS:
         return whole
     found = whole
-    if apart > ALIKE or _bars(other):
-        crop = _match(portrait.pixels, first)
+    if apart > SAME_PICTURE_LEVELS or _has_bars(other):
+        crop = _match_features(portrait.pixels, first)
         if crop is None:
             return whole
-        found = _within(portrait, crop, first)
-    return _trimmed(found, first)
+        found = _inside_picture(portrait, crop, first)
+    return _without_overlays(found, first)
 
 
-def _median(one: Image, other: Image) -> float:
+def _median_difference(one: Image, other: Image) -> float:
     return float(np.median(cv2.absdiff(reduced(one, SIDE), reduced(other, SIDE))))
 
 
-def _bars(first: Image) -> bool:
+def _has_bars(first: Image) -> bool:
     """Whether rows or columns at the border are black throughout."""
     luma = reduced(first, SIDE)
     return any(int(part.max()) < 24 for part in (luma[:4], luma[-4:], luma[:, :4], luma[:, -4:]))
 
 
-def _match(picture: Image, first: Image) -> Box | None:
+def _match_features(picture: Image, first: Image) -> Box | None:
     """The box of the picture that a frame of this size covers; it may reach out of the picture."""
     one, other = (luma_of(reduced(image, SIDE)) for image in (picture, first))
     sift = cv2.SIFT.create(1500)
     there_points, there_described = sift.detectAndCompute(one, None)
     here_points, here_described = sift.detectAndCompute(other, None)
-    if min(len(there_points), len(here_points)) < FEWEST:
+    if min(len(there_points), len(here_points)) < MIN_INLIERS:
         return None
     pairs = cv2.BFMatcher().knnMatch(here_described, there_described, k=2)
-    good = [a for a, *b in pairs if b and a.distance < RATIO * b[0].distance]
-    if len(good) < FEWEST:
+    good = [a for a, *b in pairs if b and a.distance < LOWE_RATIO * b[0].distance]
+    if len(good) < MIN_INLIERS:
         return None
     here = np.asarray([here_points[m.queryIdx].pt for m in good], np.float64)
     there = np.asarray([there_points[m.trainIdx].pt for m in good], np.float64)
-    matrix, inliers = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=NEAR)
-    if int(np.count_nonzero(inliers)) < FEWEST:
+    matrix, inliers = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=INLIER_PIXELS)
+    if int(np.count_nonzero(inliers)) < MIN_INLIERS:
         return None
-    if abs(float(np.arctan2(matrix[1, 0], matrix[0, 0]))) > STRAIGHT:
+    if abs(float(np.arctan2(matrix[1, 0], matrix[0, 0]))) > MAX_ROTATION:
         return None
     shrunk = max(picture.shape) / max(one.shape)
     corners = np.asarray([[0, 0, 1], [other.shape[1], other.shape[0], 1]], np.float64)
@@ -120,7 +120,7 @@ def _match(picture: Image, first: Image) -> Box | None:
     return Box(float(left), float(top), float(right - left), float(bottom - top))
 
 
-def _within(portrait: Portrait, crop: Box, first: Image) -> Registration:
+def _inside_picture(portrait: Portrait, crop: Box, first: Image) -> Registration:
     """The part of the frame that lies inside the picture, and inside its bars."""
     height, width = first.shape[:2]
     rows, columns = portrait.pixels.shape[:2]
@@ -132,17 +132,17 @@ def _within(portrait: Portrait, crop: Box, first: Image) -> Registration:
     if len(lit_rows) and len(lit_columns):
         top, bottom = top + int(lit_rows[0]), top + int(lit_rows[-1]) + 1
         left, right = left + int(lit_columns[0]), left + int(lit_columns[-1]) + 1
-    return _registered(portrait, crop, (left, top, right, bottom), first)
+    return _registration_of(portrait, crop, (left, top, right, bottom), first)
 
 
-def _registered(
+def _registration_of(
     portrait: Portrait, crop: Box, window: tuple[int, int, int, int], first: Image
 ) -> Registration:
     """Registration of a window, made even, where the whole frame covers ``crop``."""
     height, width = first.shape[:2]
     left, top = (-(-edge // 2) * 2 for edge in window[:2])
     right, bottom = (edge // 2 * 2 for edge in window[2:])
-    if (right - left) * (bottom - top) < KEPT * 0.5 * width * height:
+    if (right - left) * (bottom - top) < MIN_KEPT_AREA * 0.5 * width * height:
         return Registration(
             portrait, (0, 0, width, height), crop_pixels(portrait, width, height), True
         )
@@ -160,29 +160,29 @@ def _registered(
 def _overlays(expected: Image, first: Image) -> npt.NDArray[np.bool_]:
     """``[rows, columns]`` blocks over which something lies that the picture does not have."""
     one, other = (luma_of(reduced(image, SIDE)) for image in (expected, first))
-    apart = cv2.absdiff(_calm(one), _calm(other)).astype(np.float32)
+    apart = cv2.absdiff(_blurred(one), _blurred(other)).astype(np.float32)
     size = (max(1, one.shape[1] // BLOCK), max(1, one.shape[0] // BLOCK))
     blocks = cv2.resize(apart, size, interpolation=cv2.INTER_AREA)
-    return np.asarray(blocks > max(OVERLAY, 4 * float(np.median(blocks))))
+    return np.asarray(blocks > max(OVERLAY_LEVELS, 4 * float(np.median(blocks))))
 
 
-def _calm(luma: Luma) -> Luma:
+def _blurred(luma: Luma) -> Luma:
     """Without what half a pixel of misplacement makes."""
     return cv2.blur(luma, (3, 3)).astype(np.uint8, copy=False)
 
 
-def _trimmed(found: Registration, first: Image) -> Registration:
+def _without_overlays(found: Registration, first: Image) -> Registration:
     """The window without captions, logos and strips, as long as the face stays inside."""
     left, top, right, bottom = found.window
     part = first[top:bottom, left:right]
-    if _median(found.pixels, part) > ALIKE:
+    if _median_difference(found.pixels, part) > SAME_PICTURE_LEVELS:
         return found
     over = _overlays(found.pixels, part)
     if not over.any():
         return found
     rows, columns = over.shape
     high, wide = (bottom - top) / rows, (right - left) / columns
-    kept = (_keep(found, rows, columns, room) for room in ROOMS)
+    kept = (_blocks_of_face(found, rows, columns, room) for room in FACE_MARGINS)
     keep = next(
         (k for k in kept if k and not over[k[1] : k[3], k[0] : k[2]].any()),
         None,
@@ -219,7 +219,7 @@ def _trimmed(found: Registration, first: Image) -> Registration:
     x0, y0 = x0 and min(x0 + 1, keep[0]), y0 and min(y0 + 1, keep[1])
     x1 = x1 if x1 == columns else max(x1 - 1, keep[2])
     y1 = y1 if y1 == rows else max(y1 - 1, keep[3])
-    if (x1 - x0) * (y1 - y0) < KEPT * rows * columns:
+    if (x1 - x0) * (y1 - y0) < MIN_KEPT_AREA * rows * columns:
         return found
     window = (
         left + round(x0 * wide), top + round(y0 * high),
@@ -229,10 +229,10 @@ def _trimmed(found: Registration, first: Image) -> Registration:
     crop = found.portrait.crop
     height, width = first.shape[:2]
     frame = Box(crop.left - left * scale, crop.top - top * scale, width * scale, height * scale)
-    return _registered(found.portrait, frame, window, first)
+    return _registration_of(found.portrait, frame, window, first)
 
 
-def _keep(
+def _blocks_of_face(
     found: Registration, rows: int, columns: int, share: float
 ) -> tuple[int, int, int, int] | None:
     """Blocks that must stay: the largest face, ``share`` of its width around; None without one."""

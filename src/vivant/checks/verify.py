@@ -70,7 +70,7 @@ def verify_file(
             height=height,
             reader=reader,
             workers=worker_count(cores, facts.num_frames, width, height, alone=True),
-            beside=cores > 1,
+            parallel=cores > 1,
             pixels=found.pixels,
         ) as inspector:
             for frames in chain((start,), chunks):
@@ -80,12 +80,12 @@ def verify_file(
                     observe(Progress("verify", done, facts.num_frames))
             inspector.wait()
             observe(Progress("verify", inspector.done, facts.num_frames))
-            return _placed(
+            return _in_whole_clip(
                 inspector.finish(facts, expected=expected, performance=performance), found
             )
 
 
-def _placed(verification: Verification, found: Registration) -> Verification:
+def _in_whole_clip(verification: Verification, found: Registration) -> Verification:
     """The regions in pixels of the whole clip, and a note where only a part was judged."""
     left, top, right, bottom = found.window
     if found.whole:

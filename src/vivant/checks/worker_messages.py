@@ -92,10 +92,10 @@ class SegmentStartState:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasureApart:
+class MeasureFrameOnly:
     """To a worker: the first frame of a segment that another worker has.
 
-    Only what looks at single frames (:attr:`vivant.checks.metric.Metric.single`) is measured.
+    Only metrics without steps (:attr:`vivant.checks.metric.Metric.frame_only`) are measured.
 
     Attributes:
         face: in the frame.
@@ -155,7 +155,7 @@ class WorkerFailed:
     reason: str
 
 
-Frame = OpenSegment | NextFrame | CloseSegment | MeasureApart
+Frame = OpenSegment | NextFrame | CloseSegment | MeasureFrameOnly
 Order = Frame | StartClip | SegmentStartState | EndClip
 Answer = (
     ClipStarted

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
-from vivant.checks.frame_analyzer import FrameSchedule, Measurements, SegmentState, joined
+from vivant.checks.frame_analyzer import FrameSchedule, Measurements, SegmentState, merge
 from vivant.checks.worker_frames import SharedFrames
 from vivant.checks.worker_handle import WorkerHandle, end_workers
 from vivant.checks.worker_messages import (
@@ -29,7 +29,7 @@ from vivant.checks.worker_messages import (
     CloseSegment,
     EndClip,
     FrameMeasured,
-    MeasureApart,
+    MeasureFrameOnly,
     NextFrame,
     OpenSegment,
     SegmentStartState,
@@ -118,7 +118,7 @@ class WorkerPool:
         self._closed = False
         self._steps: dict[int, Measurements] = {}
         self._frames: dict[int, FrameMeasured] = {}
-        self._halves: dict[int, FrameMeasured] = {}
+        self._partial_frames: dict[int, FrameMeasured] = {}
         self._states: dict[int, SegmentState] = {0: initial_state}
         self._awaiting_state: dict[int, WorkerHandle] = {}
         self._submitted = 0
@@ -207,13 +207,15 @@ class WorkerPool:
                 case BusySeconds(seconds):
                     self._busy[worker] = seconds
                 case FrameMeasured(index):
-                    self._take_frame(answer)
+                    self._keep_measurements(answer)
                 case StepMeasured(index, measurements):
                     self._steps[index] = measurements
                 case SegmentStartState(index, state, opened, face):
                     segment, slot = self._opened.pop(opened)
-                    apart = self._workers[(segment + len(self._workers) // 2) % len(self._workers)]
-                    apart.post(MeasureApart(opened, slot, face, state))
+                    other_worker = self._workers[
+                        (segment + len(self._workers) // 2) % len(self._workers)
+                    ]
+                    other_worker.post(MeasureFrameOnly(opened, slot, face, state))
                     if (waiting := self._awaiting_state.pop(index, None)) is None:
                         self._states[index] = state
                     else:
@@ -246,16 +248,16 @@ class WorkerPool:
         slot = self._slots.get(index)
         return None if slot is None else self._shared.pixels[slot]
 
-    def _take_frame(self, answer: FrameMeasured) -> None:
+    def _keep_measurements(self, answer: FrameMeasured) -> None:
         """Keep what one or two workers have measured of a frame."""
         index = answer.index
         if not self._schedule.searched(index):
             self._frames[index] = answer
-        elif (other := self._halves.pop(index, None)) is None:
-            self._halves[index] = answer
+        elif (other := self._partial_frames.pop(index, None)) is None:
+            self._partial_frames[index] = answer
         else:
             exact = answer.exact if other.exact is None else other.exact
-            both = joined(answer.measurements, other.measurements)
+            both = merge(answer.measurements, other.measurements)
             self._frames[index] = FrameMeasured(index, both, exact)
 
     def _change_segment(self, index: int, slot: int) -> None:

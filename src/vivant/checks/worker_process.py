@@ -16,7 +16,13 @@ from typing import Final
 import cv2
 
 from vivant.checks.frame import AnalyzedFrame
-from vivant.checks.frame_analyzer import FrameAnalyzer, FrameSchedule, SegmentState
+from vivant.checks.frame_analyzer import (
+    FrameAnalyzer,
+    FrameSchedule,
+    SegmentState,
+    has_steps,
+    is_frame_only,
+)
 from vivant.checks.metrics.registry import all_metrics
 from vivant.checks.worker_frames import SharedFrames
 from vivant.checks.worker_messages import (
@@ -28,7 +34,7 @@ from vivant.checks.worker_messages import (
     EndClip,
     Frame,
     FrameMeasured,
-    MeasureApart,
+    MeasureFrameOnly,
     OpenSegment,
     Order,
     SegmentStartState,
@@ -91,14 +97,14 @@ class SegmentWorker:
         """Measure the picture: what metrics keep of it is there when the first frame comes."""
         frame = self._analyzer.frame(0, self._pixels[REFERENCE_SLOT])
         frame.face = self._face
-        self._analyzer.measure_part(frame, self._analyzer.initial_state, single=True)
+        self._analyzer.measure_frame(frame, self._analyzer.initial_state, is_frame_only)
 
     def _measure(self, order: Frame, frame: AnalyzedFrame) -> list[Answer]:
         if isinstance(order, OpenSegment):
             return self._open(frame)
-        if isinstance(order, MeasureApart):
+        if isinstance(order, MeasureFrameOnly):
             frame.face = order.face
-            found = self._analyzer.measure_part(frame, order.state, single=True)
+            found = self._analyzer.measure_frame(frame, order.state, is_frame_only)
             return [FrameMeasured(frame.index, found, None)]
         assert self._before is not None and self._state is not None  # noqa: S101
         step = self._analyzer.measure_step(self._before, frame, self._state)
@@ -121,7 +127,7 @@ class SegmentWorker:
         self._connection.send(SegmentStartState(after, state, frame.index, frame.face))
         self._before, self._state = frame, state
         exact = None if frame.index else self._analyzer.is_exact(frame)
-        found = self._analyzer.measure_part(frame, state, single=False)
+        found = self._analyzer.measure_frame(frame, state, has_steps)
         return [FrameMeasured(frame.index, found, exact)]
 
     def _receive_frame(self) -> Frame | EndClip:

@@ -31,7 +31,10 @@ FileOrFolder = Annotated[
 NumFrames = Annotated[int | None, typer.Option(help="Frames.  [default: 97]", metavar="N")]
 Seconds = Annotated[
     float | None,
-    typer.Option(help="Length instead of --frames: 4 s at 24 fps are 97 frames.", metavar="S"),
+    typer.Option(
+        help="Length instead of --frames: 4 s at 24 fps are 97 frames; ltx2 makes up to 20 s.",
+        metavar="S",
+    ),
 ]
 Fps = Annotated[str, typer.Option(help="Frames per second: 24, 29.97, 30000/1001.", metavar="R")]
 Aspect = Annotated[

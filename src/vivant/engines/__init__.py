@@ -6,7 +6,7 @@
     camera/   a camera move, on the CPU
     ltx2/     Lightricks LTX-2, on GPUs
     fake.py   for tests
-    engine_options.py   the base of the options of these three
+    engine_options.py   the base of every engine's options
 """
 
 from __future__ import annotations

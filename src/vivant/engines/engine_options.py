@@ -1,8 +1,9 @@
-"""The options of the embedded engines: a Pydantic model whose errors name value, limits, remedy."""
+"""The options of an engine: a Pydantic model whose errors name value, limits, remedy."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import NoneType
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -17,8 +18,16 @@ def _no_switch(value: Any) -> Any:
     return value
 
 
+def _no_text(value: Any) -> Any:
+    # Pydantic reads no exponent ("1e1") as a whole number
+    return float(value) if isinstance(value, str) else value
+
+
 Number: TypeAlias = Annotated[float, BeforeValidator(_no_switch)]
 """A number, or one as text."""
+
+WholeNumber: TypeAlias = Annotated[int, BeforeValidator(_no_text), BeforeValidator(_no_switch)]
+"""A number without a fraction, or one as text."""
 
 
 class EngineOptions(BaseModel):
@@ -42,7 +51,7 @@ class EngineOptions(BaseModel):
             OptionError: a name or value this engine does not have.
         """
         known = list(cls.model_fields)
-        for name in options:
+        for name, value in options.items():
             if name not in known:
                 other = cls.elsewhere.get(name)
                 remedy = f"; the {other} engine has it: --engine {other}" if other else ""
@@ -51,23 +60,40 @@ class EngineOptions(BaseModel):
                     f"it has {', '.join(known)}{remedy}",
                     param=str(name),
                 )
+            if value is None and cls.model_fields[name].default is None:
+                raise OptionError(f"{name} has no value: give one, or leave it out", param=name)
         try:
             return cls.model_validate(dict(options))
         except ValidationError as error:
-            name = str(error.errors()[0]["loc"][0])
-            raise OptionError(cls._refusal(name, options[name]), param=name) from None
+            first = error.errors()[0]
+            name = str(first["loc"][0])
+            raise OptionError(cls._refusal(name, first["input"]), param=name) from None
 
     @classmethod
     def _refusal(cls, name: str, value: Any) -> str:
-        field = cls.model_fields[name]
-        if get_origin(field.annotation) is Literal:
-            choices = ", ".join(filter(None, get_args(field.annotation)))
+        """The sentence for a value that the option cannot have."""
+        kind, limits = cls._kind(name), cls._limits(name)
+        if get_origin(kind) is Literal:
+            choices = ", ".join(filter(None, get_args(kind)))
             return f"{name} {value!r} is not possible: choose one of {choices}"
-        if field.annotation is bool:
+        if kind is bool:
             return f"{name} {value!r} is not possible: use true or false"
-        limits = {type(limit).__name__: limit for limit in field.metadata}
-        if "Le" in limits:
-            low, high = limits["Ge"].ge, limits["Le"].le
+        if limits is not None:
+            low, high = limits
             return f"{name} {value!r} is not possible: use a number from {low:g} to {high:g}"
-        kind = "whole number" if field.annotation is int else "number"
-        return f"{name} {value!r} is not possible: use a {kind}"
+        noun = "whole number" if kind is int else "number"
+        return f"{name} {value!r} is not possible: use a {noun}"
+
+    @classmethod
+    def _kind(cls, name: str) -> Any:
+        """The option's type; of ``T | None``, T."""
+        kind = cls.model_fields[name].annotation
+        if NoneType in get_args(kind):
+            kind = next(part for part in get_args(kind) if part is not NoneType)
+        return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+    @classmethod
+    def _limits(cls, name: str) -> tuple[float, float] | None:
+        """Least and greatest value of the option, if it has both."""
+        limits = {type(limit).__name__: limit for limit in cls.model_fields[name].metadata}
+        return (limits["Ge"].ge, limits["Le"].le) if "Le" in limits else None

@@ -35,14 +35,7 @@ def face_in_frame(face: Face, crop: Box, width: int, height: int) -> Face:
     """``face``, found in the portrait's pixels, in pixels of a ``width`` × ``height`` frame."""
     region = framed(crop, width, height)
     scale = width / region.width
-    return Face(
-        box=face.box.moved(-region.left, -region.top).scaled(scale),
-        score=face.score,
-        landmarks=tuple(
-            ((x - region.left) * scale, (y - region.top) * scale) for x, y in face.landmarks
-        ),
-        covered=face.covered,
-    )
+    return face.moved(-region.left, -region.top).scaled(scale)
 
 
 def mean_difference(one: Image, other: Image) -> float:

@@ -24,7 +24,7 @@ class Timing:
 
     Attributes:
         seconds: wall time of the clip.
-        pixels: frames × width × height.
+        pixels: frames × width × height; see :func:`generated_frames`.
         device: it was made on.
         recipe: of the engine; empty where it has none.
     """
@@ -61,9 +61,18 @@ class Estimate:
         return self.seconds if self.alike else None
 
 
+def generated_frames(engine: str, num_frames: int) -> int:
+    """Frames that an engine makes for a clip: LTX-2 makes some twice where passes are joined."""
+    if engine != "ltx2":
+        return num_frames
+    from vivant.engines.ltx2.segments import segments_of
+
+    return sum(segment.num_frames for segment in segments_of(num_frames))
+
+
 def request_pixels(request: Request) -> int:
-    """Frames × width × height."""
-    return request.num_frames * request.width * request.height
+    """Generated frames × width × height."""
+    return generated_frames(request.engine, request.num_frames) * request.width * request.height
 
 
 def request_recipe(request: Request) -> str:

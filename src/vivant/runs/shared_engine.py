@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 
 from vivant.pipeline import ClipJob
+from vivant.runs.estimates import generated_frames
 from vivant.types import (
     Clip,
     Engine,
@@ -62,7 +63,9 @@ class SharedEngine:
     def generate(self, portrait: Portrait, request: Request, observe: Observer) -> Clip:
         """See :class:`vivant.types.Engine`."""
         engine = self._engine
-        if len(self._seeds) == 1 or not isinstance(engine, EngineOfMany):
+        # clips of several passes share none: each is generated in its own seconds
+        several = generated_frames(request.engine, request.num_frames) > request.num_frames
+        if len(self._seeds) == 1 or several or not isinstance(engine, EngineOfMany):
             return engine.generate(portrait, request, observe)
         if not self._begun:
             self._begun = True

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from vivant.runs.estimates import Timing, request_recipe
+from vivant.runs.estimates import Timing, generated_frames, request_recipe
 from vivant.types import Progress, Request
 
 FIRST_GUESS_SECONDS: Mapping[str, Mapping[str, float]] = {
@@ -62,7 +62,7 @@ def timings(measured: Iterable[Mapping[str, Any]]) -> Iterator[Timing]:
     for row in measured:
         yield Timing(
             seconds=row["seconds"],
-            pixels=row["num_frames"] * row["pixels"],
+            pixels=generated_frames(row["model"], row["num_frames"]) * row["pixels"],
             device=row["device"],
             recipe=row["recipe"],
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -82,6 +82,16 @@ class Face:
         """Distance between the two eye centres in pixels."""
         points = np.asarray(self.landmarks, dtype=np.float64)
         return float(np.linalg.norm(points[0:2].mean(axis=0) - points[2:4].mean(axis=0)))
+
+    def scaled(self, factor: float) -> Face:
+        """The same face of a picture resized by ``factor``."""
+        landmarks = tuple((x * factor, y * factor) for x, y in self.landmarks)
+        return replace(self, box=self.box.scaled(factor), landmarks=landmarks)
+
+    def moved(self, dx: float, dy: float) -> Face:
+        """The face shifted by ``(dx, dy)`` pixels."""
+        landmarks = tuple((x + dx, y + dy) for x, y in self.landmarks)
+        return replace(self, box=self.box.moved(dx, dy), landmarks=landmarks)
 
 
 @dataclass(frozen=True, slots=True)

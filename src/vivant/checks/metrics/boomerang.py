@@ -46,7 +46,7 @@ Floats = npt.NDArray[np.float64]
 class Boomerang(Metric):
     """One answer from small pictures of all frames."""
 
-    beside = True
+    parallel = True
     specs = (REVERSED,)
 
     def __init__(self) -> None:

@@ -126,7 +126,7 @@ def _still() -> npt.NDArray[np.bool_]:
 class Color(Metric):
     """Four scores from the searched frames."""
 
-    beside = True
+    parallel = True
     specs = (SATURATION, FADED, CAST, DRIFT)
 
     def __init__(self, reference: Reference) -> None:

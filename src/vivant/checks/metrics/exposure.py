@@ -66,7 +66,7 @@ def _prepared(frame: AnalyzedFrame) -> _Cells:
 class Exposure(Metric):
     """Three answers from every step."""
 
-    beside = True
+    parallel = True
     specs = (PUMPING, CONTRAST, GLITCH)
 
     def __init__(self, fps: float) -> None:

@@ -42,7 +42,7 @@ Cepstrum = npt.NDArray[np.float16]
 class Ghost(Metric):
     """One answer from the rare frames."""
 
-    beside = True
+    parallel = True
     specs = (GHOST,)
 
     def __init__(self, reference: Reference) -> None:

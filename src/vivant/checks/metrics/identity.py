@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.face_frame import on_chip
-from vivant.checks.frame import COMPARED, AnalyzedFrame, Reference
+from vivant.checks.frame import COMPARED_EVERY, AnalyzedFrame, Reference
 from vivant.checks.limits import Limit, limits
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.sentences import reason
@@ -65,7 +65,7 @@ _Seen = tuple[int, Embedding, Box]
 class Identity(Metric):
     """Embeddings of every third frame against the picture's, and the last against the first."""
 
-    beside = True
+    parallel = True
     specs = (MEAN, MIN, FIRST_LAST, DRIFT, FIRST_FRAME, JUMP)
 
     def __init__(self, reference: Reference) -> None:
@@ -177,7 +177,7 @@ def _jump(seen: Sequence[_Seen]) -> Score:
     series = []
     for i in range(2, len(seen) - 1):
         before, after = seen[i - 2 : i], seen[i : i + 2]
-        if after[-1][0] - before[0][0] <= 4 * COMPARED:
+        if after[-1][0] - before[0][0] <= 4 * COMPARED_EVERY:
             nearest = min(distance(one, other) for _, one, _ in before for _, other, _ in after)
             series.append((seen[i][0], nearest))
     if not series:

@@ -38,7 +38,7 @@ Floats = npt.NDArray[np.float64]
 class RareGrid(Metric):
     """One answer from the rare frames: the median of what :meth:`measure_frame` finds."""
 
-    beside = True
+    parallel = True
 
     def __init__(self) -> None:
         self._seen: list[tuple[int, float]] = []

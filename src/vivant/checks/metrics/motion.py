@@ -26,7 +26,7 @@ class FrameDifference(Metric):
     nods. Reported because users know it; it never decides anything.
     """
 
-    beside = True
+    parallel = True
     specs = (DIFFERENCE_MAX, DIFFERENCE_MEAN)
 
     def __init__(self, reference: Reference) -> None:

@@ -62,7 +62,7 @@ class _Power(NamedTuple):
 class Resolution(Metric):
     """One answer from the rare frames."""
 
-    beside = True
+    parallel = True
     specs = (RESOLUTION,)
 
     def __init__(self, reference: Reference) -> None:

@@ -56,7 +56,7 @@ def steps(luma: Luma) -> Floats:
 class Seams(Metric):
     """One answer from the rare frames; keeps what every frame so far has in common."""
 
-    beside = True
+    parallel = True
     specs = (SEAMS,)
 
     def __init__(self, reference: Reference) -> None:

@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.face_frame import LAYOUT, Layout, cut_luma, inverse, plane, skin, to_chip
-from vivant.checks.face_tracker import rescaled
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference, same_picture
 from vivant.checks.metric import (
     CannotMeasure,
@@ -76,7 +75,7 @@ class _Seen(NamedTuple):
 class Skin(Metric):
     """One answer from the rare frames."""
 
-    beside = True
+    parallel = True
     specs = (PLASTIC,)
 
     def __init__(self, reference: Reference) -> None:
@@ -155,7 +154,7 @@ def texture_kept(picture: Luma, frame: Luma, face: Face, scale: float) -> float:
             cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
             for luma in (picture, frame)
         )
-        face = rescaled(face, scale)
+        face = face.scaled(scale)
     inside, outside = _regions(picture.shape, face)
     alone, beside = 1.0, 1.0
     for one, other in zip(bands(picture)[BANDS], bands(frame)[BANDS], strict=True):

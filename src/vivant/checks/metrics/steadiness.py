@@ -64,7 +64,7 @@ class _FlowStep(NamedTuple):
 class Steadiness(Metric):
     """Six answers from one flow per frame."""
 
-    beside = True
+    parallel = True
     specs = (JELLY, FLICKER, CUT, MOTION, TOO_MUCH, ENDING)
 
     def __init__(self, fps: float) -> None:

@@ -180,7 +180,7 @@ def _spread(values: npt.NDArray[np.integer | np.floating], where: Luma | None = 
 class Texture(Metric):
     """Eight scores from the rare frames."""
 
-    beside = True
+    parallel = True
     specs = (
         SHARPNESS,
         FACE_SHARPNESS,

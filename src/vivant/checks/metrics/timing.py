@@ -92,7 +92,7 @@ def _apart(one: Floats, other: Floats) -> _Step:
 class Cadence(Metric):
     """Four answers from every step."""
 
-    beside = True
+    parallel = True
     specs = (FREEZE, REPEATED, STUTTER, JUMP)
 
     def __init__(self, fps: float) -> None:

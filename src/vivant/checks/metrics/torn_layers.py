@@ -93,7 +93,7 @@ class _Found(NamedTuple):
 class TornLayers(Metric):
     """One answer from the rare frames."""
 
-    beside = True
+    parallel = True
     specs = (TORN,)
 
     def __init__(self, reference: Reference) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.picture.framing import crop_pixels
-from vivant.types import Box, Image, Portrait
+from vivant.picture.matte import SOFT_SIDE
+from vivant.types import Box, Face, Image, Portrait
 
-REACH = 0.06
+MARGIN = 0.06
 """Share of the crop's sides the camera may look beyond it, where the picture goes on."""
 
 FACTOR = 2.0
@@ -35,8 +36,8 @@ def draw_canvas(portrait: Portrait, width: int, height: int) -> tuple[Box, Image
     Returns:
         The part of the picture, in its pixels, and ``[H, W, 3]`` uint8 of it.
     """
-    reach, columns, rows = reach_of(portrait, width, height)
-    drawn = crop_pixels(replace(portrait, crop=reach), columns, rows)
+    area, columns, rows = canvas_area(portrait, width, height)
+    drawn = crop_pixels(replace(portrait, crop=area), columns, rows)
     factor = plane_factor(columns, rows)
     size = (round(columns * factor), round(rows * factor))
     sharp = drawn
@@ -46,7 +47,25 @@ def draw_canvas(portrait: Portrait, width: int, height: int) -> tuple[Box, Image
         lost = cv2.subtract(drawn, sampled, dtype=cv2.CV_16S)
         sharp = np.asarray(cv2.add(sharp, lost, dtype=cv2.CV_8U), dtype=np.uint8)
         canvas = cv2.resize(sharp, size, interpolation=cv2.INTER_CUBIC)
-    return reach, np.asarray(canvas, dtype=np.uint8)
+    return area, np.asarray(canvas, dtype=np.uint8)
+
+
+def preview_of(canvas: Image, portrait: Portrait, area: Box) -> tuple[Image, tuple[Face, ...]]:
+    """The canvas at the size of mattes, and the faces of ``portrait`` in its pixels.
+
+    Args:
+        canvas: ``[H, W, 3]`` uint8.
+        portrait: what the canvas was drawn from.
+        area: the part of the picture that the canvas shows, in the picture's pixels.
+    """
+    height, width = canvas.shape[:2]
+    shrink = min(1.0, SOFT_SIDE / max(width, height))
+    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    preview = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
+    factor = size[0] / area.width
+    return preview, tuple(
+        face.moved(-area.left, -area.top).scaled(factor) for face in portrait.faces
+    )
 
 
 def plane_factor(width: int, height: int) -> float:
@@ -54,7 +73,7 @@ def plane_factor(width: int, height: int) -> float:
     return float(min(FACTOR, max(1.0, (MAX_PIXELS / (width * height)) ** 0.5)))
 
 
-def reach_of(portrait: Portrait, width: int, height: int) -> tuple[Box, int, int]:
+def canvas_area(portrait: Portrait, width: int, height: int) -> tuple[Box, int, int]:
     """The crop and a little of what lies around it, with its size in pixels of the clip.
 
     The margins are whole pixels of the clip, so that both are drawn on the same grid.
@@ -64,7 +83,7 @@ def reach_of(portrait: Portrait, width: int, height: int) -> tuple[Box, int, int
     sx, sy = crop.width / width, crop.height / height
 
     def whole(margin: float, side: int, scale: float) -> int:
-        return max(0, min(int(margin / scale + 1e-6), round(REACH * side)))
+        return max(0, min(int(margin / scale + 1e-6), round(MARGIN * side)))
 
     left, right = whole(crop.left, width, sx), whole(columns - crop.right, width, sx)
     top, bottom = whole(crop.top, height, sy), whole(rows - crop.bottom, height, sy)

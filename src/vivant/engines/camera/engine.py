@@ -11,15 +11,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from vivant.engines.camera.canvas import draw_canvas
-from vivant.engines.camera.layers import split
+from vivant.engines.camera.canvas import draw_canvas, preview_of
+from vivant.engines.camera.layers import Subject, split
 from vivant.engines.camera.options import CameraOptions
-from vivant.engines.camera.path import CameraPath, plan
+from vivant.engines.camera.path import CameraPath, head_in, plan_path
 from vivant.engines.camera.scene import Scene
 from vivant.errors import EngineError
 from vivant.picture.framing import crop_pixels
 from vivant.picture.matte import (
-    SOFT_SIDE,
     MatteError,
     person_matte,
     refuse_patterned,
@@ -29,8 +28,8 @@ from vivant.types import (
     Box,
     Clip,
     EngineInfo,
-    Face,
     Frames,
+    Image,
     Observer,
     Portrait,
     Progress,
@@ -100,65 +99,43 @@ class CameraEngine:
     def _prepare(
         self, portrait: Portrait, request: Request, options: CameraOptions
     ) -> tuple[Scene, CameraPath]:
-        reach, canvas = draw_canvas(portrait, request.width, request.height)
-        height, width = canvas.shape[:2]
+        area, canvas = draw_canvas(portrait, request.width, request.height)
         face = portrait.faces[0] if portrait.faces else None
-        subject = None
-        flat = None
+        subject, why = None, ""
         if not options.parallax:
-            flat = "Parallax was switched off: the picture moves as one plane."
+            why = "Parallax was switched off: the picture moves as one plane."
         elif face is None:
-            flat = "No face was found, so the picture moves as one plane, without parallax."
+            why = "No face was found, so the picture moves as one plane, without parallax."
         elif request.num_frames > 1:
-            shrink = min(1.0, SOFT_SIDE / max(width, height))
-            size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-            preview = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-            try:
-                placed = tuple(_placed(one, reach, size[0]) for one in portrait.faces)
-                matte, trust = person_matte(preview, placed)
-                refuse_unclear(matte, trust)
-                refuse_patterned(preview, matte)
-                subject = split(canvas, preview, matte)
-            except MatteError as error:
-                flat = f"The picture moves as one plane, without parallax: {error}."
-        path = plan(
+            subject, why = _cut_out(canvas, portrait, area)
+        path = plan_path(
             crop=portrait.crop,
-            reach=reach,
+            area=area,
             num_frames=request.num_frames,
             fps=float(request.fps),
             focus=face.box.center if face else portrait.crop.center,
-            keep=_head(face, portrait.crop) if face else None,
+            keep=head_in(face, portrait.crop) if face else None,
             options=options if subject else options.model_copy(update={"parallax": 0.0}),
             seed=request.seed,
         )
         self._info = replace(
             self._info,
-            notes=(*NOTES, flat) if flat else NOTES,
+            notes=(*NOTES, why) if why else NOTES,
             provenance=_provenance(path, options, request.seed, layered=subject is not None),
         )
-        return Scene(area=reach, background=canvas, subject=subject), path
+        return Scene(area=area, background=canvas, subject=subject), path
 
 
-def _placed(face: Face, area: Box, width: int) -> Face:
-    """``face`` in coordinates of a picture of ``area`` that is ``width`` pixels wide."""
-    factor = width / area.width
-    return replace(
-        face,
-        box=face.box.moved(-area.left, -area.top).scaled(factor),
-        landmarks=tuple(
-            ((x - area.left) * factor, (y - area.top) * factor) for x, y in face.landmarks
-        ),
-    )
-
-
-def _head(face: Face, crop: Box) -> Box:
-    """The face with hair and chin, as far as the crop shows it."""
-    box = face.box
-    left = max(crop.left, box.left - 0.25 * box.width)
-    top = max(crop.top, box.top - 0.9 * box.height)
-    right = min(crop.right, box.right + 0.25 * box.width)
-    bottom = min(crop.bottom, box.bottom + 0.25 * box.height)
-    return Box(left, top, max(0.0, right - left), max(0.0, bottom - top))
+def _cut_out(canvas: Image, portrait: Portrait, area: Box) -> tuple[Subject | None, str]:
+    """Lift the person out of ``canvas``; None, and a sentence that says why, where that fails."""
+    preview, faces = preview_of(canvas, portrait, area)
+    try:
+        matte, trust = person_matte(preview, faces)
+        refuse_unclear(matte, trust)
+        refuse_patterned(preview, matte)
+        return split(canvas, preview, matte), ""
+    except MatteError as error:
+        return None, f"The picture moves as one plane, without parallax: {error}."
 
 
 def _provenance(

@@ -108,7 +108,7 @@ def split(canvas: Image, preview: Image, matte: Matte, plate_side: int = PLATE_S
     soft = np.flatnonzero((alpha > 0) & (alpha < 255))
     a = alpha.reshape(-1)[soft, None].astype(np.float32) / np.float32(255)
     image = colour.reshape(-1, 3)[soft].astype(np.float32)
-    a, person, behind = _explain(image, a, back.reshape(-1, 3)[soft].astype(np.float32))
+    a, person, behind = _solve_compositing(image, a, back.reshape(-1, 3)[soft].astype(np.float32))
     alpha.reshape(-1)[soft] = np.rint(a[:, 0] * 255)
     colour.reshape(-1, 3)[soft] = np.rint(person)
     back.reshape(-1, 3)[soft] = np.rint(behind)
@@ -116,7 +116,7 @@ def split(canvas: Image, preview: Image, matte: Matte, plate_side: int = PLATE_S
     return Subject(left=left, top=top, colour=colour, clear=255 - alpha)
 
 
-def _explain(image: Plane, a: Plane, behind: Plane) -> tuple[Plane, Plane, Plane]:
+def _solve_compositing(image: Plane, a: Plane, behind: Plane) -> tuple[Plane, Plane, Plane]:
     """Matte, premultiplied person and background that add up to ``image``, pixels by rows.
 
     The background stays the spread one as far as the person can make up the difference: it is the

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vivant.engines.camera.options import CameraOptions
-from vivant.types import Box
+from vivant.types import Box, Face
 
 GOLDEN_64 = 0x9E3779B97F4A7C15
 """2**64 / golden ratio: Fibonacci hashing (Knuth, TAOCP 3, 6.4) parts neighbouring seeds."""
@@ -34,7 +34,7 @@ ZOOM = {"push_in": 1.0, "drift": 0.75, "orbit": 0.75}
 """Share of the zoom amount each move uses."""
 
 
-def unit(seed: int, stream: int) -> float:
+def uniform(seed: int, stream: int) -> float:
     """A number in [0, 1) that depends on ``seed`` only; neighbours are far apart.
 
     Args:
@@ -119,10 +119,10 @@ def zoom_amount(seconds: float, strength: float) -> float:
     return strength * MAX_ZOOM * seconds / (seconds + HALF_ZOOM_SECONDS)
 
 
-def plan(
+def plan_path(
     *,
     crop: Box,
-    reach: Box,
+    area: Box,
     num_frames: int,
     fps: float,
     focus: tuple[float, float],
@@ -135,7 +135,7 @@ def plan(
 
     Args:
         crop: the first window.
-        reach: what the windows may show; contains ``crop``.
+        area: what the windows may show; contains ``crop``.
         num_frames: at least 1.
         fps: frames per second.
         focus: where the camera looks, in pixels of the picture.
@@ -146,15 +146,15 @@ def plan(
     """
     seconds = (num_frames - 1) / fps
     strength = options.strength if strength is None else strength
-    amount = zoom_amount(seconds, strength) * (0.85 + 0.3 * unit(seed, 1))
+    amount = zoom_amount(seconds, strength) * (0.85 + 0.3 * uniform(seed, 1))
     parallax = options.parallax * min(1.0, amount / 0.05)
     move: Literal["push_in", "drift", "orbit"]
     if options.move == "auto":
-        pick = unit(seed, 2)
+        pick = uniform(seed, 2)
         move = "push_in" if pick < 0.5 else "orbit" if pick < 0.75 and parallax else "drift"
     else:
         move = options.move
-    angle = 2 * math.pi * unit(seed, 0)
+    angle = 2 * math.pi * uniform(seed, 0)
     side = 1.0 if math.cos(angle) >= 0 else -1.0
     zoom = amount * ZOOM[move]
     travel = amount * DRIFT[move]
@@ -165,21 +165,31 @@ def plan(
     pull = 0.5 * zoom
     x = cx + dx + pull * (focus[0] - cx)
     y = cy + dy + pull * (focus[1] - cy)
-    end = _inside(_window(crop, x, y, 1 + zoom), reach)
+    end = _inside(_window(crop, x, y, 1 + zoom), area)
     if keep is not None:
-        end = _inside(_showing(end, keep), reach)
+        end = _inside(_shifted_to_show(end, keep), area)
 
     back = _background_end(crop, end, zoom, parallax, move, side)
     bend = 0.0
     if move == "orbit":  # an arc, over or under
-        bend = crop.height * zoom * (0.12 if unit(seed, 3) < 0.5 else -0.12)
+        bend = crop.height * zoom * (0.12 if uniform(seed, 3) < 0.5 else -0.12)
     return CameraPath(
         num_frames=num_frames,
         ramp=min(0.3, RAMP_SECONDS / seconds) if seconds else 0.3,
         move=move,
-        subject=_curve(crop, end, bend, reach),
-        background=_curve(crop, _inside(back, reach), bend, reach),
+        subject=_curve(crop, end, bend, area),
+        background=_curve(crop, _inside(back, area), bend, area),
     )
+
+
+def head_in(face: Face, crop: Box) -> Box:
+    """The face with hair and chin, as far as ``crop`` shows it."""
+    box = face.box
+    left = max(crop.left, box.left - 0.25 * box.width)
+    top = max(crop.top, box.top - 0.9 * box.height)
+    right = min(crop.right, box.right + 0.25 * box.width)
+    bottom = min(crop.bottom, box.bottom + 0.25 * box.height)
+    return Box(left, top, max(0.0, right - left), max(0.0, bottom - top))
 
 
 def _background_end(
@@ -205,31 +215,31 @@ def _window(crop: Box, x: float, y: float, scale: float) -> Box:
     return Box(x - width / 2, y - height / 2, width, height)
 
 
-def _inside(box: Box, reach: Box) -> Box:
-    """``box`` shifted into ``reach``."""
-    left = max(reach.left, min(box.left, reach.right - box.width))
-    top = max(reach.top, min(box.top, reach.bottom - box.height))
+def _inside(box: Box, area: Box) -> Box:
+    """``box`` shifted into ``area``."""
+    left = max(area.left, min(box.left, area.right - box.width))
+    top = max(area.top, min(box.top, area.bottom - box.height))
     return Box(left, top, box.width, box.height)
 
 
-def _showing(window: Box, keep: Box) -> Box:
+def _shifted_to_show(window: Box, keep: Box) -> Box:
     """``window`` shifted to show ``keep``, or its middle where it is too large."""
-    left = _shifted(window.left, window.width, keep.left, keep.width)
-    top = _shifted(window.top, window.height, keep.top, keep.height)
+    left = _shifted_start(window.left, window.width, keep.left, keep.width)
+    top = _shifted_start(window.top, window.height, keep.top, keep.height)
     return Box(left, top, window.width, window.height)
 
 
-def _shifted(start: float, length: float, keep: float, keep_length: float) -> float:
+def _shifted_start(start: float, length: float, keep: float, keep_length: float) -> float:
     if keep_length >= length:
         return keep + keep_length / 2 - length / 2
     return max(keep + keep_length - length, min(start, keep))
 
 
-def _curve(start: Box, end: Box, bend: float, reach: Box) -> Curve:
+def _curve(start: Box, end: Box, bend: float, area: Box) -> Curve:
     middle = Box(
         (start.left + end.left) / 2,
         (start.top + end.top) / 2 + bend,
         (start.width + end.width) / 2,
         (start.height + end.height) / 2,
     )
-    return Curve(start, _inside(middle, reach), end)
+    return Curve(start, _inside(middle, area), end)

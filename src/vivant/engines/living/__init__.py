@@ -4,12 +4,13 @@
 
     options.py   what the user may choose; presets, and the words that choose them
     people.py    which faces can live, and which of their parts keep still
-    motion.py    when what moves
-    fields.py    where the picture moves to
+    motion.py    which movement happens when
+    fields.py    how far each movement shifts each part of the picture
     eyes.py      draw an eye: blink and gaze
     lid.py       what covers a closed eye
+    cut_out.py   the people and the background as two planes
     puppets.py   the people cut out, with their fields and eyes; no preset has a part in it
-    rehearsal.py draw and measure two key frames before the clip
+    preflight.py draw and measure key frames before the clip
     scene.py     draw one frame from the planes
     renderer.py  puppets, motion and camera path together: any frame of a clip
     engine.py    portrait and request in, clip out

@@ -14,24 +14,16 @@ import cv2
 import numpy as np
 
 from vivant.engines.camera import CameraEngine
-from vivant.engines.living.motion import Motion
-from vivant.engines.living.options import TEMPERS, LivingOptions, choose_preset
+from vivant.engines.living.cut_out import CutOut
+from vivant.engines.living.options import PRESET_AMOUNTS, LivingOptions, choose_preset
 from vivant.engines.living.people import Person, find_people
-from vivant.engines.living.puppets import CutOut, make_puppets
-from vivant.engines.living.rehearsal import Part, rehearse
+from vivant.engines.living.preflight import AnimatedPerson, preflight
+from vivant.engines.living.puppets import make_puppets
 from vivant.engines.living.renderer import FrameRenderer, make_renderer
 from vivant.errors import EngineError
 from vivant.picture.face_mesh import MeshReader
 from vivant.picture.framing import crop_pixels
-from vivant.types import (
-    Clip,
-    EngineInfo,
-    Frames,
-    Observer,
-    Portrait,
-    Progress,
-    Request,
-)
+from vivant.types import Clip, EngineInfo, Frames, Observer, Portrait, Progress, Request
 
 CHUNK_FRAMES: Final = 2
 """Frames per chunk: 12 MB at 1080p."""
@@ -116,7 +108,7 @@ class LivingEngine:
         observe: Observer,
     ) -> Iterator[Frames]:
         try:
-            puppet = self._prepare(portrait, request, options, people, reader)
+            renderer = self._renderer(portrait, request, options, people, reader)
             for start in range(0, request.num_frames, CHUNK_FRAMES):
                 count = min(CHUNK_FRAMES, request.num_frames - start)
                 frames = np.empty((count, request.height, request.width, 3), dtype=np.uint8)
@@ -124,13 +116,13 @@ class LivingEngine:
                     if start + index == 0:
                         frames[0] = crop_pixels(portrait, request.width, request.height)
                     else:
-                        puppet.draw(frames[index], start + index)
+                        renderer.draw(frames[index], start + index)
                     observe(Progress("generate", start + index + 1, request.num_frames))
                 yield frames
         except cv2.error as error:
             raise EngineError(f"the living engine could not draw the picture: {error}") from error
 
-    def _prepare(
+    def _renderer(
         self,
         portrait: Portrait,
         request: Request,
@@ -139,32 +131,21 @@ class LivingEngine:
         reader: MeshReader,
     ) -> FrameRenderer:
         preset, chosen = choose_preset(options, request.prompt)
-        temper = TEMPERS[preset]
-        notes = [*self._info.notes, chosen]
+        amounts = PRESET_AMOUNTS[preset]
         puppets = make_puppets(portrait, people, request.width, request.height)
-        if puppets.cut.why:
-            notes.append(puppets.cut.why)
-        renderer = make_renderer(puppets, portrait, request, options, temper)
-        turn = temper.yaw * options.strength * options.turn
-        parts = []
-        for person, motion, fields, eyes in zip(
-            puppets.people, renderer.motions, puppets.fields, puppets.eyes, strict=True
-        ):
-            part = Part(motion, fields, eyes)
-            rehearsed, held = rehearse(puppets.scene, person, part, reader, turn)
-            parts.append(rehearsed)
-            notes += [f"{person.name}: {reason}." for reason in held]
-        motions = [part.motion for part in parts]
+        renderer = make_renderer(puppets, portrait, request, options, amounts)
+        turn = amounts.yaw * options.strength * options.turn
+        animated, kept_still = [], []
+        for person, planned in zip(puppets.people, renderer.people, strict=True):
+            one, reasons = preflight(puppets.scene, person, planned, reader, turn)
+            animated.append(one)
+            kept_still += [f"{person.name}: {reason}." for reason in reasons]
+        cut = puppets.cut
         self._info = _info(
-            tuple(notes),
-            _provenance(preset, options, request.seed, motions, puppets.cut, len(people)),
+            (*self._info.notes, chosen, *filter(None, [cut.note]), *kept_still),
+            _provenance(preset, options, request.seed, animated, cut),
         )
-        return replace(
-            renderer,
-            motions=tuple(motions),
-            fields=tuple(part.fields for part in parts),
-            eyes=tuple(part.eyes for part in parts),
-        )
+        return replace(renderer, people=tuple(animated))
 
 
 def _info(notes: tuple[str, ...], provenance: dict[str, object] | None = None) -> EngineInfo:
@@ -178,18 +159,18 @@ def _provenance(
     preset: str,
     options: LivingOptions,
     seed: int,
-    motions: list[Motion],
+    people: list[AnimatedPerson],
     cut: CutOut,
-    people: int,
 ) -> dict[str, object]:
+    first = people[0].motion
     return {
         "preset": preset,
         "seed": seed,
         **options.model_dump(exclude={"preset"}),
-        "people": people,
+        "people": len(people),
         "layers": 1 if cut.subject is None else 2,
         # of the first person; the others follow from the seed
-        "blinks_at": [round(start, 3) for start in motions[0].blinks],
-        "turns_to": [round(place, 2) for place in motions[0].yaw.places],
-        "breath_seconds": round(motions[0].breath_seconds, 2),
+        "blinks_at": [round(start, 3) for start in first.blinks],
+        "turns_to": [round(place, 2) for place in first.yaw.places],
+        "breath_seconds": round(first.breath_seconds, 2),
     }

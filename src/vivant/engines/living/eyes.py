@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.engines.living.fields import smooth
+from vivant.engines.living.fields import smootherstep
 from vivant.engines.living.lid import EXTRA, LOWER_RISE, Lid, Plane, Values, make_lid
 from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
 
@@ -111,7 +111,7 @@ class Eye:
         """``drawn`` with the lower lid as far up as it is then."""
         rise = closed * LOWER_RISE * self.opening
         under = np.maximum(0, self.below - (self.opening - rise))  # below the lower lid's edge
-        part = rise * (1 - smooth(under / (0.55 * self.width))).astype(np.float32)
+        part = rise * (1 - smootherstep(under / (0.55 * self.width))).astype(np.float32)
         lid = _remap(self.original, xs + part * self.down[0], ys + part * self.down[1])
         cover = np.clip((self.below - (self.opening - rise)) / self.soft + 0.5, 0, 1)
         return _over(lid, cover * np.clip(rise / self.soft, 0, 1), drawn)
@@ -120,7 +120,7 @@ class Eye:
         """``drawn`` with the upper lid's edge moved down by ``fall``, the skin above stretched."""
         reach = np.maximum(self.roof + fall, 1.8 * fall + 1)
         above = np.maximum(0, fall - self.below)  # above the upper lid's edge, where it is now
-        part = fall * (1 - smooth(above / reach)).astype(np.float32)
+        part = fall * (1 - smootherstep(above / reach)).astype(np.float32)
         lid = _remap(self.original, xs - part * self.down[0], ys - part * self.down[1])
         cover = np.clip((fall + RIM * self.width - self.below) / self.soft, 0, 1)
         return _over(lid, cover * np.clip(fall / self.soft, 0, 1), drawn)
@@ -139,14 +139,14 @@ class Eye:
         distance = (self.below - fall) / max(0.5 * self.soft, LINE * width)
         a = (0.75 * much * lid.ends * np.exp(-0.5 * distance**2))[..., None]
         found = lid.line * a + found * (1 - a)
-        pointing_down = float(smooth(np.array((closed - 0.6) / 0.4)))
+        pointing_down = float(smootherstep(np.array((closed - 0.6) / 0.4)))
         found[..., :3] *= (1 - pointing_down * lid.ends * (1 - lid.lashes))[..., None]
         return np.asarray(np.rint(np.clip(found, 0, 255)), dtype=np.uint8)
 
 
 def _share_of_fold(closed: float) -> float:
     """How much of the lid is drawn from what the fold hid, 0 … 1; the rest is moved skin."""
-    return float(smooth(np.array((closed - 0.1) / 0.4)))
+    return float(smootherstep(np.array((closed - 0.1) / 0.4)))
 
 
 def _over(front: Plane, cover: Values, back: Plane) -> Plane:
@@ -202,11 +202,11 @@ def make_eye(plane: Plane, mesh: FaceMesh, side: int, blur: float = 0.0) -> Eye 
     iris = flat[IRIS[side]]
     radius = float(np.linalg.norm(iris[1:] - iris[0], axis=1).mean())
     distance = np.hypot(xs - iris[0, 0], ys - iris[0, 1])
-    inside = smooth(below / max(1.0, 0.05 * width)) * smooth(
+    inside = smootherstep(below / max(1.0, 0.05 * width)) * smootherstep(
         (opening - below) / max(1.0, 0.05 * width)
     )
-    moved = (1 - smooth((distance - radius) / (0.9 * radius))) * inside
-    corners_off = smooth(a / (0.12 * width)) * smooth((width - a) / (0.12 * width))
+    moved = (1 - smootherstep((distance - radius) / (0.9 * radius))) * inside
+    corners_off = smootherstep(a / (0.12 * width)) * smootherstep((width - a) / (0.12 * width))
     original = plane[rows, columns].copy()
     roof_gap = np.maximum(0.12 * width, along(edge - roof))
     return Eye(

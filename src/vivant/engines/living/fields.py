@@ -153,10 +153,10 @@ def person_fields(mesh: FaceMesh, canvas: tuple[int, int], share: Grid, *, layer
     x = ((xs - head.centre[0]) * head.right[0] + (ys - head.centre[1]) * head.right[1]) / head.width
     down = ((head.chin[0] - xs) * head.up[0] + (head.chin[1] - ys) * head.up[1]) / head.height
     near, far = (1.3, 2.3) if layered else (0.9, 1.6)
-    beside = 1 - smooth((np.abs(x) - near) / (far - near))
-    above = 1 - smooth((-down - 2.0) / 1.0)
-    carried = (1 - smooth((down + 0.05) / 1.0)) * beside * above
-    torso = 1 - smooth((np.abs(x) - 2.2) / 1.6)
+    beside = 1 - smootherstep((np.abs(x) - near) / (far - near))
+    above = 1 - smootherstep((-down - 2.0) / 1.0)
+    carried = (1 - smootherstep((down + 0.05) / 1.0)) * beside * above
+    torso = 1 - smootherstep((np.abs(x) - 2.2) / 1.6)
     breathing = torso * above * _breath_profile(down) * (1.0 if layered else 0.6)
     depth = _depth(mesh, head, xs, ys)
     pivot = head.chin - 0.3 * head.height * head.up
@@ -187,7 +187,7 @@ def person_fields(mesh: FaceMesh, canvas: tuple[int, int], share: Grid, *, layer
     return Fields(bases=bases * share[None, :, :, None], height=head.height)
 
 
-def shares(meshes: list[FaceMesh], canvas: tuple[int, int]) -> list[Grid]:
+def person_shares(meshes: list[FaceMesh], canvas: tuple[int, int]) -> list[Grid]:
     """How far each cell of the grid belongs to each person; the nearest head has the most."""
     rows, columns = grid_shape(canvas)
     if len(meshes) == 1:
@@ -204,14 +204,14 @@ def shares(meshes: list[FaceMesh], canvas: tuple[int, int]) -> list[Grid]:
     return [(one / total).astype(np.float32) for one in closeness]
 
 
-def stillness(canvas: tuple[int, int], trust: Matte | None) -> Grid:
+def mobility(canvas: tuple[int, int], trust: Matte | None) -> Grid:
     """0 where nothing may move, 1 elsewhere: the borders, and where the matte cannot be trusted."""
     rows, columns = grid_shape(canvas)
     ys, xs = np.mgrid[0:rows, 0:columns].astype(np.float64) * CELL
     height, width = canvas
     side = np.minimum(xs, width - 1 - xs) / (0.05 * width)
     upper, lower = ys / (0.06 * height), (height - 1 - ys) / (0.12 * height)
-    free = smooth(side) * smooth(upper) * smooth(lower)
+    free = smootherstep(side) * smootherstep(upper) * smootherstep(lower)
     if trust is not None:
         small = cv2.resize(trust, (columns, rows), interpolation=cv2.INTER_AREA)
         small = cv2.erode(small, np.ones((5, 5), np.uint8))
@@ -219,7 +219,7 @@ def stillness(canvas: tuple[int, int], trust: Matte | None) -> Grid:
     return free.astype(np.float32)
 
 
-def smooth(u: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def smootherstep(u: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """0 below 0, 1 above 1, with slope 0 at both."""
     u = np.clip(u, 0.0, 1.0)
     return u * u * u * (10.0 - 15.0 * u + 6.0 * u * u)
@@ -227,7 +227,9 @@ def smooth(u: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _breath_profile(down: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Rise of a breath by the distance below the chin in face heights; the head rides along."""
-    return (0.5 + 0.5 * smooth((down - 0.05) / 0.6)) * (1 - 0.8 * smooth((down - 0.9) / 2.2))
+    return (0.5 + 0.5 * smootherstep((down - 0.05) / 0.6)) * (
+        1 - 0.8 * smootherstep((down - 0.9) / 2.2)
+    )
 
 
 def _depth(

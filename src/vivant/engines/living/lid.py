@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.engines.living.fields import smooth
+from vivant.engines.living.fields import smootherstep
 
 LOWER_RISE: Final = 0.16
 """How far the lower lid rises in a blink, in openings of the eye."""
@@ -104,19 +104,21 @@ def make_lid(
         return np.asarray(found, dtype=np.float32)
 
     eye = (np.abs(a / width - 0.5) < 0.4) & (below > 0) & (below < opening)
-    beside = smooth((a / width + BESIDE) / 0.14) * smooth((1 + BESIDE - a / width) / 0.14)
+    beside = smootherstep((a / width + BESIDE) / 0.14) * smootherstep(
+        (1 + BESIDE - a / width) / 0.14
+    )
     fold = np.minimum(FOLD * width, 0.7 * roof)
-    region = smooth((below + fold) / (0.18 * width)) * beside
+    region = smootherstep((below + fold) / (0.18 * width)) * beside
     higher = np.minimum(WINGS * width, 0.8 * roof)
     outside = np.maximum(-a, a - width) / (1.1 * WINGS * width)
-    wings = smooth((below + higher) / (0.06 * width)) * smooth((1 - outside) / 0.5)
+    wings = smootherstep((below + higher) / (0.06 * width)) * smootherstep((1 - outside) / 0.5)
     hidden = ((region > 0) | (wings > 0)) & (below < opening + 0.06 * width)
     shut = opening * (1 - LOWER_RISE + EXTRA)
     film = _filled(original, hidden) * _relief(a / width, below + fold, shut + fold)[..., None]
     film = film.astype(np.float32)
     # a light strand of hair that hangs beside the eye stays; lashes are darker than the skin
     even = _luma(film)
-    strand = smooth((_luma(original) / even - 1.08) / 0.12)
+    strand = smootherstep((_luma(original) / even - 1.08) / 0.12)
     region = region * (1 - strand * ((a < 0.03 * width) | (a > 0.97 * width)))
     before = _before_the_eye(original, even, below < -0.05 * width, hidden, width)
     region, wings = region * (1 - before), wings * (1 - before)
@@ -143,7 +145,7 @@ def make_lid(
     left = np.clip(_luma(at_depth(original, -beyond)) / even, 0.35, 1)
     inside = (beyond > 0) & (beyond < LASHES * width)
     fade = np.where(inside, 1 - beyond / (LASHES * width), 0)
-    ends = smooth((a / width + 0.06) / 0.16) * smooth((1.06 - a / width) / 0.16)
+    ends = smootherstep((a / width + 0.06) / 0.16) * smootherstep((1.06 - a / width) / 0.16)
     return Lid(
         skin=skin.astype(np.float32),
         line=line.astype(np.float32),

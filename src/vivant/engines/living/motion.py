@@ -86,10 +86,10 @@ def minimum_jerk(u: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """One person's movement through a clip; ``turn`` multiplies the temper's angles."""
+    """One person's movement through a clip; ``turn`` multiplies the amounts's angles."""
 
     seconds: float
-    temper: MotionAmounts
+    amounts: MotionAmounts
     turn: float
     breath: float
     breath_seconds: float
@@ -109,11 +109,11 @@ class Motion:
         """Where everything is ``time`` seconds after the first frame."""
         drift = self._drift(time)
         wander = 0.16 * self.turn
-        yaw = self.yaw.at(time) + wander * self.temper.yaw * drift[0]
+        yaw = self.yaw.at(time) + wander * self.amounts.yaw * drift[0]
         return Pose(
             yaw=yaw,
-            pitch=self.pitch.at(time) + wander * self.temper.pitch * drift[1],
-            roll=self.roll.at(time) + wander * self.temper.roll * drift[2],
+            pitch=self.pitch.at(time) + wander * self.amounts.pitch * drift[1],
+            roll=self.roll.at(time) + wander * self.amounts.roll * drift[2],
             breath=self.breath * self._breath(time),
             closed=max((blink_shape(time - start) for start in self.blinks), default=0.0),
             gaze=(self.gaze_x.at(time), self.gaze_y.at(time)),
@@ -160,7 +160,7 @@ def blink_shape(time: float) -> float:
 
 
 def plan_motion(
-    options: LivingOptions, temper: MotionAmounts, *, seconds: float, seed: int, person: int
+    options: LivingOptions, amounts: MotionAmounts, *, seconds: float, seed: int, person: int
 ) -> Motion:
     """One person's movement; two people of one picture move differently.
 
@@ -175,23 +175,25 @@ def plan_motion(
     nod = 1.0 if draw.random() < 0.5 else -1.0
     first = 0.12 + 0.2 * draw.random() + 0.15 * person
     starts = [first]
-    while starts[-1] + temper.pause < seconds:
-        starts.append(starts[-1] + temper.pause * (0.8 + 0.4 * draw.random()))
+    while starts[-1] + amounts.pause < seconds:
+        starts.append(starts[-1] + amounts.pause * (0.8 + 0.4 * draw.random()))
     count = len(starts)
     yaws, pitches, rolls = [], [], []
     for index in range(count):
         far = 1.0 if index % 2 == 0 else 0.25
         size = far * (0.9 + 0.2 * draw.random())
-        yaws.append(turn * temper.yaw * side * size)
-        pitches.append(turn * temper.pitch * nod * far * (0.6 + 0.5 * draw.random()))
-        rolls.append(turn * temper.roll * side * far * (0.4 + 0.6 * draw.random()))
+        yaws.append(turn * amounts.yaw * side * size)
+        pitches.append(turn * amounts.pitch * nod * far * (0.6 + 0.5 * draw.random()))
+        rolls.append(turn * amounts.roll * side * far * (0.4 + 0.6 * draw.random()))
         if far < 1 and draw.random() < 0.6:
             side = -side
         nod = nod if draw.random() < 0.6 else -nod
     ways = min(TURN_SECONDS, 0.45 * seconds)
     if options.loop:
-        starts, (yaws, pitches, rolls) = _home(starts, (yaws, pitches, rolls), seconds, ways)
-    gaze = options.strength * options.gaze * temper.gaze
+        starts, (yaws, pitches, rolls) = _return_to_rest(
+            starts, (yaws, pitches, rolls), seconds, ways
+        )
+    gaze = options.strength * options.gaze * amounts.gaze
     looks = [start - 0.1 if start > 0.3 else start for start in starts]  # eyes go before the head
     gaze_x = [gaze * (math.copysign(1.0, y) if y else 0.0) for y in yaws]
     gaze_y = [0.35 * gaze * (2 * draw.random() - 1) if y else 0.0 for y in yaws]
@@ -199,8 +201,8 @@ def plan_motion(
         looks, gaze_x, gaze_y = _back_to_viewer(looks, gaze_x, gaze_y)
     expression = options.strength * options.expression
     hint = [start + 0.25 for start in starts]
-    brow = [expression * temper.brow * (1.0 if i % 2 == 0 else 0.3) for i in range(len(starts))]
-    smile = [expression * temper.smile * (1.0 if i % 2 == 0 else 0.7) for i in range(len(starts))]
+    brow = [expression * amounts.brow * (1.0 if i % 2 == 0 else 0.3) for i in range(len(starts))]
+    smile = [expression * amounts.smile * (1.0 if i % 2 == 0 else 0.7) for i in range(len(starts))]
     if options.loop:
         brow[-1] = smile[-1] = 0.0
         hint[-1] = starts[-1]
@@ -209,9 +211,9 @@ def plan_motion(
         breaths = seconds / max(1, round(seconds / breaths))
     return Motion(
         seconds=seconds,
-        temper=temper,
+        amounts=amounts,
         turn=turn,
-        breath=options.strength * options.breath * temper.breath,
+        breath=options.strength * options.breath * amounts.breath,
         breath_seconds=breaths,
         first_breath=0.0 if options.loop else 0.2 * draw.random(),
         yaw=KeyframeTrack(tuple(starts), tuple(yaws), ways),
@@ -221,13 +223,13 @@ def plan_motion(
         gaze_y=KeyframeTrack(tuple(looks), tuple(gaze_y), SACCADE_SECONDS),
         brow=KeyframeTrack(tuple(hint), tuple(brow), ways),
         smile=KeyframeTrack(tuple(hint), tuple(smile), ways),
-        blinks=_blinks(temper, seconds, draw) if options.blink else (),
+        blinks=_blinks(amounts, seconds, draw) if options.blink else (),
         phases=tuple(2 * math.pi * draw.random(6)),
         loop=options.loop,
     )
 
 
-def _home(
+def _return_to_rest(
     starts: list[float], tracks: tuple[list[float], ...], seconds: float, ways: float
 ) -> tuple[list[float], tuple[list[float], ...]]:
     """End every track at 0, in time for the loop."""
@@ -249,7 +251,7 @@ def _back_to_viewer(
     return [float(v) for v in times], [float(v) for v in x], [float(v) for v in y]
 
 
-def _blinks(temper: MotionAmounts, seconds: float, draw: np.random.Generator) -> tuple[float, ...]:
+def _blinks(amounts: MotionAmounts, seconds: float, draw: np.random.Generator) -> tuple[float, ...]:
     """When blinks begin; the first comes early enough to be seen in a short clip."""
     lasts = BLINK_CLOSE + BLINK_SHUT + BLINK_OPEN
     found = []
@@ -257,5 +259,5 @@ def _blinks(temper: MotionAmounts, seconds: float, draw: np.random.Generator) ->
     while start + lasts + 0.15 < seconds:
         if start > 0.1:
             found.append(start)
-        start += temper.blink * (0.7 + 0.6 * draw.random())
+        start += amounts.blink * (0.7 + 0.6 * draw.random())
     return tuple(found)

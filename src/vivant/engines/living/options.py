@@ -44,14 +44,14 @@ class MotionAmounts:
     camera: float
 
 
-TEMPERS: Final[Mapping[str, MotionAmounts]] = {
+PRESET_AMOUNTS: Final[Mapping[str, MotionAmounts]] = {
     "calm": MotionAmounts(3.0, 1.2, 0.7, 0.030, 0.035, 0.004, 0.003, 2.2, 3.2, 0.4),
     "attentive": MotionAmounts(3.5, 1.8, 0.9, 0.028, 0.060, 0.012, 0.002, 1.5, 2.6, 0.4),
     "warm": MotionAmounts(3.0, 1.5, 1.3, 0.032, 0.040, 0.008, 0.012, 2.0, 3.0, 0.5),
     "portrait-still": MotionAmounts(0.9, 0.5, 0.3, 0.026, 0.0, 0.0, 0.0, 2.6, 3.6, 0.3),
 }
 
-WORDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+PRESET_KEYWORDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (
         "portrait-still",
         (
@@ -106,7 +106,7 @@ class LivingOptions(EngineOptions):
     """``Request.options`` of the living engine.
 
     Attributes:
-        preset: how much moves, see :data:`TEMPERS`; ``auto`` lets the prompt choose.
+        preset: how much moves, see :data:`PRESET_AMOUNTS`; ``auto`` lets the prompt choose.
         strength: 0 … 2; multiplies every movement but the blink. 0 keeps the person still.
         blink: whether the eyes blink.
         breath: 0 … 2; multiplies the breath.
@@ -142,7 +142,7 @@ def choose_preset(options: LivingOptions, prompt: str) -> tuple[str, str]:
     if options.preset != "auto":
         return options.preset, f"Preset {options.preset}, as asked."
     lower = prompt.lower()
-    for preset, words in WORDS:
+    for preset, words in PRESET_KEYWORDS:
         for word in words:
             if word in lower:
                 return preset, f"Preset {preset}, from “{word}” in the prompt."

@@ -17,22 +17,22 @@ MIN_FACE: Final = 48
 MIN_EYE: Final = 16
 """Pixels of the clip from corner to corner below which nobody sees a blink."""
 
-MOST_FACES: Final = 6
+MAX_FACES: Final = 6
 """The largest live, the others ride along."""
 
-CLOSED: Final = 0.18
+MIN_APERTURE: Final = 0.18
 """Lid aperture below which an eye is closed already, or so narrow that a blink does not show."""
 
-TURNED: Final = 32.0
+MAX_EYE_YAW: Final = 32.0
 """Yaw in degrees from which the far eye is too narrow to be drawn."""
 
-FAR_TURNED: Final = 45.0
+MAX_HEAD_YAW: Final = 45.0
 """Yaw in degrees from which the mesh guesses the hidden half of the face."""
 
-DARK: Final = 0.42
+DARK_GLASSES_RATIO: Final = 0.42
 """Luma of the eye's surroundings over that of the cheeks from which there are dark glasses."""
 
-ACROSS: Final = 0.45
+MAX_UNEVENNESS: Final = 0.45
 """Standard deviation over mean of the luma below an eye from which something lies across it.
 
 Skin with glasses or wrinkles has 0.05 … 0.41; eyes behind curls and strands had 0.43 … 0.63.
@@ -44,7 +44,7 @@ UNDER_EYES: Final = (
 )
 """Edge of each lower lid from left to right, and the corners of the eye."""
 
-INSIDE: Final = 0.8
+MIN_INSIDE: Final = 0.8
 """Share of the mesh that must be inside the picture."""
 
 
@@ -80,7 +80,7 @@ def find_people(
     people: list[Person] = []
     notes: list[str] = []
     several = len(portrait.faces) > 1
-    for number, face in enumerate(portrait.faces[:MOST_FACES], 1):
+    for number, face in enumerate(portrait.faces[:MAX_FACES], 1):
         if not _shown(face.box, portrait.crop):
             continue
         name = f"Face {number}" if several else "The face"
@@ -89,13 +89,13 @@ def find_people(
         if reason:
             notes.append(f"{name} keeps still: {reason}.")
             continue
-        person, parts = _judge(name, mesh, portrait.pixels, scale)
+        person, parts = _assess(name, mesh, portrait.pixels, scale)
         people.append(person)
         notes += [f"{name}: {part}." for part in parts]
     return people, notes
 
 
-def placed(person: Person, area: Box, width: int) -> Person:
+def on_canvas(person: Person, area: Box, width: int) -> Person:
     """``person`` in coordinates of a picture of ``area`` that is ``width`` pixels wide."""
     factor = width / area.width
     points = person.mesh.points.copy()
@@ -123,12 +123,12 @@ def _why_still(mesh: FaceMesh, face: Face, portrait: Portrait, scale: float) -> 
     rows, columns = portrait.pixels.shape[:2]
     flat = mesh.points[:, :2]
     inside = (flat >= 0).all(axis=1) & (flat[:, 0] < columns) & (flat[:, 1] < rows)
-    if float(inside.mean()) < INSIDE:
+    if float(inside.mean()) < MIN_INSIDE:
         return "too much of it is outside the picture"
     return ""
 
 
-def _judge(name: str, mesh: FaceMesh, pixels: Image, scale: float) -> tuple[Person, list[str]]:
+def _assess(name: str, mesh: FaceMesh, pixels: Image, scale: float) -> tuple[Person, list[str]]:
     """Which parts of a face can be believed."""
     notes = []
     yaw = abs(mesh.pose.yaw)
@@ -136,23 +136,23 @@ def _judge(name: str, mesh: FaceMesh, pixels: Image, scale: float) -> tuple[Pers
     flat = mesh.points[:, :2]
     eye = scale * min(np.linalg.norm(flat[33] - flat[133]), np.linalg.norm(flat[362] - flat[263]))
     blinks = gazes = True
-    if min(left, right) < CLOSED:
+    if min(left, right) < MIN_APERTURE:
         blinks = gazes = False
         notes.append("the eyes are closed or nearly so, so they keep still and do not blink")
     elif _dark_glasses(mesh, pixels):
         blinks = gazes = False
         notes.append("the eyes are behind dark glasses or in deep shadow, so they do not blink")
-    elif max(_unrest(mesh, pixels, side) for side in (0, 1)) > ACROSS:
+    elif max(_unevenness(mesh, pixels, side) for side in (0, 1)) > MAX_UNEVENNESS:
         blinks = False
         notes.append("hair or a hard shadow lies across an eye, so the eyes do not blink")
-    elif yaw > TURNED:
+    elif yaw > MAX_EYE_YAW:
         blinks = gazes = False
         notes.append("one eye is turned away from the camera, so the eyes do not blink")
     elif eye < MIN_EYE:
         blinks = gazes = False
         notes.append("the eyes are too small in the clip to blink")
-    turn = float(np.clip((FAR_TURNED + 4 - yaw) / 16, 0.3, 1.0 + min(0.35, yaw / 75)))
-    if yaw > FAR_TURNED:
+    turn = float(np.clip((MAX_HEAD_YAW + 4 - yaw) / 16, 0.3, 1.0 + min(0.35, yaw / 75)))
+    if yaw > MAX_HEAD_YAW:
         notes.append("it is seen from the side, so the head turns less")
     return Person(mesh=mesh, name=name, blinks=blinks, gazes=gazes, turn=turn), notes
 
@@ -174,10 +174,10 @@ def _dark_glasses(mesh: FaceMesh, pixels: Image) -> bool:
 
     around = luma((27, 28, 29, 257, 258, 259, 22, 23, 24, 252, 253, 254))  # lids above and below
     cheeks = luma((50, 205, 280, 425, 101, 330, 6, 9))
-    return around < DARK * cheeks
+    return around < DARK_GLASSES_RATIO * cheeks
 
 
-def _unrest(mesh: FaceMesh, pixels: Image, side: int) -> float:
+def _unevenness(mesh: FaceMesh, pixels: Image, side: int) -> float:
     """How uneven the skin below an eye is: standard deviation over mean of its luma."""
     lid, corners = UNDER_EYES[side]
     flat = mesh.points[:, :2]

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import cv2
-import numpy as np
-
 from vivant.engines.camera.canvas import draw_canvas
-from vivant.engines.camera.layers import PLATE_SIDE, Subject, split
+from vivant.engines.camera.layers import PLATE_SIDE
+from vivant.engines.living.cut_out import CutOut, cut_out
 from vivant.engines.living.eyes import Eye, make_eye
-from vivant.engines.living.fields import Fields, person_fields, shares, stillness
-from vivant.engines.living.people import Person, placed
+from vivant.engines.living.fields import Fields, mobility, person_fields, person_shares
+from vivant.engines.living.people import Person, on_canvas
 from vivant.engines.living.scene import LivingScene
-from vivant.picture.hair_strands import with_strands
-from vivant.picture.matte import (
-    SOFT_SIDE,
-    Matte,
-    MatteError,
-    person_matte,
-    refuse_patterned,
-    refuse_unclear,
-)
-from vivant.types import Box, Face, Frames, Portrait
+from vivant.types import Box, Frames, Portrait
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +19,7 @@ class Puppets:
     """What a clip of one portrait and one size needs before anything moves.
 
     Attributes:
-        reach: what the canvas shows, in pixels of the picture.
+        area: what the canvas shows, in pixels of the picture.
         people: in pixels of the canvas.
         cut: how they were cut out.
         scene: the planes.
@@ -38,12 +27,12 @@ class Puppets:
         eyes: of each person; none where they keep still.
     """
 
-    reach: Box
-    people: tuple[Person, ...]
+    area: Box
+    people: list[Person]
     cut: CutOut
     scene: LivingScene
-    fields: tuple[Fields, ...]
-    eyes: tuple[tuple[Eye, ...], ...]
+    fields: list[Fields]
+    eyes: list[tuple[Eye, ...]]
 
     def copy(self) -> Puppets:
         """Puppets whose eyes can be drawn while those of these are."""
@@ -53,24 +42,7 @@ class Puppets:
             if scene.people is None
             else replace(scene, people=plane)
         )
-        return replace(self, scene=own, eyes=tuple(tuple(map(replace, two)) for two in self.eyes))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CutOut:
-    """The people's plane, and what is known about it.
-
-    Attributes:
-        subject: None where the picture moves as one plane.
-        trust: in the matte; None as above.
-        shifts: whether the background may shift against the people.
-        why: a sentence for the report if something was not possible, else empty.
-    """
-
-    subject: Subject | None
-    trust: Matte | None
-    shifts: bool
-    why: str
+        return replace(self, scene=own, eyes=[tuple(map(replace, eyes)) for eyes in self.eyes])
 
 
 def make_puppets(
@@ -87,56 +59,30 @@ def make_puppets(
         people: that live, in pixels of the picture.
         plate_side: see :func:`vivant.engines.camera.layers.plate`.
     """
-    reach, canvas = draw_canvas(portrait, width, height)
-    size = canvas.shape[:2]
-    on_canvas = [placed(person, reach, size[1]) for person in people]
-    cut = _cut_out(canvas, portrait, reach, plate_side)
-    still = stillness(size, cut.trust)
-    meshes = [person.mesh for person in on_canvas]
-    fields = [
-        person_fields(mesh, size, share * still, layered=cut.subject is not None)
-        for mesh, share in zip(meshes, shares(meshes, size), strict=True)
-    ]
-    scene = LivingScene.of(reach, canvas, cut.subject)
+    area, canvas = draw_canvas(portrait, width, height)
+    people = [on_canvas(person, area, canvas.shape[1]) for person in people]
+    cut = cut_out(canvas, portrait, area, plate_side=plate_side)
+    scene = LivingScene.of(area, canvas, cut.subject)
     return Puppets(
-        reach=reach,
-        people=tuple(on_canvas),
+        area=area,
+        people=people,
         cut=cut,
         scene=scene,
-        fields=tuple(fields),
-        eyes=tuple(_eyes(scene, person) for person in on_canvas),
+        fields=_fields(people, canvas, cut),
+        eyes=[_eyes(scene, person) for person in people],
     )
 
 
-def _cut_out(canvas: Frames, portrait: Portrait, reach: Box, plate_side: int) -> CutOut:
-    """Lift the people out of ``canvas``, which becomes the background in place."""
-    height, width = canvas.shape[:2]
-    shrink = min(1.0, SOFT_SIDE / max(width, height))
-    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-    preview = cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.uint8)
-    faces = tuple(_shifted(face, reach, size[0]) for face in portrait.faces)
-    try:
-        matte, trust = person_matte(preview, faces)
-        subject = split(canvas, preview, with_strands(preview, matte), plate_side)
-    except MatteError as error:
-        return CutOut(None, None, False, f"The background moves with the person: {error}.")
-    try:
-        refuse_unclear(matte, trust)
-    except MatteError:
-        why = (
-            "Parts of the outline are unclear: they keep still, and the background does not shift."
-        )
-        return CutOut(subject, trust, False, why)
-    try:
-        refuse_patterned(preview, matte)
-    except MatteError as error:
-        return CutOut(subject, trust, False, f"The background does not shift: {error}.")
-    return CutOut(subject, trust, True, "")
-
-
-def _shifted(face: Face, area: Box, width: int) -> Face:
-    """``face`` in coordinates of a picture of ``area`` that is ``width`` pixels wide."""
-    return replace(face, box=face.box.moved(-area.left, -area.top).scaled(width / area.width))
+def _fields(people: list[Person], canvas: Frames, cut: CutOut) -> list[Fields]:
+    """Each person's fields of displacement, on the grid of the canvas."""
+    size = canvas.shape[0], canvas.shape[1]
+    movable = mobility(size, cut.trust)
+    shares = person_shares([person.mesh for person in people], size)
+    layered = cut.subject is not None
+    return [
+        person_fields(person.mesh, size, share * movable, layered=layered)
+        for person, share in zip(people, shares, strict=True)
+    ]
 
 
 def _eyes(scene: LivingScene, person: Person) -> tuple[Eye, ...]:

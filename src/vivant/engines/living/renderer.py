@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from vivant.engines.camera import CameraOptions
-from vivant.engines.camera.path import CameraPath, plan
-from vivant.engines.living.eyes import Eye
-from vivant.engines.living.fields import Fields, Grid
-from vivant.engines.living.motion import Motion, Pose, plan_motion
+from vivant.engines.camera.path import CameraPath, head_in, plan_path
+from vivant.engines.living.fields import Grid
+from vivant.engines.living.motion import Pose, plan_motion
 from vivant.engines.living.options import LivingOptions, MotionAmounts
-from vivant.engines.living.people import Person
+from vivant.engines.living.preflight import AnimatedPerson
 from vivant.engines.living.puppets import Puppets
 from vivant.engines.living.scene import LivingScene
-from vivant.types import Box, Face, Frames, Portrait, Request
+from vivant.types import Frames, Portrait, Request
 
 PARALLAX: Final = 0.008
 """As the camera's option: less, since the head has a parallax of its own."""
@@ -27,25 +26,23 @@ class FrameRenderer:
     scene: LivingScene
     path: CameraPath
     fps: float
-    seconds: float
     loop: bool
-    motions: tuple[Motion, ...]
-    fields: tuple[Fields, ...]
-    eyes: tuple[tuple[Eye, ...], ...]
+    people: tuple[AnimatedPerson, ...]
 
     def draw(self, target: Frames, frame: int) -> None:
         """Fill ``target`` ``[h, w, 3]`` uint8 with ``frame``."""
         time = frame / self.fps
-        moments = [motion.at(time) for motion in self.motions]
-        plane = self.scene.plane
-        for moment, eyes in zip(moments, self.eyes, strict=True):
-            for eye in eyes:
-                eye.draw(plane, moment.closed, moment.gaze)
+        poses = [person.motion.at(time) for person in self.people]
+        for person, pose in zip(self.people, poses, strict=True):
+            for eye in person.eyes:
+                eye.draw(self.scene.plane, pose.closed, pose.gaze)
         window, behind = self.path.loop_at(frame) if self.loop else self.path.at(frame)
-        self.scene.draw(target, window, behind, self._field(moments))
+        self.scene.draw(target, window, behind, self._field(poses))
 
-    def _field(self, moments: list[Pose]) -> Grid:
-        first, *others = (f.at(m) for f, m in zip(self.fields, moments, strict=True))
+    def _field(self, poses: list[Pose]) -> Grid:
+        first, *others = (
+            person.fields.at(pose) for person, pose in zip(self.people, poses, strict=True)
+        )
         for other in others:
             first += other
         return first
@@ -56,49 +53,47 @@ def make_renderer(
     portrait: Portrait,
     request: Request,
     options: LivingOptions,
-    temper: MotionAmounts,
+    amounts: MotionAmounts,
 ) -> FrameRenderer:
-    """How the people move in the clip of a request; nothing is drawn yet."""
-    fps = float(request.fps)
-    seconds = (request.num_frames if options.loop else request.num_frames - 1) / fps
-    path = plan(
-        crop=portrait.crop,
-        reach=puppets.reach,
-        num_frames=request.num_frames,
-        fps=fps,
-        focus=portrait.faces[0].box.center,
-        keep=_head(portrait.faces[0], portrait.crop),
-        options=CameraOptions(move="push_in", parallax=PARALLAX if puppets.cut.shifts else 0.0),
-        seed=request.seed,
-        strength=temper.camera * options.strength * options.camera,
-    )
-
-    def motion(number: int, person: Person) -> Motion:
+    """How the people and the camera move in the clip of a request; nothing is drawn yet."""
+    steps = request.num_frames if options.loop else request.num_frames - 1
+    seconds = steps / float(request.fps)
+    animated = []
+    for number, person in enumerate(puppets.people):
         own = options.model_copy(
             update={
                 "blink": options.blink and person.blinks,
                 "turn": options.turn * person.turn,
             }
         )
-        return plan_motion(own, temper, seconds=seconds, seed=request.seed, person=number)
-
+        motion = plan_motion(own, amounts, seconds=seconds, seed=request.seed, person=number)
+        animated.append(AnimatedPerson(motion, puppets.fields[number], puppets.eyes[number]))
     return FrameRenderer(
         scene=puppets.scene,
-        path=path,
-        fps=fps,
-        seconds=seconds,
+        path=_camera_path(puppets, portrait, request, options, amounts),
+        fps=float(request.fps),
         loop=options.loop,
-        motions=tuple(motion(number, person) for number, person in enumerate(puppets.people)),
-        fields=puppets.fields,
-        eyes=puppets.eyes,
+        people=tuple(animated),
     )
 
 
-def _head(face: Face, crop: Box) -> Box:
-    """The face with hair and chin, as far as the crop shows it."""
-    box = face.box
-    left = max(crop.left, box.left - 0.25 * box.width)
-    top = max(crop.top, box.top - 0.9 * box.height)
-    right = min(crop.right, box.right + 0.25 * box.width)
-    bottom = min(crop.bottom, box.bottom + 0.25 * box.height)
-    return Box(left, top, max(0.0, right - left), max(0.0, bottom - top))
+def _camera_path(
+    puppets: Puppets,
+    portrait: Portrait,
+    request: Request,
+    options: LivingOptions,
+    amounts: MotionAmounts,
+) -> CameraPath:
+    """A push-in towards the largest face."""
+    face = portrait.faces[0]
+    return plan_path(
+        crop=portrait.crop,
+        area=puppets.area,
+        num_frames=request.num_frames,
+        fps=float(request.fps),
+        focus=face.box.center,
+        keep=head_in(face, portrait.crop),
+        options=CameraOptions(move="push_in", parallax=PARALLAX if puppets.cut.shifts else 0.0),
+        seed=request.seed,
+        strength=amounts.camera * options.strength * options.camera,
+    )

@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from vivant.engines.living.options import TEMPERS, LivingOptions
+from vivant.engines.living.options import PRESET_AMOUNTS, LivingOptions
 from vivant.engines.living.people import find_people
 from vivant.engines.living.puppets import make_puppets
 from vivant.engines.living.renderer import make_renderer
@@ -62,7 +62,11 @@ class Sketches:
         width, height = self._size
         request = Request(image=b"", width=width, height=height, num_frames=num_frames, fps=fps)
         renderer = make_renderer(
-            self._puppets.copy(), self._portrait, request, LivingOptions(loop=True), TEMPERS[preset]
+            self._puppets.copy(),
+            self._portrait,
+            request,
+            LivingOptions(loop=True),
+            PRESET_AMOUNTS[preset],
         )
         frames = np.empty((num_frames, size[1], size[0], 3), np.uint8)
         try:

@@ -4,6 +4,7 @@
 
     options.py        what a request may ask of this engine, checked before any GPU work (no torch)
     recipes.py        sigmas, stages and grids: seed, fast, native and their LoRA kin (no torch)
+    segments.py       how a clip longer than one pass is divided (no torch)
     architecture.py   how LTX-2.0 and 2.3 are built: arguments of diffusers' classes (no torch)
     versions.py       which version a file is of; parts of two versions are refused (no torch)
     names.py          Lightricks' names of weights → diffusers' (no torch)
@@ -39,7 +40,8 @@
     readahead.py      the checkpoint comes off the disk while torch is imported (no torch)
     loading.py        loads a model, keeps it, goes a tier lower where memory runs out
     gpu_group.py, gpu_worker.py, gpu_messages.py  several GPUs: one process for each
-    generation.py     one call: prompts, picture, denoising, decoding
+    generation.py     one pass: prompts, picture, denoising, decoding
+    extension.py      longer clips: passes that continue one another, joined
     engine.py         LTX2Engine: options in, clips and report out
 
 Importing this package loads no torch.

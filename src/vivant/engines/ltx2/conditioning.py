@@ -12,12 +12,13 @@ from io import BytesIO
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from vivant.picture.framing import crop_pixels, framed
-from vivant.types import Box, Image, Portrait
+from vivant.types import Box, Frames, Image, Portrait
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,25 @@ def grid_pixels(portrait: Portrait, width: int, height: int, *, crf: int = 0) ->
     return crop_pixels(portrait, width, height)
 
 
+def shrunk(frames: Frames, factor: int) -> Frames:
+    """Frames at a part of their size: the mean of ``factor`` × ``factor`` pixels."""
+    if factor == 1:
+        return frames
+    height, width = (side // factor for side in frames.shape[1:3])
+    return np.stack(
+        [cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA) for frame in frames]
+    )
+
+
 @torch.no_grad()
-def encode_image(vae: Any, pixels: Image) -> Tensor:
-    """``[H, W, 3]`` uint8 on the grid → normalised latents ``[1, C, 1, H/32, W/32]`` float32."""
+def encode_frames(vae: Any, frames: Frames) -> Tensor:
+    """``[8k + 1, H, W, 3]`` uint8 on the grid → normalised latents ``[1, C, k + 1, H/32, W/32]``.
+
+    They are float32. One frame is a picture.
+    """
     weight = next(vae.encoder.parameters())
-    tensor = torch.from_numpy(np.array(pixels)).to(weight.device)
-    tensor = (tensor.permute(2, 0, 1)[None, :, None].float() / 127.5 - 1.0).to(weight.dtype)
+    tensor = torch.from_numpy(np.array(frames)).to(weight.device)
+    tensor = (tensor.permute(3, 0, 1, 2)[None].float() / 127.5 - 1.0).to(weight.dtype)
     encoded = vae.encode(tensor).latent_dist.mode().float()
     mean, std = statistics(vae, encoded.device)
     latents: Tensor = (encoded - mean) / std
@@ -189,14 +203,15 @@ def conditioned(
     anchor: tuple[Tensor, float, Tensor] | None = None,
     noise: Tensor | None = None,
 ) -> Tokens:
-    """Latents re-noised to ``sigma``, the picture at frame 0 and, optionally, at the end.
+    """Latents re-noised to ``sigma``, the picture at the beginning and, optionally, at the end.
 
     Noise is drawn on packed tokens, keyframes included, as diffusers' condition pipeline does.
 
     Args:
         latents: normalised ``[batch, C, F, H, W]``; zeros to begin from noise alone.
-        image: normalised picture, ``[1, C, 1, H, W]``.
-        strength: of the picture at frame 0.
+        image: what the clip begins with, normalised: a picture ``[1, C, 1, H, W]``, or the last
+            frames of the clip that it continues, ``[1, C, k + 1, H, W]``.
+        strength: of these latents.
         anchor: the last keyframe's latents ``[1, C, 1, H, W]``, strength and coordinates.
         noise: of the packed tokens, where it is drawn already.
     """

@@ -9,10 +9,12 @@ from typing import Final
 
 import torch
 
+from vivant.engines.ltx2.extension import ExtendedGeneration
 from vivant.engines.ltx2.generation import Generation
 from vivant.engines.ltx2.loading import LoadedModel, ModelLoader
 from vivant.engines.ltx2.options import LTX2Options
 from vivant.engines.ltx2.prompts import PromptCache
+from vivant.engines.ltx2.segments import segments_of
 from vivant.errors import OptionError
 from vivant.grid import check_seeds
 from vivant.settings import Settings
@@ -102,7 +104,8 @@ class LTX2Engine:
         """See :class:`vivant.types.EngineOfMany`.
 
         All are denoised together, in as few rounds as GPU memory has room for; what waits to be
-        decoded is a few megabytes of latents per clip, in host memory.
+        decoded is a few megabytes of latents per clip, in host memory. Clips of several segments
+        are made one after another.
         """
         check_seeds(seeds)
         options = LTX2Options.from_request(request)
@@ -114,13 +117,22 @@ class LTX2Engine:
             )
         loaded = self.loader.load(options, observe)
         self._describe(loaded, options, request, seeds)
+        clip = partial(
+            Clip,
+            num_frames=request.num_frames,
+            fps=request.fps,
+            width=options.width,
+            height=options.height,
+        )
+        if len(segments_of(request.num_frames)) > 1:
+            made = [
+                ExtendedGeneration(self.loader, self, portrait, request, options, seed, observe)
+                for seed in seeds
+            ]
+            return [clip(chunks=one.frames()) for one in made]
         generation = Generation(self.loader, self, portrait, request, options, seeds, observe)
         return [
-            Clip(
-                num_frames=request.num_frames,
-                fps=request.fps,
-                width=options.width,
-                height=options.height,
+            clip(
                 chunks=generation.frames(index),
                 sound=partial(generation.sound, index) if options.sound else None,
             )
@@ -185,6 +197,7 @@ class LTX2Engine:
                 "attention": loaded.denoiser.backend,
                 "gpus": loaded.key.gpus,
                 **({"sound": True} if options.sound else {}),
+                **_joins(request),
             },
         )
 
@@ -216,6 +229,19 @@ class LTX2Engine:
                 f"bf16 was asked for, and tier {loaded.tier} has room for fp8 only: tier=resident "
                 "keeps bf16 where it fits."
             )
+        later = segments_of(request.num_frames)[1:]
+        if later:
+            where = ", ".join(f"{one.first}–{one.first + one.overlap - 1}" for one in later)
+            notes.append(
+                f"The clip is longer than one pass of the model: {len(later) + 1} passes are "
+                f"joined in frames {where}."
+            )
         if self.loader.lowered_to:
             notes.append(f"GPU memory ran out before: tier {loaded.tier} is used.")
         return notes
+
+
+def _joins(request: Request) -> dict[str, list[list[int]]]:
+    """First and last frame of every part that two segments share."""
+    later = segments_of(request.num_frames)[1:]
+    return {"joins": [[one.first, one.first + one.overlap - 1] for one in later]} if later else {}

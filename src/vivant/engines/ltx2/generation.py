@@ -6,7 +6,7 @@ tier lower where GPU memory runs out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -19,12 +19,13 @@ from vivant.engines.ltx2.conditioning import (
     Tokens,
     clip_coords,
     conditioned,
-    encode_image,
+    encode_frames,
     first_frame,
     grid_pixels,
     keyframe_coords,
     noise_like,
     pack_audio,
+    shrunk,
     statistics,
     unpack,
 )
@@ -55,13 +56,24 @@ class ReportSink(Protocol):
 class _Refinement(NamedTuple):
     """What the second stage needs that the first one has no part in."""
 
-    pixels: Image
+    beginning: Frames
     noise: Tensor
     audio_noise: Tensor
 
 
+Texts = tuple[Embedding, Embedding | None]
+"""Of the prompt and of the negative prompt, where that is used."""
+
+
 class Generation:
-    """One call's work: latents once, then frames of each clip."""
+    """One pass of the model: latents of all clips once, then frames of each.
+
+    Args:
+        portrait: frame 0, where there is no ``prefix``.
+        request: ``num_frames`` are those of this pass.
+        prefix: frames ``[8k + 1, height, width, 3]`` that the clips begin with, on the grid.
+        texts: the prompts' embeddings, where they are known.
+    """
 
     def __init__(
         self,
@@ -72,6 +84,9 @@ class Generation:
         options: LTX2Options,
         seeds: tuple[int, ...],
         observe: Observer,
+        *,
+        prefix: Frames | None = None,
+        texts: Texts | None = None,
     ) -> None:
         self.loader = loader
         self.report = report
@@ -80,12 +95,14 @@ class Generation:
         self.options = options
         self.seeds = seeds
         self.observe = observe
+        self.prefix = prefix
+        self.texts = texts
         self._latents: Tensor | None = None
         self._audio_tokens: list[Tensor] = []
         self._sounds: list[Sound] = []
         self._together = len(seeds)
 
-    def frames(self, index: int) -> Iterator[Frames]:
+    def frames(self, index: int) -> Generator[Frames]:
         """Frames of clip ``index``."""
         try:
             if self._latents is None:
@@ -225,7 +242,9 @@ class Generation:
         self._audio_tokens.append(audio)
         return latents
 
-    def _text(self) -> tuple[Embedding, Embedding | None]:
+    def _text(self) -> Texts:
+        if self.texts is not None:
+            return self.texts
         options, request = self.options, self.request
         texts = [request.prompt]
         if options.nag:
@@ -235,12 +254,19 @@ class Generation:
             tuple(texts), self.loader.prompt_cache, loaded.parts.text, self.observe
         )
         self.report.record(prompts_from_cache=hits)
-        return embeddings[0], embeddings[1] if options.nag else None
+        self.texts = embeddings[0], embeddings[1] if options.nag else None
+        return self.texts
 
-    def _encoded(self, pixels: Image) -> Tensor:
-        """Latents of a picture on a grid."""
+    def _encoded(self, frames: Frames) -> Tensor:
+        """Latents of frames on a grid."""
         with self.loader.loaded.vae.use() as vae:
-            return encode_image(vae, pixels).cpu()
+            return encode_frames(vae, frames).cpu()
+
+    def _beginning(self, shrink: int) -> Frames:
+        """What the clips begin with, on the grid or a part of its size."""
+        if self.prefix is None:
+            return self._pixels(self.portrait, shrink)[None]
+        return shrunk(self.prefix, shrink)
 
     def _pixels(self, portrait: Portrait, shrink: int) -> Image:
         """A picture on the grid, or a part of its size."""
@@ -269,9 +295,7 @@ class Generation:
         count = tokens.shape[1] // small * full
         shape = (tokens.shape[0], count, tokens.shape[2])
         noise = noise_like(shape, generators)
-        return _Refinement(
-            self._pixels(self.portrait, 1), noise, noise_like(tuple(audio.shape), generators)
-        )
+        return _Refinement(self._beginning(1), noise, noise_like(tuple(audio.shape), generators))
 
     def _stage(
         self,
@@ -296,20 +320,23 @@ class Generation:
         frames = (request.num_frames - 1) // TEMPORAL_FACTOR + 1
         # motion slower than real time: the same frames, said to be closer together in time
         fps = float(request.fps) / options.motion_speed
-        at_start = self._pixels(self.portrait, shrink) if prepared is None else prepared.pixels
-        image = self._encoded(at_start)
+        image = self._encoded(self._beginning(shrink) if prepared is None else prepared.beginning)
         model = loaded.parts.transformer
         coords = clip_coords(model.rope, frames, rows, columns, fps)
         batch = len(generators)
-        plain = latents is None and options.image_strength == 1 and not options.end_anchor
+        # frames made before are kept: what would change in them is not shown
+        strength = options.image_strength if self.prefix is None else 1.0
+        plain = latents is None and self.prefix is None and strength == 1 and not options.end_anchor
         if plain:
             tokens = first_frame(image, frames, coords, generators)
         else:
             anchor = None
             if options.end_anchor:
                 where = keyframe_coords(rows, columns, request.num_frames - 1, fps, SPATIAL_FACTOR)
-                last = self.portrait.last
-                end = image if last is None else self._encoded(self._pixels(last, shrink))
+                end = image
+                if self.portrait.last is not None or self.prefix is not None:
+                    last = self.portrait.last or self.portrait
+                    end = self._encoded(self._pixels(last, shrink)[None])
                 anchor = (end, options.end_anchor, where)
             start = latents
             if start is None:
@@ -317,7 +344,7 @@ class Generation:
             tokens = conditioned(
                 start,
                 image,
-                options.image_strength,
+                strength,
                 coords,
                 sigmas[0],
                 generators,

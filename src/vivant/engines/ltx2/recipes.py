@@ -39,7 +39,8 @@ SPATIAL_FACTOR = 32
 """Pixels per latent, each way."""
 
 MAX_FRAMES = 257
-"""Longest clip the temporal position embedding was trained for, 10 s at 25 fps and a bit."""
+"""Most frames of one pass: what the temporal position embedding was trained for, 10 s at 25 fps and
+a bit. Longer clips are several passes (``segments.py``)."""
 
 SINGLE_STAGE_PIXELS = 1280 * 704
 """What one stage is sized for where no usual grid fits the aspect."""
@@ -131,22 +132,6 @@ def sigmas_for(steps: int) -> tuple[float, ...]:
         share = position - low
         sigmas.append(knots[low] * (1 - share) + knots[low + 1] * share)
     return tuple(sigmas)
-
-
-def check_frames(num_frames: int) -> None:
-    """Refuse frame counts the temporal compression cannot make.
-
-    Raises:
-        OptionError: not 8k + 1 in 9 … 257.
-    """
-    if num_frames % TEMPORAL_FACTOR != 1 or not 9 <= num_frames <= MAX_FRAMES:
-        below = max(9, (num_frames - 1) // TEMPORAL_FACTOR * TEMPORAL_FACTOR + 1)
-        above = below + TEMPORAL_FACTOR
-        nearest = f"{MAX_FRAMES}" if num_frames > MAX_FRAMES else f"{below} or {above}"
-        raise OptionError(
-            f"LTX-2 makes 8k+1 frames (9…{MAX_FRAMES}), not {num_frames}: use {nearest}",
-            param="num_frames",
-        )
 
 
 def check_grid(width: int, height: int, stages: int) -> None:

@@ -19,34 +19,34 @@ from vivant.engines.living.scene import LivingScene
 from vivant.picture.face_mesh import FaceMesh, MeshReader
 from vivant.types import Box
 
-VIEW: Final = 320
+VIEW_SIDE: Final = 320
 """Pixels; side of the key frames. The mesh looks at 256."""
 
-AROUND: Final = 1.7
+VIEW_FACTOR: Final = 1.7
 """Side of what they show, over the longer side of the face."""
 
-SHUT: Final = 0.35
+MAX_SHUT_GAP: Final = 0.35
 """Gap between the lids over that of the open eye from which a drawn lid does not look shut.
 
 People whose eyes are shut have −0.05 … 0.3; drawn lids 0.0 … 0.3, and 0.4 … 0.6 under hair, behind
 tinted glasses and where an eye lies in a shadow.
 """
 
-SHOWN: Final = 0.75
+MIN_SHOWN_TURN: Final = 0.75
 """Degrees that the mesh has to see for one of the preset's turn: 2.2° of ``calm``'s 3°.
 
 In the finished clip it sees 0.6 to 1.2 times that of the key frame.
 """
 
-MOST_GAIN: Final = 2.2
+MAX_TURN_GAIN: Final = 2.2
 """A turn is enlarged no more than this: beyond, noses and cheeks look stretched."""
 
-TRIES: Final = 3
+MAX_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Part:
-    """One person's part in the clip.
+class AnimatedPerson:
+    """One person's animated in the clip.
 
     Attributes:
         motion: when what moves.
@@ -59,65 +59,67 @@ class Part:
     eyes: tuple[Eye, ...]
 
 
-def rehearse(
-    scene: LivingScene, person: Person, part: Part, reader: MeshReader, turn: float
-) -> tuple[Part, list[str]]:
-    """``part`` as it will be played, and a sentence for each thing that cannot be shown.
+def preflight(
+    scene: LivingScene, person: Person, animated: AnimatedPerson, reader: MeshReader, turn: float
+) -> tuple[AnimatedPerson, list[str]]:
+    """``animated`` as it will be played, and a sentence for each thing that cannot be shown.
 
     Args:
         turn: the turn that was asked for, degrees; 0 for none.
     """
-    stage = _Stage.of(scene, person.mesh, reader)
+    view = _KeyFrameView.of(scene, person.mesh, reader)
     notes = []
-    if part.motion.blinks and not part.eyes:
-        part = replace(part, motion=replace(part.motion, blinks=()))
+    if animated.motion.blinks and not animated.eyes:
+        animated = replace(animated, motion=replace(animated.motion, blinks=()))
         notes.append("an eye lies at the border of the clip, so the eyes keep still")
-    rest = stage.seen(part.fields.still()) if part.motion.blinks or turn else None
-    if rest and part.motion.blinks and not _look_shut(stage, part, rest):
-        part = replace(part, motion=replace(part.motion, blinks=()), eyes=())
+    rest = view.mesh_of(animated.fields.still()) if animated.motion.blinks or turn else None
+    if rest and animated.motion.blinks and not _look_shut(view, animated, rest):
+        animated = replace(animated, motion=replace(animated.motion, blinks=()), eyes=())
         notes.append(
             "the eyes would not look shut (hair, tinted glasses, a shadow or a squint), so they "
             "keep still and do not blink"
         )
     if rest and turn:
-        wanted = SHOWN * turn * min(1.0, person.turn)
-        fields, shown = _turned(stage, part, rest, wanted)
-        part = replace(part, fields=fields)
+        wanted = MIN_SHOWN_TURN * turn * min(1.0, person.turn)
+        fields, shown = _enlarge_turn(view, animated, rest, wanted)
+        animated = replace(animated, fields=fields)
         if shown < 0.75 * wanted:
             notes.append(
                 f"the head turns by {shown:.1f}° only, since the border of the clip, an unclear "
                 "outline or a hat holds it"
             )
-    return part, notes
+    return animated, notes
 
 
-def _look_shut(stage: _Stage, part: Part, rest: FaceMesh) -> bool:
+def _look_shut(view: _KeyFrameView, animated: AnimatedPerson, rest: FaceMesh) -> bool:
     """Whether the mesh sees both eyes shut when they are drawn so."""
-    for eye in part.eyes:
-        eye.draw(stage.scene.plane, 1.0, (0.0, 0.0))
-    shut = stage.seen(part.fields.still()).lid_gaps
-    for eye in part.eyes:
-        eye.draw(stage.scene.plane, 0.0, (0.0, 0.0))
-    return all(gap < SHUT * opened for gap, opened in zip(shut, rest.lid_gaps, strict=True))
+    for eye in animated.eyes:
+        eye.draw(view.scene.plane, 1.0, (0.0, 0.0))
+    shut = view.mesh_of(animated.fields.still()).lid_gaps
+    for eye in animated.eyes:
+        eye.draw(view.scene.plane, 0.0, (0.0, 0.0))
+    return all(gap < MAX_SHUT_GAP * opened for gap, opened in zip(shut, rest.lid_gaps, strict=True))
 
 
-def _turned(stage: _Stage, part: Part, rest: FaceMesh, wanted: float) -> tuple[Fields, float]:
+def _enlarge_turn(
+    view: _KeyFrameView, animated: AnimatedPerson, rest: FaceMesh, wanted: float
+) -> tuple[Fields, float]:
     """Fields with which the head's widest turn shows ``wanted`` degrees, and what shows then."""
-    pose = part.motion.widest()
+    pose = animated.motion.widest()
     gain = 1.0
-    for _ in range(TRIES):
-        fields = part.fields.turning(gain)
-        shown = abs(stage.seen(fields.at(pose)).pose.yaw - rest.pose.yaw)
-        if shown >= wanted or gain == MOST_GAIN:
+    for _ in range(MAX_TRIES):
+        fields = animated.fields.turning(gain)
+        shown = abs(view.mesh_of(fields.at(pose)).pose.yaw - rest.pose.yaw)
+        if shown >= wanted or gain == MAX_TURN_GAIN:
             break
         # what shows grows more slowly than the gain: aim 10 % higher; the floor of 0.3 keeps one
         # bad reading from going to the limit at once
-        gain = min(MOST_GAIN, 1.1 * gain * wanted / max(0.3 * wanted, shown))
+        gain = min(MAX_TURN_GAIN, 1.1 * gain * wanted / max(0.3 * wanted, shown))
     return fields, shown
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Stage:
+class _KeyFrameView:
     """A face, close by."""
 
     scene: LivingScene
@@ -126,19 +128,19 @@ class _Stage:
     reader: MeshReader
 
     @classmethod
-    def of(cls, scene: LivingScene, mesh: FaceMesh, reader: MeshReader) -> _Stage:
-        """The stage of a mesh in pixels of the canvas."""
+    def of(cls, scene: LivingScene, mesh: FaceMesh, reader: MeshReader) -> _KeyFrameView:
+        """The view of a mesh in pixels of the canvas."""
         factor = scene.background.shape[1] / scene.area.width
         box = mesh.box.scaled(1 / factor).moved(scene.area.left, scene.area.top)
-        side = AROUND * max(box.width, box.height)
+        side = VIEW_FACTOR * max(box.width, box.height)
         x, y = box.center
         window = Box(x - side / 2, y - side / 2, side, side)
         points = mesh.points / factor
         points[:, :2] += (scene.area.left - window.left, scene.area.top - window.top)
-        return cls(scene, window, FaceMesh(points * (VIEW / side), mesh.presence), reader)
+        return cls(scene, window, FaceMesh(points * (VIEW_SIDE / side), mesh.presence), reader)
 
-    def seen(self, field: Grid) -> FaceMesh:
+    def mesh_of(self, field: Grid) -> FaceMesh:
         """The mesh of the face where ``field`` moves it to."""
-        frame = np.empty((VIEW, VIEW, 3), np.uint8)
+        frame = np.empty((VIEW_SIDE, VIEW_SIDE, 3), np.uint8)
         self.scene.draw(frame, self.window, self.window, field)
         return self.reader.follow(frame, self.mesh)
