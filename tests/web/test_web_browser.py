@@ -573,13 +573,13 @@ def test_one_file_from_the_disk(
     expect(page.locator("#download")).to_be_visible()
 
 
-def test_a_server_with_keys_asks_for_one(open_page: Open, tmp_path: Path) -> None:
+def test_a_server_with_keys_asks_for_one(open_page: Open, tmp_path: Path, page_cache: str) -> None:
     service = tmp_path / "service"
     database = Database(f"sqlite:///{service / 'vivant.db'}")
     database.migrate(stages=False)
     key = Keyring(database).add("creator")
     database.close()
-    with serving(tmp_path, workers=0) as address:
+    with serving(tmp_path, workers=0, cache_dir=page_cache) as address:
         page = open_page(language="en-US", url=address)
         dialog = page.locator("#connection")
         expect(dialog).to_be_visible()
