@@ -15,7 +15,6 @@ import {
   closePicture,
   looksLikePicture,
   openPicture,
-  reducedPicture,
   turnedPicture,
   wholePicture,
 } from "../frame/picture.js";
@@ -73,7 +72,6 @@ export function createNewClip(frame, form, { onTake }) {
     announce(t("picture_chosen", { name: file.name || t("pasted") }));
     byId("go")?.focus({ preventScroll: true });
     findCrop();
-    reducedPicture(picture).catch(() => {}); // for the moods, while the server looks for the face
   }
 
   async function findCrop() {
@@ -86,6 +84,7 @@ export function createNewClip(frame, form, { onTake }) {
     framing = { ...framing, state: session.online ? "looking" : "centred", crop };
     show();
     if (!session.online) return;
+    preview(); // it is sent at once: the server draws the moods as soon as it has found the face
     try {
       const answer = await session.api.crop(picture.file, { ...form.shape(), ...cropFields() }, mine.signal);
       if (byHand) byHand = answer.crop;
@@ -100,7 +99,7 @@ export function createNewClip(frame, form, { onTake }) {
     }
     if (cropping !== mine) return;
     show();
-    preview();
+    if (framing.state !== "found") form.preview(null);
   }
 
   // A crop by hand is for one picture, and a comparison chooses its own.
@@ -132,9 +131,9 @@ export function createNewClip(frame, form, { onTake }) {
     findCrop();
   }
 
-  // Small moving pictures of the moods, for a picture that the server can read.
+  // Small moving pictures of the moods.
   function preview() {
-    form.preview(framing.state === "found" ? picture : null, byHand ? { crop: cropText(byHand) } : {});
+    form.preview(picture, byHand ? { crop: cropText(byHand) } : {});
   }
 
   function takeExample({ preset, aspect }) {
