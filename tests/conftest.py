@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from xdist.scheduler import LoadFileScheduling  # type: ignore[import-untyped]
 
 from vivant.cli.main import main
 from vivant.picture.sample_picture import sample_picture
@@ -22,6 +23,17 @@ from vivant.types import Image
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling:
+    """All tests of LTX-2 in one process: importing its libraries takes 16 s of processor time."""
+
+    class ByFile(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::", 1)[0]
+            return "ltx2" if "/test_ltx2_" in file else file
+
+    return ByFile(config, log)
 
 
 def pytest_configure() -> None:

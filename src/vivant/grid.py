@@ -110,7 +110,7 @@ def check_sound(request: Request, param: str = "sound") -> None:
         param: what the field is called where the request comes from.
 
     Raises:
-        OptionError: naming the engines that do.
+        OptionError: naming the engines that make sound.
     """
     if request.sound is True and request.engine not in ENGINES_WITH_SOUND:
         raise OptionError(

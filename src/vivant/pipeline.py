@@ -84,7 +84,7 @@ def check_request(request: Request, settings: Settings) -> None:
 
 
 class FileNames(Protocol):
-    """What a clip's files are called where they go; the only thing report and page need of it."""
+    """What a clip's files are called at their destination; for the report and its page."""
 
     @property
     def files(self) -> Mapping[str, str]:
@@ -131,6 +131,7 @@ class ClipJob:
     started: float = field(default_factory=time.perf_counter, kw_only=True)
     shares: Mapping[Stage, float] = field(default_factory=dict, kw_only=True)
     _label: Label | None = field(default=None, init=False)
+    _history: bytes = field(default=b"", init=False)
     _sound_file: SoundFile | None = field(default=None, init=False)
 
     def run(self, output: Path, *, force: bool = False) -> Result:
@@ -199,7 +200,7 @@ class ClipJob:
         )
 
     def _read_sound(self) -> tuple[str, ...]:
-        """Read the sound's file, if there is one; what must be said of it.
+        """Read the sound's file, if there is one; returns notes for the report.
 
         Raises:
             OptionError: it cannot be used.
@@ -224,6 +225,7 @@ class ClipJob:
         # these may refuse, before the engine works
         sound_notes = self._read_sound()
         signer = signing.signer_for(self.settings)
+        self._history = signing.with_credentials(self.request.image)
         self._label = label_for(self.request, portrait, self.settings)
         with LiveChecks(
             portrait,
@@ -236,9 +238,7 @@ class ClipJob:
         ) as checks:
             generated = self._generate(portrait, checks)
             clip = self._upscale(generated)
-            label = self._label
-            shown = label.on(clip) if label is not None and isinstance(clip, Clip) else clip
-            signed = self._encode(shown, generated.sound, path, checks, signer)
+            signed = self._encode(clip, generated.sound, path, checks, signer)
             seconds = self.seconds
             costs = self.bill(seconds)
             with self.times.measure("verify"):
@@ -260,19 +260,30 @@ class ClipJob:
             notes=(*sound_notes, *signer.notes),
         )
         report = describe(self.request, portrait, verification, production, names.files)
+        self._write_report(report, portrait, folder, names, checks)
+        return report
+
+    def _write_report(
+        self,
+        report: Report,
+        portrait: Portrait,
+        folder: Path,
+        names: FileNames,
+        checks: LiveChecks,
+    ) -> None:
+        """The report as JSON and as a page, beside the clip."""
         write_html(
-            verification,
+            report.verification,
             portrait,
-            path,
+            folder / CLIP,
             folder / COMPANIONS["page"],
             name=names.title,
             href=names.href,
             reference=checks.reference,
             # a label is not in the frames that are checked
-            frame=checks.kept_frame if label is None else None,
+            frame=checks.kept_frame if self._label is None else None,
         )
         (folder / COMPANIONS["report"]).write_text(to_json(report_json(report)), "utf-8")
-        return report
 
     @property
     def seconds(self) -> float:
@@ -321,7 +332,7 @@ class ClipJob:
 
     @property
     def _facts(self) -> ProvenanceFacts:
-        """What the files say of their making; the engine has started."""
+        """What the credentials say about the making; complete once the engine has started."""
         if self.portrait is None:
             raise AssertionError("the picture is read first")
         consent = self.settings.credentials_prompt
@@ -329,7 +340,7 @@ class ClipJob:
         return replace(facts, label=self._label.text) if self._label else facts
 
     def _sign_picture(self, signer: Signer | Unsigned, path: Path) -> None:
-        signer.sign(path, self._facts, self.request.image)
+        signer.sign(path, self._facts, self._history)
 
     def _sound(self, engine_sound: Callable[[], Sound] | None) -> Sound | None:
         """The clip's sound, as long as the clip; the engine has given its first frames."""
@@ -347,9 +358,10 @@ class ClipJob:
         checks: LiveChecks,
         signer: Signer | Unsigned,
     ) -> Signed:
-        """Write and sign the MP4 while ``checks`` sees what is in it."""
-        request = self.request
-        label = self._label
+        """Write and sign the MP4, with the label if there is one; ``checks`` sees its frames."""
+        request, label = self.request, self._label
+        if label is not None and isinstance(clip, Clip):
+            clip = label.on(clip)
 
         def inspect(pixels: Image) -> None:
             checks.inspect(pixels if label is None else label.lifted(pixels), shown=pixels)
@@ -373,10 +385,10 @@ class ClipJob:
             )
             with writer:
                 for chunk in chain(first, chunks):
-                    checks.start()  # an engine may give frames without having told a step
+                    checks.start()  # an engine may give frames without reporting a step first
                     writer.put(chunk)
                 writer.close()
-                signed = signer.sign(path, self._facts, request.image)
+                signed = signer.sign(path, self._facts, self._history)
                 checks.probe(path)
                 writer.finish()
         self.times.add("encode", writer.encoding_seconds)
@@ -396,7 +408,7 @@ class ClipJob:
 
 
 def result_at(target: Target, report: Report) -> Result:
-    """The result of a clip that lies at ``target``."""
+    """The result of a clip whose files are at ``target``."""
     return Result(
         clip=target.clip,
         thumbnail=target.companion(COMPANIONS["thumbnail"]),

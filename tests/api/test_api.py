@@ -7,6 +7,7 @@ import itertools
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -317,6 +318,13 @@ def test_what_is_needed_before_making_a_clip(service: Service, done: dict[str, A
     assert config["version"] == __version__
     assert config["defaults"]["prompt"] == "subtle motion"
     assert config["aspects"]["9:16"] == [1080, 1920]
+    page = (Path(__file__).parents[2] / "docs" / "labels.md").read_text("utf-8")
+    assert all(rule["source"] in page for rule in config["label_rules"])
+    assert {rule["where"] for rule in config["label_rules"]} == {
+        "Korea",
+        "European Union",
+        "YouTube",
+    }
     models = {model["id"]: model for model in service.get("/v1/models").json()["data"]}
     assert models["camera"]["available"]
     assert models["camera"]["default"]

@@ -233,7 +233,7 @@ class _Stages:
     def publish(self, job_id: str) -> None:
         raise AssertionError(job_id)
 
-    def give_up(self, job_id: str, error: BaseException) -> None:
+    def fail(self, job_id: str, error: BaseException) -> None:
         raise AssertionError(job_id) from error
 
 

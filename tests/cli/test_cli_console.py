@@ -109,7 +109,7 @@ def test_a_failed_check_is_an_error_where_that_is_asked_for(
     assert vivant("animate", portrait_file, *FAILING, "--seeds", "1,2", "-q", "--strict")[0] == 1
     code, _, _ = vivant(
         "animate", portrait_file, *FAILING, "-f", "-q", "--strict", "--until-pass",
-        "--budget", "20s",
+        "--budget", "4s",
     )  # fmt: skip
     assert code == 1
     assert vivant("batch", portrait_file.parent, "-o", "out", *FAILING, "-q", "--strict")[0] == 1

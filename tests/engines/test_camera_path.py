@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vivant.engines.camera.options import MOVES, CameraOptions
+from vivant.engines.camera.options import CameraOptions, Move
 from vivant.engines.camera.path import CameraPath, ease, plan_path, uniform, zoom_amount
 from vivant.errors import OptionError
 from vivant.grid import cover_crop
@@ -72,7 +73,7 @@ def paths(draw: st.DrawFn) -> tuple[CameraPath, Box, Box]:
         focus=(x, y),
         keep=draw(st.sampled_from([None, Box(x - side / 2, y - side / 2, side, side)])),
         options=CameraOptions(
-            move=draw(st.sampled_from(MOVES)),
+            move=draw(st.sampled_from(get_args(Move))),
             strength=draw(st.floats(0.25, 2)),
             parallax=draw(st.floats(0, 0.03)),
         ),

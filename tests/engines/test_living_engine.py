@@ -145,7 +145,7 @@ def preflighted(pixels: Image, strength: float) -> tuple[AnimatedPerson, Animate
     )
     motion = plan_motion(LivingOptions(), PRESET_AMOUNTS["calm"], seconds=4.0, seed=0, person=0)
     eyes = tuple(eye for side in (0, 1) if (eye := make_eye(pixels, person.mesh, side)))
-    part = AnimatedPerson(motion, fields.turning(strength), eyes)
+    part = AnimatedPerson(motion, fields.with_turn_gain(strength), eyes)
     after, notes = preflight(scene, person, part, MeshReader(), PRESET_AMOUNTS["calm"].yaw)
     return part, after, notes
 

@@ -248,7 +248,7 @@ def test_cancelling_later_keeps_the_best_clip_so_far(tmp_path: Path, portrait_by
 def test_what_was_spent_is_told_in_the_budgets_own_unit(
     budget: str, usd: float | None, told: str
 ) -> None:
-    assert Budget.parse(budget).told(19.6, usd, read_settings()) == told
+    assert Budget.parse(budget).spent_words(19.6, usd, read_settings()) == told
 
 
 def test_every_remedy_is_one_its_engine_understands() -> None:

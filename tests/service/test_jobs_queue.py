@@ -52,7 +52,7 @@ class Stages:
     def publish(self, job_id: str) -> None:
         self.published.append(job_id)
 
-    def give_up(self, job_id: str, error: BaseException) -> None:  # noqa: ARG002
+    def fail(self, job_id: str, error: BaseException) -> None:  # noqa: ARG002
         raise AssertionError(error)
 
 

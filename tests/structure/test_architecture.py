@@ -40,7 +40,8 @@ ALLOWED: dict[str, set[str]] = {
     "weights": GROUND,
     "engines": GROUND | LIGHT_PICTURE | {"settings", "weights"},
     "upscalers": GROUND | {"settings", "weights"},
-    "checks": GROUND | LIGHT_PICTURE | {"video", "cost", "web.theme"},
+    "page_template": set(),
+    "checks": GROUND | LIGHT_PICTURE | {"video", "cost", "page_template", "web.theme"},
     "web": GROUND | {"picture.sample_picture"},
     "provenance": GROUND | {"settings", "picture.framing"},
     "pipeline": GROUND

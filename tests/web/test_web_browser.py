@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import imageio_ffmpeg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, expect
 
@@ -531,6 +533,50 @@ def test_what_only_some_servers_have(open_page: Open) -> None:
     page.check("input[name=model][value=camera]")
     expect(page.locator("input[name=sound]")).to_have_count(0)
     assert "generate_audio" not in fields()
+
+
+SOUND = """async (video) => {
+  const file = await (await fetch(video.src)).arrayBuffer();
+  const sound = await new OfflineAudioContext(2, 1, 48000).decodeAudioData(file);
+  const peak = sound.getChannelData(0).reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return { tracks: video.captureStream().getAudioTracks().length, seconds: sound.duration, peak };
+}"""
+"""What the browser makes of the sound of a clip, without a loudspeaker."""
+
+
+def test_a_clip_with_sound_is_heard_when_its_button_is_pressed(
+    open_page: Open, portrait: Path, server: str, tmp_path: Path
+) -> None:
+    fields = {"size": "160x90", "num_frames": "25", "model": "fake", "generate_audio": "true"}
+    files = {"input_reference": (portrait.name, portrait.read_bytes())}
+    job = httpx.post(f"{server}/v1/videos", data=fields, files=files).raise_for_status().json()
+    address = f"{server}/v1/videos/{job['id']}"
+    until(lambda: httpx.get(address).json()["status"] == "completed")
+
+    page = open_page(f"#{job['id']}", language="en-US")
+    video = page.locator("#art video")
+    until(lambda: video.evaluate("v => v.currentTime > 0"))
+    assert video.evaluate("v => v.muted")
+    page.click("#sound")
+    expect(page.locator("#sound")).to_have_attribute("aria-label", "Sound off")
+    assert not video.evaluate("v => v.muted")
+    until(lambda: video.evaluate("v => v.webkitAudioDecodedByteCount > 0"))
+    assert not video.evaluate("v => v.paused")
+    found = video.evaluate(SOUND)
+    assert found["tracks"] == 1
+    assert found["seconds"] == pytest.approx(25 / 24, abs=1 / 24)
+    assert found["peak"] == pytest.approx(0.1, abs=0.03)  # of the fake engine's tone
+
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(httpx.get(f"{address}/content").raise_for_status().content)
+    ffmpeg = imageio_ffmpeg.get_ffmpeg_exe()
+    decoded = subprocess.run(
+        [ffmpeg, "-v", "warning", "-i", str(clip), "-f", "null", "-"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert decoded.stderr == ""
 
 
 def test_again_with_another_seed_and_delete(open_page: Open, clip: str) -> None:

@@ -15,7 +15,7 @@ from vivant.errors import BusyError
 from vivant.service.keys import access_allowed
 
 CLIENTS = 10_000
-"""The rate limit remembers so many; the oldest are forgotten."""
+"""Most clients that the rate limit keeps count of; the oldest are dropped."""
 
 
 async def state(request: Request) -> State:
@@ -109,7 +109,7 @@ class RateLimiter:
         self._buckets: dict[str, TokenBucket] = {}
 
     def take(self, client: str) -> None:
-        """Let one request through.
+        """Count one request.
 
         Raises:
             BusyError: too many came.

@@ -30,7 +30,7 @@ class LimitedConnection(HttpToolsProtocol):
 
     max_idle_per_address = 256
     max_per_address = 1_000
-    """Idle or not; a reverse proxy is one address."""
+    """Most connections of one address, idle or not. A reverse proxy is one address."""
 
     max_connections = 2_000
 

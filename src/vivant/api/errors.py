@@ -27,7 +27,7 @@ log = logging.getLogger("vivant.api")
 
 
 class HttpError(Exception):
-    """What only HTTP knows: missing keys, bodies that are too large, ranges outside a file.
+    """Errors of HTTP itself: missing keys, bodies that are too large, ranges outside a file.
 
     Args:
         status: of the response.
@@ -81,14 +81,14 @@ def response(
     param: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """The one shape of an error."""
+    """The response for an error; all errors have this shape."""
     kind = TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     body = {"error": {"message": message, "type": kind, "code": code, "param": param}}
     return JSONResponse(body, status, dict(headers or {}))
 
 
 def from_vivant(error: VivantError) -> JSONResponse:
-    """One of ours."""
+    """The response for an error of :mod:`vivant.errors`."""
     status = next(status for kind, status in STATUSES if isinstance(error, kind))
     headers = {}
     if isinstance(error, BusyError):
@@ -105,7 +105,7 @@ def from_vivant(error: VivantError) -> JSONResponse:
 
 
 def install(app: FastAPI) -> None:
-    """Handle everything."""
+    """Install the handlers of all errors."""
 
     @app.exception_handler(VivantError)
     async def ours(_: Request, error: VivantError) -> JSONResponse:

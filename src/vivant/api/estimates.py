@@ -42,7 +42,7 @@ def device_of(
 
 
 async def jobs_ahead(shared: State) -> int:
-    """Jobs that wait or run."""
+    """Number of jobs that wait or run."""
     counts = await asyncio.to_thread(shared.job_store.counts)
     return int(counts.get("queued", 0) + counts.get("in_progress", 0))
 
@@ -82,5 +82,5 @@ def rare_clip(
 
 
 def rounded(value: float | None) -> float | None:
-    """Hundredths."""
+    """Rounded to hundredths."""
     return None if value is None else round(value, 2)

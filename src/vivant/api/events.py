@@ -28,7 +28,7 @@ RECENT = 64
 """Events of one job kept for its listeners; a listener further behind gets only these."""
 
 GONE_POLLS = 20
-"""Every so many polls it is looked which jobs were deleted."""
+"""After this many polls, deleted jobs are looked for."""
 
 log = logging.getLogger("vivant.api")
 

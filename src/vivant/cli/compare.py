@@ -15,8 +15,12 @@ from vivant.cli.options import Currency, Quiet
 from vivant.errors import Cancelled, OptionError
 
 if TYPE_CHECKING:
+    from vivant.cli.terminal import CleanConsole
+    from vivant.compare.clips import Comparison
+    from vivant.compare.findings import Findings
     from vivant.compare.plan import ComparisonPlan
     from vivant.compare.runner import ClipDone
+    from vivant.runs.run import Runner
 
 
 def compare(
@@ -65,6 +69,37 @@ def compare(
     run the same command once more.
     """
     from vivant.cli.terminal import CleanConsole
+    from vivant.compare.plan_file import read_seeds
+    from vivant.runs.run import Runner
+    from vivant.settings import default_settings
+
+    plan, pictures = _inputs(images or [], variants, preset, demo=demo)
+    if seeds is not None:
+        plan = replace(plan, seeds=read_seeds(seeds))
+    if frames is not None:
+        plan = replace(plan, num_frames=frames)
+    progress = CleanConsole(stderr=True, quiet=quiet, highlight=False)
+    runner = Runner(default_settings(), currency=currency)
+    comparison, findings, body = _make(plan, pictures, output, runner, progress)
+    if json:
+        sys.stdout.write(body)
+    else:
+        out = CleanConsole(quiet=quiet, highlight=False)
+        _print(out, comparison, findings, output)
+
+
+def _make(
+    plan: ComparisonPlan,
+    pictures: list[tuple[str, Any]],
+    output: Path,
+    runner: Runner,
+    progress: CleanConsole,
+) -> tuple[Comparison, Findings, str]:
+    """Make the clips, and write page and tables; returns also the text of ``compare.json``.
+
+    Raises:
+        Cancelled: Ctrl-C; finished clips stay.
+    """
     from vivant.compare.exports import (
         CSV_NAME,
         JSON_NAME,
@@ -75,21 +110,10 @@ def compare(
     )
     from vivant.compare.findings import evaluate
     from vivant.compare.page import render
-    from vivant.compare.plan_file import read_seeds
     from vivant.compare.runner import compare as run
-    from vivant.compare.sentences import heading, paragraph, price
     from vivant.report import to_json
     from vivant.runs.clip_cache import lock_folder, write_whole
-    from vivant.runs.run import Runner
-    from vivant.settings import default_settings
 
-    plan, pictures = _inputs(images or [], variants, preset, demo=demo)
-    if seeds is not None:
-        plan = replace(plan, seeds=read_seeds(seeds))
-    if frames is not None:
-        plan = replace(plan, num_frames=frames)
-    out = CleanConsole(quiet=quiet or json, highlight=False)
-    progress = CleanConsole(stderr=True, quiet=quiet, highlight=False)
     done = 0
 
     def watch(clip: ClipDone) -> None:
@@ -105,7 +129,6 @@ def compare(
 
     try:
         with lock_folder(output, clips=output / "clips"):
-            runner = Runner(default_settings(), currency=currency)
             comparison = run(plan, pictures, output, runner, watch=watch)
             earlier = earlier_looks(output)
             findings = evaluate(comparison, earlier)
@@ -116,9 +139,14 @@ def compare(
             write_whole(output / JSON_NAME, body)
     except (KeyboardInterrupt, Cancelled):
         raise Cancelled(say("compare_cancelled", count=done)) from None
-    if json:
-        sys.stdout.write(body)
-        return
+    return comparison, findings, body
+
+
+def _print(out: CleanConsole, comparison: Comparison, findings: Findings, output: Path) -> None:
+    from vivant.compare.exports import PAGE_NAME
+    from vivant.compare.sentences import heading, paragraph, price
+
+    plan = comparison.plan
     for found in findings.recommendations:
         title = heading(found, plan, findings)[language()]
         out.print(f"\n{title}", style="bold", markup=False)

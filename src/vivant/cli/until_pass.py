@@ -80,7 +80,7 @@ def log_attempts(run: RunOptions, found: UntilPassResult, limit: Budget) -> None
     from vivant.cli.summary import log_row
 
     usd = [attempt.usd for attempt in found.attempts if attempt.usd is not None]
-    spent = limit.told(found.seconds, sum(usd) if usd else None, run.settings)
+    spent = limit.spent_words(found.seconds, sum(usd) if usd else None, run.settings)
     chosen = say("delivered_attempt", chosen=found.chosen, count=len(found.attempts))
     _heading(run, say("passed_heading" if found.passed else "not_passed_heading"))
     log_row(run.out, say("delivered"), chosen)

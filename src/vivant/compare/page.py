@@ -17,6 +17,7 @@ from vivant.compare.findings import Findings
 from vivant.compare.recommendation import ALPHA, MATTERS, JudgedScore
 from vivant.compare.sentences import heading, paragraph, price
 from vivant.cost import money
+from vivant.page_template import page_template
 from vivant.types import Group
 from vivant.web.theme import report_theme
 
@@ -157,15 +158,10 @@ def _p(value: float) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vivant.compare", ""),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters.update(number=_number, signed=_signed, p=_p)
-    environment.globals.update(
+    return page_template(
+        "vivant.compare",
+        "page.html.j2",
+        filters={"number": _number, "signed": _signed, "p": _p},
         failure_reason=failure_reason,
         title=title,
         unit_word=unit_word,
@@ -174,4 +170,3 @@ def _template() -> jinja2.Template:
         money=money,
         theme=report_theme(),
     )
-    return environment.get_template("page.html.j2")

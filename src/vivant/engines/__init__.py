@@ -6,6 +6,7 @@
     camera/   a camera move, on the CPU
     ltx2/     Lightricks LTX-2, on GPUs
     fake.py   for tests
+    drawn_frames.py     frames of living and camera, in chunks
     engine_options.py   the base of every engine's options
 """
 

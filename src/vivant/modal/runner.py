@@ -95,7 +95,7 @@ class ModalRunner(JobStages):
         except TRANSIENT:
             raise
         except VivantError as error:
-            self._fail(job_id, error)
+            self.fail(job_id, error)
             return False
         return super()._run_once(job_id)
 

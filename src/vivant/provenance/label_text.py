@@ -10,6 +10,29 @@ LANGUAGES = ("ko", "en")
 MAX_TEXT = 60
 """Characters."""
 
+RULES = (
+    {
+        "where": "Korea",
+        "rule": "AI Basic Act, article 31",
+        "since": "2026-01-22",
+        "source": "https://shinkim.com/eng/media/newsletter/3190",
+    },
+    {
+        "where": "European Union",
+        "rule": "AI Act (Regulation 2024/1689), article 50",
+        "since": "2026-08-02",
+        "source": "https://eur-lex.europa.eu/eli/reg/2024/1689/oj",
+    },
+    {
+        "where": "YouTube",
+        "rule": "disclosure of altered or synthetic content",
+        "since": None,
+        "source": "https://support.google.com/youtube/answer/15447836",
+    },
+)
+"""Rules that may ask for a label where a service is run or a clip is published, as read in November
+2026: information, not legal advice. docs/labels.md says what they ask of whom."""
+
 
 def check_text(text: str, *, font: bool) -> None:
     """Refuse a label that cannot be drawn.

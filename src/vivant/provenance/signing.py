@@ -21,13 +21,22 @@ from typing import TYPE_CHECKING, Any
 from vivant.errors import CredentialsError, OutputError
 from vivant.provenance.facts import IPTC, ProvenanceFacts
 from vivant.provenance.keys import SigningIdentity, load_identity, self_made_file
-from vivant.provenance.manifest import OFFLINE, PICTURE_TYPES, definition, ingredient
+from vivant.provenance.manifest import (
+    MEDIA_TYPES,
+    OFFLINE,
+    PICTURE_TYPES,
+    definition,
+    ingredient,
+)
 from vivant.provenance.remote import RemoteSigner
 from vivant.provenance.xmp import add_xmp
 from vivant.settings import Settings
 
 if TYPE_CHECKING:
     import c2pa
+
+FILE_BUFFER = 1 << 20
+"""Bytes that are read and written at once."""
 
 MAX_HISTORY = 1_000_000
 """Bytes that the credentials of the input picture may take in the clip."""
@@ -130,7 +139,12 @@ class Signer:
                     return False
             with self._signer() as (signer, failures):
                 try:
-                    builder.sign_file(path, signed, signer)
+                    # the library copies in pieces of 8 kB: far fewer reach the disk
+                    with (
+                        path.open("rb", buffering=FILE_BUFFER) as source,
+                        signed.open("w+b", buffering=FILE_BUFFER) as copy,
+                    ):
+                        builder.sign(signer, MEDIA_TYPES[path.suffix], source, copy)
                 except (c2pa.C2paError, OSError) as error:
                     if failures:
                         raise failures[0] from None
@@ -142,7 +156,7 @@ class Signer:
         signed.replace(path)
         return True
 
-    def rehearse(self) -> None:
+    def sign_trial(self) -> None:
         """Sign a picture of one pixel, so that a bad key is found before any work.
 
         Raises:
@@ -277,7 +291,7 @@ def working_signer(settings: Settings) -> Signer:
         if url is not None:
             remote = RemoteSigner(url, settings.credentials_signer_token, identity.algorithm)
         signer = Signer(identity, remote)
-        signer.rehearse()
+        signer.sign_trial()
         if remote is None:
             _signers[known] = signer
         return signer
@@ -332,17 +346,24 @@ def may_have_credentials(data: bytes) -> bool:
     return b"jumb" in data and b"c2pa" in data
 
 
-def _own_credentials(picture: Path | bytes, facts: ProvenanceFacts) -> bytes:
-    """The input picture's bytes, if it has credentials that can be read here; else nothing."""
-    if facts.picture_format not in PICTURE_TYPES:
-        return b""
+def with_credentials(picture: Path | bytes) -> bytes:
+    """The bytes of a picture's file, if it seems to have credentials; else nothing.
+
+    For :meth:`Signer.sign`: clip, thumbnail and contact sheet then share one look at a large file.
+    """
     try:
         data = picture.read_bytes() if isinstance(picture, Path) else picture
     except OSError:
         return b""
-    if not may_have_credentials(data):
+    return data if may_have_credentials(data) else b""
+
+
+def _own_credentials(picture: Path | bytes, facts: ProvenanceFacts) -> bytes:
+    """The input picture's bytes, if it has credentials that can be read here; else nothing."""
+    if facts.picture_format not in PICTURE_TYPES:
         return b""
-    same = hashlib.sha256(data).hexdigest() == facts.picture_sha256
+    data = with_credentials(picture)
+    same = bool(data) and hashlib.sha256(data).hexdigest() == facts.picture_sha256
     return data if same else b""
 
 

@@ -1,4 +1,4 @@
-"""Several requests, warm engines, one outcome each. Above the pipeline.
+"""Several requests in one call: engines stay loaded, and each request has one outcome.
 
 ::
 

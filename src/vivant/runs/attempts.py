@@ -20,7 +20,7 @@ MARGIN = 1.1
 10 %."""
 
 MOST_ATTEMPTS = 12
-"""However large the budget: more attempts have hardly any chance."""
+"""Most attempts, however large the budget: later ones rarely pass."""
 
 StopCode = Literal[
     "passed", "attempts", "no_remedy", "budget", "budget_ended", "failed", "cancelled"
@@ -104,7 +104,7 @@ def next_attempt(
 
 
 def request_of(request: Request, attempt: Attempt) -> Request:
-    """The request that ``attempt`` at ``request`` was."""
+    """The changed request that ``attempt`` made of ``request``."""
     return replace(request, seed=attempt.seed, options=dict(attempt.options))
 
 

@@ -77,7 +77,7 @@ def run_batch(
     *,
     watch: Callable[[Row, Outcome, int], None] = lambda *_: None,
 ) -> list[RowOutcome]:
-    """Make every row that is not finished; what cannot be made is noted and left out.
+    """Make every row that is not finished; rows that cannot be made are noted and left out.
 
     Args:
         rows: what to make.
@@ -119,5 +119,5 @@ def _make(row: Row, clip: Path, runner: Runner) -> Outcome:
         return Outcome(
             error=OutputExistsError(f"{clip.name} is there and is not Vivant's: move it away")
         )
-    # forced: a clip of ours with other settings, or a killed run's companions are replaced
+    # forced: it replaces our clip of other settings, and companions that a killed run left
     return runner.run(row.request, clip, reuse=True, force=True)

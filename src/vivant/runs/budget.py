@@ -1,4 +1,4 @@
-"""What all attempts together may take, and what they have taken."""
+"""The budget of all attempts together, and what was spent of it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Budget:
         return cls(amount=value, currency=unit.upper())
 
     def check_currency(self, settings: Settings) -> None:
-        """Refuse money that cannot be counted.
+        """Refuse a currency without an exchange rate.
 
         Raises:
             OptionError: no exchange rate is known.
@@ -65,7 +65,7 @@ class Budget:
                 param="budget",
             )
 
-    def told(self, seconds: float, usd: float | None, settings: Settings) -> str:
+    def spent_words(self, seconds: float, usd: float | None, settings: Settings) -> str:
         """What was spent of it, as ``19.6 s of 40 s, $0.0005`` or ``19.6 s, ₩0.73 of ₩100``."""
         if self.seconds is not None:
             return f"{seconds:.1f} s of {self}" + ("" if usd is None else f", {money(usd, 'USD')}")

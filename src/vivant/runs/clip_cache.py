@@ -20,7 +20,7 @@ KEY_LENGTH = 20
 """Hexadecimal digits of a key: 80 bits, so that two clips of a folder never share one."""
 
 LOCK = ".vivant-lock"
-"""In a folder where a command is at work, or was."""
+"""Lock file of a folder; it stays when the command has ended."""
 
 
 def request_key(request: Request, picture_sha256: str, versions: Mapping[str, str]) -> str:

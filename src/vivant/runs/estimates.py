@@ -13,7 +13,7 @@ from statistics import median
 from vivant.types import Request
 
 ALIKE = 4.0
-"""How many times larger or smaller a clip may be to say something of another."""
+"""Clips whose frames × pixels differ by no more than this factor are of about the same size."""
 
 UNKNOWN = "not measured on this machine yet: the first clip tells"
 

@@ -12,6 +12,7 @@ import jinja2
 
 from vivant.checks.checklist import verdict_word
 from vivant.cost import money
+from vivant.page_template import page_template
 from vivant.video.files import COMPANIONS
 from vivant.web.theme import report_theme
 
@@ -78,12 +79,10 @@ def _item(entry: ClipEntry) -> dict[str, Any]:
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vivant.runs", ""),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+    return page_template(
+        "vivant.runs",
+        "index.html.j2",
+        verdict_word=verdict_word,
+        marks=_MARKS,
+        theme=report_theme(),
     )
-    environment.globals.update(verdict_word=verdict_word, marks=_MARKS, theme=report_theme())
-    return environment.get_template("index.html.j2")

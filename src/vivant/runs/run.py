@@ -38,7 +38,7 @@ class Outcome:
 
     @property
     def state(self) -> State:
-        """Made now, there already, or failed."""
+        """``made`` now, ``cached`` from before, or ``failed``."""
         if self.report is None:
             return "failed"
         return "cached" if self.result is None else "made"

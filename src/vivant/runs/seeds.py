@@ -44,7 +44,7 @@ def run_series(
 ) -> Series:
     """Make a clip per seed, ``folder/NAME-seed-N.mp4``, and an index of all in the folder.
 
-    A clip that cannot be made is noted and the others go on; where this machine is to blame (a
+    A clip that cannot be made is noted, and the others are made; where this machine is to blame (a
     full disk) the rest is not begun. What is finished stays, whatever happens after it.
 
     Time that all have in common (reading the picture and, of an engine that starts them together,
@@ -88,7 +88,7 @@ def run_series(
             error = outcome.error
             if error is not None:
                 if not _made(takes) and (isinstance(error, InputError) or shared.failed):
-                    raise error  # the others would meet the same
+                    raise error  # the other clips would fail for the same reason
                 errors.append(error)
             return Take(
                 seed=seed, result=outcome.result, seconds=outcome.seconds, reason=outcome.reason
@@ -127,7 +127,7 @@ def clip_name(request: Request, seed: int) -> str:
 
 
 def _check_targets(request: Request, seeds: tuple[int, ...], folder: Path, *, force: bool) -> None:
-    """Nothing that is there is lost by mistake.
+    """Refuse to replace clips, and an index that Vivant did not write.
 
     Raises:
         OutputExistsError: a clip is there, or an index that is not Vivant's.

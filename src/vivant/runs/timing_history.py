@@ -1,6 +1,6 @@
 """How long clips took on this machine, in a small file of the cache.
 
-Losing the file costs estimates and nothing else.
+Without the file there are no estimates; nothing else needs it.
 """
 
 from __future__ import annotations

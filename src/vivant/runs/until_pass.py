@@ -26,7 +26,7 @@ from vivant.types import Progress, Report, Request, Result, Verification
 from vivant.video.files import COMPANIONS, Target, check_target, publish, workspace
 
 Make = Callable[[Request, int], Verification]
-"""Makes the clip of attempt number so-and-so, and says what its checks found."""
+"""Makes the clip of the attempt with this number, and returns what its checks found."""
 
 Keep = Callable[[int], None]
 """Keeps the clip of that attempt: it is the best so far."""

@@ -1,8 +1,9 @@
 """Which LoRA adapters a request to the service may name.
 
-On their own machine people load what they like; a stranger's request must not make a server fetch
-and load whatever is on the Hub, nor read its files. Asked when a job is accepted, and again where
-a worker would load: jobs may have been accepted elsewhere, or under other settings.
+On your own machine any adapter can be loaded. A request from a stranger must not make a server
+fetch and load any file of the Hub, or read the server's files. This is checked when a job is
+accepted, and again before a worker loads the adapter: the job may have been accepted by another
+server, or under other settings.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Accept a job or refuse it: counted and enqueued in one transaction."""
+"""Accept or refuse jobs: they are counted and enqueued in one transaction."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Admission:
         self._queue = JobQueue(database)
 
     def most_at_once(self, owner: str) -> int:
-        """Jobs that an empty service would take from one client."""
+        """Most jobs of one client that the service accepts while it has no others."""
         return min(self._limits.queue, self._limits.per_owner) if owner else self._limits.queue
 
     def find(self, owner: str, idempotency_key: str) -> Job | None:
@@ -232,7 +232,7 @@ class Admission:
                 )
 
     def _rank(self, connection: sa.Connection, priority: str, owner: str) -> int:
-        """Class first, then fairness: each waiting job of an owner puts its next further back."""
+        """Place in the queue: first by class, then by how many jobs of the owner wait already."""
         own = 0
         if owner:
             waiting = sa.select(sa.func.count()).where(
@@ -243,7 +243,7 @@ class Admission:
 
 
 def _bound(connection: sa.Connection) -> int | None:
-    """Active jobs are not more than that; None where nobody has counted yet."""
+    """Upper bound of the number of active jobs; None if they were not counted yet."""
     found = connection.execute(sa.select(meta.c.value).where(meta.c.key == BOUND)).scalar()
     return None if found is None else int(found)
 

@@ -62,7 +62,7 @@ log = logging.getLogger("vivant.service")
 
 
 class Uploader:
-    """Uploads files that were expensive to make, and does not give up at the first error.
+    """Uploads files that were expensive to make; tries again after errors.
 
     Args:
         objects: where to.

@@ -133,7 +133,7 @@ class Database:
             upgrade(connection, self.path, revision=revision, folder=folder)
 
     def _check_file(self, path: Path) -> None:
-        """Make the file where it is missing, readable by its owner alone; else look it over."""
+        """Make the file if it is missing, readable by its owner only; otherwise check it."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             make_private(path)
@@ -227,7 +227,7 @@ class Database:
             yield
         except (IntegrityError, ProgrammingError):
             raise
-        except sa.exc.DataError as error:  # such as a NUL in a name: no outage
+        except sa.exc.DataError as error:  # such as a NUL in a name: trying again does not help
             raise OptionError("a name or text holds characters that cannot be stored") from error
         except (DBAPIError, sa.exc.TimeoutError, sqlite3.Error) as error:
             raise unreachable(error) from error
@@ -270,7 +270,7 @@ def ping_what_was_idle(engine: sa.Engine) -> None:
 
 
 def damaged(what: str) -> DatabaseError:
-    """The sentence for a file that is no whole database any more."""
+    """The error for a SQLite file that is damaged."""
     return DatabaseError(
         f"the database is damaged ({what[:300]}): stop the service, put a back-up in its place "
         "(docs/service.md tells how) and start again"
@@ -278,7 +278,7 @@ def damaged(what: str) -> DatabaseError:
 
 
 def unreachable(error: Exception) -> DatabaseError:
-    """The sentence for a database that does not do its work."""
+    """The error for a database that does not answer."""
     text = str(getattr(error, "orig", None) or error).strip().splitlines()
     first = text[0][:300] if text else type(error).__name__
     if "malformed" in first or "not a database" in first:
@@ -309,7 +309,7 @@ def normal_url(url: str) -> str:
 
 
 def database_url(settings: Settings) -> str:
-    """The operator's, or a SQLite file of our own."""
+    """The URL that the operator set, or a SQLite file in ``service_dir``."""
     return settings.database_url or f"sqlite:///{settings.service_dir / 'vivant.db'}"
 
 

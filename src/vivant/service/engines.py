@@ -70,7 +70,7 @@ class Engines:
         self._lock = Lock()
 
     def __call__(self, name: str) -> Engine:
-        """The engine; whoever asks while it is being loaded waits, or there would be two of it.
+        """The engine. Other callers wait while it is loaded, so that it is not loaded twice.
 
         Raises:
             VivantError: it cannot be loaded; it is tried again when asked for again.

@@ -40,12 +40,13 @@ CPU_AT_ONCE = 2
 """Pictures that one worker prepares side by side; one clip's render runs beside them."""
 
 POLL_SECONDS = 0.1
-"""Between two looks of one worker into a queue of clips that it can make. A look costs about 4 ms
-of processor time; DBOS has no public way to wake a worker up instead."""
+"""Seconds between two polls of a queue whose clips this worker can make. A poll costs about 4 ms of
+processor time; DBOS has no public way to wake a worker up instead."""
 
 SLOW_POLL_SECONDS = 0.5
-"""The same where nobody waits for it: the "cpu" queue (a render prepares its picture itself where
-that has not been done yet), engines that cannot run here, and clusters of many workers."""
+"""The same for queues where no client waits for the poll: the "cpu" queue (a render prepares its
+picture itself if that was not done yet), engines that cannot run here, and clusters of many
+workers."""
 
 POLL_SECONDS_PER_WORKER = 0.025
 """Each of many workers looks less often, so that the database is asked at most 40 times a second
@@ -55,7 +56,7 @@ STEP_ATTEMPTS = 6
 """Of a stage, 1, 2, 4, 8 and 16 s apart: storage and databases restart within that."""
 
 RECORD_SECONDS = 120.0
-"""DBOS is given so long to write down that a stage is over, where the disk is full."""
+"""With a full disk, DBOS is asked for this long to record that a stage is over."""
 
 log = logging.getLogger("vivant.worker")
 
@@ -75,7 +76,7 @@ class Stages(Protocol):
         """Finish the job."""
         ...
 
-    def give_up(self, job_id: str, error: BaseException) -> None:
+    def fail(self, job_id: str, error: BaseException) -> None:
         """The stage failed for good."""
         ...
 
@@ -173,7 +174,7 @@ class Executor:
             self._deliver(job_id, attempt)
 
     def _deliver(self, job_id: str, attempt: int) -> None:
-        """One attempt; the next one is a workflow of its own, so that none waits in a thread."""
+        """One attempt. The next one is a workflow of its own, so that no thread waits for it."""
         if self._webhooks is None:
             return
         with self._noted_as_running():
@@ -181,7 +182,7 @@ class Executor:
                 pause = DBOS.run_step(step("webhook"), self._webhooks.deliver, job_id, attempt)
                 if pause is not None:
                     JobQueue(self._database).add_webhook(job_id, attempt + 1, delay=pause)
-            except Exception:  # the job itself is over and well
+            except Exception:  # only the webhook failed: the job itself is finished
                 log.exception("webhook failed")
 
     def _run(self, name: str, stage: Callable[[str], Any], job_id: str) -> Any:
@@ -198,12 +199,12 @@ class Executor:
             try:
                 return recorded(DBOS.run_step, step(name), stage, job_id)
             except dbos_error.DBOSMaxStepRetriesExceeded as error:
-                self._stages.give_up(job_id, error.errors[-1])
+                self._stages.fail(job_id, error.errors[-1])
             except DBAPIError:
                 away = DatabaseError("the database was away for too long: send the job again")
-                self._stages.give_up(job_id, away)
-            except Exception as error:  # noqa: BLE001 - told to the client and logged by give_up
-                self._stages.give_up(job_id, error)
+                self._stages.fail(job_id, away)
+            except Exception as error:  # noqa: BLE001 - told to the client and logged by fail
+                self._stages.fail(job_id, error)
         return None
 
     @contextmanager
@@ -232,5 +233,5 @@ def step(name: str) -> StepOptions:
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Storage, disk and database come back; bad pictures and failed engines stay."""
+    """Whether trying again can help: only after errors of storage, disk and database."""
     return isinstance(error, (StorageError, DatabaseError, DBAPIError, OutputError, OSError))

@@ -76,7 +76,7 @@ class WorkerSlot:
         try:
             self._beat.touch()
         except OSError:
-            return  # a full disk is told elsewhere
+            return  # a full disk is reported by others
 
     def release(self) -> None:
         """Let another process have it."""

@@ -23,11 +23,11 @@ Event: TypeAlias = Literal[
 ACTIVE: frozenset[str] = frozenset({"queued", "in_progress"})
 
 PRIORITIES: Mapping[str, int] = {"high": 1, "normal": 2, "low": 3}
-"""Lower goes first."""
+"""Class → its number; lower numbers go first."""
 
 
 def new_id() -> str:
-    """128 random bits: nobody guesses another's job."""
+    """An id of 128 random bits, so that nobody can guess another client's job."""
     return f"video_{secrets.token_hex(16)}"
 
 
@@ -138,7 +138,7 @@ class Job:
 
     @property
     def active(self) -> bool:
-        """It may still change."""
+        """Whether the job is still waiting or running."""
         return self.status in ACTIVE
 
 
@@ -202,7 +202,7 @@ TRANSIENT = (StorageError, OutputError, DatabaseError)
 
 
 def error_json(error: BaseException) -> dict[str, Any]:
-    """What a client is told: our own sentence, and nothing about what nobody foresaw."""
+    """What a client is told: the message of our own errors; of others only that the job failed."""
     if isinstance(error, VivantError):
         return {"code": error.error_code, "message": error.message, "param": error.param}
     if isinstance(error, MemoryError):

@@ -76,7 +76,7 @@ class JobStore(JobQueries):
             return from_row(row)
 
     def give_back_picture(self, job_id: str) -> None:
-        """The picture's reading ended in good order: this start was no death of the worker."""
+        """The picture was not read to its end, but the worker lives: do not count this start."""
         with self.database.write() as connection:
             connection.execute(
                 jobs.update()
@@ -231,7 +231,7 @@ class JobStore(JobQueries):
     # -- housekeeping ----------------------------------------------------------------------
 
     def swept(self, job_id: str) -> None:
-        """The files are gone; the row stays for those who ask, without its events."""
+        """Note that the files were removed. The row stays, to answer ``expired``; its events go."""
         with self.database.write() as connection:
             connection.execute(events.delete().where(events.c.job_id == job_id))
             connection.execute(

@@ -20,7 +20,7 @@ from vivant.service.database import Database
 from vivant.service.tables import keys
 
 CACHE_SECONDS = 2.0
-"""A revoked key is refused after that long at the latest."""
+"""Seconds for which keys are cached: a revoked key is refused after that at the latest."""
 
 _KEY = re.compile(r"vk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 
@@ -44,7 +44,7 @@ class Keyring:
         self._read_at = -CACHE_SECONDS
 
     def add(self, name: str) -> str:
-        """A new key; the only time it is seen.
+        """A new key. Its secret is returned only here.
 
         Raises:
             OptionError: no usable name.
@@ -76,7 +76,7 @@ class Keyring:
             ]
 
     def revoke(self, key_id: str) -> None:
-        """Make a key useless.
+        """Revoke a key.
 
         Raises:
             OptionError: there is none of that id.
@@ -94,7 +94,7 @@ class Keyring:
             )
 
     def owner(self, presented: str) -> str | None:
-        """The id of the key that was presented, or None where it opens nothing."""
+        """The id of the presented key; None if there is no such key."""
         match = _KEY.fullmatch(presented)
         known = self._current().get(match[1], "") if match else ""
         # Compared even where the id is unknown, so that both take the same time.
@@ -128,7 +128,7 @@ class Keyring:
 
 
 def access_token(secret: bytes, job_id: str) -> str:
-    """Opens one job for reading; for ``EventSource`` and ``<video>``, which send no headers."""
+    """A token to read one job, for ``EventSource`` and ``<video>``, which send no headers."""
     return "va_" + hmac.new(secret, job_id.encode(), "sha256").hexdigest()[:40]
 
 

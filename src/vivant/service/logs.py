@@ -1,4 +1,4 @@
-"""Logs as lines of JSON with the job's id, or as text where somebody is looking.
+"""Logs as lines of JSON with the job's id, or as text on a terminal.
 
 No picture, no prompt, no key and no address of a client is ever logged.
 """
@@ -46,7 +46,7 @@ class JsonLines(logging.Formatter):
 
 
 class Text(logging.Formatter):
-    """The same for eyes: time, level, message, and what is known besides."""
+    """The same as text: time, level, message, and the fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See the class."""

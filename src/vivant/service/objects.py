@@ -1,7 +1,7 @@
 """Pictures, clips and reports by key, in a local folder or an S3 bucket.
 
 Keys are chosen by the caller and deterministic, so that writing again replaces and never
-duplicates. Whatever the store raises leaves here as one of ours.
+duplicates. Errors of the store are raised as errors of :mod:`vivant.errors`.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Objects:
             obstore.put(self._store, key, data)
 
     def copy(self, key: str, to: str) -> None:
-        """The same object under another key; the store does it by itself."""
+        """Copy an object to another key, within the store."""
         with _translated(f"{to} cannot be stored"):
             obstore.copy(self._store, key, to)
 

@@ -178,7 +178,7 @@ class Operations:
         return {name: size for name, size in found.items() if not name.startswith(ATTEMPTS)}
 
     def workers(self) -> list[WorkerSeen]:
-        """Those that are known; takes :data:`LOOK_SECONDS`."""
+        """The known workers; takes :data:`LOOK_SECONDS`."""
         first = self._beats()
         time.sleep(LOOK_SECONDS if first else 0)
         second = self._beats()

@@ -35,7 +35,7 @@ PICTURES_PER_PROCESS = 100
 """Then a new process takes over, so that leaks of decoders do not add up."""
 
 CHECK_SECONDS = 0.25
-"""Between two looks whether the picture is still wanted."""
+"""Seconds between two calls of ``check``, which asks whether the picture is still wanted."""
 
 PIXELS = "pixels.npy"
 
@@ -142,7 +142,7 @@ def _wait(future: Future[Any], seconds: float, check: Callable[[], None]) -> Any
 
 
 def _started(process: KillableProcess, check: Callable[[], None]) -> None:
-    """Wait for a new process; that it does not come is not the picture's fault."""
+    """Wait until a new process has started. If it does not start, the picture is not to blame."""
     try:
         _wait(process.start(), START_SECONDS, check)
     except (TimeoutError, BrokenProcessPool) as error:

@@ -89,8 +89,7 @@ class ProgressMeter:
 
     Args:
         weights: stage label → seconds it usually is busy. Stages that appear without being
-            expected get the mean weight; expected ones that never come are taken as done when
-            a later run-through says so (:meth:`finish`).
+            expected get the mean weight.
     """
 
     weights: dict[str, float]

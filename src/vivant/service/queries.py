@@ -1,4 +1,4 @@
-"""What is known of jobs in the database, only read."""
+"""Queries about jobs; they only read."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEASURED = 20
 """Finished clips that estimates look back at."""
 
 BATCH = 1_000
-"""Jobs of a batch that are told of."""
+"""Most jobs of a batch that are listed."""
 
 
 class JobQueries:
@@ -50,7 +50,7 @@ class JobQueries:
         return from_row(row, ahead)
 
     def owner_of(self, name: str) -> str | None:
-        """Whose job, comparison or batch that is; None where there is none of that name."""
+        """The owner of a job, comparison or batch; None if there is none of that id."""
         found = sa.union_all(
             sa.select(jobs.c.owner).where(jobs.c.id == name),
             sa.select(comparisons.c.owner).where(comparisons.c.id == name),
@@ -88,7 +88,7 @@ class JobQueries:
         return [from_row(row, places.get(row["id"])) for row in rows[:limit]], len(rows) > limit
 
     def batch(self, name: str, owner: str | None, *, active: bool = False) -> list[Job]:
-        """Jobs of one batch in the order they came; none where nobody knows it.
+        """Jobs of one batch in the order they came; none if there is no such batch.
 
         Args:
             name: it was sent under.

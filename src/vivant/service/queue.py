@@ -126,7 +126,7 @@ class JobQueue:
         connection: sa.Connection | None = None,
         delay: float = 0.0,
     ) -> None:
-        """Enqueue the delivery of a job's event. Doing it twice is doing it once.
+        """Enqueue the delivery of a job's event; to enqueue an attempt again has no effect.
 
         Args:
             job_id: of the job that is over.

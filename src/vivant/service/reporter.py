@@ -26,8 +26,8 @@ INTERVAL = 0.2
 STEP_INTERVAL = 0.1
 """Seconds between two writes of steps, which hold the run up for a few milliseconds."""
 
-LOOK = 0.5
-"""Seconds after which is looked for a cancel even if nothing was done."""
+CHECK_SECONDS = 0.5
+"""Seconds after which a cancel is looked for, also if there was no progress."""
 
 log = logging.getLogger("vivant.service")
 
@@ -116,8 +116,8 @@ class Reporter:
         """Seconds since the run began."""
         return time.monotonic() - self._started
 
-    def again(self, meter: ProgressMeter | None, gate: Mapping[str, Any], spent: float) -> None:
-        """Tell of the attempts; where one more is made, its progress begins anew.
+    def restart(self, meter: ProgressMeter | None, gate: Mapping[str, Any], spent: float) -> None:
+        """Report the attempts. Where one more is made, its progress begins at zero.
 
         Args:
             meter: of the next clip; None where there is none.
@@ -151,7 +151,7 @@ class Reporter:
 
     def _run(self) -> None:
         while not self._done.is_set() and not self._lost.is_set():
-            changed = self._changed.wait(LOOK)
+            changed = self._changed.wait(CHECK_SECONDS)
             self._changed.clear()
             if self._done.is_set():
                 return

@@ -13,13 +13,13 @@ from vivant.service.job import ACTIVE, Event, Job
 from vivant.service.tables import events, jobs
 
 MAX_STARTS = 3
-"""A job whose worker died this often while at it is set aside."""
+"""A job that was running this many times when its worker died is failed as ``poison_job``."""
 
 Row: TypeAlias = Mapping[str, Any] | sa.RowMapping
 
 
 def not_found(job_id: str) -> JobNotFoundError:
-    """The error for an id that means nothing to the asker."""
+    """The error for an id that does not exist or belongs to another owner."""
     shown = printable(job_id[:60])
     return JobNotFoundError(
         f"there is no video {shown!r}: list the videos to see which there are", param="video_id"
@@ -129,12 +129,12 @@ def event_statements(
 def event_data(
     row: Mapping[str, Any], name: Event, seq: int, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The one shape of every event; see docs/api.md."""
+    """The data of an event; every event has the same fields, see docs/api.md."""
     now = time.time()
     started = row.get("started_at")
     elapsed = extra.get("elapsed_seconds")
     if name == "started":
-        # what was tried before the worker died was not for nothing
+        # attempts made before the worker died stay in the event
         extra = {"attempt": extra.get("attempt", 1), "gate": extra.get("gate")}
         elapsed = 0.0
     elif elapsed is None and started is not None:

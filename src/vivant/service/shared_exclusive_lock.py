@@ -10,9 +10,8 @@ from contextlib import contextmanager
 class SharedExclusiveLock:
     """Work that goes side by side, and work that goes alone.
 
-    A job that was at work when a worker died goes alone from then on: if it kills the worker
-    again, no other job is at hand that would be taken along and counted as a killer too. Whoever
-    waits here holds nothing that others wait for.
+    A job that was running when a worker died runs alone from then on. If it kills the worker again,
+    no other job is running that would be counted as the cause too. Take this lock before any other.
     """
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from vivant.cost import bill
 from vivant.errors import Cancelled, DatabaseError, JobNotFoundError, StorageError, VivantError
 from vivant.picture.faces import lend_reader
 from vivant.pipeline import ClipJob
@@ -28,6 +27,7 @@ from vivant.service.clips import JobClips, Uploader
 from vivant.service.job import (
     SOURCE,
     TRANSIENT,
+    Job,
     attempt_key,
     error_json,
     key,
@@ -41,10 +41,11 @@ from vivant.service.picture_decoder import PictureDecoder, pictures
 from vivant.service.preparation import Preparation, TemporaryFolders
 from vivant.service.progress import ProgressMeter, timings, usual_seconds
 from vivant.service.reporter import Reporter, ShuttingDownError
+from vivant.service.run_cost import RunCost
 from vivant.service.shared_exclusive_lock import SharedExclusiveLock
 from vivant.service.until_pass import JobUntilPass
 from vivant.settings import Settings
-from vivant.types import Engine, Progress, Upscaler
+from vivant.types import Engine, Progress, Request, Upscaler
 from vivant.video.stage_times import StageTimes
 
 log = logging.getLogger("vivant.service")
@@ -86,7 +87,7 @@ class JobStages:
         self._job_store, self._objects, self._settings = job_store, objects, settings
         self._engines, self._upscalers = engines, upscalers
         self._stopping, self._closing = stopping, closing or stopping
-        self._solo = SharedExclusiveLock()
+        self._lock = SharedExclusiveLock()
         self._guard = threading.Lock()
         self._running = 0
         self._pictures: set[str] = set()
@@ -119,8 +120,8 @@ class JobStages:
             DatabaseError: the database does not answer now.
         """
         with (
-            self._about(job_id, "prepare"),
-            self._solo.hold(alone=self._starts(job_id)[0] > 0),
+            self._log_stage(job_id, "prepare"),
+            self._lock.hold(alone=self._start_counts(job_id)[0] > 0),
             self._preparation.once(job_id),
         ):
             job = self._job_store.preparing(job_id)
@@ -139,25 +140,25 @@ class JobStages:
                 self._undo_start(lambda: self._job_store.give_back_picture(job_id), seconds=60)
                 raise
             except VivantError as error:
-                self._fail(job_id, error)
+                self.fail(job_id, error)
             finally:
                 with self._guard:
                     self._pictures.discard(job_id)
 
     def _check(self, job_id: str) -> None:
-        """Raise ``Cancelled`` where the job has ended; what cannot be asked goes on."""
+        """Raise ``Cancelled`` if the job has ended. If the database does not answer, go on."""
         with suppress(DatabaseError):
             if job_id not in self._job_store.existing([job_id], active=True):
                 raise Cancelled
 
     def give_back_pictures(self) -> None:
-        """The worker ends: pictures that are being read were not read until it died."""
+        """The worker stops: take back the starts of pictures that are being read now."""
         with self._guard:
             left = list(self._pictures)
         for job_id in left:
             self._job_store.give_back_picture(job_id)
 
-    def _starts(self, job_id: str) -> tuple[int, int]:
+    def _start_counts(self, job_id: str) -> tuple[int, int]:
         """How often the job's picture and its clip were begun without an orderly end."""
         try:
             job = self._job_store.get(job_id)
@@ -176,13 +177,14 @@ class JobStages:
 
     def render(self, job_id: str) -> bool:
         """Generate, encode, verify and store; whether there is something to publish."""
-        with self._about(job_id, "render"):
-            picture, clip = self._starts(job_id)
+        with self._log_stage(job_id, "render"):
+            picture, clip = self._start_counts(job_id)
             if picture:  # read alone, before anything is held that others wait for
                 self.prepare(job_id)
-            beside = self._solo.hold(alone=clip > 0) if self.renders_here else nullcontext()
+            beside = self._lock.hold(alone=clip > 0) if self.renders_here else nullcontext()
             with beside:
-                # counted first: whoever finds nobody running has told to begin nothing before
+                # counted before ``closing`` is read: who sets it and then counts zero knows that no
+                # further clip begins
                 self._count(1)
                 if self._closing.is_set():
                     self._block_until_exit()
@@ -198,7 +200,8 @@ class JobStages:
         if lease is None:
             self._delete_unfinished(job_id)
             return False
-        if not self.renders_here:  # the end of this process is not this clip's doing
+        # the clip runs elsewhere: if this process dies, the clip was not the cause
+        if not self.renders_here:
             self._job_store.give_back(lease)
         try:
             made = self._make_and_store(lease)
@@ -217,7 +220,7 @@ class JobStages:
                 self._undo_start(lambda: self._job_store.give_back(lease), seconds=60)
             raise
         except VivantError as error:
-            self._fail(job_id, error)
+            self.fail(job_id, error)
             return False
         if not made:  # it ended while its files were stored
             self._delete_unfinished(job_id)
@@ -235,7 +238,7 @@ class JobStages:
             self._running += change
 
     def _already_made(self, job_id: str) -> bool:
-        """The clip is in the store already: the worker ended just before it could say so."""
+        """Whether the clip is stored already: the worker ended before it could publish it."""
         try:
             job = self._job_store.get(job_id)
         except JobNotFoundError:
@@ -243,85 +246,97 @@ class JobStages:
         return job.active and job.result is not None
 
     def _make_and_store(self, lease: Lease) -> bool:
-        job, settings = lease.job, self._settings
+        """Make the clip and store its files; whether the job still wanted them."""
+        job = lease.job
         request = request_from_json(job.request)
-        check_adapters(request, settings)
+        check_adapters(request, self._settings)
         measured = self._job_store.measured(request.engine)
         expected = estimate(timings(measured), request).reliable_seconds
-        currency = job.request.get("currency")
-        device = ""
+        cost = RunCost(self._settings, job.request.get("currency"))
 
-        def cost(seconds: float) -> dict[str, Any] | None:
-            return price(settings, device, seconds, currency)
+        def new_meter() -> ProgressMeter:
+            return ProgressMeter(usual_seconds(measured, request))
+
+        reporter = Reporter(
+            self._job_store,
+            lease,
+            new_meter(),
+            cost=cost,
+            expected=expected,
+            stopping=self._stopping,
+        )
+        with reporter, self._folder() as folder, self._folder() as inputs, lend_reader() as reader:
+            first, ahead = self._first_clip_job(job, request, reporter, inputs)
+            cost.device = first.device
+            clips = JobClips(lease, first, reader, reporter, self._job_store, self._uploader)
+            if job.request.get("budget") is None:
+                made = clips.make(first.request, reporter, folder)
+                result = clips.store(made, lease.token)
+                seconds = result["seconds"]
+            else:
+                until_pass = JobUntilPass(
+                    clips,
+                    self._objects,
+                    elapsed=lambda: ahead + reporter.elapsed,
+                    expected=expected,
+                )
+
+                def tell(told: Mapping[str, Any]) -> None:
+                    meter = new_meter() if "trying" in told else None
+                    reporter.restart(meter, told, until_pass.spent)
+
+                result = until_pass.run(folder, reporter, tell)
+                seconds = until_pass.spent + ahead + reporter.elapsed
+            result |= {
+                "clip_seconds": result["seconds"],
+                "seconds": seconds,
+                "cost": cost.final(seconds),
+            }
+            return self._job_store.database.patiently(
+                lambda: self._job_store.rendered(lease, result)
+            )
+
+    def _first_clip_job(
+        self, job: Job, request: Request, reporter: Reporter, inputs: Path
+    ) -> tuple[ClipJob, float]:
+        """The first attempt's clip job, with its picture and a loaded engine.
+
+        Args:
+            inputs: an empty folder, for the picture's file.
+
+        Returns:
+            The clip job, and the seconds that reading its picture took before this run.
+        """
 
         def check() -> None:
             if self._stopping.is_set():
                 raise ShuttingDownError
             self._check(job.id)
 
-        def meter() -> ProgressMeter:
-            return ProgressMeter(usual_seconds(measured, request))
-
-        reporter = Reporter(
-            self._job_store,
-            lease,
-            meter(),
-            cost=lambda seconds: cost(seconds) if device else None,
-            expected=expected,
-            stopping=self._stopping,
-        )
         times, started = StageTimes(), time.perf_counter()
-        with reporter, self._folder() as folder, self._folder() as inputs, lend_reader() as reader:
-            portrait, image_seconds = self._preparation.portrait(job.id, check)
-            # prepared within this run, or ahead of it
-            ahead = 0.0 if job.prepared is None else image_seconds
-            times.add("image", image_seconds - ahead)
-            prepared = self._job_store.get(job.id).prepared or {}
-            # the picture's own credentials become part of the clip's
-            if settings.credentials != "off" and prepared.get("credentials", True):
-                self._objects.get_file(key(job.id, SOURCE), inputs / SOURCE)
-                request = replace(request, image=inputs / SOURCE)
-            reporter(Progress("image", 1, 1, "item"))
-            with times.measure("load"):
-                engine = self._engines(request.engine)
-            upscaler = self._upscalers(request.upscaler)
-            first = ClipJob(
-                request, engine, upscaler, settings, reporter, currency,
-                portrait=portrait, times=times, started=started, shares={"image": ahead},
-            )  # fmt: skip
-            device = first.device
-            clips = JobClips(lease, first, reader, reporter, self._job_store, self._uploader)
-            if job.request.get("budget") is None:
-                result = clips.store(clips.make(request, reporter, folder), lease.token)
-                seconds = result["seconds"]
-            else:
-
-                def elapsed() -> float:
-                    return ahead + reporter.elapsed
-
-                until_pass = JobUntilPass(clips, self._objects, elapsed=elapsed, expected=expected)
-                result = until_pass.run(
-                    folder,
-                    reporter,
-                    lambda told: reporter.again(
-                        meter() if "trying" in told else None, told, until_pass.spent
-                    ),
-                )
-                seconds = until_pass.spent + elapsed()
-            result |= {
-                "clip_seconds": result["seconds"],
-                "seconds": seconds,
-                "cost": None if (final := cost(seconds)) is None else {**final, "final": True},
-            }
-            return self._job_store.database.patiently(
-                lambda: self._job_store.rendered(lease, result)
-            )
+        portrait, image_seconds = self._preparation.portrait(job.id, check)
+        ahead = 0.0 if job.prepared is None else image_seconds
+        times.add("image", image_seconds - ahead)
+        prepared = self._job_store.get(job.id).prepared or {}
+        # the picture's own credentials become part of the clip's
+        if self._settings.credentials != "off" and prepared.get("credentials", True):
+            self._objects.get_file(key(job.id, SOURCE), inputs / SOURCE)
+            request = replace(request, image=inputs / SOURCE)
+        reporter(Progress("image", 1, 1, "item"))
+        with times.measure("load"):
+            engine = self._engines(request.engine)
+        upscaler = self._upscalers(request.upscaler)
+        clip_job = ClipJob(
+            request, engine, upscaler, self._settings, reporter, job.request.get("currency"),
+            portrait=portrait, times=times, started=started, shares={"image": ahead},
+        )  # fmt: skip
+        return clip_job, ahead
 
     # -- publish ---------------------------------------------------------------------------
 
     def publish(self, job_id: str) -> None:
-        """See that everything is there, and finish the job."""
-        with self._about(job_id, "publish"):
+        """Check that every file is stored, and finish the job."""
+        with self._log_stage(job_id, "publish"):
             try:
                 job = self._job_store.get(job_id)
             except JobNotFoundError:
@@ -348,21 +363,8 @@ class JobStages:
 
     # -- all -------------------------------------------------------------------------------
 
-    def give_up(self, job_id: str, error: BaseException) -> None:
-        """The last word about a job whose stage failed for good."""
-        self._fail(job_id, error)
-
-    def _delete_unfinished(self, job_id: str) -> None:
-        """Remove what only a render needs, where there will be none."""
-        try:
-            if not self._job_store.get(job_id).active:
-                remove_unfinished(self._objects, job_id)
-        except JobNotFoundError:
-            self._objects.delete_folder(f"jobs/{job_id}")
-        except VivantError as error:
-            log.warning("not tidied: %s", error.message)
-
-    def _fail(self, job_id: str, error: BaseException) -> None:
+    def fail(self, job_id: str, error: BaseException) -> None:
+        """End a job whose stage failed for good; the client is told why."""
         told = error_json(error)
         if told["code"] == "internal":
             log.error("failed for a reason that nobody foresaw", exc_info=error)
@@ -373,8 +375,18 @@ class JobStages:
         )
         self._delete_unfinished(job_id)
 
+    def _delete_unfinished(self, job_id: str) -> None:
+        """Remove what only a render needs, if the job is over."""
+        try:
+            if not self._job_store.get(job_id).active:
+                remove_unfinished(self._objects, job_id)
+        except JobNotFoundError:
+            self._objects.delete_folder(f"jobs/{job_id}")
+        except VivantError as error:
+            log.warning("not tidied: %s", error.message)
+
     @contextmanager
-    def _about(self, job_id: str, stage: str) -> Iterator[None]:
+    def _log_stage(self, job_id: str, stage: str) -> Iterator[None]:
         token = log_job_id.set(job_id)
         started = time.perf_counter()
         try:
@@ -391,25 +403,3 @@ class JobStages:
         # and is put back
         while True:
             threading.Event().wait()
-
-
-def price(
-    settings: Settings, device: str, seconds: float, currency: str | None
-) -> dict[str, Any] | None:
-    """Seconds on a device as clients see them; None where there is no rate."""
-    charged = bill(
-        device,
-        seconds,
-        currency=currency or settings.currency,
-        rates=settings.rates,
-        exchange=settings.exchange,
-    )
-    if charged is None:
-        return None
-    return {
-        "currency": charged.currency,
-        "amount": round(charged.amount, 4),
-        "usd": round(charged.usd, 7),
-        "device": charged.device,
-        "final": False,
-    }

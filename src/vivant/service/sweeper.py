@@ -1,4 +1,4 @@
-"""Removes what is due: expired files, forgotten rows, objects nobody owns, jobs nobody runs.
+"""Removes expired files, old rows and objects without a job; fails jobs whose workflows are gone.
 
 Time is this process's start plus its monotonic clock, so that moving the machine's clock removes
 nothing early. Every action may be repeated, by several workers at once.
@@ -78,7 +78,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """One round of everything."""
-        self._comparisons.seal_all()  # before what they rest on goes
+        self._comparisons.seal_all()  # before the reports that they are made of are removed
         self.expire()
         self.forget()
         if time.monotonic() - self._orphans_at > ORPHAN_PAUSE or not self._orphans_at:
@@ -86,7 +86,7 @@ class Sweeper:
             self.collect_orphans()
             self._comparisons.forget()
         self.collect_scratch()
-        self.settle()
+        self.fail_stranded()
 
     def expire(self) -> int:
         """Remove files of jobs whose time is over; how many jobs."""
@@ -97,7 +97,7 @@ class Sweeper:
         return len(due)
 
     def forget(self) -> int:
-        """Remove the rows of jobs whose files went long ago; how many."""
+        """Remove the rows of jobs whose files were removed long ago; returns how many."""
         due = self._job_store.forgettable(self.now - FORGET_DAYS * 86_400)
         for job_id in due:
             try:
@@ -162,7 +162,7 @@ class Sweeper:
             if self.now - _modified(path) > self._orphan_seconds:
                 path.unlink(missing_ok=True)
 
-    def settle(self) -> int:
+    def fail_stranded(self) -> int:
         """Fail jobs whose workflows are gone or over, so that no job waits for ever; how many.
 
         Between two workflows of a job there is a moment without any; only what stays so for

@@ -1,4 +1,4 @@
-"""What is remembered, as tables. Portable between SQLite and Postgres; no pictures in them."""
+"""The tables of the database. Portable between SQLite and Postgres; no pictures in them."""
 
 from __future__ import annotations
 

@@ -93,11 +93,11 @@ class JobUntilPass:
             return self._newest.verification
 
         while isinstance(todo := self._loop.next(), Remedy):
-            tell(self._told(todo))
+            tell(self._snapshot(todo))
             self._loop.attempt(todo, make, self._keep)
-        told = self._told(todo)
-        tell(told)
-        return self._deliver(told)
+        snapshot = self._snapshot(todo)
+        tell(snapshot)
+        return self._deliver(snapshot)
 
     def _keep(self, number: int) -> None:
         """Store the newest clip: it is the best so far."""
@@ -110,20 +110,20 @@ class JobUntilPass:
         self._objects.put_file(attempt_key(self._job.id, name, RESULT), note)
         self._stored = name
 
-    def _told(self, now: Remedy | Stop) -> dict[str, Any]:
+    def _snapshot(self, now: Remedy | Stop) -> dict[str, Any]:
         """What clients may know, and what a later run must."""
         stop = now if isinstance(now, Stop) else None
-        told = attempts_json(self._budget, self._loop.attempts, stop)
+        snapshot = attempts_json(self._budget, self._loop.attempts, stop)
         if isinstance(now, Remedy):
             why = list(self._loop.reasons)
-            told["trying"] = {"remedy": now.words, "code": now.code, "why": why}
-        return {**told, "stored": self._stored, "spent": round(self.spent, 3)}
+            snapshot["trying"] = {"remedy": now.words, "code": now.code, "why": why}
+        return {**snapshot, "stored": self._stored, "spent": round(self.spent, 3)}
 
-    def _deliver(self, told: Mapping[str, Any]) -> dict[str, Any]:
+    def _deliver(self, snapshot: Mapping[str, Any]) -> dict[str, Any]:
         """The best clip's result; the list of attempts is added to its report."""
         if self._stored is None:  # attempts that end without one have raised
             raise AssertionError
-        gate = {name: told[name] for name in told if name not in ("stored", "spent")}
+        gate = {name: snapshot[name] for name in snapshot if name not in ("stored", "spent")}
         result: dict[str, Any] = json.loads(self._fetch(RESULT))
         body = {**json.loads(self._fetch(REPORT)), "gate": gate}
         data = to_json(body).encode()

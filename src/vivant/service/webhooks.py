@@ -40,7 +40,7 @@ log = logging.getLogger("vivant.service")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of one attempt; ``again`` says whether another one makes sense."""
+    """The outcome of one attempt; ``again``: whether another attempt can help."""
 
     done: bool
     again: bool
@@ -59,7 +59,7 @@ def signing_secret(secret: bytes, owner: str) -> str:
 
 
 def event_id(job_id: str) -> str:
-    """The same for every attempt: receivers drop what they have seen."""
+    """The event's id, the same for every attempt: receivers drop repeated deliveries."""
     return f"evt_{job_id.removeprefix('video_')}"
 
 
@@ -140,7 +140,7 @@ class Webhooks:
         """
         try:
             job = self._jobs.get(job_id)
-        except JobNotFoundError:  # deleted meanwhile: nobody wants to know
+        except JobNotFoundError:  # deleted meanwhile: there is nothing to deliver
             return None
         url = str(job.request.get("webhook_url") or "")
         if not url:

@@ -1,4 +1,4 @@
-"""A worker process: takes jobs from the queues, tells that it lives, and housekeeps as the leader.
+"""A worker process: takes jobs from the queues, sends heartbeats, cleans up as the leader.
 
 What a stage does is in :mod:`vivant.service.stages`, how stages are queued and put back in
 :mod:`vivant.service.queue`, who lives and who leads in :mod:`vivant.service.heartbeat`.
@@ -58,7 +58,8 @@ STOP_SECONDS = 8.0
 """Running clips have that long to notice, at their next step, that the worker stops."""
 
 EXIT_DECLARED_DEAD = 75
-"""This process was silent for so long that others took its jobs over; it starts anew."""
+"""Exit code: other workers took over the jobs of this process, because it sent no heartbeat for too
+long. The supervisor restarts it."""
 
 log = logging.getLogger("vivant.worker")
 
@@ -89,7 +90,7 @@ class Worker:
         renders_at_once: int = 1,
     ) -> None:
         self._settings = settings
-        self._told = threading.Event()
+        self._closing = threading.Event()
         self._stopping, self._leaving = threading.Event(), threading.Event()
         self._changed = threading.Event()
         self._database = open_database(settings, durable=False)
@@ -110,22 +111,18 @@ class Worker:
             engines=Engines(lambda name: load_engine(name, settings)),
             upscalers=load_upscaler,
             stopping=self._stopping,
-            closing=self._told,
+            closing=self._closing,
         )
         self._reasons = reasons = {name: why_not(name) for name in settings.engines}
-        # On one machine there is nobody else: the reason is the answer.
+        # With SQLite all workers are on this machine: the job is taken, and fails with the reason.
         self._engines = [n for n, reason in reasons.items() if not reason or self._database.sqlite]
-        facts = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "version": APPLICATION_VERSION,
-            "vivant": __version__,
-            "timeout": settings.worker_timeout,
-            "engines": reasons,
-            "gpu": (gpu or partial(gpu_name, self._slot.number, settings.gpus))(),
-        }
+        gpu = gpu or partial(gpu_name, self._slot.number, settings.gpus)
         self._heartbeat = Heartbeat(
-            self._database, self._id, self._slot.name, settings.worker_timeout, facts
+            self._database,
+            self._id,
+            self._slot.name,
+            settings.worker_timeout,
+            self._facts(gpu()),
         )
         self._queue = JobQueue(self._database)
         self._sweeper = Sweeper(self._job_store, objects, self._queue, settings)
@@ -133,25 +130,32 @@ class Worker:
             self._database,
             self._id,
             self.stages,
-            {
-                CPU_QUEUE: (CPU_AT_ONCE, SLOW_POLL_SECONDS),
-                **self._render_queues(renders_at_once),
-                **(
-                    {WEBHOOK_QUEUE: (WEBHOOKS_AT_ONCE, WEBHOOK_POLL_SECONDS)}
-                    if settings.webhooks
-                    else {}
-                ),
-            },
+            self._queues(renders_at_once),
             Webhooks(self._database) if settings.webhooks else None,
         )
 
-    def _render_queues(self, at_once: int) -> dict[str, tuple[int, float]]:
-        """Those that this worker takes clips from: name → (clips side by side, poll seconds)."""
-        found: dict[str, tuple[int, float]] = {}
+    def _facts(self, gpu: str | None) -> dict[str, Any]:
+        """What others may know of this worker."""
+        return {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": APPLICATION_VERSION,
+            "vivant": __version__,
+            "timeout": self._settings.worker_timeout,
+            "engines": self._reasons,
+            "gpu": gpu,
+        }
+
+    def _queues(self, renders_at_once: int) -> dict[str, tuple[int, float]]:
+        """The queues that this worker takes from: name → (stages side by side, poll seconds)."""
+        found = {CPU_QUEUE: (CPU_AT_ONCE, SLOW_POLL_SECONDS)}
         for engine in sorted(self._engines, key=lambda name: not self._reasons[name]):
             # a queue of several engines is polled as often as the first that can run here needs
             seconds = SLOW_POLL_SECONDS if self._reasons[engine] else POLL_SECONDS
-            found[render_queue(engine, sqlite=self._database.sqlite)] = (at_once, seconds)
+            name = render_queue(engine, sqlite=self._database.sqlite)
+            found[name] = (renders_at_once, seconds)
+        if self._settings.webhooks:
+            found[WEBHOOK_QUEUE] = (WEBHOOKS_AT_ONCE, WEBHOOK_POLL_SECONDS)
         return found
 
     def run(self, *, parent: IO[str] | None = None) -> None:
@@ -174,7 +178,7 @@ class Worker:
         threading.Thread(target=self._warm_up, name="vivant-warm-up", daemon=True).start()
         threading.Thread(target=self._housekeep, name="vivant-sweep", daemon=True).start()
         with keep_workers():
-            while not self._told.wait(60):
+            while not self._closing.wait(60):
                 continue
             self._drain()
         self._leave()
@@ -184,9 +188,9 @@ class Worker:
 
         Told twice, give running jobs back at once.
         """
-        if self._told.is_set() or self._settings.drain_seconds == 0:
+        if self._closing.is_set() or self._settings.drain_seconds == 0:
             self._stopping.set()
-        self._told.set()
+        self._closing.set()
 
     def close(self) -> None:
         """Give back what a worker that never ran holds: its connections and its slot."""
@@ -232,7 +236,7 @@ class Worker:
         swept_at = time.monotonic()
         with suppress(VivantError):  # asked again before anything is removed
             self._sweeper.owns_store()
-        while not self._told.is_set():
+        while not self._closing.is_set():
             self._changed.wait(self._sweeper.pause)
             self._changed.clear()
             try:
@@ -294,7 +298,7 @@ class Worker:
         self._stopping.set()
 
     def _leave(self) -> None:
-        """Let runs give their jobs back, hand all stages on, and go without waiting for more."""
+        """Let runs give their jobs back, put all stages back into their queues, and end."""
         time.sleep(0.1)
         deadline = time.monotonic() + STOP_SECONDS
         while self.stages.running and time.monotonic() < deadline:
@@ -302,7 +306,7 @@ class Worker:
         self._leaving.set()
         handing = threading.Thread(target=self._hand_over, daemon=True)
         handing.start()
-        handing.join(HAND_OVER_SECONDS)  # a lost database is not waited for
+        handing.join(HAND_OVER_SECONDS)  # do not wait for a database that does not answer
         log.info("worker stopped", extra={"worker": self._id})
         logging.shutdown()
         os._exit(0)

@@ -21,7 +21,6 @@ from vivant.types import Clip, Frames, Image, Observer, Progress
 
 log = logging.getLogger(__name__)
 
-KINDS = ("edsr", "espcn", "fsrcnn", "lapsrn")
 SLOW_SECONDS = 300
 """An estimate above this is worth a warning."""
 

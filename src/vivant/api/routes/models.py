@@ -27,6 +27,7 @@ from vivant.api.state import State
 from vivant.cost import EXCHANGE, RATES, rate_name
 from vivant.grid import ASPECTS, MAX_SIDE, MIN_SIDE
 from vivant.provenance.facts import GENERATED, SOURCE_TYPES
+from vivant.provenance.label_text import RULES
 from vivant.settings import Settings
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, ENGINES_WITH_SOUND
 from vivant.version import __version__
@@ -34,7 +35,7 @@ from vivant.version import __version__
 router = APIRouter(prefix="/v1", tags=["before"])
 
 CREATED = 1_767_225_600
-"""1 January 2026; the field must be there, and means nothing."""
+"""1 January 2026. The field is part of OpenAI's format and has no meaning here."""
 
 MOVES: Mapping[str, str] = {"living": "person", "ltx2": "person"}
 
@@ -137,7 +138,7 @@ async def estimate(
 
 @router.get("/config", summary="Defaults, limits and prices")
 async def config(shared: Shared, who: Owner) -> dict[str, Any]:
-    """What the page needs to know."""
+    """Settings and limits that the page needs."""
     settings = shared.settings
     return {
         "version": __version__,
@@ -166,6 +167,7 @@ async def config(shared: Shared, who: Owner) -> dict[str, Any]:
             "max_prompt_characters": MAX_PROMPT,
             "result_days": settings.result_days,
         },
+        "label_rules": list(RULES),
         "formats": list(FORMATS),
         "url_fetch": settings.url_fetch,
         "webhooks": settings.webhooks,

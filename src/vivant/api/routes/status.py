@@ -30,7 +30,8 @@ MIN_FREE_BYTES = 500_000_000
 """Room for a few uploads and clips."""
 
 READY_SECONDS = 1.0
-"""``/ready`` writes to the store, and anybody may ask it: more often it repeats itself."""
+"""Seconds between two checks of ``/ready``, which writes to the store and needs no key; in between
+the last answer is repeated."""
 
 router = APIRouter(tags=["operation"])
 
@@ -62,7 +63,7 @@ MEMORY = Gauge("vivant_api_memory_bytes", "Resident memory of this process.", re
 @router.head("/health", include_in_schema=False)
 @router.get("/health", summary="Is it alive?")
 async def health(response: Response) -> dict[str, str]:
-    """Answers while the process lives; looks at nothing else."""
+    """Answers as long as the process runs; checks nothing else."""
     # A page of another origin may see that the server runs. So it can tell a refusal from silence.
     response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     return {"status": "ok"}

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1/videos", tags=["videos"])
 POLL_AFTER_MS = {"queued": "1000", "in_progress": "500", "completed": "0", "failed": "0"}
 
 CLIENT_CLOSED_REQUEST = 499
-"""Status of a request whose client left; nobody sees it but the log."""
+"""Status in the log for a request whose client has left."""
 
 
 @router.post(
@@ -114,7 +114,7 @@ async def cancel(video_id: str, shared: Shared, owner: Owner) -> Response:
 
 @router.post("/{video_id}/remix", include_in_schema=False)
 async def remix(_: Owner) -> None:
-    """The Videos API has it; here it is refused with what to do instead."""
+    """Part of OpenAI's Videos API; refused here, with what to do instead."""
     raise HttpError(
         400,
         "a finished clip cannot be remixed here: send its picture again to /v1/videos with another "

@@ -14,11 +14,13 @@ IDLE_SECONDS = 30.0
 """A body may pause for so long, and take so long before its average speed counts."""
 
 MIN_BYTES_PER_SECOND = 10_000
-"""On average over the whole body: a client that sends single bytes would stay for hours."""
+"""On average over the whole body, so that no client can hold a connection for hours with single
+bytes."""
 
 DRAIN_BYTES = 64_000_000
 DRAIN_SECONDS = 5.0
-"""After a refusal the rest is read for so long, because most clients read no answer before."""
+"""Seconds for which the rest is read after a refusal: most clients read no answer before they have
+sent all."""
 
 
 class Body:

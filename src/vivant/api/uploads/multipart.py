@@ -152,7 +152,7 @@ class UploadParser(MultiPartParser):
             raise _wrong(400, part.field_name, "is not UTF-8", "invalid_option") from None
 
     def on_end(self) -> None:
-        """The last boundary came."""
+        """The last boundary was read."""
         self._ended = True
 
 

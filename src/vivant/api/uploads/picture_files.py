@@ -180,7 +180,7 @@ class PictureFiles:
                 self.found.remove(upload)
 
     def remove(self) -> None:
-        """Remove the files that nobody has moved away."""
+        """Remove the files that are still in their place."""
         for path in [file.path for file in self._files] + [one.file for one in self.found]:
             if path is not None:
                 path.unlink(missing_ok=True)
@@ -206,7 +206,7 @@ def too_large(max_bytes: int, subject: str = "the picture has") -> HttpError:
 
 
 def given_twice() -> HttpError:
-    """400: which of the two pictures is meant?"""
+    """400: the picture was given twice."""
     return HttpError(
         400, "the picture is given twice: send input_reference only", "invalid_image",
         param="input_reference",

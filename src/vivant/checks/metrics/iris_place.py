@@ -24,8 +24,6 @@ OUTER: Final = 16.0
 NOWHERE: Final = -99.0
 """Levels; less than any disc stands out."""
 
-Floats = npt.NDArray[np.float64]
-
 
 def iris_radius(mesh: FaceMesh, ring: tuple[int, ...], iris: slice) -> float:
     """Of the mesh's iris, pixels of :data:`LAYOUT`."""

@@ -28,6 +28,7 @@ from vivant.checks.report.plot import Plot, plot
 from vivant.checks.report.summary import summary
 from vivant.checks.sentences import reason, translated
 from vivant.errors import OptionError, OutputError
+from vivant.page_template import page_template
 from vivant.picture.framing import crop_pixels
 from vivant.types import Box, Group, Image, Portrait, Score, Verification
 from vivant.video.reader import frames_at
@@ -319,20 +320,14 @@ def _korean(score: Score) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vivant.checks", "report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["number"] = _number
-    environment.filters["korean"] = _korean
-    environment.globals.update(
+    return page_template(
+        "vivant.checks",
+        "page.html.j2",
+        folder="report",
+        filters={"number": _number, "korean": _korean},
         title=title,
         verdict_word=verdict_word,
         unit_word=unit_word,
         marks=_MARKS,
         theme=report_theme(),
     )
-    return environment.get_template("page.html.j2")

@@ -17,6 +17,7 @@ from vivant.compare.rating.agreement import FEWEST, Agreement, RatingResults, ve
 from vivant.compare.rating.journal import JOURNAL, Journal
 from vivant.compare.rating.pairs import ClipPairs
 from vivant.compare.statistics import sign_test
+from vivant.page_template import page_template
 from vivant.report import plain, to_json
 from vivant.runs.clip_cache import write_whole
 from vivant.web import asset
@@ -195,13 +196,11 @@ def _hash(text: str) -> str:
 
 @cache
 def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("vivant.compare.rating", "page"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+    return page_template(
+        "vivant.compare.rating",
+        "result.html.j2",
+        folder="page",
+        filters={"percent": _percent},
+        title=title,
+        fewest=FEWEST,
     )
-    environment.filters.update(percent=_percent)
-    environment.globals.update(title=title, fewest=FEWEST)
-    return environment.get_template("result.html.j2")

@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import cv2
-import numpy as np
 
 from vivant.engines.camera.canvas import draw_canvas, preview_of
 from vivant.engines.camera.layers import Subject, split
 from vivant.engines.camera.options import CameraOptions
 from vivant.engines.camera.path import CameraPath, head_in, plan_path
 from vivant.engines.camera.scene import Scene
+from vivant.engines.drawn_frames import drawn_frames
 from vivant.errors import EngineError
-from vivant.picture.framing import crop_pixels
 from vivant.picture.matte import (
     MatteError,
     person_matte,
@@ -32,7 +31,6 @@ from vivant.types import (
     Image,
     Observer,
     Portrait,
-    Progress,
     Request,
 )
 
@@ -83,16 +81,11 @@ class CameraEngine:
     ) -> Iterator[Frames]:
         try:
             scene, path = self._prepare(portrait, request, options)
-            for start in range(0, request.num_frames, CHUNK_FRAMES):
-                count = min(CHUNK_FRAMES, request.num_frames - start)
-                frames = np.empty((count, request.height, request.width, 3), dtype=np.uint8)
-                for index in range(count):
-                    if start + index == 0:
-                        frames[0] = crop_pixels(portrait, request.width, request.height)
-                    else:
-                        scene.draw(frames[index], *path.at(start + index))
-                    observe(Progress("generate", start + index + 1, request.num_frames))
-                yield frames
+
+            def draw(target: Image, frame: int) -> None:
+                scene.draw(target, *path.at(frame))
+
+            yield from drawn_frames(portrait, request, draw, observe, chunk=CHUNK_FRAMES)
         except cv2.error as error:
             raise EngineError(f"the camera engine could not draw the picture: {error}") from error
 

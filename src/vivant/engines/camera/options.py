@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, TypeAlias, get_args
+from typing import ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -10,8 +10,6 @@ from vivant.engines.engine_options import EngineOptions, Number
 
 Move: TypeAlias = Literal["auto", "push_in", "drift", "orbit"]
 """``push_in`` goes towards the face, ``drift`` passes by it, ``orbit`` goes round it."""
-
-MOVES: tuple[str, ...] = get_args(Move)
 
 MIN_STRENGTH, MAX_STRENGTH = 0.25, 2.0
 """Below, nobody sees a move in 4 s; above, it is no longer subtle."""

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Final, Literal
 
 import cv2
-import numpy as np
 
 from vivant.engines.camera import CameraEngine
+from vivant.engines.drawn_frames import drawn_frames
 from vivant.engines.living.cut_out import CutOut
 from vivant.engines.living.options import PRESET_AMOUNTS, LivingOptions, choose_preset
 from vivant.engines.living.people import Person, find_people
@@ -22,8 +22,7 @@ from vivant.engines.living.puppets import make_puppets
 from vivant.engines.living.renderer import FrameRenderer, make_renderer
 from vivant.errors import EngineError
 from vivant.picture.face_mesh import MeshReader
-from vivant.picture.framing import crop_pixels
-from vivant.types import Clip, EngineInfo, Frames, Observer, Portrait, Progress, Request
+from vivant.types import Clip, EngineInfo, Frames, Observer, Portrait, Request
 
 CHUNK_FRAMES: Final = 2
 """Frames per chunk: 12 MB at 1080p."""
@@ -109,16 +108,7 @@ class LivingEngine:
     ) -> Iterator[Frames]:
         try:
             renderer = self._renderer(portrait, request, options, people, reader)
-            for start in range(0, request.num_frames, CHUNK_FRAMES):
-                count = min(CHUNK_FRAMES, request.num_frames - start)
-                frames = np.empty((count, request.height, request.width, 3), dtype=np.uint8)
-                for index in range(count):
-                    if start + index == 0:
-                        frames[0] = crop_pixels(portrait, request.width, request.height)
-                    else:
-                        renderer.draw(frames[index], start + index)
-                    observe(Progress("generate", start + index + 1, request.num_frames))
-                yield frames
+            yield from drawn_frames(portrait, request, renderer.draw, observe, chunk=CHUNK_FRAMES)
         except cv2.error as error:
             raise EngineError(f"the living engine could not draw the picture: {error}") from error
 
@@ -171,6 +161,6 @@ def _provenance(
         "layers": 1 if cut.subject is None else 2,
         # of the first person; the others follow from the seed
         "blinks_at": [round(start, 3) for start in first.blinks],
-        "turns_to": [round(place, 2) for place in first.yaw.places],
+        "turns_to": [round(place, 2) for place in first.yaw.values],
         "breath_seconds": round(first.breath_seconds, 2),
     }

@@ -72,29 +72,29 @@ class Fields:
     bases: npt.NDArray[np.float32]
     height: float
 
-    def still(self) -> Grid:
+    def no_displacement(self) -> Grid:
         """No displacement anywhere."""
         return np.zeros(self.bases.shape[1:], np.float32)
 
-    def turning(self, gain: float) -> Fields:
+    def with_turn_gain(self, gain: float) -> Fields:
         """The same with ``gain`` times the turn."""
         bases = self.bases.copy()
         bases[0] *= gain
         return Fields(bases, self.height)
 
-    def at(self, moment: Pose) -> Grid:
-        """The displacement at one moment."""
+    def at(self, pose: Pose) -> Grid:
+        """The displacement in a pose."""
         h = self.height
         amounts = (
-            math.sin(math.radians(moment.yaw)),
-            math.sin(math.radians(moment.pitch)),
-            math.radians(moment.roll),
-            moment.sway * h,
-            moment.breath * h,
-            moment.brow * h,
-            moment.smile * h,
+            math.sin(math.radians(pose.yaw)),
+            math.sin(math.radians(pose.pitch)),
+            math.radians(pose.roll),
+            pose.sway * h,
+            pose.breath * h,
+            pose.brow * h,
+            pose.smile * h,
         )
-        found = self.still()
+        found = self.no_displacement()
         for amount, base in zip(amounts, self.bases, strict=True):
             if amount:
                 cv2.scaleAdd(base, amount, found, dst=found)

@@ -1,4 +1,4 @@
-"""When what moves: pure arithmetic, from the seed alone.
+"""Which movement happens when: pure arithmetic, from the seed alone.
 
 Every curve is 0 at the first frame, with speed 0, so that the clip starts as the picture; with
 ``loop`` it is 0 at the end as well. Turns and gazes go from one resting place to the next, as
@@ -61,18 +61,18 @@ class KeyframeTrack:
 
     Attributes:
         starts: seconds at which it leaves for each place, rising.
-        places: where it goes.
+        values: what it becomes.
         seconds: how long each way takes.
     """
 
     starts: tuple[float, ...]
-    places: tuple[float, ...]
+    values: tuple[float, ...]
     seconds: float
 
     def at(self, time: float) -> float:
         """The value at ``time`` seconds; 0 before the first start."""
         value, here = 0.0, 0.0
-        for start, place in zip(self.starts, self.places, strict=True):
+        for start, place in zip(self.starts, self.values, strict=True):
             value += (place - here) * minimum_jerk((time - start) / self.seconds)
             here = place
         return value
@@ -86,7 +86,7 @@ def minimum_jerk(u: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """One person's movement through a clip; ``turn`` multiplies the amounts's angles."""
+    """One person's movement through a clip; ``turn`` multiplies the angles of ``amounts``."""
 
     seconds: float
     amounts: MotionAmounts
@@ -169,72 +169,115 @@ def plan_motion(
         seed: 0 … 2**63 − 1.
         person: which of the picture's people.
     """
-    draw = np.random.default_rng([seed, person])
-    turn = options.strength * options.turn
-    side = 1.0 if draw.random() < 0.5 else -1.0
-    nod = 1.0 if draw.random() < 0.5 else -1.0
-    first = 0.12 + 0.2 * draw.random() + 0.15 * person
-    starts = [first]
-    while starts[-1] + amounts.pause < seconds:
-        starts.append(starts[-1] + amounts.pause * (0.8 + 0.4 * draw.random()))
-    count = len(starts)
-    yaws, pitches, rolls = [], [], []
-    for index in range(count):
-        far = 1.0 if index % 2 == 0 else 0.25
-        size = far * (0.9 + 0.2 * draw.random())
-        yaws.append(turn * amounts.yaw * side * size)
-        pitches.append(turn * amounts.pitch * nod * far * (0.6 + 0.5 * draw.random()))
-        rolls.append(turn * amounts.roll * side * far * (0.4 + 0.6 * draw.random()))
-        if far < 1 and draw.random() < 0.6:
-            side = -side
-        nod = nod if draw.random() < 0.6 else -nod
-    ways = min(TURN_SECONDS, 0.45 * seconds)
+    rng = np.random.default_rng([seed, person])
+    turn_seconds = min(TURN_SECONDS, 0.45 * seconds)
+    starts, yaws, pitches, rolls = _head_turns(options, amounts, seconds, person, rng)
     if options.loop:
         starts, (yaws, pitches, rolls) = _return_to_rest(
-            starts, (yaws, pitches, rolls), seconds, ways
+            starts, (yaws, pitches, rolls), seconds, turn_seconds
         )
-    gaze = options.strength * options.gaze * amounts.gaze
-    looks = [start - 0.1 if start > 0.3 else start for start in starts]  # eyes go before the head
-    gaze_x = [gaze * (math.copysign(1.0, y) if y else 0.0) for y in yaws]
-    gaze_y = [0.35 * gaze * (2 * draw.random() - 1) if y else 0.0 for y in yaws]
-    if not options.loop and seconds > 2:  # they come back to the viewer before the head does
-        looks, gaze_x, gaze_y = _back_to_viewer(looks, gaze_x, gaze_y)
-    expression = options.strength * options.expression
-    hint = [start + 0.25 for start in starts]
-    brow = [expression * amounts.brow * (1.0 if i % 2 == 0 else 0.3) for i in range(len(starts))]
-    smile = [expression * amounts.smile * (1.0 if i % 2 == 0 else 0.7) for i in range(len(starts))]
+    gaze_x, gaze_y = _gaze(options, amounts, starts, yaws, seconds, rng)
+    brow, smile = _expression(options, amounts, starts, turn_seconds)
+    breath_seconds = BREATH_SECONDS * (0.95 + 0.1 * rng.random())
     if options.loop:
-        brow[-1] = smile[-1] = 0.0
-        hint[-1] = starts[-1]
-    breaths = BREATH_SECONDS * (0.95 + 0.1 * draw.random())
-    if options.loop:
-        breaths = seconds / max(1, round(seconds / breaths))
+        breath_seconds = seconds / max(1, round(seconds / breath_seconds))
+    later = (*(start + 0.05 for start in starts[:-1]), starts[-1])
     return Motion(
         seconds=seconds,
         amounts=amounts,
-        turn=turn,
+        turn=options.strength * options.turn,
         breath=options.strength * options.breath * amounts.breath,
-        breath_seconds=breaths,
-        first_breath=0.0 if options.loop else 0.2 * draw.random(),
-        yaw=KeyframeTrack(tuple(starts), tuple(yaws), ways),
-        pitch=KeyframeTrack((*(s + 0.05 for s in starts[:-1]), starts[-1]), tuple(pitches), ways),
-        roll=KeyframeTrack(tuple(starts), tuple(rolls), ways),
-        gaze_x=KeyframeTrack(tuple(looks), tuple(gaze_x), SACCADE_SECONDS),
-        gaze_y=KeyframeTrack(tuple(looks), tuple(gaze_y), SACCADE_SECONDS),
-        brow=KeyframeTrack(tuple(hint), tuple(brow), ways),
-        smile=KeyframeTrack(tuple(hint), tuple(smile), ways),
-        blinks=_blinks(amounts, seconds, draw) if options.blink else (),
-        phases=tuple(2 * math.pi * draw.random(6)),
+        breath_seconds=breath_seconds,
+        first_breath=0.0 if options.loop else 0.2 * rng.random(),
+        yaw=KeyframeTrack(tuple(starts), tuple(yaws), turn_seconds),
+        pitch=KeyframeTrack(later, tuple(pitches), turn_seconds),
+        roll=KeyframeTrack(tuple(starts), tuple(rolls), turn_seconds),
+        gaze_x=gaze_x,
+        gaze_y=gaze_y,
+        brow=brow,
+        smile=smile,
+        blinks=_blinks(amounts, seconds, rng) if options.blink else (),
+        phases=tuple(2 * math.pi * rng.random(6)),
         loop=options.loop,
     )
 
 
+def _head_turns(
+    options: LivingOptions,
+    amounts: MotionAmounts,
+    seconds: float,
+    person: int,
+    rng: np.random.Generator,
+) -> tuple[list[float], list[float], list[float], list[float]]:
+    """When the head turns, and the yaw, pitch and roll of each turn in degrees.
+
+    Turns far to one side alternate with short ones, nearly back to the viewer. The second person
+    begins a little after the first.
+    """
+    turn = options.strength * options.turn
+    side = 1.0 if rng.random() < 0.5 else -1.0
+    nod = 1.0 if rng.random() < 0.5 else -1.0
+    starts = [0.12 + 0.2 * rng.random() + 0.15 * person]
+    while starts[-1] + amounts.pause < seconds:
+        starts.append(starts[-1] + amounts.pause * (0.8 + 0.4 * rng.random()))
+    yaws, pitches, rolls = [], [], []
+    for index in range(len(starts)):
+        far = 1.0 if index % 2 == 0 else 0.25
+        size = far * (0.9 + 0.2 * rng.random())
+        yaws.append(turn * amounts.yaw * side * size)
+        pitches.append(turn * amounts.pitch * nod * far * (0.6 + 0.5 * rng.random()))
+        rolls.append(turn * amounts.roll * side * far * (0.4 + 0.6 * rng.random()))
+        if far < 1 and rng.random() < 0.6:
+            side = -side
+        nod = nod if rng.random() < 0.6 else -nod
+    return starts, yaws, pitches, rolls
+
+
+def _gaze(
+    options: LivingOptions,
+    amounts: MotionAmounts,
+    starts: list[float],
+    yaws: list[float],
+    seconds: float,
+    rng: np.random.Generator,
+) -> tuple[KeyframeTrack, KeyframeTrack]:
+    """Shifts of the irises to the right and down; the eyes move before the head turns."""
+    gaze = options.strength * options.gaze * amounts.gaze
+    times = [start - 0.1 if start > 0.3 else start for start in starts]
+    xs = [gaze * (math.copysign(1.0, yaw) if yaw else 0.0) for yaw in yaws]
+    ys = [0.35 * gaze * (2 * rng.random() - 1) if yaw else 0.0 for yaw in yaws]
+    if not options.loop and seconds > 2:  # they come back to the viewer before the head does
+        times, xs, ys = _back_to_viewer(times, xs, ys)
+    return (
+        KeyframeTrack(tuple(times), tuple(xs), SACCADE_SECONDS),
+        KeyframeTrack(tuple(times), tuple(ys), SACCADE_SECONDS),
+    )
+
+
+def _expression(
+    options: LivingOptions, amounts: MotionAmounts, starts: list[float], turn_seconds: float
+) -> tuple[KeyframeTrack, KeyframeTrack]:
+    """Rise of brows and mouth corners, a little after each turn begins."""
+    strength = options.strength * options.expression
+    times = [start + 0.25 for start in starts]
+    far = [index % 2 == 0 for index in range(len(starts))]
+    brow = [strength * amounts.brow * (1.0 if one else 0.3) for one in far]
+    smile = [strength * amounts.smile * (1.0 if one else 0.7) for one in far]
+    if options.loop:
+        brow[-1] = smile[-1] = 0.0
+        times[-1] = starts[-1]
+    return (
+        KeyframeTrack(tuple(times), tuple(brow), turn_seconds),
+        KeyframeTrack(tuple(times), tuple(smile), turn_seconds),
+    )
+
+
 def _return_to_rest(
-    starts: list[float], tracks: tuple[list[float], ...], seconds: float, ways: float
+    starts: list[float], tracks: tuple[list[float], ...], seconds: float, turn_seconds: float
 ) -> tuple[list[float], tuple[list[float], ...]]:
     """End every track at 0, in time for the loop."""
-    last = seconds - ways
-    keep = [i for i, start in enumerate(starts) if start + 0.6 * ways < last] or [0]
+    last = seconds - turn_seconds
+    keep = [i for i, start in enumerate(starts) if start + 0.6 * turn_seconds < last] or [0]
     found = [starts[i] for i in keep]
     return [*found, max(last, found[-1])], tuple([*(t[i] for i in keep), 0.0] for t in tracks)
 
@@ -251,13 +294,13 @@ def _back_to_viewer(
     return [float(v) for v in times], [float(v) for v in x], [float(v) for v in y]
 
 
-def _blinks(amounts: MotionAmounts, seconds: float, draw: np.random.Generator) -> tuple[float, ...]:
+def _blinks(amounts: MotionAmounts, seconds: float, rng: np.random.Generator) -> tuple[float, ...]:
     """When blinks begin; the first comes early enough to be seen in a short clip."""
     lasts = BLINK_CLOSE + BLINK_SHUT + BLINK_OPEN
     found = []
-    start = min(0.9 + 0.7 * draw.random(), 0.3 * seconds)
+    start = min(0.9 + 0.7 * rng.random(), 0.3 * seconds)
     while start + lasts + 0.15 < seconds:
         if start > 0.1:
             found.append(start)
-        start += amounts.blink * (0.7 + 0.6 * draw.random())
+        start += amounts.blink * (0.7 + 0.6 * rng.random())
     return tuple(found)

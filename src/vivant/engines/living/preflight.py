@@ -46,7 +46,7 @@ MAX_TRIES: Final = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnimatedPerson:
-    """One person's animated in the clip.
+    """One person, and what they do in the clip.
 
     Attributes:
         motion: when what moves.
@@ -62,7 +62,7 @@ class AnimatedPerson:
 def preflight(
     scene: LivingScene, person: Person, animated: AnimatedPerson, reader: MeshReader, turn: float
 ) -> tuple[AnimatedPerson, list[str]]:
-    """``animated`` as it will be played, and a sentence for each thing that cannot be shown.
+    """``animated``, changed to what can be shown, and a sentence for each thing that cannot be.
 
     Args:
         turn: the turn that was asked for, degrees; 0 for none.
@@ -72,7 +72,9 @@ def preflight(
     if animated.motion.blinks and not animated.eyes:
         animated = replace(animated, motion=replace(animated.motion, blinks=()))
         notes.append("an eye lies at the border of the clip, so the eyes keep still")
-    rest = view.mesh_of(animated.fields.still()) if animated.motion.blinks or turn else None
+    rest = (
+        view.mesh_of(animated.fields.no_displacement()) if animated.motion.blinks or turn else None
+    )
     if rest and animated.motion.blinks and not _look_shut(view, animated, rest):
         animated = replace(animated, motion=replace(animated.motion, blinks=()), eyes=())
         notes.append(
@@ -95,7 +97,7 @@ def _look_shut(view: _KeyFrameView, animated: AnimatedPerson, rest: FaceMesh) ->
     """Whether the mesh sees both eyes shut when they are drawn so."""
     for eye in animated.eyes:
         eye.draw(view.scene.plane, 1.0, (0.0, 0.0))
-    shut = view.mesh_of(animated.fields.still()).lid_gaps
+    shut = view.mesh_of(animated.fields.no_displacement()).lid_gaps
     for eye in animated.eyes:
         eye.draw(view.scene.plane, 0.0, (0.0, 0.0))
     return all(gap < MAX_SHUT_GAP * opened for gap, opened in zip(shut, rest.lid_gaps, strict=True))
@@ -108,7 +110,7 @@ def _enlarge_turn(
     pose = animated.motion.widest()
     gain = 1.0
     for _ in range(MAX_TRIES):
-        fields = animated.fields.turning(gain)
+        fields = animated.fields.with_turn_gain(gain)
         shown = abs(view.mesh_of(fields.at(pose)).pose.yaw - rest.pose.yaw)
         if shown >= wanted or gain == MAX_TURN_GAIN:
             break

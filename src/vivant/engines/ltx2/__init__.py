@@ -28,7 +28,8 @@
     fp8.py            row-wise fp8 matrix products
     conditioning.py   picture → clean tokens, their strengths and coordinates
     sampling.py       the denoising loop, on one screen
-    denoising_stage.py  what the denoising loop of one stage needs
+    stage_inputs.py   noisy tokens that a stage begins with, and what holds them
+    denoising_stage.py  one stage as sent to every GPU: its tokens, texts and sigmas
     vae_kernels.py, vae_triton.py  norm, SiLU and padding of the VAE decoder in one pass
     decode.py         latents → frames, chunk by chunk, equal to decoding the whole clip
     sound.py          audio latents → sound: audio VAE and vocoder

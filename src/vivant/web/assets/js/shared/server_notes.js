@@ -94,6 +94,10 @@ const KOREAN = [
     /^The file announces (\d+) frames and (\d+) could be decoded\.$/,
     "파일에는 $1프레임이라고 되어 있으나 $2프레임만 읽혔습니다.",
   ],
+  [
+    /^The clip is longer than one pass of the model: (\d+) passes are joined in frames (.+)\.$/,
+    "한 번에 만들 수 있는 길이보다 길어 $1번에 나누어 만들고 $2 프레임에서 이었습니다.",
+  ],
   [/^The negative prompt has no effect/, "이 설정에서는 ‘나오면 안 되는 것’이 효과가 없습니다."],
   [
     /^The distilled LoRA was added to the model that is distilled already/,
