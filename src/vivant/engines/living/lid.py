@@ -40,6 +40,9 @@ FILM: Final = 250
 CROSSING: Final = 0.66
 """Luma over that of the skin below which something lies before the lid."""
 
+OUTLINE: Final = (0.03, 0.2)
+"""Least and greatest distance above the lid's edge of a line that follows it, in widths."""
+
 LASHES: Final = 0.11
 """Length of the lashes below a closed lid's edge, in widths of the eye."""
 
@@ -66,6 +69,8 @@ class Lid:
         bare: ``[h, w, C]`` float32, the picture without the open eye's lashes and its fold.
         wings: where these may be, 0 … 1.
         ends: 1 over the eye, 0 beyond its corners.
+        outlined: share of the eye's width above which something dark stays close to the lid, 0 … 1:
+            make-up, a hard shadow or the crease, whose line would show around a closed eye.
     """
 
     skin: Values
@@ -75,6 +80,7 @@ class Lid:
     wings: Values
     region: Values
     ends: Values
+    outlined: float
 
 
 def make_lid(
@@ -134,6 +140,7 @@ def make_lid(
         bare=_without_lashes(original, skin, width).astype(np.float32),
         wings=wings.astype(np.float32),
         ends=ends.astype(np.float32),
+        outlined=_outlined(before, a, below, width),
     )
 
 
@@ -147,6 +154,12 @@ def _region(a: Depths, below: Depths, fold: Depths, width: float) -> Depths:
 def _wings(a: Depths, below: Depths, higher: Depths, width: float) -> Depths:
     outside = np.maximum(-a, a - width) / (1.1 * WINGS * width)
     return smootherstep((below + higher) / (0.06 * width)) * smootherstep((1 - outside) / 0.5)
+
+
+def _outlined(before: Depths, a: Depths, below: Depths, width: float) -> float:
+    near = (below < -OUTLINE[0] * width) & (below > -OUTLINE[1] * width) & (before > 0.5)
+    column = np.floor((a / width - 0.1) / 0.8 * 20)
+    return sum(bool((near & (column == number)).any()) for number in range(20)) / 20
 
 
 def _grain(
