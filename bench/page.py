@@ -23,12 +23,43 @@ from web_server import launch, serving
 
 PATIENCE_MS = 120_000
 
+FRAMED = re.compile("around the face|얼굴을 중심으로")
+
 
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0"
 SENT = """performance.getEntriesByType('navigation')
   .concat(performance.getEntriesByType('resource'))
   .filter(({ name }) => !name.includes('/examples/')).reduce((sum, e) => sum + e.transferSize, 0)"""
 """Bytes; without the clips of the examples, for which nothing waits."""
+
+
+MOODS_MOVE = """(() => {
+  const clips = [...document.querySelectorAll(".mood-clip video")];
+  return clips.length === 4 && clips.every((v) => !v.paused && v.currentTime > 0);
+})()"""
+"""All four play."""
+
+
+def wait_for(page: Page, truth: str) -> None:
+    while not page.evaluate(truth):
+        page.wait_for_timeout(10)
+
+
+def another_crop(page: Page, address: str) -> dict[str, float]:
+    """Seconds from another shape being chosen, and from its crop, until its moods move."""
+    page.goto(address)
+    page.click("#example-calm")
+    wait_for(page, MOODS_MOVE)
+    seen = {}
+    for aspect in ("9:16", "1:1"):
+        pressed = time.monotonic()
+        page.check(f"input[name=aspect][value='{aspect}']")
+        wait_for(page, "!document.querySelector('.mood-clip')")  # the new crop is known
+        framed = time.monotonic()
+        wait_for(page, MOODS_MOVE)
+        seen[f"pressed_to_moods_{aspect}"] = round(time.monotonic() - pressed, 2)
+        seen[f"framed_to_moods_{aspect}"] = round(time.monotonic() - framed, 2)
+    return seen
 
 
 def run(page: Page, address: str, began: float) -> dict[str, float]:
@@ -46,10 +77,12 @@ def run(page: Page, address: str, began: float) -> dict[str, float]:
     note("examples_shown")
     page.locator("#example-calm").click()
     note("example_chosen")
-    expect(page.locator("#crop-word")).to_contain_text(re.compile("face|얼굴"))
+    expect(page.locator("#crop-word")).to_have_text(FRAMED)
     note("framed")
-    expect(page.locator(".mood-clip video")).to_have_count(4)
-    note("moods_shown")
+    wait_for(page, MOODS_MOVE)
+    note("moods_move")
+    seen["framed_to_moods"] = round(seen["moods_move"] - seen["framed"], 2)
+    seen["chosen_to_moods"] = round(seen["moods_move"] - seen["example_chosen"], 2)
     page.click("#go")
     pressed = time.monotonic()
     expect(page.locator("#stages li").first).to_be_visible()
@@ -66,7 +99,7 @@ def run(page: Page, address: str, began: float) -> dict[str, float]:
 
 
 def main() -> None:
-    """Two clips: the first one, and one when everything is warm."""
+    """Two clips, the first one and one when everything is warm; then other crops."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -82,6 +115,8 @@ def main() -> None:
                 found.append(run(page, address, began))
                 page.close()
                 began = time.monotonic()
+            page = browser.new_page()
+            found.append(another_crop(page, address))
         browser.close()
     print(json.dumps(found, indent=2))
     if arguments.out:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 import warnings
@@ -125,8 +126,16 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+@pytest.fixture(scope="session")
+def page_cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Cache folder of all servers of one run: the page's examples are drawn once, in 10 s."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return str(shared / "page-cache")
+
+
 @pytest.fixture(scope="module")
-def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def page_server(tmp_path_factory: pytest.TempPathFactory, page_cache: str) -> Iterator[str]:
     """Address of a server with all engines but a GPU, for the tests of the page.
 
     Not for the session: an idle worker takes a tenth of a core from all later tests.
@@ -139,6 +148,7 @@ def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         default_engine="camera",
         cors_origins='["null"]',
         queue_limit="3",
+        cache_dir=page_cache,
     ) as address:
         yield address
 

@@ -331,6 +331,10 @@ def test_what_is_needed_before_making_a_clip(service: Service, done: dict[str, A
     assert models["ltx2"]["moves"] == "person"
     assert "seed" in models["ltx2"]["recipes"]
     assert {name for name, model in models.items() if model["sound"]} == {"ltx2", "fake"}
+    assert {name for name, model in models.items() if model["generative"]} == {"ltx2"}
+    told = service.get("/openapi.json").json()["paths"]["/v1/models/{model_id}"]["get"]
+    schema = told["responses"]["200"]["content"]["application/json"]["schema"]
+    assert set(schema["properties"]) == set(models["ltx2"]), "the schema names every field"
     assert models["ltx2"]["available"] or models["ltx2"]["reason"]
     assert service.get("/v1/models/camera").json() == models["camera"]
     assert service.get("/v1/models/nope").status_code == 404

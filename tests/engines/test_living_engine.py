@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -14,7 +15,7 @@ import skimage.data
 
 from image_files import astronaut, face_reader
 from vivant.engines.camera.layers import Subject
-from vivant.engines.living import LivingEngine, LivingOptions
+from vivant.engines.living import LivingEngine, LivingOptions, Sketches
 from vivant.engines.living.eyes import make_eye
 from vivant.engines.living.fields import grid_shape, person_fields
 from vivant.engines.living.motion import blink_shape, plan_motion
@@ -313,6 +314,29 @@ def test_presets_differ(preset: str) -> None:
     assert len(motion.blinks) >= 2
     largest = max(abs(motion.yaw.at(t / 10)) for t in range(80))
     assert 0.6 * PRESET_AMOUNTS[preset].yaw < largest < 1.5 * PRESET_AMOUNTS[preset].yaw
+
+
+def test_sketches_drawn_at_a_time_show_what_the_clip_will() -> None:
+    portrait = portrait_of(astronaut())
+    request = Request(image=b"", width=SIZE[0], height=SIZE[1])
+    sketches = Sketches(portrait, request, (256, 144), MeshReader())
+
+    def drawn(preset: str) -> Frames:
+        return sketches.draw(preset, (128, 72), num_frames=20, fps=Fraction(10))
+
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(drawn, PRESETS))
+    assert np.array_equal(drawn(PRESETS[0]), together[0]), "another thread drew into it"
+    assert all((together[0] != other).any() for other in together[1:])
+    crop = crop_pixels(portrait, 128, 72)
+    assert cv2.absdiff(together[0][0], crop).mean() < 6, "it does not begin as the picture"
+    options = {"preset": "calm", "loop": True}
+    loop = replace(request, width=320, height=180, num_frames=20, fps=Fraction(10), options=options)
+    clip = LivingEngine().generate(portrait, loop, ignore_progress)
+    shown = np.concatenate(list(clip.chunks))
+    for frame in (9, 10, 12):  # the eyes are shut in one of them
+        small = cv2.resize(shown[frame], (128, 72), interpolation=cv2.INTER_AREA)
+        assert cv2.absdiff(together[0][frame], small).mean() < 6
 
 
 def test_a_short_clip_has_its_blink_too() -> None:

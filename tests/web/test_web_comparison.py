@@ -152,9 +152,10 @@ def test_from_a_picture_to_a_recommendation(
     beside.on("pageerror", lambda error: complaints.append(str(error)))
     expect(beside.locator("html")).to_have_attribute("data-lang", code)
     until(lambda: beside.evaluate("document.querySelector('#va').readyState") >= 2)
-    assert beside.evaluate("document.querySelector('#vb').videoWidth") == 192
+    until(lambda: beside.evaluate("document.querySelector('#vb').videoWidth") == 192)
     expect(beside.locator("header .file")).to_have_text(told["title"][code], use_inner_text=True)
     if not korean:
+        beside.evaluate("document.querySelector('.scores').open = true")
         flawless(beside, "side by side", switch="#lang")
     beside.click("#lang")
     other = told["title"]["en" if korean else "ko"]

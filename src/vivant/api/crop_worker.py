@@ -11,8 +11,9 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vivant.api.isolated_process import IsolatedProcess
 from vivant.api.preview_clips import example_clip, example_poster, preview_clips
@@ -20,6 +21,9 @@ from vivant.errors import VivantError
 from vivant.picture.source import too_slow, unsafe
 from vivant.settings import Settings
 from vivant.types import Portrait, Request
+
+if TYPE_CHECKING:
+    from vivant.picture.faces import FaceReader
 
 DECODE_SECONDS = 20.0
 """The largest pictures allowed take about 5 s."""
@@ -59,6 +63,10 @@ class CropWorker:
         )
         self._busy_at = -math.inf  # when it last had a picture of a user, monotonic seconds
 
+    def start(self) -> None:
+        """Start the process before the first picture comes: that takes 1 to 2 s."""
+        self._process.start()
+
     async def idle(self, seconds: float) -> None:
         """Wait until no user has asked for anything for so long."""
         while (left := self._busy_at + seconds - time.monotonic()) > 0:
@@ -82,7 +90,7 @@ class CropWorker:
             OptionError: crop or focus is not possible in this picture.
             BusyError: too many pictures are before it.
         """
-        return await self._about_picture(preview_clips, path, clip)
+        return await self._about_picture(_previews, path, clip)
 
     async def example(self, picture: bytes, preset: str, width: int, height: int) -> bytes:
         """An MP4: a loop of the sample picture.
@@ -128,11 +136,21 @@ class CropWorker:
 
 def _prepare() -> None:
     """In a new process: the imports, and the face models."""
+    import av  # noqa: F401
+
+    from vivant.engines.living import Sketches  # noqa: F401
     from vivant.image_limits import image_limits  # noqa: F401
-    from vivant.picture.faces import FaceReader
     from vivant.picture.intake import load_portrait  # noqa: F401
 
-    FaceReader()
+    _reader().mesh  # noqa: B018 - it is loaded at first use
+
+
+@cache
+def _reader() -> FaceReader:
+    """Of the process; making one takes 0.1 s."""
+    from vivant.picture.faces import FaceReader
+
+    return FaceReader()
 
 
 def _with_picture(
@@ -162,11 +180,16 @@ def _portrait(content: bytes, clip: Request, settings: Settings) -> Portrait:
         width=clip.width,
         height=clip.height,
         limits=image_limits(settings, timed=True),
+        reader=_reader(),
         framing=clip.framing,
     )
     if portrait.pixels.size <= MOST_KEPT_VALUES:
         _last[key] = portrait
     return portrait
+
+
+def _previews(portrait: Portrait, clip: Request) -> dict[str, Any]:
+    return preview_clips(portrait, clip, _reader().mesh)
 
 
 def _crop(portrait: Portrait, clip: Request) -> dict[str, Any]:

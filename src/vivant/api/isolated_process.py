@@ -73,6 +73,10 @@ class IsolatedProcess:
             self.close()
         return found
 
+    def start(self) -> None:
+        """Start the process for the first task, without waiting until it is prepared."""
+        self._process.start()
+
     @property
     def idle(self) -> bool:
         """Whether no task waits or runs."""

@@ -157,6 +157,43 @@ LIST: dict[int | str, dict[str, Any]] = {
     **errors(400),
 }
 
+_MODEL_FIELDS: dict[str, Any] = {
+    "id": {"type": "string", "example": "living"},
+    "object": {"const": "model"},
+    "created": {"type": "integer", "description": "for clients of OpenAI's API; means nothing"},
+    "owned_by": {"const": "vivant"},
+    "moves": {"enum": ["camera", "person"], "description": "what moves"},
+    "generative": {
+        "type": "boolean",
+        "description": "whether a generative model makes the frames; "
+        "if not, the picture's own pixels are moved",
+    },
+    "sound": {"type": "boolean", "description": "whether it can make sound"},
+    "available": {"type": "boolean", "description": "whether a worker can run it now"},
+    "reason": {"type": "string", "description": "why it is not available; empty if it is"},
+    "default": {"type": "boolean", "description": "whether jobs that name no model get it"},
+    "recipes": {"type": "array", "items": {"type": "string"}},
+    "device": {"type": ["string", "null"], "example": "cpu"},
+    "usd_per_second": {"type": ["number", "null"]},
+}
+_MODEL = {
+    "type": "object",
+    "properties": _MODEL_FIELDS,
+    "required": list(_MODEL_FIELDS),
+}
+MODEL: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"schema": _MODEL}}},
+    **errors(404),
+}
+_MODEL_LIST = {
+    "type": "object",
+    "properties": {"object": {"const": "list"}, "data": {"type": "array", "items": _MODEL}},
+    "required": ["object", "data"],
+}
+MODELS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"schema": _MODEL_LIST}}},
+}
+
 COMPARED: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {

@@ -15,16 +15,20 @@ from typing import TYPE_CHECKING, Any, Final
 from vivant.types import Frames, Portrait, Request
 
 if TYPE_CHECKING:
-    from vivant.engines.living import LivingEngine
+    from vivant.engines.living.sketches import Sketches
+    from vivant.picture.face_mesh import MeshReader
 
 SHORT_SIDE: Final = 144
 """Pixels of a preview."""
 
-DRAWN_SIDE: Final = 216
-"""Pixels of the short side while it is drawn; then it is reduced to :data:`SHORT_SIDE`."""
+PLANES_SIDE: Final = 144
+"""Pixels of the short side that the planes are made for, unless the face needs more."""
 
 FACE_WIDTH: Final = 64
-"""Pixels of the largest face while it is drawn: the engine does not move smaller ones."""
+"""Pixels of the largest face on the planes: the eyes of smaller ones are drawn badly."""
+
+THREADS: Final = 2
+"""Presets drawn and encoded at a time; more only wait for Python's lock."""
 
 LONGEST_DRAWN: Final = 960
 """Pixels; a picture that would need more for its face has no previews."""
@@ -38,22 +42,24 @@ EXAMPLE_FRAMES: Final = 64
 """A loop of 4 s."""
 
 
-def preview_clips(portrait: Portrait, clip: Request) -> dict[str, Any]:
+def preview_clips(portrait: Portrait, clip: Request, reader: MeshReader) -> dict[str, Any]:
     """In the process: one clip for each preset.
 
     Args:
         portrait: of the picture.
         clip: the one that is asked for; its size decides the shape.
+        reader: finds the points of the faces.
 
     Raises:
         VivantError: the engine cannot draw it.
     """
     from vivant.engines.living.options import PRESETS
+    from vivant.engines.living.sketches import Sketches
 
-    width, height = clip.width, clip.height
-    size = _even(width, height, SHORT_SIDE)
-    drawn = _drawn_size(portrait, width, height)
-    clips = _clips(portrait, PRESETS, drawn, size) if drawn else []
+    size = _even(clip.width, clip.height, SHORT_SIDE)
+    planes = _planes_size(portrait, clip.width, clip.height)
+    sketches = Sketches(portrait, clip, planes, reader) if planes else None
+    clips = _clips(sketches, size) if sketches and sketches.lives else []
     return {
         "object": "previews",
         "width": size[0],
@@ -72,13 +78,22 @@ def example_clip(picture: bytes, preset: str, width: int, height: int) -> bytes:
     Raises:
         VivantError: the picture cannot be used.
     """
+    import numpy as np
+
     from vivant.engines.living import LivingEngine
     from vivant.picture.intake import load_portrait
 
+    request = Request(
+        image=b"",
+        width=width,
+        height=height,
+        num_frames=EXAMPLE_FRAMES,
+        fps=EXAMPLE_FPS,
+        options={"preset": preset, "loop": True},
+    )
     portrait = load_portrait(picture, width=width, height=height)
-    frames = _draw(LivingEngine(), portrait, preset, (width, height), EXAMPLE_FRAMES, EXAMPLE_FPS)
-    assert frames is not None  # noqa: S101 - see above
-    return _encoded(frames, EXAMPLE_FPS)
+    clip = LivingEngine().generate(portrait, request, lambda _: None)
+    return _encoded(np.concatenate(list(clip.chunks)), EXAMPLE_FPS)
 
 
 def example_poster(picture: bytes, width: int, height: int) -> bytes:
@@ -97,11 +112,11 @@ def example_poster(picture: bytes, width: int, height: int) -> bytes:
     return poster.tobytes()
 
 
-def _drawn_size(portrait: Portrait, width: int, height: int) -> tuple[int, int] | None:
-    """Where the largest face is wide enough to live; None where that needs too many pixels."""
+def _planes_size(portrait: Portrait, width: int, height: int) -> tuple[int, int] | None:
+    """Where the largest face is wide enough to move; None where that needs too many pixels."""
     if not portrait.faces:
         return None
-    scale = DRAWN_SIDE / min(width, height)
+    scale = PLANES_SIDE / min(width, height)
     share = portrait.faces[0].box.width / portrait.crop.width
     scale = max(scale, FACE_WIDTH / share / width)
     if scale * max(width, height) > LONGEST_DRAWN:
@@ -114,52 +129,15 @@ def _even(width: int, height: int, short: int) -> tuple[int, int]:
     return 2 * round(scale * width / 2), 2 * round(scale * height / 2)
 
 
-def _clips(
-    portrait: Portrait, presets: tuple[str, ...], drawn: tuple[int, int], size: tuple[int, int]
-) -> list[bytes]:
-    """An MP4 for each preset; none where no face can live, because then all would be the same."""
-    import cv2
-    import numpy as np
+def _clips(sketches: Sketches, size: tuple[int, int]) -> list[bytes]:
+    """An MP4 for each preset."""
+    from vivant.engines.living.options import PRESETS
 
-    from vivant.engines.living import LivingEngine
+    def clip(preset: str) -> bytes:
+        return _encoded(sketches.draw(preset, size, num_frames=NUM_FRAMES, fps=FPS), FPS)
 
-    engine = LivingEngine(sketches=True)
-
-    def clip(preset: str) -> bytes | None:
-        frames = _draw(engine, portrait, preset, drawn, NUM_FRAMES, FPS)
-        if frames is None:
-            return None
-        small = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames]
-        return _encoded(np.asarray(small, np.uint8), FPS)
-
-    with ThreadPoolExecutor(len(presets), "vivant-preview") as pool:
-        found = list(pool.map(clip, presets))
-    return [one for one in found if one is not None] if all(found) else []
-
-
-def _draw(
-    engine: LivingEngine,
-    portrait: Portrait,
-    preset: str,
-    size: tuple[int, int],
-    num_frames: int,
-    fps: Fraction,
-) -> Frames | None:
-    """``[T, H, W, 3]`` uint8; None where no face can live."""
-    import numpy as np
-
-    request = Request(
-        image=b"",
-        width=size[0],
-        height=size[1],
-        num_frames=num_frames,
-        fps=fps,
-        options={"preset": preset, "loop": True},
-    )
-    clip = engine.generate(portrait, request, lambda _: None)
-    if engine.info.name != "living":
-        return None
-    return np.concatenate(list(clip.chunks))
+    with ThreadPoolExecutor(THREADS, "vivant-preview") as pool:
+        return list(pool.map(clip, PRESETS))
 
 
 def _encoded(frames: Frames, fps: Fraction) -> bytes:

@@ -24,7 +24,7 @@
     averaging.py       make a picture smaller by a whole factor
     framing.py         which pixels of the picture a frame shows
     sample_picture.py  the portraits of ``vivant demo`` and of the page
-    samples/           the portrait of ``vivant demo``
+    samples/           the portrait of ``vivant demo`` and of the page
 
 Importing the package imports none of them. Imports nothing of engines, clips or checks.
 """

@@ -1,4 +1,4 @@
-"""Two sample portraits: the sharp one of ``vivant demo``, and a small one to try the page with."""
+"""Two sample portraits: the sharp one of ``vivant demo`` and of the page, and a small one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Final
 
 from vivant.errors import MissingPartError
 
-DEMO_CREDIT: Final = "Christophe Henner, photo Ruby Mizrahi / Wikimedia Foundation, CC BY-SA 3.0"
+DEMO_AUTHORS: Final = "Ruby Mizrahi / Wikimedia Foundation"
+DEMO_SOURCE: Final = "https://commons.wikimedia.org/wiki/File:Christophe_Henner_-_June_2016.jpg"
+DEMO_LICENCE: Final = ("CC BY-SA 3.0", "https://creativecommons.org/licenses/by-sa/3.0/")
+DEMO_CREDIT: Final = f"Christophe Henner, photo {DEMO_AUTHORS}, {DEMO_LICENCE[0]}"
 
 
 @cache

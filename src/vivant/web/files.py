@@ -15,7 +15,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from vivant.errors import MissingPartError
-from vivant.picture.sample_picture import sample_picture
+from vivant.picture.sample_picture import demo_picture
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -85,12 +85,12 @@ def _assets() -> dict[str, Asset]:
 
 @cache
 def sample_asset() -> Asset | None:
-    """The picture of ``vivant demo``, to try the page with; None where it is not installed."""
+    """The picture of ``vivant demo``, to try the page with; None where its file is missing."""
     try:
-        body = sample_picture()
+        body = demo_picture()
     except MissingPartError:
         return None
-    return Asset(body, "image/png", _etag(body))
+    return Asset(body, "image/jpeg", _etag(body))
 
 
 def _etag(body: bytes) -> str:

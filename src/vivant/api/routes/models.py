@@ -26,6 +26,7 @@ from vivant.api.schemas import MAX_PROMPT, QUALITIES, VideoFields
 from vivant.api.state import State
 from vivant.cost import EXCHANGE, RATES, rate_name
 from vivant.grid import ASPECTS, MAX_SIDE, MIN_SIDE
+from vivant.provenance.facts import GENERATED, SOURCE_TYPES
 from vivant.provenance.label_text import RULES
 from vivant.settings import Settings
 from vivant.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, ENGINES_WITH_SOUND
@@ -62,6 +63,7 @@ async def _models(shared: State) -> list[dict[str, Any]]:
                 "default": name == shared.settings.default_engine,
                 "recipes": recipes(name),
                 "sound": name in ENGINES_WITH_SOUND,
+                "generative": SOURCE_TYPES.get(name, GENERATED) == GENERATED,
                 "device": device,
                 "usd_per_second": _rate(shared.settings, device),
             }
@@ -75,13 +77,13 @@ def _rate(settings: Settings, device: str | None) -> float | None:
     return None if row is None else table[row]
 
 
-@router.get("/models", summary="Engines")
+@router.get("/models", responses=openapi.MODELS, summary="Engines")
 async def models(shared: Shared, _: Owner) -> dict[str, Any]:
     """What can make clips, and whether it can now."""
     return {"object": "list", "data": await _models(shared)}
 
 
-@router.get("/models/{model_id}", responses=openapi.errors(404), summary="One engine")
+@router.get("/models/{model_id}", responses=openapi.MODEL, summary="One engine")
 async def model(model_id: str, shared: Shared, _: Owner) -> dict[str, Any]:
     """One of the list."""
     for found in await _models(shared):

@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 
 from vivant.api.auth import Shared
 from vivant.api.errors import HttpError
+from vivant.picture.sample_picture import DEMO_AUTHORS, DEMO_LICENCE, DEMO_SOURCE
 from vivant.web import PAGE_POLICY, Asset, asset, sample_asset, single_file
 
 router = APIRouter(include_in_schema=False)
@@ -33,7 +34,7 @@ async def assets(request: Request, path: str) -> Response:
     return file(request, asset(f"assets/{path}"))
 
 
-@router.get("/sample.png")
+@router.get("/sample.jpg")
 async def sample_picture(request: Request) -> Response:
     """The sample picture."""
     return file(request, sample_asset())
@@ -41,7 +42,11 @@ async def sample_picture(request: Request) -> Response:
 
 @router.get("/examples")
 async def examples(shared: Shared) -> dict[str, Any]:
-    """The looping examples of the first screen; their clips are null until they are made."""
+    """The looping examples of the first screen; their clips are null until they are made.
+
+    Only the page asks, when it is opened: its user's picture comes next.
+    """
+    shared.crop_worker.start()
     found = shared.examples.listed()
     if any(shared.examples.file(f"{one.preset}.mp4") is None for one in found):
         shared.examples.start()
@@ -50,6 +55,12 @@ async def examples(shared: Shared) -> dict[str, Any]:
         return f"/examples/{name}" if shared.examples.file(name) else None
 
     return {
+        "credit": {
+            "authors": DEMO_AUTHORS,
+            "source": DEMO_SOURCE,
+            "licence": DEMO_LICENCE[0],
+            "licence_url": DEMO_LICENCE[1],
+        },
         "data": [
             {
                 "preset": one.preset,
@@ -60,7 +71,7 @@ async def examples(shared: Shared) -> dict[str, Any]:
                 "clip": path(f"{one.preset}.mp4"),
             }
             for one in found
-        ]
+        ],
     }
 
 

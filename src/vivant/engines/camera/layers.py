@@ -48,13 +48,16 @@ class Subject:
     clear: npt.NDArray[np.uint8]
 
 
-def plate(picture: Image, matte: Matte) -> Image:
+def plate(picture: Image, matte: Matte, side: int = PLATE_SIDE) -> Image:
     """``picture`` ``[H, W, 3]`` with the person painted over from around (no detail: it is small).
 
     Fast marching (Telea, 2004) carries the lines that end at the person on behind them.
+
+    Args:
+        side: pixels of the longer side while it is painted.
     """
     height, width = matte.shape
-    factor = min(1.0, PLATE_SIDE / max(height, width))
+    factor = min(1.0, side / max(height, width))
     size = (max(1, round(width * factor)), max(1, round(height * factor)))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     hidden = (cv2.resize(matte, size, interpolation=cv2.INTER_AREA) > 0.02).astype(np.uint8)
@@ -65,13 +68,14 @@ def plate(picture: Image, matte: Matte) -> Image:
     )
 
 
-def split(canvas: Image, preview: Image, matte: Matte) -> Subject:
+def split(canvas: Image, preview: Image, matte: Matte, plate_side: int = PLATE_SIDE) -> Subject:
     """Lift the person out of ``canvas``, which becomes the background in place.
 
     Args:
         canvas: ``[H, W, 3]`` uint8.
         preview: the same picture, smaller.
         matte: of ``preview``'s size.
+        plate_side: see :func:`plate`.
     """
     height, width = canvas.shape[:2]
     small_height, small_width = matte.shape
@@ -97,7 +101,7 @@ def split(canvas: Image, preview: Image, matte: Matte) -> Subject:
         )
 
     alpha = enlarge(np.rint(matte * 255).astype(np.uint8))
-    back = enlarge(plate(preview, matte))
+    back = enlarge(plate(preview, matte, plate_side))
     region = canvas[top:bottom, left:right]
     shown = np.asarray(cv2.threshold(alpha, 0, 255, cv2.THRESH_BINARY)[1], dtype=np.uint8)
     colour = np.asarray(cv2.bitwise_and(region, region, mask=shown), dtype=np.uint8)

@@ -9,12 +9,16 @@
     eyes.py      draw an eye: blink and gaze
     lid.py       what covers a closed eye
     cut_out.py   the people and the background as two planes
+    puppets.py   the people cut out, with their fields and eyes; no preset has a part in it
     preflight.py draw and measure key frames before the clip
-    scene.py     draw one frame
+    scene.py     draw one frame from the planes
+    renderer.py  puppets, motion and camera path together: any frame of a clip
     engine.py    portrait and request in, clip out
+    sketches.py  small clips of one portrait, one for each preset
 """
 
 from vivant.engines.living.engine import LivingEngine
 from vivant.engines.living.options import LivingOptions
+from vivant.engines.living.sketches import Sketches
 
-__all__ = ["LivingEngine", "LivingOptions"]
+__all__ = ["LivingEngine", "LivingOptions", "Sketches"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vivant.engines.camera.canvas import preview_of
-from vivant.engines.camera.layers import Subject, split
+from vivant.engines.camera.layers import PLATE_SIDE, Subject, split
 from vivant.picture.hair_strands import with_strands
 from vivant.picture.matte import (
     Matte,
@@ -34,18 +34,21 @@ class CutOut:
     note: str
 
 
-def cut_out(canvas: Frames, portrait: Portrait, area: Box) -> CutOut:
+def cut_out(
+    canvas: Frames, portrait: Portrait, area: Box, *, plate_side: int = PLATE_SIDE
+) -> CutOut:
     """Lift the people out of ``canvas``, which becomes the background in place.
 
     Args:
         canvas: ``[H, W, 3]`` uint8.
         portrait: what the canvas was drawn from.
         area: the part of the picture that the canvas shows, in the picture's pixels.
+        plate_side: see :func:`vivant.engines.camera.layers.plate`.
     """
     preview, faces = preview_of(canvas, portrait, area)
     try:
         matte, trust = person_matte(preview, faces)
-        subject = split(canvas, preview, with_strands(preview, matte))
+        subject = split(canvas, preview, with_strands(preview, matte), plate_side)
     except MatteError as error:
         return CutOut(None, None, False, f"The background moves with the person: {error}.")
     try:

@@ -4,7 +4,7 @@ import { t } from "../shared/i18n.js";
 import { go } from "../shared/address.js";
 import { showBanner } from "../shared/banner.js";
 import { number } from "../shared/format.js";
-import { createGroupPanel, groupTitle, spending } from "../shared/group_panel.js";
+import { createGroupPanel, groupTitle, loadingLine, spending } from "../shared/group_panel.js";
 import { isOver } from "../shared/job_state.js";
 import { loopingVideo } from "../shared/looping_video.js";
 import { announce } from "../shared/panels.js";
@@ -161,6 +161,7 @@ export function createBatch(frame, gallery, { onTake }) {
 
   function draw(group) {
     const { id, state, over } = group;
+    if (!state && !sent.has(id)) return [groupTitle("batch", t("title_batch")), loadingLine()];
     const rows = rowsOf(group);
     const done = rows.filter((row) => row.problem || (row.job && isOver(row.job))).length;
     frame.showProgress(rows.length ? done / rows.length : 0);

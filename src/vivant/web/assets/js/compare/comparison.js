@@ -5,7 +5,7 @@ import { go } from "../shared/address.js";
 import { showBanner } from "../shared/banner.js";
 import { confirmDialog } from "../shared/confirm_dialog.js";
 import { number } from "../shared/format.js";
-import { createGroupPanel, groupTitle, progressBar } from "../shared/group_panel.js";
+import { createGroupPanel, groupTitle, loadingLine, progressBar } from "../shared/group_panel.js";
 import { isOver } from "../shared/job_state.js";
 import { announce, showPanel } from "../shared/panels.js";
 import { session } from "../shared/session.js";
@@ -112,7 +112,7 @@ export function createComparison(frame, gallery, { onRefused }) {
   }
 
   function draw({ state, over }) {
-    if (!state) return [groupTitle("comparison", t("title_comparison"))];
+    if (!state) return [groupTitle("comparison", t("title_comparison")), loadingLine()];
     frame.showProgress(state.progress / 100);
     document.title = over ? "✓ · Vivant" : `${state.progress}% · Vivant`;
     const opened = byId("comparison-all")?.open ?? false;

@@ -1,4 +1,5 @@
 // Three framed clips under the empty frame. A click takes their picture, mood and shape into the form.
+import { creditLine } from "../shared/credit.js";
 import { h, style } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 import { loopingVideo, playAgain } from "../shared/looping_video.js";
@@ -12,13 +13,19 @@ const MOST_POLLS = 40; // the server makes them when they are first asked for
 export function createExamples({ onChoose, onFound }) {
   const list = h("ul", {});
   const title = h("p", { class: "small quiet", id: "examples-name" });
-  const root = h("section", { class: "examples", "aria-labelledby": "examples-name", hidden: true }, title, list);
+  const credits = h("div", {});
+  const parts = [title, list, credits];
+  const root = h("section", { class: "examples", "aria-labelledby": "examples-name", hidden: true }, parts);
   const shown = new Map(); // preset → { item, poster, clip }
+  let credit = null; // of the sample picture
 
   async function load(polls = 0) {
     const { endpoint } = session.api;
-    const found = await session.api.examples().catch(() => []); // an older server has none
+    const answer = await session.api.examples().catch(() => ({ data: [] })); // an older server has none
     if (endpoint !== session.api.endpoint) return;
+    const found = answer.data;
+    credit = answer.credit ?? null;
+    showCredit();
     for (const one of found) show(one);
     const first = root.hidden && found.length > 0;
     root.hidden = found.length === 0;
@@ -59,7 +66,10 @@ export function createExamples({ onChoose, onFound }) {
     words.replaceChildren(t(`mood_${one.preset}`), " ", h("small", { text: one.aspect }));
   }
 
+  const showCredit = () => credits.replaceChildren(creditLine(credit) ?? "");
+
   function translate() {
+    showCredit();
     title.textContent = t("examples");
     for (const item of shown.values()) translateItem(item);
   }
@@ -77,5 +87,5 @@ export function createExamples({ onChoose, onFound }) {
   }
 
   translate();
-  return { root, load, clear, translate, resume, any: () => shown.size > 0 };
+  return { root, load, clear, translate, resume, any: () => shown.size > 0, credit: () => credit };
 }

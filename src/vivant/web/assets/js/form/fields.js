@@ -5,14 +5,13 @@ import { number } from "../shared/format.js";
 import { translatedNote } from "../shared/server_notes.js";
 import { isSeed, randomSeed } from "./seed.js";
 
-export function textField(id, { label, value, standard, rows, most, hint, onInput }) {
+export function textField(id, { label, value, standard, rows, most, onInput }) {
   const area = h("textarea", {
     id,
     rows,
     maxlength: most,
     value,
     spellcheck: "false",
-    "aria-describedby": hint ? `${id}-hint` : null,
   });
   const back = h("button", {
     type: "button",
@@ -35,7 +34,6 @@ export function textField(id, { label, value, standard, rows, most, hint, onInpu
     { class: "field" },
     h("div", { class: "head" }, h("label", { for: id, text: label }), back),
     area,
-    hint ? h("p", { class: "hint", id: `${id}-hint`, text: hint }) : null,
   );
 }
 

@@ -50,7 +50,7 @@ export function createForm(form, { onChange, onSubmit }) {
     render();
   }
 
-  function prompt(name, value, rows, camera) {
+  function prompt(name, value, rows) {
     const { defaults, limits } = session.config;
     return textField(name, {
       label: t(name),
@@ -58,7 +58,6 @@ export function createForm(form, { onChange, onSubmit }) {
       standard: name === "prompt" ? defaults.prompt : defaults.negative_prompt,
       rows,
       most: limits.max_prompt_characters,
-      hint: camera ? t("prompt_camera") : "",
       onInput: (text) => set(name, text),
     });
   }
@@ -112,22 +111,22 @@ export function createForm(form, { onChange, onSubmit }) {
     const camera = now.model?.moves === "camera";
     const living = now.model?.id === "living";
     const most = Math.min(LONGEST_SECONDS, Math.floor(config.limits.max_frames / config.defaults.fps));
-    const promptField = prompt("prompt", now.prompt, 2, camera);
+    const promptField = prompt("prompt", now.prompt, 2);
     const moves = () => choices("move", now, MOVES, (value) => ({ word: t(`move_${value}`) }));
     const moods = () =>
       moodField({ value: now.mood, previews, aspect: ratio(), onChoose: (value) => set("mood", value) });
-    // A prompt that the engine does not follow is not put first, but stays available under "more settings".
+    // The living engine only reads a mood from the prompt, so that it is not put first.
     const first = living ? moods() : !camera ? promptField : now.model.id === "camera" ? moves() : "";
     return [
       first,
       lengthField({ value: Math.min(most, now.seconds), most, onInput: (value) => set("seconds", value) }),
       shapes(now),
       soundField({ ...now, onChoose: (value) => set("sound", value) }),
-      moreSettings(now, camera, (camera || living) && promptField),
+      moreSettings(now, living && promptField),
     ];
   }
 
-  function moreSettings(now, camera, promptField) {
+  function moreSettings(now, promptField) {
     const { config, models } = session;
     const retries = choices("again_if", now, RETRIES, (value) => ({
       word: value === "off" ? t("again_if_off") : t("again_if_within", { n: number(Number(value) / 60) }),
@@ -144,7 +143,7 @@ export function createForm(form, { onChange, onSubmit }) {
         seedField({ value: now.seed, onInput: (value) => set("seed", value) }),
         choices("takes", now, TAKES, (value) => ({ word: number(Number(value)) })),
         promptField,
-        prompt("negative", now.negative, 5, camera),
+        now.model?.generative && prompt("negative", now.negative, 5),
         recipeField({ recipes: now.model?.recipes, value: now.recipe, onChoose: (value) => set("recipe", value) }),
         choices("quality", now, config.qualities, (value) => ({ word: t(`quality_${value}`) })),
         labelField({ ...now, standard: config.defaults.label, onChoose: (value) => setAndRender("label", value) }),

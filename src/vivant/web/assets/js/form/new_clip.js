@@ -53,14 +53,15 @@ export function createNewClip(frame, form, { onTake }) {
     return file.size > limit ? t("picture_too_big", { size: bytes(file.size), limit: bytes(limit) }) : "";
   }
 
-  async function take(file, more = []) {
+  // credit: of the sample picture.
+  async function take(file, more = [], credit = null) {
     onTake();
     const problem = problemOf(file);
     form.fail(problem, "picture");
     if (problem) return;
     const opened = await openPicture(file);
     closePicture(picture);
-    picture = opened;
+    picture = { ...opened, credit };
     others = more;
     byHand = null;
     turned = 0;
@@ -83,6 +84,7 @@ export function createNewClip(frame, form, { onTake }) {
     framing = { ...framing, state: session.online ? "looking" : "centred", crop };
     show();
     if (!session.online) return;
+    preview(); // it is sent at once: the server draws the moods as soon as it has found the face
     try {
       const answer = await session.api.crop(picture.file, { ...form.shape(), ...cropFields() }, mine.signal);
       if (byHand) byHand = answer.crop;
@@ -97,7 +99,7 @@ export function createNewClip(frame, form, { onTake }) {
     }
     if (cropping !== mine) return;
     show();
-    preview();
+    if (framing.state !== "found") form.preview(null);
   }
 
   // A crop by hand is for one picture, and a comparison chooses its own.
@@ -129,9 +131,9 @@ export function createNewClip(frame, form, { onTake }) {
     findCrop();
   }
 
-  // Small moving pictures of the moods, for a picture that the server can read.
+  // Small moving pictures of the moods.
   function preview() {
-    form.preview(framing.state === "found" ? picture : null, byHand ? { crop: cropText(byHand) } : {});
+    form.preview(picture, byHand ? { crop: cropText(byHand) } : {});
   }
 
   function takeExample({ preset, aspect }) {
@@ -141,7 +143,8 @@ export function createNewClip(frame, form, { onTake }) {
 
   async function takeSample() {
     try {
-      take(new File([await session.api.sample()], "eileen-collins.png", { type: "image/png" }));
+      const file = new File([await session.api.sample()], "christophe-henner.jpg", { type: "image/jpeg" });
+      take(file, [], examples.credit());
     } catch (error) {
       form.fail(errorText(error, session.config).text, "picture");
     }
@@ -161,9 +164,11 @@ export function createNewClip(frame, form, { onTake }) {
   }
 
   function notes() {
-    const found = (framing.warnings ?? []).map(translatedNote);
+    // they advise to take another picture, which does not help whoever only tries the page
+    const found = picture.credit ? [] : (framing.warnings ?? []).map(translatedNote);
     const names = others.map((file) => file.name).join(", ");
-    return others.length ? [...found, { text: t("pictures_more", { n: others.length, names }) }] : found;
+    const words = form.takesMoods() ? "pictures_first_only" : "pictures_more";
+    return others.length ? [...found, { text: t(words, { n: others.length, names }) }] : found;
   }
 
   function show() {

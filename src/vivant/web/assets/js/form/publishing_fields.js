@@ -5,8 +5,7 @@ import { LABELS, SOUNDS } from "./draft.js";
 import { choiceField } from "./fields.js";
 
 // Engines without a generative model move the pixels of the picture, and the label says so.
-const ALTERING = new Set(["living", "camera", "fake"]);
-const kindOf = (model) => (!model || ALTERING.has(model.id) ? "altered" : "generated");
+const kindOf = (model) => (model?.generative ? "generated" : "altered");
 
 // As the clip says it, whatever the page's language is.
 const LABEL_WORDS = {

@@ -41,8 +41,15 @@ export function closePicture(picture) {
   if (picture) URL.revokeObjectURL(picture.url);
 }
 
+const reduced = new WeakMap(); // picture → promise of a file
+
 // A JPEG of at most REDUCED_SIDE pixels, enough to look at; the file itself where it is small or cannot be drawn.
-export async function reducedPicture({ file, url, drawable, width, height, drawnTurned = false }) {
+export function reducedPicture(picture) {
+  if (!reduced.has(picture)) reduced.set(picture, reduce(picture));
+  return reduced.get(picture);
+}
+
+async function reduce({ file, url, drawable, width, height, drawnTurned = false }) {
   const scale = Math.min(1, REDUCED_SIDE / Math.max(width, height));
   if (!drawable || (scale === 1 && !drawnTurned)) return file;
   const image = new Image();

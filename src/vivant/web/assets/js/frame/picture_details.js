@@ -1,4 +1,5 @@
 // Under the chosen picture: the whole of it with the crop drawn in, its name, and notes about it.
+import { creditLine } from "../shared/credit.js";
 import { h, svg } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 import { bytes } from "../shared/format.js";
@@ -16,6 +17,7 @@ export function pictureDetails(picture, found, notes, { onChoose, onRemove, onTu
       h("p", { class: "name", text: file.name || t("pasted") }),
       h("p", { class: "quiet small figures", text: [size, bytes(file.size)].filter(Boolean).join(" · ") }),
       h("p", { class: "small", id: "crop-word", text: cropText(found) }),
+      creditLine(picture.credit),
       found.movable ? h("p", { class: "small quiet", text: t("crop_hint") }) : null,
       h(
         "div",

@@ -119,9 +119,9 @@ export function createApi(endpoint, key, onReachable = () => {}) {
       }
     },
     models: async () => (await json("/v1/models")).data,
-    sample: async () => (await call("/sample.png")).blob(),
+    sample: async () => (await call("/sample.jpg")).blob(),
     estimate: (query, signal) => json(`/v1/estimate?${new URLSearchParams(query)}`, { signal }),
-    examples: async () => (await json("/examples")).data,
+    examples: () => json("/examples"),
     crop: (picture, fields, signal) => json("/v1/crops", { method: "POST", body: form(fields, [picture]), signal }),
     previews: (picture, fields, signal) =>
       json("/v1/previews", { method: "POST", body: form(fields, [picture]), signal }),

@@ -74,6 +74,11 @@ export function groupTitle(name, text) {
   return h("h3", { class: "big", id: `${name}-title`, tabindex: "-1", text });
 }
 
+// Before the first answer of the server.
+export function loadingLine() {
+  return h("p", { class: "small quiet", text: t("loading") });
+}
+
 export function progressBar(percent) {
   const attributes = {
     class: "bar",

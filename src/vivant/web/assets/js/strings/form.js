@@ -16,6 +16,7 @@ export const FORM_STRINGS = {
   photograph: ["Take a picture", "사진 찍기"],
   sample: ["Try a sample picture", "예시 사진으로 해 보기"],
   examples: ["Or click an example to begin with it:", "예시를 누르면 그 모습으로 시작합니다."],
+  sample_credit: ["Sample picture:", "예시 사진:"],
   picture_file: ["Picture file", "사진 파일"],
   picture_camera: ["Camera", "카메라"],
   change_picture: ["Choose another", "다른 사진 고르기"],
@@ -67,7 +68,6 @@ export const FORM_STRINGS = {
 
   prompt: ["What should happen", "어떻게 움직일까요?"],
   negative: ["What must not happen", "나오면 안 되는 것"],
-  prompt_camera: ["The camera engine does not read this.", "카메라 엔진은 이 문장을 쓰지 않습니다."],
   restore: ["Restore default", "기본값으로"],
   engine: ["Engine", "엔진"],
   engine_camera: ["Camera move · {id}", "카메라 움직임 · {id}"],

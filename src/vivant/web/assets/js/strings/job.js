@@ -48,6 +48,10 @@ export const JOB_STRINGS = {
     "서버가 접수한 작업입니다. 접수되지 않은 사진은 보낸 페이지에서만 볼 수 있습니다.",
   ],
   pictures_more: ["And {n} more, with the same settings: {names}", "같은 설정으로 {n}장 더: {names}"],
+  pictures_first_only: [
+    "Only this picture is made in four moods; {n} more are left out: {names}",
+    "네 가지 분위기는 이 사진으로만 만듭니다. 나머지 {n}장은 빠집니다: {names}",
+  ],
   tries: ["Attempts", "시도한 방법"],
   try_first: ["As asked", "요청한 그대로"],
   try_against: ["{what}, because of: {why}", "{what} ({why} 때문에)"],

@@ -9,6 +9,7 @@ export const PAGE_STRINGS = {
   unit_frames: ["frames", "프레임"],
 
   skip: ["Skip to the picture", "사진으로 바로 가기"],
+  loading: ["Loading…", "불러오고 있습니다…"],
   motto: ["A still picture, alive.", "사진 한 장이 살아 움직입니다."],
   wall: ["Picture and clip", "사진과 영상"],
   foot: ["Pictures go only to the server this page is connected to.", "사진은 이 페이지가 연결된 서버로만 전송됩니다."],
