@@ -235,7 +235,7 @@ class PickUps:
     def publish(self, job_id: str) -> None:
         """Nothing."""
 
-    def give_up(self, job_id: str, error: BaseException) -> None:  # noqa: ARG002
+    def fail(self, job_id: str, error: BaseException) -> None:  # noqa: ARG002
         """Tell."""
         raise error
 

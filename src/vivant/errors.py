@@ -77,7 +77,7 @@ class OptionError(InputError):
 
 
 class JobNotFoundError(InputError):
-    """No such job, or somebody else's."""
+    """There is no such job, or it belongs to another owner."""
 
     code = "not_found"
 

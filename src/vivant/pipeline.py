@@ -236,12 +236,17 @@ class ClipJob:
             observe=self.observe,
             on_picture=partial(self._sign_picture, signer),
         ) as checks:
-            upscaled, signed = self._write_clip(portrait, path, checks, signer)
+            generated = self._generate(portrait, checks)
+            clip = self._upscale(generated)
+            signed = self._encode(clip, generated.sound, path, checks, signer)
             seconds = self.seconds
             costs = self.bill(seconds)
             with self.times.measure("verify"):
                 verification = checks.finish(self._performance(seconds, costs))
             self.times.add("verify", checks.busy)
+        upscaled = clip is not generated
+        if upscaled:  # waiting for the upscaler includes waiting for the engine
+            self.times.add("upscale", -self.times.seconds["generate"])
         for stage, share in self.shares.items():
             self.times.add(stage, share)
         production = Production(
@@ -257,20 +262,6 @@ class ClipJob:
         report = describe(self.request, portrait, verification, production, names.files)
         self._write_report(report, portrait, folder, names, checks)
         return report
-
-    def _write_clip(
-        self, portrait: Portrait, path: Path, checks: LiveChecks, signer: Signer | Unsigned
-    ) -> tuple[bool, Signed]:
-        """Generate, upscale, encode and sign; whether it was upscaled, and its signature."""
-        generated = self._generate(portrait, checks)
-        clip = self._upscale(generated)
-        label = self._label
-        shown = label.on(clip) if label is not None and isinstance(clip, Clip) else clip
-        signed = self._encode(shown, generated.sound, path, checks, signer)
-        upscaled = clip is not generated
-        if upscaled:  # waiting for the upscaler includes waiting for the engine
-            self.times.add("upscale", -self.times.seconds["generate"])
-        return upscaled, signed
 
     def _write_report(
         self,
@@ -367,9 +358,10 @@ class ClipJob:
         checks: LiveChecks,
         signer: Signer | Unsigned,
     ) -> Signed:
-        """Write and sign the MP4 while ``checks`` sees what is in it."""
-        request = self.request
-        label = self._label
+        """Write and sign the MP4, with the label if there is one; ``checks`` sees its frames."""
+        request, label = self.request, self._label
+        if label is not None and isinstance(clip, Clip):
+            clip = label.on(clip)
 
         def inspect(pixels: Image) -> None:
             checks.inspect(pixels if label is None else label.lifted(pixels), shown=pixels)

@@ -81,7 +81,7 @@ def _wrong(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("field", "{sentence}", {"sentence": sentence})
 
 
-def shown(value: object) -> str:
+def quoted(value: object) -> str:
     """A value as an error may quote it: at most 40 characters."""
     try:
         return repr(value if isinstance(value, str) and len(value) <= 40 else str(value)[:40])
@@ -103,9 +103,9 @@ def whole_number(value: object) -> object:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong(f"{shown(value)} is not a whole number")
+        raise _wrong(f"{quoted(value)} is not a whole number")
     if abs(value) > MAX_SEED:
-        raise _wrong(f"{shown(value)} is too large")
+        raise _wrong(f"{quoted(value)} is too large")
     return value
 
 
@@ -120,8 +120,8 @@ def number(value: object) -> float:
         try:
             return float(value)
         except OverflowError:
-            raise _wrong(f"{shown(value)} is too large") from None
-    raise _wrong(f"{shown(value)} is not a number")
+            raise _wrong(f"{quoted(value)} is too large") from None
+    raise _wrong(f"{quoted(value)} is not a number")
 
 
 def frame_rate(value: object) -> Fraction:
@@ -138,7 +138,9 @@ def frame_rate(value: object) -> Fraction:
         try:
             rate = Fraction(number(value))
         except (PydanticCustomError, ValueError, OverflowError):
-            raise _wrong(f"{shown(value)} is not a number: write 24, 29.97 or 30000/1001") from None
+            raise _wrong(
+                f"{quoted(value)} is not a number: write 24, 29.97 or 30000/1001"
+            ) from None
     rate = rate.limit_denominator(1001)
     check_fps(rate)
     return rate
@@ -186,7 +188,7 @@ def _focus(value: object) -> FocusPoint | None:
 def _rotation(value: object) -> object:
     degrees = whole_number(value)
     if degrees not in ROTATIONS:
-        raise _wrong(f"{shown(value)} is not 0, 90, 180 or 270 degrees clockwise")
+        raise _wrong(f"{quoted(value)} is not 0, 90, 180 or 270 degrees clockwise")
     return degrees
 
 
@@ -422,7 +424,7 @@ def _sentence(found: ErrorDetails) -> str:
             return str(context["sentence"])
         case "literal_error":
             choices = str(context["expected"]).replace("'", "")
-            return f"{shown(value)} is unknown: choose {choices}"
+            return f"{quoted(value)} is unknown: choose {choices}"
         case "string_type":
             return "is not text"
         case "string_unicode":
@@ -433,4 +435,4 @@ def _sentence(found: ErrorDetails) -> str:
         case "bool_parsing" | "bool_type":
             return "is neither true nor false"
         case _:
-            return f"{shown(value)} cannot be used: {found['msg']}"
+            return f"{quoted(value)} cannot be used: {found['msg']}"

@@ -272,7 +272,8 @@ def use_gpus(first: int, count: int = 1) -> None:
 def keep_collectives_local() -> None:
     """Let torch's process groups use this machine only, and never end this process.
 
-    They can only be told by environment variables. A lost process is noticed by whoever started it.
+    They can only be told by environment variables. The process that started them notices when one
+    is lost.
     """
     os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")
     os.environ.setdefault("TORCH_NCCL_ENABLE_MONITORING", "0")

@@ -20,7 +20,7 @@ from vivant.engines.living.fields import grid_shape, person_fields
 from vivant.engines.living.motion import blink_shape, plan_motion
 from vivant.engines.living.options import PRESET_AMOUNTS, PRESETS, choose_preset
 from vivant.engines.living.people import find_people
-from vivant.engines.living.preflight import MAX_TURN_GAIN, AnimatedPerson, preflight
+from vivant.engines.living.preflight import MAX_OUTLINED, MAX_TURN_GAIN, AnimatedPerson, preflight
 from vivant.engines.living.scene import LivingScene
 from vivant.errors import Cancelled, OptionError
 from vivant.grid import cover_crop
@@ -189,6 +189,26 @@ def test_a_rim_of_glasses_stays_before_the_lid() -> None:
     rim = large[row, left + 30 : right - 30].copy()
     eye.draw(large, 1.0, (0.0, 0.0))
     assert np.abs(large[row, left + 30 : right - 30].astype(int) - rim).mean() < 12
+
+
+def test_a_dark_line_along_the_lid_would_outline_a_closed_eye() -> None:
+    """It runs into a shadow beside the eye, as make-up and hair do, so it would not be covered."""
+    pixels = astronaut().copy()
+    mesh = MeshReader().read(pixels, face_reader().detect(pixels)[0])
+    points = mesh.points * 3
+    large = np.asarray(cv2.resize(pixels, None, fx=3, fy=3), dtype=np.uint8)
+    clean = make_eye(large, FaceMesh(points, 1.0), 0)
+    upper = points[[33, 246, 161, 160, 159, 158, 157, 173, 133], :2]
+    width = float(np.linalg.norm(upper[-1] - upper[0]))
+    line = np.round(upper - (0, 0.12 * width)).astype(np.int32)
+    cv2.polylines(large, [line], False, (25, 20, 20), round(0.1 * width))
+    beside = np.round(upper[0] - (0.35 * width, 0.12 * width)).astype(int)
+    cv2.circle(large, beside.tolist(), round(0.4 * width), (25, 20, 20), -1)
+    outlined = make_eye(large, FaceMesh(points, 1.0), 0)
+    assert clean is not None
+    assert outlined is not None
+    assert clean.lid.outlined < 0.25
+    assert outlined.lid.outlined > MAX_OUTLINED
 
 
 def test_tiles_show_what_blending_everywhere_shows() -> None:

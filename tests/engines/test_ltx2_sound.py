@@ -17,7 +17,12 @@ from vivant.engines.ltx2.architecture import TINY
 from vivant.engines.ltx2.conditioning import grid_pixels
 from vivant.engines.ltx2.engine import UNGUIDED
 from vivant.engines.ltx2.recipes import DISTILLED_SIGMAS
-from vivant.engines.ltx2.sound import SoundDecoder, check_sound_parts, load_sound, random_sound
+from vivant.engines.ltx2.sound import (
+    SoundDecoder,
+    check_sound_parts,
+    load_sound_decoder,
+    random_sound_decoder,
+)
 from vivant.errors import MissingPartError, OptionError
 from vivant.types import Sound, ignore_progress
 from vivant.weights import find_model
@@ -101,7 +106,7 @@ def test_sound_is_read_from_one_file_and_from_folders(
     tmp_path: Path, version: str, rate: int
 ) -> None:
     architecture = TINY[version]
-    made = random_sound(architecture, device=CPU, swap=False)
+    made = random_sound_decoder(architecture, device=CPU, swap=False)
     expected = made.decode(tokens())
     state: dict[str, torch.Tensor] = {}
     parts: dict[str, Any] = {"audio_vae": made.vae.module, "vocoder": made.vocoder.module}
@@ -117,7 +122,7 @@ def test_sound_is_read_from_one_file_and_from_folders(
     save_file(state, tmp_path / "one.safetensors")
     for single, swap in (("one.safetensors", False), (None, True)):
         model = replace(find_model(small.MODELS[version]), single_file=single)
-        found = load_sound(model, tmp_path, architecture, device=CPU, swap=swap)
+        found = load_sound_decoder(model, tmp_path, architecture, device=CPU, swap=swap)
         assert found.rate == rate
         for ours, theirs in zip(found.decode(tokens()), expected, strict=True):
             np.testing.assert_allclose(ours.samples, theirs.samples, atol=1e-6)

@@ -75,7 +75,7 @@ class IsolatedProcess:
 
     @property
     def idle(self) -> bool:
-        """Whether nobody waits or runs."""
+        """Whether no task waits or runs."""
         return not self._here
 
     def _busy(self) -> BusyError:

@@ -1,8 +1,8 @@
-"""An engine for tests and for measuring queues: it draws nothing worth watching, but obeys.
+"""An engine for tests and for measuring queues: simple clips, controlled by options.
 
-It ships with the package so that whoever builds on Vivant can test without a GPU. Its frames are
-the picture shifted sideways by a sine, its steps take as long as they are told to, its
-sound is a tone, and it can be told to fail.
+It ships with the package so that code built on Vivant can be tested without a GPU. Its frames are
+the picture shifted sideways by a sine, its steps take as long as an option says, its sound is a
+tone, and an option makes it fail.
 """
 
 from __future__ import annotations

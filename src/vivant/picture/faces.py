@@ -27,9 +27,6 @@ from vivant.picture.embedding import SIDE, Embedding, EmbeddingNetwork
 from vivant.picture.face_mesh import LEFT_EYE, PRESENT, RIGHT_EYE, MeshReader, model_file
 from vivant.types import Box, Face, Image
 
-SAME_PERSON_DISTANCE = 0.6
-"""Euclidean; dlib's published operating point (99.38 % on LFW). Checks have their own limits."""
-
 NOSE_BASE = 2
 """Number of the mesh's point below the nose."""
 

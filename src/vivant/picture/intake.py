@@ -27,7 +27,7 @@ from vivant.picture.decode import Decode, Decoded, decode
 from vivant.picture.face_mesh import PRESENT
 from vivant.picture.faces import FaceReader
 from vivant.picture.matte import SOFT_SIDE, head_place
-from vivant.picture.source import SUPPORTED, ImageLimits, read_bytes, shown
+from vivant.picture.source import SUPPORTED, ImageLimits, read_bytes, short_printable
 from vivant.types import Box, Face, Image, Portrait, Source
 
 __all__ = ["SUPPORTED", "ImageLimits", "find_faces", "load_portrait"]
@@ -96,7 +96,7 @@ def load_portrait(
         raise OptionError(f"size {width}x{height} is not possible: use 1920x1080", param="size")
     limits = limits or ImageLimits()
     data = read_bytes(image, limits)
-    name = shown(image.name) if isinstance(image, Path) else "the picture"
+    name = short_printable(image.name) if isinstance(image, Path) else "the picture"
     decoded = _decode_upright(decoder, data, name, width, height, limits, framing)
     reader = reader or FaceReader()
     faces = find_faces(reader, decoded.pixels)

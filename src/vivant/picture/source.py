@@ -78,7 +78,7 @@ class ImageLimits:
     max_scan_pixels: int | None = None
 
 
-def shown(text: str) -> str:
+def short_printable(text: str) -> str:
     """``text`` without what a terminal or a JSON file would stumble over, at most 160 long."""
     clean = printable(text)
     return clean if len(clean) <= 160 else f"…{clean[-159:]}"
@@ -102,13 +102,13 @@ def read_bytes(image: Path | bytes, limits: ImageLimits) -> bytes:
             raise _too_large("the picture", len(image), limits)
         data = bytes(image)
     if not data:
-        name = shown(str(image)) if isinstance(image, Path) else "the picture"
+        name = short_printable(str(image)) if isinstance(image, Path) else "the picture"
         raise refuse(f"{name} is empty (0 bytes): give the picture itself", "image_empty")
     return data
 
 
 def _read_file(path: Path, limits: ImageLimits) -> bytes:
-    name = shown(str(path))
+    name = short_printable(str(path))
     try:
         # Opening a device can act on it, and opening a FIFO waits: look first, do not wait.
         _check_kind(path.stat().st_mode, name)

@@ -44,7 +44,7 @@ def run_series(
 ) -> Series:
     """Make a clip per seed, ``folder/NAME-seed-N.mp4``, and an index of all in the folder.
 
-    A clip that cannot be made is noted and the others go on; where this machine is to blame (a
+    A clip that cannot be made is noted, and the others are made; where this machine is to blame (a
     full disk) the rest is not begun. What is finished stays, whatever happens after it.
 
     Time that all have in common (reading the picture and, of an engine that starts them together,

@@ -28,6 +28,7 @@
     engines.py                what this machine can run; a worker's engines, loaded once each
     progress.py               stages → one percentage and the time left
     reporter.py               writes progress beside the work, and notices a cancel
+    run_cost.py               what a run has cost so far
     sweeper.py                removes what is due
     webhooks.py               tells a client's server that a job is over
     public_address.py         connections to addresses of the public internet only

@@ -161,7 +161,7 @@ class Preparation:
         return portrait
 
     def portrait(self, job_id: str, check: Callable[[], None]) -> tuple[Portrait, float]:
-        """The prepared picture and the seconds it took; prepared here if nobody has yet.
+        """The prepared picture and the seconds it took; prepared here if that was not done yet.
 
         ``check`` and what is raised: as of :meth:`prepare`.
         """

@@ -16,7 +16,7 @@ MEASURED = 20
 """Finished clips that estimates look back at."""
 
 BATCH = 1_000
-"""Jobs of a batch that are told of."""
+"""Most jobs of a batch that are listed."""
 
 
 class JobQueries:
@@ -88,7 +88,7 @@ class JobQueries:
         return [from_row(row, places.get(row["id"])) for row in rows[:limit]], len(rows) > limit
 
     def batch(self, name: str, owner: str | None, *, active: bool = False) -> list[Job]:
-        """Jobs of one batch in the order they came; none where nobody knows it.
+        """Jobs of one batch in the order they came; none if there is no such batch.
 
         Args:
             name: it was sent under.

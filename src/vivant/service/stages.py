@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from vivant.cost import bill
 from vivant.errors import Cancelled, DatabaseError, JobNotFoundError, StorageError, VivantError
 from vivant.picture.faces import lend_reader
 from vivant.pipeline import ClipJob
@@ -42,6 +41,7 @@ from vivant.service.picture_decoder import PictureDecoder, pictures
 from vivant.service.preparation import Preparation, TemporaryFolders
 from vivant.service.progress import ProgressMeter, timings, usual_seconds
 from vivant.service.reporter import Reporter, ShuttingDownError
+from vivant.service.run_cost import RunCost
 from vivant.service.shared_exclusive_lock import SharedExclusiveLock
 from vivant.service.until_pass import JobUntilPass
 from vivant.settings import Settings
@@ -403,52 +403,3 @@ class JobStages:
         # and is put back
         while True:
             threading.Event().wait()
-
-
-class RunCost:
-    """The bill of a run so far, as clients see it.
-
-    Args:
-        settings: rates and exchange rates.
-        currency: of the bill; the settings' own where None.
-
-    Attributes:
-        device: what is billed; empty until the engine is loaded.
-    """
-
-    def __init__(self, settings: Settings, currency: str | None) -> None:
-        self._settings, self._currency = settings, currency
-        self.device = ""
-
-    def __call__(self, seconds: float) -> dict[str, Any] | None:
-        """The bill of ``seconds``; None where there is no rate or no device yet."""
-        if not self.device:
-            return None
-        return price(self._settings, self.device, seconds, self._currency)
-
-    def final(self, seconds: float) -> dict[str, Any] | None:
-        """The bill of the finished run."""
-        cost = self(seconds)
-        return None if cost is None else {**cost, "final": True}
-
-
-def price(
-    settings: Settings, device: str, seconds: float, currency: str | None
-) -> dict[str, Any] | None:
-    """Seconds on a device as clients see them; None where there is no rate."""
-    charged = bill(
-        device,
-        seconds,
-        currency=currency or settings.currency,
-        rates=settings.rates,
-        exchange=settings.exchange,
-    )
-    if charged is None:
-        return None
-    return {
-        "currency": charged.currency,
-        "amount": round(charged.amount, 4),
-        "usd": round(charged.usd, 7),
-        "device": charged.device,
-        "final": False,
-    }

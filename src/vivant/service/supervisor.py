@@ -1,4 +1,4 @@
-"""Keeps worker processes alive: starts them, and starts them anew when they die or freeze."""
+"""Keeps worker processes alive: starts them, and restarts them when they die or freeze."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vivant.service.tables import workers
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 HEALTHY_SECONDS = 30.0
-"""A worker that lived so long is started anew at once."""
+"""Seconds: a worker that ran this long is restarted at once."""
 
 PATIENCE = 12.0
 """Seconds a worker has to give its jobs back when the server stops."""

@@ -58,7 +58,8 @@ STOP_SECONDS = 8.0
 """Running clips have that long to notice, at their next step, that the worker stops."""
 
 EXIT_DECLARED_DEAD = 75
-"""This process was silent for so long that others took its jobs over; it starts anew."""
+"""Exit code: other workers took over the jobs of this process, because it sent no heartbeat for too
+long. The supervisor restarts it."""
 
 log = logging.getLogger("vivant.worker")
 

@@ -156,7 +156,7 @@ class Library:
         self._check_disk(folder, files)
         folder.mkdir(parents=True, exist_ok=True)
         if not lock:
-            # rounded from bytes that nobody knows
+            # it was rounded from files of unknown content
             shutil.rmtree(folder / FP8_FOLDER, ignore_errors=True)
             self._write_lock(folder, model, files, {})
         total = sum(file.size for file in files)

@@ -180,7 +180,7 @@ class PictureFiles:
                 self.found.remove(upload)
 
     def remove(self) -> None:
-        """Remove the files that nobody has moved away."""
+        """Remove the files that are still in their place."""
         for path in [file.path for file in self._files] + [one.file for one in self.found]:
             if path is not None:
                 path.unlink(missing_ok=True)

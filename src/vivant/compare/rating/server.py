@@ -159,7 +159,7 @@ async def keyless() -> bool:
 
 
 def make_server(app: Starlette) -> uvicorn.Server:
-    """The server; its ``run(sockets=[…])`` returns when it is told to stop."""
+    """The server; its ``run(sockets=[…])`` returns when it is stopped."""
     return uvicorn.Server(
         uvicorn.Config(
             app,

@@ -6,6 +6,7 @@ hangs in a frame, and gets the grain of the skin between brow and lid.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -39,6 +40,9 @@ FILM: Final = 250
 CROSSING: Final = 0.66
 """Luma over that of the skin below which something lies before the lid."""
 
+OUTLINE: Final = (0.03, 0.2)
+"""Least and greatest distance above the lid's edge of a line that follows it, in widths."""
+
 LASHES: Final = 0.11
 """Length of the lashes below a closed lid's edge, in widths of the eye."""
 
@@ -48,6 +52,9 @@ Plane = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]
 
 Depths = npt.NDArray[np.float64]
+
+AtDepth = Callable[[npt.NDArray[Any], npt.NDArray[np.float64]], Values]
+"""A picture at the column of each pixel, so far below the upper lid's edge."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +69,8 @@ class Lid:
         bare: ``[h, w, C]`` float32, the picture without the open eye's lashes and its fold.
         wings: where these may be, 0 … 1.
         ends: 1 over the eye, 0 beyond its corners.
+        outlined: share of the eye's width above which something dark stays close to the lid, 0 … 1:
+            make-up, a hard shadow or the crease, whose line would show around a closed eye.
     """
 
     skin: Values
@@ -71,6 +80,7 @@ class Lid:
     wings: Values
     region: Values
     ends: Values
+    outlined: float
 
 
 def make_lid(
@@ -104,57 +114,102 @@ def make_lid(
         return np.asarray(found, dtype=np.float32)
 
     eye = (np.abs(a / width - 0.5) < 0.4) & (below > 0) & (below < opening)
-    beside = smootherstep((a / width + BESIDE) / 0.14) * smootherstep(
-        (1 + BESIDE - a / width) / 0.14
-    )
     fold = np.minimum(FOLD * width, 0.7 * roof)
-    region = smootherstep((below + fold) / (0.18 * width)) * beside
     higher = np.minimum(WINGS * width, 0.8 * roof)
-    outside = np.maximum(-a, a - width) / (1.1 * WINGS * width)
-    wings = smootherstep((below + higher) / (0.06 * width)) * smootherstep((1 - outside) / 0.5)
+    region, wings = _region(a, below, fold, width), _wings(a, below, higher, width)
     hidden = ((region > 0) | (wings > 0)) & (below < opening + 0.06 * width)
     shut = opening * (1 - LOWER_RISE + EXTRA)
-    film = _filled(original, hidden) * _relief(a / width, below + fold, shut + fold)[..., None]
-    film = film.astype(np.float32)
+    relief = _relief(a / width, below + fold, shut + fold)[..., None]
+    film = (_filled(original, hidden) * relief).astype(np.float32)
     # a light strand of hair that hangs beside the eye stays; lashes are darker than the skin
     even = _luma(film)
     strand = smootherstep((_luma(original) / even - 1.08) / 0.12)
     region = region * (1 - strand * ((a < 0.03 * width) | (a > 0.97 * width)))
     before = _before_the_eye(original, even, below < -0.05 * width, hidden, width)
     region, wings = region * (1 - before), wings * (1 - before)
-    # grain: that of the skin above, up and down again as often as it takes
     above = np.maximum(higher, fold)
-    height = np.maximum(0.08 * width, 0.85 * roof - above)
-    turns = np.mod(below + above, 2 * height)
-    depth = -above - np.where(turns < height, turns, 2 * height - turns)
-    fine = original.astype(np.float32) - cv2.GaussianBlur(original, (0, 0), max(0.6, 0.012 * width))
-    skin = film + np.clip(at_depth(fine, depth), -3, 3)
-
-    # thin dark lines go, thick ones (a rim of glasses, a strand of hair) stay
-    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * round(THIN * width / 2) + 1] * 2)
-    without = cv2.morphologyEx(original, cv2.MORPH_CLOSE, brush).astype(np.float32)
-    bare = np.minimum(cv2.GaussianBlur(without, (0, 0), max(0.5, 0.02 * width)), 0.98 * skin)
-    sharp = cv2.GaussianBlur(original, (0, 0), max(0.5, 0.012 * width))
-    darkest = np.min(
-        [at_depth(sharp, np.full_like(below, v * width)) for v in (-0.035, -0.02, -0.005, 0.01)],
-        axis=0,
-    )
+    skin: Values = film + _grain(original, at_depth, below, above, roof, width)
+    darkest = _darkest_at_edge(original, at_depth, below, width)
     line = np.minimum(_steady(darkest, eye, 0.06 * width), 0.72 * skin)
-
-    beyond = below - shut
-    left = np.clip(_luma(at_depth(original, -beyond)) / even, 0.35, 1)
-    inside = (beyond > 0) & (beyond < LASHES * width)
-    fade = np.where(inside, 1 - beyond / (LASHES * width), 0)
     ends = smootherstep((a / width + 0.06) / 0.16) * smootherstep((1.06 - a / width) / 0.16)
     return Lid(
         skin=skin.astype(np.float32),
         line=line.astype(np.float32),
-        lashes=(1 - 0.8 * fade * (1 - left)).astype(np.float32),
+        lashes=_lashes(original, at_depth, below - shut, even, width).astype(np.float32),
         region=region.astype(np.float32),
-        bare=bare.astype(np.float32),
+        bare=_without_lashes(original, skin, width).astype(np.float32),
         wings=wings.astype(np.float32),
         ends=ends.astype(np.float32),
+        outlined=_outlined(before, a, below, width),
     )
+
+
+def _region(a: Depths, below: Depths, fold: Depths, width: float) -> Depths:
+    beside = smootherstep((a / width + BESIDE) / 0.14) * smootherstep(
+        (1 + BESIDE - a / width) / 0.14
+    )
+    return smootherstep((below + fold) / (0.18 * width)) * beside
+
+
+def _wings(a: Depths, below: Depths, higher: Depths, width: float) -> Depths:
+    outside = np.maximum(-a, a - width) / (1.1 * WINGS * width)
+    return smootherstep((below + higher) / (0.06 * width)) * smootherstep((1 - outside) / 0.5)
+
+
+def _outlined(before: Depths, a: Depths, below: Depths, width: float) -> float:
+    near = (below < -OUTLINE[0] * width) & (below > -OUTLINE[1] * width) & (before > 0.5)
+    column = np.floor((a / width - 0.1) / 0.8 * 20)
+    return sum(bool((near & (column == number)).any()) for number in range(20)) / 20
+
+
+def _grain(
+    original: Plane,
+    at_depth: AtDepth,
+    below: Depths,
+    above: Depths,
+    roof: Depths,
+    width: float,
+) -> Values:
+    """Grain of the skin above the lid, taken up and down again as often as it takes.
+
+    Args:
+        above: how far above the lid's edge that skin begins, pixels.
+    """
+    height = np.maximum(0.08 * width, 0.85 * roof - above)
+    turns = np.mod(below + above, 2 * height)
+    depth = -above - np.where(turns < height, turns, 2 * height - turns)
+    fine = original.astype(np.float32) - cv2.GaussianBlur(original, (0, 0), max(0.6, 0.012 * width))
+    return np.asarray(np.clip(at_depth(fine, depth), -3, 3))
+
+
+def _without_lashes(original: Plane, skin: Values, width: float) -> Values:
+    """The picture without thin dark lines; thick ones (a rim of glasses, a strand) stay."""
+    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * round(THIN * width / 2) + 1] * 2)
+    without = cv2.morphologyEx(original, cv2.MORPH_CLOSE, brush).astype(np.float32)
+    soft = cv2.GaussianBlur(without, (0, 0), max(0.5, 0.02 * width))
+    return np.asarray(np.minimum(soft, 0.98 * skin))
+
+
+def _darkest_at_edge(original: Plane, at_depth: AtDepth, below: Depths, width: float) -> Values:
+    """The darkest of what lies at the lid's edge, by column."""
+    sharp = cv2.GaussianBlur(original, (0, 0), max(0.5, 0.012 * width))
+    places = (-0.035, -0.02, -0.005, 0.01)
+    found = [at_depth(sharp, np.full_like(below, place * width)) for place in places]
+    return np.asarray(np.min(found, axis=0))
+
+
+def _lashes(
+    original: Plane, at_depth: AtDepth, beyond: Depths, even: Depths, width: float
+) -> Depths:
+    """What is left of the light below the edge of the closed lid, 0 … 1.
+
+    Args:
+        beyond: distance below that edge, pixels.
+    """
+    left = np.clip(_luma(at_depth(original, -beyond)) / even, 0.35, 1)
+    inside = (beyond > 0) & (beyond < LASHES * width)
+    fade = np.where(inside, 1 - beyond / (LASHES * width), 0)
+    return np.asarray(1 - 0.8 * fade * (1 - left))
 
 
 def _filled(original: Plane, hidden: npt.NDArray[np.bool_]) -> Values:

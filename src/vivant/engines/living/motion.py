@@ -1,4 +1,4 @@
-"""When what moves: pure arithmetic, from the seed alone.
+"""Which movement happens when: pure arithmetic, from the seed alone.
 
 Every curve is 0 at the first frame, with speed 0, so that the clip starts as the picture; with
 ``loop`` it is 0 at the end as well. Turns and gazes go from one resting place to the next, as

@@ -1,4 +1,4 @@
-"""Which faces can live, and which of their parts keep still, with the reason of each."""
+"""Which faces can be animated, which of their parts keep still, and why."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MIN_EYE: Final = 16
 """Pixels of the clip from corner to corner below which nobody sees a blink."""
 
 MAX_FACES: Final = 6
-"""The largest live, the others ride along."""
+"""Only the largest faces move; the others move with the picture around them."""
 
 MIN_APERTURE: Final = 0.18
 """Lid aperture below which an eye is closed already, or so narrow that a blink does not show."""
@@ -50,7 +50,7 @@ MIN_INSIDE: Final = 0.8
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Person:
-    """A face that lives.
+    """A face that is animated.
 
     Attributes:
         mesh: in pixels of the picture.

@@ -21,7 +21,7 @@ from vivant.engines.ltx2.modulation import (
     modulated,
     rows_of,
 )
-from vivant.engines.ltx2.sound_lane import IN_TURN, Lane
+from vivant.engines.ltx2.sound_lane import SAME_STREAM, Lane
 from vivant.engines.ltx2.ulysses import Ulysses
 
 
@@ -53,7 +53,7 @@ class TextKeys(NamedTuple):
     audio_value: Tensor
 
 
-class Sum(NamedTuple):
+class PendingSum(NamedTuple):
     """Tokens ``x + added·gate``, not summed yet: the next norm does it in its own pass."""
 
     x: Tensor
@@ -109,9 +109,9 @@ class TransformerBlock(nn.Module):
         self.kernel = kernel
         self.exact: Kernel = "sdpa" if kernel == "sdpa" else "fa3"
         self.ulysses = ulysses
-        self.lane: Lane = IN_TURN
+        self.lane: Lane = SAME_STREAM
         self.sums = False
-        """Whether :class:`Sum` are returned."""
+        """Whether :class:`PendingSum` are returned."""
 
     def rows(self, modulation: Modulation, dtype: torch.dtype) -> BlockRows:
         """This block's modulation in one step."""
@@ -222,12 +222,12 @@ class TransformerBlock(nn.Module):
         """``x + added·gate``, the gate ``[batch, kinds, D]``."""
         return x + added * rows_of(gate, kind)
 
-    def summed(self, x: Tensor | Sum, kind: Tensor) -> Tensor:
+    def summed(self, x: Tensor | PendingSum, kind: Tensor) -> Tensor:
         """What :meth:`forward` returned, as tokens."""
-        return self._add(x.x, x.added, x.gate, kind) if isinstance(x, Sum) else x
+        return self._add(x.x, x.added, x.gate, kind) if isinstance(x, PendingSum) else x
 
-    def _sum(self, x: Tensor, added: Tensor, gate: Tensor, kind: Tensor) -> Tensor | Sum:
-        return Sum(x, added, gate) if self.sums else self._add(x, added, gate, kind)
+    def _sum(self, x: Tensor, added: Tensor, gate: Tensor, kind: Tensor) -> Tensor | PendingSum:
+        return PendingSum(x, added, gate) if self.sums else self._add(x, added, gate, kind)
 
     # -- the block -----------------------------------------------------------------------------
 
@@ -292,14 +292,14 @@ class TransformerBlock(nn.Module):
 
     def forward(
         self,
-        x: Tensor | Sum,
-        audio: Tensor | Sum,
+        x: Tensor | PendingSum,
+        audio: Tensor | PendingSum,
         text: TextKeys,
         modulation: Modulation | BlockRows,
         rotaries: Rotaries,
         length: int,
         nag: Tensor | None,
-    ) -> tuple[Tensor | Sum, Tensor | Sum]:
+    ) -> tuple[Tensor | PendingSum, Tensor | PendingSum]:
         """Video tokens ``[batch, tokens, D]`` and audio tokens → the same, one block later.
 
         The sound's work is queued in a lane of its own, beside the picture's: whoever uses the
@@ -310,8 +310,8 @@ class TransformerBlock(nn.Module):
             length: text tokens of the positive prompt inside ``text``.
             nag: ``(scale, tau, alpha)``, or None to attend to the positive prompt only.
         """
-        x, added, gate = x if isinstance(x, Sum) else (x, None, None)
-        audio, told, s_gate = audio if isinstance(audio, Sum) else (audio, None, None)
+        x, added, gate = x if isinstance(x, PendingSum) else (x, None, None)
+        audio, told, s_gate = audio if isinstance(audio, PendingSum) else (audio, None, None)
         by = modulation if isinstance(modulation, BlockRows) else self.rows(modulation, x.dtype)
         kind, lane = by.kind, self.lane
         video, sound, v_cross, s_cross = by.video, by.sound, by.video_cross, by.sound_cross
@@ -322,7 +322,7 @@ class TransformerBlock(nn.Module):
             ((sound[6], sound[7]), sound[8]) if len(sound) == 9 else (None, None)
         )
 
-        with lane.beside():  # sound: to itself, to the text
+        with lane.queue():  # sound: to itself, to the text
             audio, heard, _ = self._norm(
                 audio, kind, added=told, gate=s_gate, by=(sound[0], sound[1]), keep=gated
             )
@@ -364,7 +364,7 @@ class TransformerBlock(nn.Module):
         picture_keys = self._picture_keys(self.video_to_audio_attn, context, rotaries.video_cross)
 
         lane.join()  # the sound's keys are there
-        with lane.beside(keep=picture_keys):  # sound: to the picture, feed-forward
+        with lane.queue(keep=picture_keys):  # sound: to the picture, feed-forward
             told = self._attend_picture(
                 self.video_to_audio_attn, asking, picture_keys, rotaries.audio_cross
             )

@@ -68,8 +68,8 @@ class DenoisingStage:
             *(self.negative or ()),
         ]
 
-    def rest(self) -> dict[str, Any]:
-        """What is not a tensor, for :meth:`joined`."""
+    def parameters(self) -> dict[str, Any]:
+        """What is not a tensor, for :meth:`from_tensors`."""
         return {
             "count": self.tokens.count,
             "sigmas": self.sigmas,
@@ -78,7 +78,7 @@ class DenoisingStage:
         }
 
     @classmethod
-    def joined(
+    def from_tensors(
         cls,
         tensors: Iterator[Tensor],
         *,
@@ -87,7 +87,7 @@ class DenoisingStage:
         nag: Nag | None,
         has_negative: bool,
     ) -> DenoisingStage:
-        """A stage from its :meth:`tensors` and its :meth:`rest`."""
+        """A stage from its :meth:`tensors` and its :meth:`parameters`."""
         latents, mask, clean, coords, audio, audio_coords = (next(tensors) for _ in range(6))
         return cls(
             tokens=Tokens(latents, mask, clean, coords, count),

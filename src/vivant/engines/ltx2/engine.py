@@ -145,7 +145,7 @@ class LTX2Engine:
         """Add to what the report says of where a clip comes from."""
         self._info = replace(self._info, provenance={**self._info.provenance, **facts})
 
-    def lowered(self, before: str, after: LoadedModel) -> None:
+    def tier_lowered(self, before: str, after: LoadedModel) -> None:
         """Report that memory ran out in tier ``before``, and the clip is started again."""
         note = (
             f"GPU memory ran out in tier {before}: the clip was started again in tier {after.tier}."
@@ -206,7 +206,7 @@ class LTX2Engine:
         notes = list(loaded.parts.notes)
         recipe = options.recipe
         if not request.negative_prompt.strip():
-            pass  # nothing to guide away from, and nobody expects it
+            pass  # there is nothing to guide away from
         elif not options.nag or options.nag_scale == 1 or options.nag_alpha == 0:
             notes.append(
                 "The negative prompt has no effect: the model runs without guidance, and NAG is "

@@ -23,7 +23,7 @@ from vivant.engines.ltx2.memory import release
 from vivant.engines.ltx2.options import LTX2Options
 from vivant.engines.ltx2.prompts import Embedding, embed
 from vivant.engines.ltx2.sampling import Nag
-from vivant.engines.ltx2.stage_inputs import Refinement, Stage, StageInputs
+from vivant.engines.ltx2.stage_inputs import Refinement, StageInputs, StagePlan
 from vivant.errors import EngineError, VivantError
 from vivant.types import Frames, Observer, Portrait, Progress, Request, Sound
 
@@ -36,7 +36,7 @@ class ReportSink(Protocol):
     def record(self, **facts: object) -> None:
         """Add to what the report says of where a clip comes from."""
 
-    def lowered(self, before: str, after: LoadedModel) -> None:
+    def tier_lowered(self, before: str, after: LoadedModel) -> None:
         """Memory ran out in tier ``before``: the clip is started again."""
 
 
@@ -78,15 +78,15 @@ class Generation:
         self._latents: Tensor | None = None
         self._audio_tokens: list[Tensor] = []
         self._sounds: list[Sound] = []
-        self._together = len(seeds)
+        self._batch_size = len(seeds)
 
     def frames(self, index: int) -> Generator[Frames]:
         """Frames of clip ``index``."""
         try:
             if self._latents is None:
-                self._latents = self._or_lower(self._sample)
+                self._latents = self._retry_lower_tier(self._sample)
                 if self.options.sound:
-                    self._sounds = self._or_lower(self._decode_sound)
+                    self._sounds = self._retry_lower_tier(self._decode_sound)
             yield from self._decoded(self._latents[index : index + 1])
         except VivantError:
             raise
@@ -103,7 +103,7 @@ class Generation:
         decoder = self.loader.sound_decoder(self.options)
         return decoder.decode(torch.cat(self._audio_tokens))
 
-    def _or_lower(self, work: Callable[[], T]) -> T:
+    def _retry_lower_tier(self, work: Callable[[], T]) -> T:
         """``work``, again one tier lower if GPU memory runs out."""
         try:
             return work()
@@ -114,7 +114,7 @@ class Generation:
 
     def _lower_tier(self) -> None:
         before = self.loader.loaded.tier
-        self.report.lowered(before, self.loader.lower_tier())
+        self.report.tier_lowered(before, self.loader.lower_tier())
 
     def _decoded(self, latents: Tensor) -> Iterator[Frames]:
         done = 0
@@ -146,9 +146,9 @@ class Generation:
         """
         texts = self._text()
         if self.loader.loaded.tier == "swap":
-            self._together = 1  # there is room for no more beside the weights
+            self._batch_size = 1  # there is room for no more beside the weights
         while True:
-            size = self._together
+            size = self._batch_size
             batches = [self.seeds[at : at + size] for at in range(0, len(self.seeds), size)]
             self._audio_tokens = []
             try:
@@ -163,7 +163,7 @@ class Generation:
                     raise
             # here, where the tensors of the failed attempt are freed
             release(self.loader.device)
-            self._together = (size + 1) // 2
+            self._batch_size = (size + 1) // 2
 
     def _denoise_batch(
         self, seeds: tuple[int, ...], texts: Texts, number: int, batches: int
@@ -190,10 +190,10 @@ class Generation:
                     # gives another clip
                     refinement = pool.submit(self._inputs.refinement, tokens, audio, generators)
 
-            first = Stage(shrink=recipe.stages, sigmas=recipe.sigmas, generators=generators)
+            first = StagePlan(shrink=recipe.stages, sigmas=recipe.sigmas, generators=generators)
             latents, audio = self._run_stage(first, texts, count(0), prepare_second)
         if refinement is not None:
-            second = Stage(
+            second = StagePlan(
                 shrink=1,
                 sigmas=recipe.refine_sigmas,
                 generators=generators,
@@ -227,7 +227,7 @@ class Generation:
 
     def _run_stage(
         self,
-        stage: Stage,
+        stage: StagePlan,
         texts: Texts,
         after_step: Callable[[int], None],
         on_noise: Callable[[Tensor, Tensor], None] = lambda *_: None,

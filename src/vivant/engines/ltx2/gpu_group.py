@@ -50,9 +50,11 @@ LEAVE_SECONDS: Final = 10.0
 class _GpuProcess:
     """A further process, and a thread that reads what it says."""
 
-    def __init__(self, rank: int, size: int, kind: str, heard: Callable[[int, Any], None]) -> None:
+    def __init__(
+        self, rank: int, size: int, kind: str, receive: Callable[[int, Any], None]
+    ) -> None:
         self.rank = rank
-        self._heard = heard
+        self._receive = receive
         self.process, self.connection = start_child(
             "vivant.engines.ltx2.gpu_worker", rank, size, kind
         )
@@ -62,10 +64,10 @@ class _GpuProcess:
     def _read(self) -> None:
         try:
             while True:
-                self._heard(self.rank, self.connection.recv())
+                self._receive(self.rank, self.connection.recv())
         except (EOFError, OSError):
             code = self.process.wait()
-            self._heard(self.rank, Failed(False, f"its process ended (exit code {code})"))
+            self._receive(self.rank, Failed(False, f"its process ended (exit code {code})"))
 
     def end(self) -> None:
         """Kill the process and wait until it is gone."""
@@ -111,7 +113,7 @@ class GpuGroup:
         self._members: list[_GpuProcess] = []
         try:
             for rank in range(1, size):
-                self._members.append(_GpuProcess(rank, size, device.type, self._heard))
+                self._members.append(_GpuProcess(rank, size, device.type, self._receive))
         except OSError as error:
             self.close()
             raise EngineError(f"the process of a further GPU cannot be started: {error}") from None
@@ -120,7 +122,7 @@ class GpuGroup:
 
     def load(self, settings: Settings, options: LTX2Options) -> None:
         """Let the other processes begin to load the model."""
-        self._tell(LoadModel(settings, options, self._folder / "store"))
+        self._send(LoadModel(settings, options, self._folder / "store"))
 
     def join(self) -> None:
         """Wait until all have loaded it, and connect them.
@@ -128,7 +130,7 @@ class GpuGroup:
         Raises:
             VivantError: one could not.
         """
-        with self._together():
+        with self._collective():
             with self._changed:
                 while self._loaded < len(self._members) and self._failure is None:
                     self._changed.wait()
@@ -168,7 +170,7 @@ class GpuGroup:
             else:
                 dist.destroy_process_group()
 
-    def _heard(self, rank: int, message: Any) -> None:
+    def _receive(self, rank: int, message: Any) -> None:
         """Called by the members' threads."""
         with self._changed:
             if isinstance(message, ModelLoaded):
@@ -200,13 +202,13 @@ class GpuGroup:
         if self._failure is not None:
             raise self._failure
 
-    def _tell(self, message: Any) -> None:
+    def _send(self, message: Any) -> None:
         for member in self._members:
             with contextlib.suppress(OSError):  # it has gone: its thread says why
                 member.connection.send(message)
 
     @contextmanager
-    def _together(self) -> Iterator[None]:
+    def _collective(self) -> Iterator[None]:
         """Inside, whatever goes wrong ends the group, and is one error of Vivant's.
 
         What the caller's own ``after_step`` raises passes, and the group goes on.
@@ -252,16 +254,16 @@ class GpuGroup:
                 after_step(step)
             except BaseException as error:
                 self._stopped_by = error
-                self._tell(NextStep(False))
+                self._send(NextStep(False))
                 raise
-            self._tell(NextStep(True))
+            self._send(NextStep(True))
 
         self._graphs = denoiser.graphs
-        with self._together():
+        with self._collective():
             tensors = stage.tensors()
-            self._tell(Denoise(specs_of(tensors), stage.rest()))
+            self._send(Denoise(specs_of(tensors), stage.parameters()))
             everywhere = iter(broadcast(tensors, self.device))
-            return DenoisingStage.joined(everywhere, **stage.rest()).run(
+            return DenoisingStage.from_tensors(everywhere, **stage.parameters()).run(
                 transformer, denoiser, after
             )
 
@@ -271,8 +273,8 @@ class GpuGroup:
         Raises:
             VivantError: a GPU has failed; the group is closed.
         """
-        with self._together():
-            self._tell(Decode(specs_of([latents])))
+        with self._collective():
+            self._send(Decode(specs_of([latents])))
             (everywhere,) = broadcast([latents], self.device)
             own = to_bytes(decode_share(vae, everywhere, self.ulysses))
             shares = [own]

@@ -39,7 +39,7 @@ class Denoise:
     """Do your share of a stage; its tensors follow. After each step comes :class:`NextStep`."""
 
     specs: tuple[Spec, ...]
-    rest: dict[str, Any]
+    parameters: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

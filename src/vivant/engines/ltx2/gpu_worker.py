@@ -78,8 +78,8 @@ class GpuWorker:
 
     def _obey(self, loaded: LoadedModel, order: Any) -> None:
         match order:
-            case Denoise(specs, rest):
-                stage = DenoisingStage.joined(received(specs, self.device), **rest)
+            case Denoise(specs, parameters):
+                stage = DenoisingStage.from_tensors(received(specs, self.device), **parameters)
                 with contextlib.suppress(_StageLeftError):
                     stage.run(loaded.transformer, loaded.denoiser, self._wait)
             case Decode(specs):

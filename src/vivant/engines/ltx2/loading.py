@@ -26,7 +26,12 @@ from vivant.engines.ltx2.memory import OffloadedModule, choose_tier, release
 from vivant.engines.ltx2.options import Lora, LTX2Options
 from vivant.engines.ltx2.prompts import PromptCache
 from vivant.engines.ltx2.random_components import random_components
-from vivant.engines.ltx2.sound import SoundDecoder, check_sound_parts, load_sound, random_sound
+from vivant.engines.ltx2.sound import (
+    SoundDecoder,
+    check_sound_parts,
+    load_sound_decoder,
+    random_sound_decoder,
+)
 from vivant.engines.ltx2.tiers import TIERS, next_tier
 from vivant.engines.ltx2.transformer import Denoiser
 from vivant.engines.ltx2.ulysses import Ulysses
@@ -229,10 +234,10 @@ class ModelLoader:
             if options.weights == "hub":
                 folder = self._library().need(loaded.model.name)
                 architecture = ARCHITECTURES[loaded.model.version]
-                loaded.sound = load_sound(loaded.model, folder, architecture, **place)
+                loaded.sound = load_sound_decoder(loaded.model, folder, architecture, **place)
             else:
                 sizes = TINY if options.weights == "tiny" else ARCHITECTURES
-                loaded.sound = random_sound(sizes[loaded.model.version], **place)
+                loaded.sound = random_sound_decoder(sizes[loaded.model.version], **place)
         return loaded.sound
 
     def lower_tier(self) -> LoadedModel:

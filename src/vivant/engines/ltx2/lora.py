@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,7 +92,9 @@ def find_file(source: str, library: Library, observe: Observer = ignore_progress
         MissingPartError: neither a file nor an adapter that can be had.
         OptionError: the repository holds several.
     """
-    with suppress(OSError, RuntimeError):  # too long for a file; the home of nobody
+    with suppress(
+        OSError, RuntimeError
+    ):  # the name is too long for a path, or ~USER does not exist
         path = Path(source).expanduser()
         if path.is_file():
             return path
@@ -137,24 +139,7 @@ def inspect(
     """
     header = read_header(path)
     metadata = header.pop("__metadata__", None) or {}
-    sides: dict[tuple[str, bool], dict[str, str]] = {}
-    alphas: dict[tuple[str, bool], str] = {}
-    strange = None
-    for key in header:
-        if match := _KEY.match(key):
-            side = "down" if match["side"] in ("lora_A", "lora_down") else "up"
-            sides.setdefault(_rename(match["module"]), {})[side] = key
-        elif match := _ALPHA.match(key):
-            alphas[_rename(match["module"])] = key
-        else:
-            strange = key
-    if not sides:
-        raise WeightsError(f"{path.name} is not a LoRA: it has no lora_A and lora_B weights")
-    if strange is not None:
-        raise WeightsError(
-            f"{path.name} holds {strange}, which is no part of a LoRA: adapters of other kinds "
-            "(DoRA, LoKr, changed biases) would be added only in part, and are refused"
-        )
+    sides, alphas = _sides(path, header)
     told = version_of_adapter(
         {"__metadata__": metadata}, (name for name, _ in sides), f"{source} {path.name}"
     )
@@ -180,22 +165,66 @@ def inspect(
             continue
         if set(found) != {"up", "down"}:
             raise WeightsError(f"{path.name} has only one half of {name}: it was cut off")
-        down = tuple(header[found["down"]]["shape"])
-        up = tuple(header[found["up"]]["shape"])
-        if len(down) != 2 or len(up) != 2 or (up[0], down[1]) != wide:
-            raise WeightsError(
-                f"{path.name} does not fit {name}: it would change {up[0]}×{down[-1]} weights, "
-                f"the model has {wide[0]}×{wide[1]}"
-            )
-        if down[0] != up[1]:
-            raise WeightsError(
-                f"{path.name} has mismatched ranks at {name}: {down[0]} down, {up[1]} up"
-            )
-        alpha = alphas.get((name, of_text), general(down[0]))
-        (text if of_text else pairs)[name] = LowRankPair(found["down"], found["up"], down[0], alpha)
+        rank = _rank(path, name, header[found["down"]], header[found["up"]], wide)
+        alpha = alphas.get((name, of_text), general(rank))
+        (text if of_text else pairs)[name] = LowRankPair(found["down"], found["up"], rank, alpha)
     if not pairs and not text:
         raise WeightsError(f"{path.name} has only one half of {skipped[0]}: it was cut off")
     return Adapter(path, scale, pairs, text, tuple(skipped), told[0] if told else None)
+
+
+def _sides(
+    path: Path, header: Mapping[str, Any]
+) -> tuple[dict[tuple[str, bool], dict[str, str]], dict[tuple[str, bool], str]]:
+    """Names of the weights by module and side (``up``, ``down``), and of the alphas by module.
+
+    Raises:
+        WeightsError: the file is no LoRA, or more than that.
+    """
+    sides: dict[tuple[str, bool], dict[str, str]] = {}
+    alphas: dict[tuple[str, bool], str] = {}
+    strange = None
+    for key in header:
+        if match := _KEY.match(key):
+            side = "down" if match["side"] in ("lora_A", "lora_down") else "up"
+            sides.setdefault(_rename(match["module"]), {})[side] = key
+        elif match := _ALPHA.match(key):
+            alphas[_rename(match["module"])] = key
+        else:
+            strange = key
+    if not sides:
+        raise WeightsError(f"{path.name} is not a LoRA: it has no lora_A and lora_B weights")
+    if strange is not None:
+        raise WeightsError(
+            f"{path.name} holds {strange}, which is no part of a LoRA: adapters of other kinds "
+            "(DoRA, LoKr, changed biases) would be added only in part, and are refused"
+        )
+    return sides, alphas
+
+
+def _rank(
+    path: Path,
+    name: str,
+    down: Mapping[str, Any],
+    up: Mapping[str, Any],
+    wanted: tuple[int, int],
+) -> int:
+    """The rank of a pair that fits a layer of ``wanted`` weights.
+
+    Raises:
+        WeightsError: it does not fit.
+    """
+    low, high = tuple(down["shape"]), tuple(up["shape"])
+    if len(low) != 2 or len(high) != 2 or (high[0], low[1]) != wanted:
+        raise WeightsError(
+            f"{path.name} does not fit {name}: it would change {high[0]}×{low[-1]} weights, "
+            f"the model has {wanted[0]}×{wanted[1]}"
+        )
+    if low[0] != high[1]:
+        raise WeightsError(
+            f"{path.name} has mismatched ranks at {name}: {low[0]} down, {high[1]} up"
+        )
+    return int(low[0])
 
 
 def _general_alpha(metadata: Any) -> Any:

@@ -54,12 +54,12 @@ class OffloadedModule:
         self.module = module
         self.device = device
         self.swap = swap
-        self._home: dict[str, Tensor] = {}
+        self._host: dict[str, Tensor] = {}
         if swap:
             # loading has put them there already; what comes from elsewhere is moved one by one
             for name, tensor in self._tensors():
-                self._home[name] = pinned(tensor.detach().to("cpu"), device)
-                tensor.data = self._home[name]
+                self._host[name] = pinned(tensor.detach().to("cpu"), device)
+                tensor.data = self._host[name]
         else:
             # not diffusers' own method, which imports its hooks, and with them all of PEFT
             nn.Module.to(module, device)
@@ -80,13 +80,13 @@ class OffloadedModule:
             return
         try:
             self._point(
-                {name: host.to(self.device, non_blocking=True) for name, host in self._home.items()}
+                {name: host.to(self.device, non_blocking=True) for name, host in self._host.items()}
             )
             yield self.module
         finally:
             if self.device.type == "cuda":
                 torch.cuda.synchronize(self.device)
-            self._point(self._home)
+            self._point(self._host)
             release(self.device)
 
 

@@ -32,7 +32,7 @@ from vivant.weights import find_model
 Tier: TypeAlias = Literal["auto", "resident", "fp8", "swap"]
 Precision: TypeAlias = Literal["auto", "bf16", "fp8"]
 Attention: TypeAlias = Literal["auto", "cudnn", "flash", "fa3", "fa3-fp8", "math"]
-Weights: TypeAlias = Literal["hub", "random", "tiny"]
+WeightsSource: TypeAlias = Literal["hub", "random", "tiny"]
 
 GPUS = (1, 2, 4, 8)
 """GPUs of one machine that can make a clip together: they share the model's 32 heads."""
@@ -209,7 +209,7 @@ class LTX2Fields(EngineOptions):
     gpus: Annotated[WholeNumber | None, AfterValidator(_checked_gpus)] = Field(
         default=None, ge=1, le=8
     )
-    weights: Weights = "hub"
+    weights: WeightsSource = "hub"
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

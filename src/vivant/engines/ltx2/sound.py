@@ -94,7 +94,7 @@ def check_sound_parts(model: Model, folder: Path) -> None:
         )
 
 
-def load_sound(
+def load_sound_decoder(
     model: Model,
     folder: Path,
     architecture: Architecture,
@@ -131,7 +131,9 @@ def load_sound(
     return _placed(modules[0], modules[1], device, swap=swap)
 
 
-def random_sound(architecture: Architecture, *, device: torch.device, swap: bool) -> SoundDecoder:
+def random_sound_decoder(
+    architecture: Architecture, *, device: torch.device, swap: bool
+) -> SoundDecoder:
     """Random weights: noise that is made as fast as sound."""
     classes = sound_classes(architecture.version)
     vae_type = torch.bfloat16 if device.type == "cuda" else torch.float32

@@ -20,7 +20,7 @@ class Lane:
     """Work in turn, on the caller's stream."""
 
     @contextmanager
-    def beside(self, keep: Any = None) -> Iterator[None]:  # noqa: ARG002 - for the stream
+    def queue(self, keep: Any = None) -> Iterator[None]:  # noqa: ARG002 - for the stream
         """Inside, work is queued in the lane; it waits for what the caller has queued so far.
 
         Args:
@@ -32,7 +32,7 @@ class Lane:
         """What the caller queues from now on waits for the lane."""
 
 
-IN_TURN = Lane()
+SAME_STREAM = Lane()
 
 
 class StreamLane(Lane):
@@ -44,7 +44,7 @@ class StreamLane(Lane):
         self._kept: Any = None
 
     @contextmanager
-    def beside(self, keep: Any = None) -> Iterator[None]:
+    def queue(self, keep: Any = None) -> Iterator[None]:
         """See :class:`Lane`."""
         if keep is not None:
             self._kept = keep

@@ -38,7 +38,7 @@ class Refinement(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class StagePlan:
     """One walk down the noise levels, at the grid's size or a part of it.
 
     Attributes:
@@ -89,7 +89,7 @@ class StageInputs:
         width, height = self._options.width // shrink, self._options.height // shrink
         return frames, height // SPATIAL_FACTOR, width // SPATIAL_FACTOR
 
-    def video(self, stage: Stage) -> Tokens:
+    def video(self, stage: StagePlan) -> Tokens:
         """Noisy video tokens, held to the picture or the prefix, and to the end anchor if any."""
         shape = self.latent_shape(stage.shrink)
         prepared = stage.prepared
@@ -113,7 +113,7 @@ class StageInputs:
             noise=None if prepared is None else prepared.noise,
         )
 
-    def audio(self, stage: Stage) -> Tensor:
+    def audio(self, stage: StagePlan) -> Tensor:
         """Noisy audio tokens: the picture's model always makes sound too, and listens to it."""
         if stage.audio is not None:
             if stage.prepared is None:
@@ -158,7 +158,7 @@ class StageInputs:
         # frames made before are kept: what would change in them is not shown
         return self._options.image_strength if self._prefix is None else 1.0
 
-    def _only_first_frame(self, stage: Stage) -> bool:
+    def _only_first_frame(self, stage: StagePlan) -> bool:
         """Whether frame 0 is the picture itself, and all else is noise."""
         held = self._prefix is None and self._strength == 1
         return held and stage.latents is None and not self._options.end_anchor

@@ -31,7 +31,7 @@ from vivant.engines.ltx2.block import Rotaries, Rotary, TextKeys, TransformerBlo
 from vivant.engines.ltx2.fp8 import Float8Linear, needs_widening
 from vivant.engines.ltx2.fused_block import FusedBlock
 from vivant.engines.ltx2.modulation import Modulation, rows_of_blocks
-from vivant.engines.ltx2.sound_lane import IN_TURN, Lane, StreamLane
+from vivant.engines.ltx2.sound_lane import SAME_STREAM, Lane, StreamLane
 from vivant.engines.ltx2.step_graphs import AT_ONCE_TOKENS, StepGraphs
 from vivant.engines.ltx2.ulysses import Ulysses
 from vivant.errors import WeightsError
@@ -201,7 +201,7 @@ class Denoiser:
         """Recorded steps, where steps are recorded."""
         self._shapes: set[tuple[Any, ...]] | None = set() if compile_blocks else None
         self._blocks = blocks
-        self._lane: Lane = IN_TURN
+        self._lane: Lane = SAME_STREAM
         if fused and not compile_blocks:
             if self.device.type == "cuda":
                 self._lane = StreamLane(self.device)
