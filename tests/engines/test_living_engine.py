@@ -18,10 +18,11 @@ from vivant.engines.camera.layers import Subject
 from vivant.engines.living import LivingEngine, LivingOptions, Sketches
 from vivant.engines.living.eyes import make_eye
 from vivant.engines.living.fields import grid_shape, person_fields
+from vivant.engines.living.lid import MAX_ERASED, MAX_OUTLINED
 from vivant.engines.living.motion import blink_shape, plan_motion
 from vivant.engines.living.options import PRESET_AMOUNTS, PRESETS, choose_preset
 from vivant.engines.living.people import find_people
-from vivant.engines.living.preflight import MAX_OUTLINED, MAX_TURN_GAIN, AnimatedPerson, preflight
+from vivant.engines.living.preflight import MAX_TURN_GAIN, AnimatedPerson, preflight
 from vivant.engines.living.scene import LivingScene
 from vivant.errors import Cancelled, OptionError
 from vivant.grid import cover_crop
@@ -210,6 +211,30 @@ def test_a_dark_line_along_the_lid_would_outline_a_closed_eye() -> None:
     assert outlined is not None
     assert clean.lid.outlined < 0.25
     assert outlined.lid.outlined > MAX_OUTLINED
+
+
+def test_a_rim_of_glasses_that_a_lid_would_cover_is_found() -> None:
+    """It is not much darker than the lid, as bright metal is, so it would not stay before it."""
+    pixels = astronaut().copy()
+    mesh = MeshReader().read(pixels, face_reader().detect(pixels)[0])
+    points = mesh.points * 3
+    large = np.asarray(cv2.resize(pixels, None, fx=3, fy=3), dtype=np.uint8)
+    clean = make_eye(large, FaceMesh(points, 1.0), 0)
+    left, right = points[33, :2], points[133, :2]
+    width = float(np.linalg.norm(right - left))
+    lid = points[[160, 159, 158], :2].mean(axis=0)
+    along = (right - left) / width
+    down = np.array([-along[1], along[0]])
+    for up, colour, thick in ((0.09, (220, 190, 170), 0.08), (0.2, (112, 112, 112), 0.14)):
+        middle = lid - up * width * down
+        ends = [np.round(middle + s * 0.95 * width * along).astype(int).tolist() for s in (-1, 1)]
+        cv2.line(large, ends[0], ends[1], colour, round(thick * width))
+    worn = make_eye(large, FaceMesh(points, 1.0), 0)
+    assert clean is not None
+    assert worn is not None
+    assert clean.lid.erased < MAX_ERASED <= worn.lid.erased
+    assert worn.lid.outlined < MAX_OUTLINED
+    assert (clean.lid.can_close, worn.lid.can_close) == (True, False)
 
 
 def test_tiles_show_what_blending_everywhere_shows() -> None:
@@ -447,6 +472,7 @@ def test_dark_glasses_do_not_blink() -> None:
     made(portrait_of(pixels, face_reader().detect(astronaut())), 2, engine=engine)
     assert any("glasses" in note or "closed" in note for note in engine.info.notes)
     assert engine.info.provenance["blinks_at"] == []
+    assert engine.info.notes[0].startswith("The person breathes and turns")
 
 
 def test_a_tiny_face_keeps_still() -> None:

@@ -34,6 +34,13 @@ NOTES: Final = (
 )
 
 
+EYES_STILL: Final = (
+    "The person breathes and turns a little: a 2.5-D puppet drawn from the picture's own pixels, "
+    "no generative model."
+)
+"""Instead of the first note, where nobody blinks."""
+
+
 class LivingEngine:
     """Turns a portrait into a clip in which the person lives (see :class:`Engine`)."""
 
@@ -131,8 +138,11 @@ class LivingEngine:
             animated.append(one)
             kept_still += [f"{person.name}: {reason}." for reason in reasons]
         cut = puppets.cut
+        movement, *others = self._info.notes
+        if not any(one.motion.blinks for one in animated):
+            movement = EYES_STILL
         self._info = _info(
-            (*self._info.notes, chosen, *filter(None, [cut.note]), *kept_still),
+            (movement, *others, chosen, *filter(None, [cut.note]), *kept_still),
             _provenance(preset, options, request.seed, animated, cut),
         )
         return replace(renderer, people=tuple(animated))

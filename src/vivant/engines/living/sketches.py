@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -23,7 +24,8 @@ PLATE_SIDE: Final = 160
 class Sketches:
     """The people of a portrait, analysed once and then moved by any preset.
 
-    How the eyes and the turn will look is not measured beforehand, as :class:`LivingEngine` does.
+    The face mesh does not measure beforehand how closed eyes and the turn will look, as it does for
+    :class:`LivingEngine`.
 
     Args:
         clip: the one that the sketches are of; its width decides who lives.
@@ -45,6 +47,10 @@ class Sketches:
             )
         except cv2.error as error:
             raise EngineError(f"the living engine could not draw the picture: {error}") from error
+        if self._puppets is not None:
+            eyes = self._puppets.eyes
+            closing = [one if all(eye.lid.can_close for eye in one) else () for one in eyes]
+            self._puppets = replace(self._puppets, eyes=closing)
 
     @property
     def lives(self) -> bool:

@@ -72,6 +72,10 @@ const KOREAN = [
     "인물이 숨 쉬고, 눈을 깜빡이고, 조금 움직입니다. 생성 모델 없이 사진의 픽셀만 움직입니다.",
   ],
   [
+    /^The person breathes and turns a little: a 2\.5-D puppet/,
+    "인물이 숨 쉬고 조금 움직입니다. 눈은 깜빡이지 않습니다. 생성 모델 없이 사진의 픽셀만 움직입니다.",
+  ],
+  [
     /^The prompt only chooses a preset; the negative prompt has no effect on the living engine\.$/,
     "프롬프트는 움직임의 종류만 고르고, ‘나오면 안 되는 것’은 효과가 없습니다.",
   ],
