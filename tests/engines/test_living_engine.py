@@ -10,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import pytest
 import skimage.data
 
@@ -177,11 +178,15 @@ def test_eyes_that_do_not_look_shut_keep_still() -> None:
     assert np.array_equal(pixels, astronaut())
 
 
-def test_a_rim_of_glasses_stays_before_the_lid() -> None:
-    pixels = astronaut().copy()
+def enlarged() -> tuple[Image, npt.NDArray[np.float64]]:
+    """The portrait at three times its size, and the points of its face."""
+    pixels = astronaut()
     mesh = MeshReader().read(pixels, face_reader().detect(pixels)[0])
-    large = np.asarray(cv2.resize(pixels, None, fx=3, fy=3), dtype=np.uint8)
-    points = mesh.points * 3
+    return np.asarray(cv2.resize(pixels, None, fx=3, fy=3), np.uint8), mesh.points * 3
+
+
+def test_a_rim_of_glasses_stays_before_the_lid() -> None:
+    large, points = enlarged()
     brow, lid = points[[52, 65], 1].mean(), points[[159, 158], 1].mean()
     row = round(0.35 * brow + 0.65 * lid)
     left, right = round(points[33, 0]) - 40, round(points[133, 0]) + 40
@@ -195,10 +200,7 @@ def test_a_rim_of_glasses_stays_before_the_lid() -> None:
 
 def test_a_dark_line_along_the_lid_would_outline_a_closed_eye() -> None:
     """It runs into a shadow beside the eye, as make-up and hair do, so it would not be covered."""
-    pixels = astronaut().copy()
-    mesh = MeshReader().read(pixels, face_reader().detect(pixels)[0])
-    points = mesh.points * 3
-    large = np.asarray(cv2.resize(pixels, None, fx=3, fy=3), dtype=np.uint8)
+    large, points = enlarged()
     clean = make_eye(large, FaceMesh(points, 1.0), 0)
     upper = points[[33, 246, 161, 160, 159, 158, 157, 173, 133], :2]
     width = float(np.linalg.norm(upper[-1] - upper[0]))
@@ -215,10 +217,7 @@ def test_a_dark_line_along_the_lid_would_outline_a_closed_eye() -> None:
 
 def test_a_rim_of_glasses_that_a_lid_would_cover_is_found() -> None:
     """It is not much darker than the lid, as bright metal is, so it would not stay before it."""
-    pixels = astronaut().copy()
-    mesh = MeshReader().read(pixels, face_reader().detect(pixels)[0])
-    points = mesh.points * 3
-    large = np.asarray(cv2.resize(pixels, None, fx=3, fy=3), dtype=np.uint8)
+    large, points = enlarged()
     clean = make_eye(large, FaceMesh(points, 1.0), 0)
     left, right = points[33, :2], points[133, :2]
     width = float(np.linalg.norm(right - left))

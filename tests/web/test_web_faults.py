@@ -73,15 +73,7 @@ def screens(browser: Browser, server: str) -> Iterator[list[Page]]:
 
 
 def seen(found: Locator) -> bool:
-    """Whether all four corners are in the window, with nothing over them, in the end.
-
-    The page may be laid out again within the same moment, for example once a picture is decoded.
-    """
-    until(lambda: in_view(found), seconds=5)
-    return True
-
-
-def in_view(found: Locator) -> bool:
+    """Whether all four corners are in the window, with nothing over them."""
     corners: bool = found.evaluate(
         """(element) => {
           const { left, top, right, bottom } = element.getBoundingClientRect();
