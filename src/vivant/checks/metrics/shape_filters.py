@@ -68,4 +68,4 @@ def _whitened(directions: Floats, spread: Floats) -> Floats:
     # einsum, not BLAS: the same to the bit however many threads there are.
     inner = NOISE**2 * np.eye(len(spread)) + np.einsum("ij,kj->ik", spread, spread)
     along = np.linalg.solve(inner, np.einsum("ij,kj->ik", spread, directions))
-    return (directions - np.einsum("ij,ik->jk", along, spread)) / NOISE**2
+    return np.asarray((directions - np.einsum("ij,ik->jk", along, spread)) / NOISE**2)
