@@ -30,11 +30,13 @@ def cut() -> Material:
     for index in range(13):
         share = min(1.0, index / 6)
         moved = cv2.getRotationMatrix2D((x, y), 2.5 * share, 3.0 * (1 + 0.03 * share))
-        moved[:, 2] += (2.2 * side - x, 0.9 * side - y + 0.2 * side * share)
+        moved[0, 2] += 2.2 * side - x
+        moved[1, 2] += (0.9 + 0.2 * share) * side - y
         size = (round(4.4 * side), round(3.2 * side))
-        frames.append(cv2.warpAffine(image, moved, size, flags=cv2.INTER_CUBIC))
+        frame = cv2.warpAffine(image, moved, size, flags=cv2.INTER_CUBIC)
+        frames.append(frame.astype(np.uint8, copy=False))
     faces = faces_in_frame(reader(), frames[0])
-    return Material("cut", "cut", np.stack(frames).astype(np.uint8), 4.0, [faces[0]] * 13)
+    return Material("cut", "cut", np.stack(frames), 4.0, [faces[0]] * 13)
 
 
 def test_what_lies_outside_the_picture_is_no_defect(cut: Material) -> None:

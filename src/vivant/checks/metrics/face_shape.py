@@ -316,7 +316,7 @@ def cells_beyond(points: Floats, yaw: float) -> Seen:
     middle = outline[:, 0].mean(axis=0)
     out = (places - middle) * (1 if yaw > 0 else -1, 1)
     outside = [cv2.pointPolygonTest(outline, (float(x), float(y)), False) < 0 for x, y in places]
-    return np.asarray(outside) & (out[:, 0] > SIDEWAYS * np.hypot(*out.T))
+    return np.asarray(np.asarray(outside) & (out[:, 0] > SIDEWAYS * np.hypot(*out.T)))
 
 
 def unexplained(flow: Floats, rigid: Floats, seen: Seen) -> Floats:
