@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.engines.living.fields import smootherstep
-from vivant.engines.living.lid import EXTRA, LOWER_RISE, Lid, Plane, Values, make_lid
+from vivant.engines.living.glasses import rim_of_glasses, without_rim
+from vivant.engines.living.lid import EXTRA, LOWER_RISE, MAX_ERASED, Lid, Plane, Values, make_lid
 from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
 
 UPPER: Final = (
@@ -55,6 +56,8 @@ class Eye:
         rows: of the patch on the plane.
         columns: of the patch on the plane.
         original: ``[h, w, C]`` uint8, the patch as the picture has it.
+        behind: the same without a rim of glasses, with skin in its place.
+        rim: where the rim is, 0 … 1; it stays before the lid.
         across: unit vector from the left to the right corner.
         down: unit vector across it, downwards.
         below: distance of each pixel below the upper lid's edge.
@@ -70,6 +73,8 @@ class Eye:
     rows: slice
     columns: slice
     original: Plane
+    behind: Plane
+    rim: Values
     across: npt.NDArray[np.float64]
     down: npt.NDArray[np.float64]
     below: Values
@@ -81,6 +86,11 @@ class Eye:
     soft: float
     shown: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
+    @property
+    def can_close(self) -> bool:
+        """Whether a closed eye leaves glasses whole."""
+        return bool(self.rim.any()) or self.lid.erased < MAX_ERASED
+
     def draw(self, plane: Plane, closed: float, gaze: tuple[float, float]) -> None:
         """Write the eye into ``plane``, if it changes.
 
@@ -91,7 +101,11 @@ class Eye:
         state = (closed, *gaze)
         if state == self.shown:
             return
-        drawn = self.original
+        if state == (0.0, 0.0, 0.0):
+            plane[self.rows, self.columns] = self.original
+            self.shown = state
+            return
+        drawn = self.behind
         ys, xs = (np.asarray(v, np.float32) for v in np.indices(self.below.shape))
         if gaze != (0.0, 0.0) and closed < 1:
             shift = self.width * (gaze[0] * self.across + gaze[1] * self.down)
@@ -104,7 +118,7 @@ class Eye:
             moved = fall * (1 - LOWER_RISE + EXTRA) * (1 - _share_of_fold(closed))
             drawn = self._moved(drawn, moved, xs, ys)
             drawn = self._covered(drawn, closed)
-        plane[self.rows, self.columns] = drawn
+        plane[self.rows, self.columns] = _over(self.original, self.rim, drawn)
         self.shown = state
 
     def _lower(self, drawn: Plane, closed: float, xs: Values, ys: Values) -> Plane:
@@ -112,7 +126,7 @@ class Eye:
         rise = closed * LOWER_RISE * self.opening
         under = np.maximum(0, self.below - (self.opening - rise))  # below the lower lid's edge
         part = rise * (1 - smootherstep(under / (0.55 * self.width))).astype(np.float32)
-        lid = _remap(self.original, xs + part * self.down[0], ys + part * self.down[1])
+        lid = _remap(self.behind, xs + part * self.down[0], ys + part * self.down[1])
         cover = np.clip((self.below - (self.opening - rise)) / self.soft + 0.5, 0, 1)
         return _over(lid, cover * np.clip(rise / self.soft, 0, 1), drawn)
 
@@ -121,7 +135,7 @@ class Eye:
         reach = np.maximum(self.roof + fall, 1.8 * fall + 1)
         above = np.maximum(0, fall - self.below)  # above the upper lid's edge, where it is now
         part = fall * (1 - smootherstep(above / reach)).astype(np.float32)
-        lid = _remap(self.original, xs - part * self.down[0], ys - part * self.down[1])
+        lid = _remap(self.behind, xs - part * self.down[0], ys - part * self.down[1])
         cover = np.clip((fall + RIM * self.width - self.below) / self.soft, 0, 1)
         return _over(lid, cover * np.clip(fall / self.soft, 0, 1), drawn)
 
@@ -208,18 +222,25 @@ def make_eye(plane: Plane, mesh: FaceMesh, side: int, blur: float = 0.0) -> Eye 
     moved = (1 - smootherstep((distance - radius) / (0.9 * radius))) * inside
     corners_off = smootherstep(a / (0.12 * width)) * smootherstep((width - a) / (0.12 * width))
     original = plane[rows, columns].copy()
+    rim = rim_of_glasses(original, a, below, opening, width)
     roof_gap = np.maximum(0.12 * width, along(edge - roof))
+    near = smootherstep(4.5 - 5 * np.abs(a / width - 0.5))
+    near *= smootherstep((below + roof_gap) / (0.15 * width))
+    near *= smootherstep((opening + 0.3 * width - below) / (0.2 * width))
+    behind = without_rim(original, rim, near)
     return Eye(
         rows=rows,
         columns=columns,
         original=original,
+        behind=behind,
+        rim=rim,
         across=across,
         down=down,
         below=below.astype(np.float32),
         opening=opening.astype(np.float32),
         roof=roof_gap.astype(np.float32),
         iris=(moved * corners_off).astype(np.float32),
-        lid=make_lid(original, a, below, opening, roof_gap, down, width),
+        lid=make_lid(behind, a, below, opening, roof_gap, down, width),
         width=width,
         soft=max(1.0, 0.02 * width, 0.6 * blur),
     )

@@ -95,7 +95,7 @@ def preflight(
 
 def _look_shut(view: _KeyFrameView, animated: AnimatedPerson, rest: FaceMesh) -> bool:
     """Whether both eyes, drawn shut, show no outline, spare glasses and are shut for the mesh."""
-    if not all(eye.lid.can_close for eye in animated.eyes):
+    if not all(eye.can_close for eye in animated.eyes):
         return False
     for eye in animated.eyes:
         eye.draw(view.scene.plane, 1.0, (0.0, 0.0))
