@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import cv2
 import numpy as np
@@ -60,6 +60,8 @@ EARS: Final = (127, 234, 356, 454)
 
 RINGS: Final = ((1.22, 0.6), (1.45, 0.25), (1.7, 0.05), (2.0, 0.0))
 """Depth beyond the face: how far out, in sizes of the oval, and what is left of the oval's."""
+
+_Real = TypeVar("_Real", bound=np.floating[Any])
 
 Grid = npt.NDArray[np.float32]
 """``[h, w]`` or ``[h, w, 2]`` float32; displacement in pixels of the canvas."""
@@ -219,10 +221,10 @@ def mobility(canvas: tuple[int, int], trust: Matte | None) -> Grid:
     return free.astype(np.float32)
 
 
-def smootherstep(u: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """0 below 0, 1 above 1, with slope 0 at both."""
+def smootherstep(u: npt.NDArray[_Real]) -> npt.NDArray[_Real]:
+    """0 below 0, 1 above 1, with slope 0 at both; of the type of ``u``."""
     u = np.clip(u, 0.0, 1.0)
-    return u * u * u * (10.0 - 15.0 * u + 6.0 * u * u)
+    return np.asarray(u * u * u * (10.0 - 15.0 * u + 6.0 * u * u), u.dtype)
 
 
 def _breath_profile(down: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """Rims of glasses that cross an eye: they lie before the lid and stay where they are.
 
 Plastic and metal are greyer than skin, in the light and in the shade. So the share of red in the
-light tells a rim from skin, lashes, folds and brows; brightness does not.
+light tells a rim from skin, lashes, folds and brows; brightness does not. A rim of wire is a line
+that goes on beyond both corners of the eye.
 """
 
 from __future__ import annotations
@@ -69,10 +70,14 @@ def rim_of_glasses(
     skin = (below > opening + 0.1 * width) & (a > 0) & (a < width)
     if not skin.any():
         return nothing
-    colour = np.ascontiguousarray(original[..., :3], np.float32)
+    colour = np.ascontiguousarray(original[..., :3])
+    luma = np.asarray(cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY), np.uint8)
+    level = float(np.median(luma[skin]))
     eye = (below > -0.02 * width) & (below < opening + 0.05 * width) & (a > 0) & (a < width)
     place = _Place(a / width, below / width, eye, width)
-    found = _grey_rim(colour, skin, place) | _thin_rim(colour, skin, place)
+    redness = _redness(colour, width)
+    redness -= np.median(redness[skin])
+    found = _grey_rim(redness, luma, level, place) | _thin_rim(luma, level, place)
     if not found.any():
         return nothing
     closed = cv2.morphologyEx(found, cv2.MORPH_CLOSE, _disc(0.02 * width))
@@ -111,47 +116,48 @@ class _Place:
     width: float
 
 
-def _grey_rim(colour: Values, skin: npt.NDArray[np.bool_], place: _Place) -> Mask:
-    """A rim that is greyer than skin."""
+def _grey_rim(redness: Values, luma: Mask, level: float, place: _Place) -> Mask:
+    """A rim that is greyer than skin.
+
+    Args:
+        redness: over that of the skin below the eye.
+        level: luma of that skin.
+    """
     width = place.width
-    redness = _redness(colour, width)
-    redness -= np.median(redness[skin])
     least = -GREYER
     for _ in range(2):  # the second time, half as grey as the rim itself
         grey = ((redness < least) & ~place.eye).astype(np.uint8)
-        core = cv2.morphologyEx(grey, cv2.MORPH_OPEN, _disc(THINNEST / 2 * width))
-        core = _bands(core, place, THICKEST)
+        opened = cv2.morphologyEx(grey, cv2.MORPH_OPEN, _disc(THINNEST / 2 * width))
+        core = _bands(np.asarray(opened, np.uint8), place, THICKEST)
         if not core.any():
             return core
         least = min(least, 0.5 * float(np.median(redness[core > 0])))
-    luma = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
     lines = cv2.morphologyEx(luma, cv2.MORPH_TOPHAT, _disc(BRIGHT_EDGE * width))
-    bright = lines > BRIGHTER * np.median(luma[skin])
+    bright = lines > BRIGHTER * level
     # the line of the lashes is grey as well: close to the eye, edges of a rim are bright
     lashes = (place.below > -0.1) & (place.across > 0) & (place.across < 1)
     near = cv2.dilate(core, _disc(SOFT * width)) > 0
     edge = near & (redness < -0.4 * GREYER) & (bright | ~lashes) & ~place.eye
-    return ((core > 0) | edge).astype(np.uint8)
+    return np.asarray((core > 0) | edge, np.uint8)
 
 
-def _thin_rim(colour: Values, skin: npt.NDArray[np.bool_], place: _Place) -> Mask:
+def _thin_rim(luma: Mask, level: float, place: _Place) -> Mask:
     """A rim of wire: a line, darker or brighter than what is beside it."""
-    luma = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY)
     brush = _disc(WIRE * place.width)
-    least = WIRE_CONTRAST * float(np.median(luma[skin]))
+    lashes = (place.below > -0.06) & (place.across > 0) & (place.across < 1)
     found = np.zeros(luma.shape, np.uint8)
     for kind in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT):
-        lines = cv2.morphologyEx(luma, kind, brush) > least
-        lashes = (place.below > -0.06) & (place.across > 0) & (place.across < 1)
-        lines = (lines & ~place.eye & ~lashes).astype(np.uint8)
-        found |= _bands(lines, place, 3 * WIRE)
+        contrast = cv2.morphologyEx(luma, kind, brush)
+        lines = (contrast > WIRE_CONTRAST * level) & ~place.eye & ~lashes
+        found |= _bands(np.asarray(lines, np.uint8), place, 3 * WIRE)
     return found
 
 
-def _redness(colour: Values, width: float) -> Depths:
+def _redness(colour: Plane, width: float) -> Values:
     """Logarithm of red over blue."""
-    soft = cv2.GaussianBlur(colour, (0, 0), max(0.6, 0.012 * width)).astype(np.float64) + 4
-    return np.asarray(np.log(soft[..., 0] / soft[..., 2]))
+    sharp = colour[..., ::2].astype(np.float32)
+    soft = cv2.GaussianBlur(sharp, (0, 0), max(0.6, 0.012 * width)) + np.float32(4)
+    return np.asarray(cv2.log(soft[..., 0] / soft[..., 1]), np.float32)
 
 
 def _bands(where: Mask, place: _Place, thickest: float) -> Mask:
@@ -160,9 +166,11 @@ def _bands(where: Mask, place: _Place, thickest: float) -> Mask:
     Args:
         thickest: widths of the eye.
     """
-    count, parts = cv2.connectedComponents(where)
+    count, parts, stats, _ = cv2.connectedComponentsWithStats(where)
     found = np.zeros(where.shape, np.uint8)
     for part in range(1, count):
+        if stats[part, cv2.CC_STAT_WIDTH] < 0.9 * place.width:
+            continue
         one = parts == part
         across = place.across[one]
         if across.min() > -BEYOND or across.max() < 1 + BEYOND:

@@ -85,20 +85,20 @@ class Lid:
     """What covers a closed eye; all arrays are of the eye's patch's size.
 
     Attributes:
-        skin: ``[h, w, C]`` float32, the skin that the fold hides.
-        line: ``[h, w, C]`` float32, colour of the lash line.
+        skin: ``[h, w, C]`` uint8, the skin that the fold hides.
+        line: ``[h, w, C]`` uint8, colour of the lash line.
         lashes: what is left of the light below the edge of a closed lid, 0 … 1.
         region: where the skin is drawn once the lid has fallen so far, 0 … 1.
-        bare: ``[h, w, C]`` float32, the picture without the open eye's lashes and its fold.
+        bare: ``[h, w, C]`` uint8, the picture without the open eye's lashes and its fold.
         wings: where these may be, 0 … 1.
         ends: 1 over the eye, 0 beyond its corners.
         erased: share of the eye's width at which the lid would cover a rim of glasses, 0 … 1.
     """
 
-    skin: Values
-    line: Values
+    skin: Plane
+    line: Plane
     lashes: Values
-    bare: Values
+    bare: Plane
     wings: Values
     region: Values
     ends: Values
@@ -158,11 +158,11 @@ def make_lid(
     line = np.minimum(_steady(darkest, eye, 0.06 * width), 0.72 * skin)
     ends = smootherstep((a / width + 0.06) / 0.16) * smootherstep((1.06 - a / width) / 0.16)
     return Lid(
-        skin=skin.astype(np.float32),
-        line=line.astype(np.float32),
+        skin=_levels(skin),
+        line=_levels(line),
         lashes=_lashes(original, at_depth, below - shut, even, width).astype(np.float32),
         region=region.astype(np.float32),
-        bare=_without_lashes(original, skin, width).astype(np.float32),
+        bare=_levels(_without_lashes(original, skin, width)),
         wings=wings.astype(np.float32),
         ends=ends.astype(np.float32),
         erased=_erased(thick, (region > 0.5) & (before < 0.5), a, below, opening, width),
@@ -183,14 +183,18 @@ def _wings(a: Depths, below: Depths, higher: Depths, width: float) -> Depths:
 
 def _strands(original: Plane, even: Depths, hidden: npt.NDArray[np.bool_], width: float) -> Depths:
     """Where a light strand of hair lies, 0 … 1: a bright line that goes on outside ``hidden``."""
-    lines = cv2.morphologyEx(_luma(original), cv2.MORPH_TOPHAT, _brush(STRAND / 2 * width)) / even
-    count, parts = cv2.connectedComponents((lines > 0.06).astype(np.uint8))
-    found = smootherstep((lines - 0.04) / 0.1)
-    for part in range(1, count):
-        one = parts == part
-        if (one & ~hidden).sum() < 0.3 * one.sum():
-            found[one] = 0
-    return found
+    luma = np.asarray(_luma(original), np.uint8)
+    lines = cv2.morphologyEx(luma, cv2.MORPH_TOPHAT, _brush(STRAND / 2 * width)) / even
+    short = (lines > 0.06) & ~_going_on(lines > 0.06, hidden)
+    return smootherstep((lines - 0.04) / 0.1) * ~short
+
+
+def _going_on(where: npt.NDArray[np.bool_], hidden: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The parts of ``where`` that lie outside of ``hidden`` to more than 0.3."""
+    _, parts = cv2.connectedComponents(where.astype(np.uint8))
+    size = np.bincount(parts.ravel())
+    outside = np.bincount(parts[~hidden], minlength=size.size)
+    return np.asarray((outside > 0.3 * size)[parts] & where)
 
 
 def _outlined(before: Depths, a: Depths, below: Depths, width: float) -> float:
@@ -217,11 +221,13 @@ def _erased(
     skin = float(np.median(thick[cheek]))
     dark = (thick < RIM * skin) & (below < -0.05 * width)
     level = np.abs(below) < RIM_ABOVE * width
-    count, parts = cv2.connectedComponents((dark & level).astype(np.uint8))
+    count, parts, stats, _ = cv2.connectedComponentsWithStats((dark & level).astype(np.uint8))
     # the lower edge of a rim is sharp: bright skin or lens follows at once
     bright = np.roll(thick, -round(0.05 * width), axis=0) - thick > RIM_STEP * skin
     shares = [0.0]
     for part in range(1, count):
+        if stats[part, cv2.CC_STAT_WIDTH] < 0.9 * width:
+            continue
         one = parts == part
         if a[one].min() < -RIM_BEYOND * width and a[one].max() > (1 + RIM_BEYOND) * width:
             edge = one & bright & covered
@@ -231,16 +237,18 @@ def _erased(
 
 def _share_of_columns(where: npt.NDArray[np.bool_], across: Depths) -> float:
     """Share of the eye's width, corners left out, at which ``where`` is true anywhere."""
-    column = np.floor((across - 0.1) / 0.8 * 20)
-    return sum(bool((where & (column == number)).any()) for number in range(20)) / 20
+    column = np.floor((across[where] - 0.1) / 0.8 * 20)
+    return np.unique(column[(column >= 0) & (column < 20)]).size / 20
 
 
 def _without_lashes(original: Plane, skin: Values, width: float) -> Values:
     """The picture without thin dark lines; thick ones (a rim of glasses, a strand) stay."""
-    without = cv2.morphologyEx(original, cv2.MORPH_CLOSE, _brush(THIN / 2 * width))
-    without = without.astype(np.float32)
-    soft = cv2.GaussianBlur(without, (0, 0), max(0.5, 0.02 * width))
-    return np.asarray(np.minimum(soft, 0.98 * skin))
+    factor = min(1.0, 90 / width)  # what is left is smooth
+    small = cv2.resize(original, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    without = cv2.morphologyEx(small, cv2.MORPH_CLOSE, _brush(THIN / 2 * factor * width))
+    soft = cv2.GaussianBlur(without, (0, 0), max(0.5, 0.02 * factor * width))
+    size = (original.shape[1], original.shape[0])
+    return np.asarray(np.minimum(cv2.resize(soft, size), 0.98 * skin))
 
 
 def _darkest_at_edge(original: Plane, at_depth: AtDepth, below: Depths, width: float) -> Values:
@@ -281,7 +289,8 @@ def _relief(across: Depths, from_fold: Depths, height: Depths) -> Depths:
 
 def _luma_without_lashes(original: Plane, width: float) -> Depths:
     """Luma of the picture without dark lines as thin as lashes."""
-    return _luma(cv2.morphologyEx(original, cv2.MORPH_CLOSE, _brush(0.035 * width)))
+    sharp = np.asarray(_luma(original), np.uint8)
+    return np.asarray(cv2.morphologyEx(sharp, cv2.MORPH_CLOSE, _brush(0.035 * width)), np.float64)
 
 
 def _before_the_eye(
@@ -295,14 +304,10 @@ def _before_the_eye(
 
     It is thicker than lashes, above the eye, and goes on outside of what the lid hides.
     """
-    dark = ((thick < CROSSING * even) & (above | ~hidden)).astype(np.uint8)
-    count, parts = cv2.connectedComponents(dark)
-    found = np.zeros(dark.shape, np.float32)
-    for part in range(1, count):
-        one = parts == part
-        if (one & ~hidden).sum() > 0.3 * one.sum():
-            found[one] = 1
-    wider = cv2.dilate(found, np.ones([2 * round(0.02 * width) + 1] * 2, np.uint8))
+    found = _going_on((thick < CROSSING * even) & (above | ~hidden), hidden)
+    wider = cv2.dilate(
+        found.astype(np.float32), np.ones([2 * round(0.02 * width) + 1] * 2, np.uint8)
+    )
     return np.asarray(cv2.GaussianBlur(wider, (0, 0), max(0.6, 0.01 * width)), np.float64)
 
 
@@ -314,11 +319,17 @@ def _luma(picture: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 def _steady(colours: Values, where: npt.NDArray[np.bool_], reach: float) -> Values:
     """``colours`` smoothed, and kept within a quarter of their median over the eye."""
-    soft = cv2.GaussianBlur(colours, (0, 0), max(0.8, reach))
+    small = cv2.resize(colours, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), max(0.8, reach / 4))
+    soft = cv2.resize(soft, (colours.shape[1], colours.shape[0]))
     if not where.any():
         return np.asarray(soft, dtype=np.float32)
     middle = np.median(soft[where], axis=0)
     return np.asarray(np.clip(soft, 0.75 * middle, 1.25 * middle + 1), dtype=np.float32)
+
+
+def _levels(values: npt.NDArray[Any]) -> Plane:
+    return np.asarray(np.rint(np.clip(values, 0, 255)), np.uint8)
 
 
 def _brush(radius: float) -> npt.NDArray[np.uint8]:

@@ -42,7 +42,7 @@ def skin_grain(original: npt.NDArray[np.uint8], a: Depths, under: Depths, width:
     found = np.zeros(original.shape, np.float32)
     if sample is None:
         return found
-    for channel in range(original.shape[2]):
+    for channel in np.flatnonzero(sample.any(axis=(0, 1))):
         found[..., channel] = cv2.filter2D(noise, -1, sample[..., channel])
     return np.asarray(found / np.float32(np.sqrt(sample.shape[0] * sample.shape[1])))
 
