@@ -18,7 +18,7 @@ from image_files import astronaut, face_reader
 from vivant.engines.camera.layers import Subject
 from vivant.engines.living import LivingEngine, LivingOptions, Sketches
 from vivant.engines.living.eyes import make_eye
-from vivant.engines.living.fields import grid_shape, person_fields
+from vivant.engines.living.fields import CELL, grid_shape, person_fields
 from vivant.engines.living.lid import MAX_ERASED
 from vivant.engines.living.motion import blink_shape, plan_motion
 from vivant.engines.living.options import PRESET_AMOUNTS, PRESETS, choose_preset
@@ -177,6 +177,28 @@ def test_eyes_that_do_not_look_shut_keep_still() -> None:
     assert "not look shut" in notes[0]
     assert (after.eyes, after.motion.blinks) == ((), ())
     assert np.array_equal(pixels, astronaut())
+
+
+def test_a_face_that_a_border_holds_is_not_bent() -> None:
+    """Nothing moves above the eyes; the face turns about what is there."""
+    portrait = portrait_of(astronaut())
+    (person,), _ = find_people(portrait, SIZE[0], MeshReader())
+    free = np.ones(grid_shape((512, 512)), np.float32)
+    held = free.copy()
+    top = round(float(person.mesh.points[10, 1]) / CELL)
+    held[:top] = 0
+    held[top : top + 4] *= np.linspace(0, 1, 4, dtype=np.float32)[:, None]
+    motion = plan_motion(LivingOptions(), PRESET_AMOUNTS["calm"], seconds=4.0, seed=0, person=0)
+    pose = motion.widest()
+    rigid, cut = (
+        person_fields(person.mesh, (512, 512), share, layered=False) for share in (free, held)
+    )
+    assert cut.strain(pose, person.mesh) < 1.3 * rigid.strain(pose, person.mesh)
+    nose, cheek = (
+        tuple(np.round(person.mesh.points[i, :2] / CELL).astype(int)[::-1]) for i in (4, 234)
+    )
+    parallax = [abs(f.bases[0][nose] - f.bases[0][cheek]).max() for f in (rigid, cut)]
+    assert parallax[1] > 0.7 * parallax[0]
 
 
 def enlarged() -> tuple[Image, npt.NDArray[np.float64]]:
