@@ -176,18 +176,19 @@ def person_fields(mesh: FaceMesh, canvas: tuple[int, int], share: Grid, *, layer
     near, far = (1.3, 2.3) if layered else (0.9, 1.6)
     beside = 1 - smootherstep((np.abs(x) - near) / (far - near))
     above = 1 - smootherstep((-down - 2.0) / 1.0)
-    carried = (1 - smootherstep((down + 0.05) / 1.0)) * beside * above
+    carried: Depths = (1 - smootherstep((down + 0.05) / 1.0)) * beside * above
     torso = 1 - smootherstep((np.abs(x) - 2.2) / 1.6)
-    breathing = torso * above * _breath_profile(down) * (1.0 if layered else 0.6)
     depth = _depth(mesh, head, xs, ys)
     pivot = head.chin - 0.3 * head.height * head.up
     held, place, level = _held(mesh, depth, share)
     # a face that is cut by the border turns about what is held there, so that it does not bend
     depth = depth - held * level * carried
+    rise = _breath_profile(down, ride=0.5 * (1 - held))
+    breathing = torso * above * rise * (1.0 if layered else 0.6)
     pivot = pivot + held * (place - pivot)
 
     def along(weight: npt.NDArray[np.float64], way: npt.NDArray[np.float64]) -> Grid:
-        return np.stack([weight * way[0], weight * way[1]], axis=-1).astype(np.float32)
+        return np.asarray(np.stack([weight * way[0], weight * way[1]], axis=-1), np.float32)
 
     roll = np.stack([-(ys - pivot[1]) * carried, (xs - pivot[0]) * carried], axis=-1)
     sky = np.array([0.0, -1.0])
@@ -275,11 +276,14 @@ def smootherstep(u: npt.NDArray[_Real]) -> npt.NDArray[_Real]:
     return np.asarray(u * u * u * (10.0 - 15.0 * u + 6.0 * u * u), u.dtype)
 
 
-def _breath_profile(down: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Rise of a breath by the distance below the chin in face heights; the head rides along."""
-    return (0.5 + 0.5 * smootherstep((down - 0.05) / 0.6)) * (
-        1 - 0.8 * smootherstep((down - 0.9) / 2.2)
-    )
+def _breath_profile(down: Depths, ride: float) -> Depths:
+    """Rise of a breath by the distance below the chin in face heights.
+
+    Args:
+        ride: of the head, which rides along.
+    """
+    chest = ride + (1 - ride) * smootherstep((down - 0.05) / 0.6)
+    return np.asarray(chest * (1 - 0.8 * smootherstep((down - 0.9) / 2.2)))
 
 
 def _depth(
