@@ -72,6 +72,6 @@ function linksOf(job) {
     thumbnail: made("thumbnail"),
     contact_sheet: made("contact_sheet"),
     report_html: made("report_html") && `${made("report_html")}#${language()}`,
-    download: (variant) => session.api.link(job, variant, true),
+    download: (variant) => session.api.link(job, variant, { download: 1 }),
   };
 }

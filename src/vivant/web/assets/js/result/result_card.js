@@ -2,6 +2,7 @@
 import { h, sign } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 import { duration, money, number, when } from "../shared/format.js";
+import { areTakes, cardId } from "../shared/job_state.js";
 import { translatedNote } from "../shared/server_notes.js";
 import { attemptList } from "../job/attempts.js";
 import { answers } from "./questions.js";
@@ -60,9 +61,7 @@ function completed(job, { report, five }, links, { onAgain, onMend, onNew, onDel
     downloads(job, links),
     five,
     facts(job),
-    job.batch?.startsWith("comparison_")
-      ? h("p", { class: "small" }, h("a", { href: `#${job.batch}`, text: t("compare_part") }))
-      : null,
+    cardId(job) === job.batch ? groupLink(job.batch) : null,
     notes([...(job.warnings ?? []), ...(report?.warnings ?? [])]),
     h(
       "div",
@@ -74,6 +73,11 @@ function completed(job, { report, five }, links, { onAgain, onMend, onNew, onDel
     ),
     h("p", { class: "small quiet", text: job.expires_at ? t("expires", { when: when(job.expires_at) }) : "" }),
   ];
+}
+
+function groupLink(batch) {
+  const text = t(areTakes(batch) ? "takes_part" : "compare_part");
+  return h("p", { class: "small" }, h("a", { href: `#${batch}`, text }));
 }
 
 // The clip first, then what belongs to publishing it, then the files for experts.

@@ -2,3 +2,11 @@
 export function isOver(job) {
   return job.status === "completed" || job.status === "failed";
 }
+
+export const TAKES_PREFIX = "batch_takes_"; // of the id of a batch with the same picture in each mood
+export const areTakes = (batch) => batch?.startsWith(TAKES_PREFIX) ?? false;
+
+// The id of what shares one card of the gallery: the clips of a comparison, four takes, or one clip.
+export function cardId(job) {
+  return job.batch?.startsWith("comparison_") || areTakes(job.batch) ? job.batch : job.id;
+}

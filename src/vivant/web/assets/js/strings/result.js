@@ -38,6 +38,11 @@ export const RESULT_STRINGS = {
   delete: ["Delete", "삭제"],
   delete_named: ["Delete: {name}", "삭제: {name}"],
   delete_title: ["Delete this clip?", "이 영상을 삭제할까요?"],
+  delete_title_many: ["Delete these {n} clips?", "영상 {n}개를 삭제할까요?"],
+  delete_text_many: [
+    "The clips, their picture and their reports are deleted from the server. This cannot be undone.",
+    "영상과 사진, 보고서가 서버에서 모두 삭제되며 되돌릴 수 없습니다.",
+  ],
   delete_text: [
     "The clip, its picture and its report are deleted from the server. This cannot be undone.",
     "영상과 사진, 보고서가 서버에서 삭제되며 되돌릴 수 없습니다.",
