@@ -389,16 +389,16 @@ def test_lists_of_clips_get_small_pictures(service: Service, portrait_bytes: byt
         whole, small = service.get(path), service.get(f"{path}&small=1")
         assert small.headers["content-type"] == "image/jpeg"
         with Image.open(io.BytesIO(small.content)) as drawn:
-            assert drawn.size == (320, 180)
+            assert drawn.size == (256, 144)
         assert len(small.content) < min(15_000, len(whole.content) / 3)
-        kept = stored / f"{variant}-320.jpg"
+        kept = stored / f"{variant}-256.jpg"
         made_at = kept.stat().st_mtime_ns
         again = service.get(f"{path}&small=1", headers={"If-None-Match": small.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
         assert kept.stat().st_mtime_ns == made_at, "it is made once"
     refused = service.get(f"/v1/videos/{video['id']}/content?variant=report&small=1")
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "small")
-    (stored / "thumbnail-320.jpg").unlink()
+    (stored / "thumbnail-256.jpg").unlink()
     (stored / "thumbnail.jpg").write_bytes(b"\xff\xd8\xff damaged")
     damaged = service.get(f"/v1/videos/{video['id']}/content?variant=thumbnail&small=1")
     assert damaged.json()["error"]["code"] == "damaged"

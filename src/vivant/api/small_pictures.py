@@ -15,10 +15,10 @@ from vivant.errors import StorageError
 from vivant.service.job import REFERENCE, THUMBNAIL, key
 from vivant.service.objects import Objects
 
-LONGEST: Final = 320
-"""Pixels of the longer side: what a card of the gallery has on a usual screen, and a bit more."""
+LONGEST: Final = 256
+"""Pixels of the longer side: a card of the gallery is about 180 wide."""
 
-JPEG_QUALITY: Final = 72
+JPEG_QUALITY: Final = 62
 
 SMALL: Final[Mapping[str, str]] = {
     THUMBNAIL: f"thumbnail-{LONGEST}.jpg",

@@ -84,7 +84,7 @@ async def content(
 ) -> Response:
     """The clip, its pictures, its report, or the picture it was made from.
 
-    ``small`` gives a copy of thumbnail or reference with at most 320 pixels a side.
+    ``small`` gives a copy of thumbnail or reference with at most 256 pixels a side.
     """
     if small and VARIANTS[variant] not in SMALL:
         raise HttpError(

@@ -20,7 +20,6 @@ import { createGalleryStore } from "./gallery/gallery_store.js";
 import { createProgressCard } from "./job/progress_card.js";
 import { createRunningJob } from "./job/running_job.js";
 import { createSubmission } from "./job/submit.js";
-import { forgetReport, showFinished } from "./result/finished_job.js";
 import { availablePresets, createConnection } from "./server/connection.js";
 import { errorLine } from "./server/error_text.js";
 
@@ -29,6 +28,10 @@ const REFRESH_MS = 2000;
 const MEND_SECONDS = 300;
 // Settings that change the estimate.
 const ESTIMATED = ["aspect", "seconds", "model", "recipe", "aim", "preset", "repeats"];
+
+// What shows finished clips is a fifth of the page, and loaded when it is first needed.
+let finished = null;
+const loadFinished = async () => (finished ??= await import("./result/finished_job.js"));
 
 const frame = createFrame(byId("frame"), byId("art"), byId("under"));
 const form = createForm(byId("form"), { onChange: settingChanged, onSubmit: submitForm });
@@ -109,7 +112,7 @@ function showJob(job, options) {
     onNew: () => go(""),
     onDelete: () => removeJobs([job]),
   };
-  return showFinished(frame, job, actions, options);
+  return finished.showFinished(frame, job, actions, options);
 }
 
 async function jobEnded(job, focused) {
@@ -117,6 +120,8 @@ async function jobEnded(job, focused) {
   const stopped = t(job.error?.code === "cancelled" ? "say_cancelled" : "say_failed");
   announce(job.status === "completed" ? done : stopped);
   gallery.render();
+  await loadFinished();
+  if (session.openId !== job.id) return;
   await showJob(job, { focus: focused });
   estimate();
 }
@@ -134,7 +139,7 @@ async function removeJobs(jobs) {
       if (error.status !== 404) return showBanner(error);
     }
     sentPictures.delete(job.id);
-    forgetReport(job.id);
+    finished?.forgetReport(job.id);
     if ([job.id, cardId(job)].includes(session.openId)) go("");
     gallery.remove(job.id);
   }
@@ -162,6 +167,7 @@ async function openJob(id) {
   let job = gallery.find(id);
   try {
     if (!job) job = gallery.put(await session.api.get(id));
+    if (isOver(job)) await loadFinished();
   } catch (error) {
     if (session.openId !== id) return;
     session.openId = null;

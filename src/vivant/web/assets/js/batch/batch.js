@@ -21,8 +21,8 @@ export const isBatch = (id) => id?.startsWith(PREFIX);
 
 // onTake(job): one of the four moods was chosen.
 export function createBatch(frame, gallery, { onTake }) {
-  // Batch id → { rows, cancelled }, rows: [{ name, seed, file, job, problem }], problem: the error. Only this page knows the pictures that
-  // the server refused, because they never became a job.
+  // Batch id → { rows, cancelled }, rows: [{ name, seed, file, job, problem }], problem: an error. Only this page
+  // knows the pictures that the server refused, because they never became a job.
   const sent = new Map();
   const zipping = new Map(); // batch id → percent, while its ZIP is made
   const panel = createGroupPanel({

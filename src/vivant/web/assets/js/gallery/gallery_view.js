@@ -2,7 +2,7 @@
 import { h, icon, sign, style } from "../shared/dom.js";
 import { known, t } from "../shared/i18n.js";
 import { number, when } from "../shared/format.js";
-import { areTakes, cardId, isOver } from "../shared/job_state.js";
+import { areTakes, cardId, isExpired, isOver } from "../shared/job_state.js";
 import { isFavourite } from "./favourites.js";
 
 const LONGEST_TITLE = 48;
@@ -30,17 +30,17 @@ export function showGallery(list, groups, options) {
 
 // Everything that changes how an item looks.
 function stateOf(job, openId) {
-  const { id, status, progress, verdict, queue_position: position, error } = job;
+  const { id, status, progress, verdict, queue_position: position, error, variants = [] } = job;
   const { lang } = document.documentElement;
   const open = id === openId || job.batch === openId;
   const marked = isFavourite(cardId(job));
-  return [id, status, progress, verdict, position, error?.code, lang, open, marked].join(" ");
+  return [id, status, progress, verdict, position, error?.code, variants.length, lang, open, marked].join(" ");
 }
 
 function clipItem(job, { openId, link, standard, onDelete, onFavourite }) {
   const title = pictureOf(job);
   const own = job.prompt && job.prompt !== standard ? shortened(job.prompt) : null;
-  const done = job.status === "completed";
+  const done = job.status === "completed" && !isExpired(job);
   const verdict = job.verdict ?? "not_measured";
   const mood = known(`mood_${job.options?.preset}`) ? t(`mood_${job.options.preset}`) : null;
   const seed = t("seed_is", { n: job.seed });
@@ -166,6 +166,7 @@ function stateWords(job) {
   if (job.status === "queued") {
     return ["⋯", small(job.queue_position > 0 ? t("queued_behind", { n: job.queue_position }) : t("queued"))];
   }
+  if (isExpired(job)) return ["–", small(t("expired_title"))];
   if (job.error?.code === "cancelled") return ["–", small(t("cancelled_title"))];
   return ["!", small(t("failed_title"))];
 }

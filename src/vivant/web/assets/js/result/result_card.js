@@ -13,13 +13,14 @@ export function resultCard(job, { report, five }, links, config, { onAgain, onMe
   const found = { report, five };
   if (job.status === "completed") return completed(job, found, links, { onAgain, onMend, onNew, onDelete });
   const cancelled = job.error?.code === "cancelled";
+  const expired = job.error?.code === "expired";
   const { text, detail } = errorText(job.error ?? {}, config);
   return [
     h("h3", {
       class: "big",
       id: "done-title",
       tabindex: "-1",
-      text: t(cancelled ? "cancelled_title" : "failed_title"),
+      text: t(cancelled ? "cancelled_title" : expired ? "expired_title" : "failed_title"),
     }),
     cancelled
       ? h("div", { class: "message", "data-kind": "quiet" }, h("p", { text: t("cancelled_text") }))
@@ -33,7 +34,7 @@ export function resultCard(job, { report, five }, links, config, { onAgain, onMe
     h(
       "div",
       { class: "stack" },
-      h("button", { type: "button", class: "loud", id: "retry", onclick: onRetry, text: t("retry") }),
+      !expired && h("button", { type: "button", class: "loud", id: "retry", onclick: onRetry, text: t("retry") }),
       h("button", { type: "button", class: "plain", id: "new", onclick: onNew, text: t("new_clip") }),
       h("button", { type: "button", class: "link danger", id: "delete", onclick: onDelete, text: t("delete") }),
     ),

@@ -56,6 +56,7 @@ export const RESULT_STRINGS = {
   expires: ["Kept until {when}.", "{when}까지 보관합니다."],
   cancelled_title: ["Cancelled", "취소됨"],
   cancelled_text: ["The work was stopped and nothing was kept.", "작업을 취소했습니다. 저장된 파일은 없습니다."],
+  expired_title: ["No longer kept", "보관 기간이 지남"],
   failed_title: ["Not made", "만들지 못함"],
   finished_fail_one: ["The clip is made. Please check one thing", "영상은 완성됐어요. 한 가지만 확인해 주세요"],
   finished_fail_many: ["The clip is made. Please check {n} things", "영상은 완성됐어요. {n}가지를 확인해 주세요"],
