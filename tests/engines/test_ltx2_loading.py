@@ -25,6 +25,7 @@ from vivant.engines.ltx2 import attention, direct_read, lora, tiny
 from vivant.engines.ltx2.architecture import TINY, TINY_2_0
 from vivant.engines.ltx2.attention import choose_backend
 from vivant.engines.ltx2.block import TransformerBlock
+from vivant.engines.ltx2.checkpoint import empty
 from vivant.engines.ltx2.components import load_components, load_connectors
 from vivant.engines.ltx2.direct_read import read_to
 from vivant.engines.ltx2.fp8 import FLOAT8, Float8Linear, needs_widening, quantize_rows
@@ -348,23 +349,43 @@ def test_gpus_that_hold_fp8_and_cannot_multiply_it_widen_the_weights(
     torch.testing.assert_close(whole(x), exact)
 
 
+def test_an_empty_module_is_what_its_constructor_makes_without_the_numbers() -> None:
+    """Names, shapes and dtypes, on the meta device; nothing is drawn for it."""
+
+    def described(module: Any) -> dict[str, Any]:
+        tensors = (*module.named_parameters(), *module.named_buffers())
+        return {name: (t.shape, t.dtype, t.device, t.requires_grad) for name, t in tensors}
+
+    config = TINY["2.0"].transformer
+    with torch.device("meta"):
+        whole = LTX2VideoTransformer3DModel(**config)
+    state = torch.get_rng_state()
+    made = empty(LTX2VideoTransformer3DModel, config, Path("config.json"))
+    assert described(made) == described(whole)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 # -- straight to the GPU -------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("columns", [77, 76])  # tensors begin anywhere; at multiples of 16 bytes
 def test_pieces_read_side_by_side_are_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     monkeypatch.setattr("vivant.engines.ltx2.direct_read.PIECE", 1000)
+    monkeypatch.setattr("vivant.engines.ltx2.direct_read.SPAN", 3000)
     kept = {
-        "a": torch.randn(33, 77),
-        "b": torch.randn(5, 9).bfloat16(),
+        "a": torch.randn(33, columns),
+        "b": torch.randn(8, columns - 68).bfloat16(),
         "c": torch.randn(4096).to(FLOAT8),
         "empty": torch.zeros(0, 3),
-        "one": torch.tensor(3.5),
+        "one": torch.tensor(3.5).to(FLOAT8) if columns == 76 else torch.tensor(3.5),
     }
     path = tmp_path / "model.safetensors"
     save_file(kept, path)
     read = dict(read_to(CPU, [path]))
+    shared = {tensor.untyped_storage().data_ptr() for tensor in read.values() if tensor.numel()}
+    assert len(shared) == (1 if columns == 76 else 4)
     assert list(read) == list(load_file(path))
     for name, tensor in kept.items():
         assert read[name].dtype == tensor.dtype
@@ -380,10 +401,12 @@ def test_files_read_early_are_taken_once_or_let_go(tmp_path: Path) -> None:
     direct_read.read_early(CPU, tmp_path / "a")
     (early,) = direct_read._early
     early._thread.join()
-    waiting = early._tensors
-    assert waiting is not None
-    assert next(read_to(CPU, files))[1] is waiting[0][1]
-    assert next(read_to(CPU, files))[1] is not waiting[0][1]
+    assert early._reading is not None
+    ((_, waiting),) = early._reading.tensors()
+    ((_, taken),) = read_to(CPU, files)
+    ((_, again),) = read_to(CPU, files)
+    assert taken.data_ptr() == waiting.data_ptr()
+    assert again.data_ptr() != waiting.data_ptr()
 
     direct_read.read_early(CPU, tmp_path / "a")
     direct_read.drop_early(but=tmp_path / "a")

@@ -14,6 +14,7 @@
     admission.py              accept or refuse: counted and enqueued in one transaction
     adapters.py               which LoRA adapters a request may name
     queue.py                  the queues of DBOS: stages added, put back, cancelled
+    idle_queues.py            queues in which nothing waits are closed: polling them costs less
     executor.py               DBOS in a worker: takes stages from the queues and runs them
     heartbeat.py              which workers live, and which one leads
     worker.py                 a worker process

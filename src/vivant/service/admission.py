@@ -105,7 +105,8 @@ class Admission:
                 connection, job_id, spec, owner, request=request, digest=digest,
                 idempotency_key=idempotency_key,
             )  # fmt: skip
-            return job, True
+        self._queue.wake([spec.request.engine])
+        return job, True
 
     def accept_all(
         self,
@@ -140,7 +141,8 @@ class Admission:
                     connection, job_id, spec, owner, request=request,
                     digest=request_hash(request, spec), created_at=now + place * MICROSECOND,
                 )  # fmt: skip
-            return True
+        self._queue.wake({spec.request.engine for _, spec in specs})
+        return True
 
     def _take(
         self,

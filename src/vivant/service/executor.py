@@ -39,9 +39,9 @@ WEBHOOKS_AT_ONCE = 4
 CPU_AT_ONCE = 2
 """Pictures that one worker prepares side by side; one clip's render runs beside them."""
 
-POLL_SECONDS = 0.1
-"""Seconds between two polls of a queue whose clips this worker can make. A poll costs about 4 ms of
-processor time; DBOS has no public way to wake a worker up instead."""
+POLL_SECONDS = 0.05
+"""Seconds between two polls of a queue whose clips this worker can make. DBOS has no public way to
+wake a worker up instead; see :mod:`vivant.service.idle_queues` for what a poll costs."""
 
 SLOW_POLL_SECONDS = 0.5
 """The same for queues where no client waits for the poll: the "cpu" queue (a render prepares its
@@ -103,6 +103,7 @@ class Executor:
         self._webhooks = webhooks
         self._database, self._id = database, worker_id
         self._stages, self._queues = stages, queues
+        self._intervals: dict[str, float] = {}
         self._guard = threading.Lock()
         self._running: set[str] = set()
 
@@ -125,19 +126,28 @@ class Executor:
         DBOS.listen_queues(list(self._queues))
         self._register_workflows()
         DBOS.launch()
-        self.set_pace(workers)
-
-    def set_pace(self, workers: int) -> None:
-        """Let each of many workers look into the queues less often; running workers take it up."""
-        for name, (at_once, seconds) in self._queues.items():
+        for name, (at_once, _) in self._queues.items():
+            self._intervals[name] = self._interval(name, workers)
             DBOS.register_queue(
                 name,
                 worker_concurrency=at_once,
-                polling_interval_sec=max(
-                    seconds, min(SLOW_POLL_SECONDS, POLL_SECONDS_PER_WORKER * workers)
-                ),
+                polling_interval_sec=self._intervals[name],
                 on_conflict="always_update",
             )
+
+    def set_pace(self, workers: int) -> None:
+        """Let each of many workers look into the queues less often; running workers take it up."""
+        for name in self._queues:
+            interval = self._interval(name, workers)
+            queue = DBOS.retrieve_queue(name)
+            if queue is not None and self._intervals[name] != interval:
+                queue.set_polling_interval_sec(interval)
+                self._intervals[name] = interval
+
+    def _interval(self, queue: str, workers: int) -> float:
+        """Seconds between two polls of one worker."""
+        shared = min(SLOW_POLL_SECONDS, POLL_SECONDS_PER_WORKER * workers)
+        return max(self._queues[queue][1], shared)
 
     @property
     def running(self) -> set[str]:

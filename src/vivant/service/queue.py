@@ -28,6 +28,7 @@ from dbos import (
 from dbos import error as dbos_error
 
 from vivant.service.database import Database
+from vivant.service.idle_queues import IdleQueues
 from vivant.service.job import Job
 from vivant.service.webhooks import PAUSES
 
@@ -94,9 +95,10 @@ class JobQueue:
             lazy=True,
             retry_connection_errors=False,
         )
+        self._idle = IdleQueues(database, self._client, {WEBHOOK_QUEUE})
 
     def add(self, connection: sa.Connection, job_id: str, engine: str, priority: int) -> None:
-        """Enqueue a new job's stages, within the caller's transaction.
+        """Enqueue a new job's stages, within the caller's transaction; then call :meth:`wake`.
 
         Args:
             connection: of that transaction.
@@ -117,6 +119,19 @@ class JobQueue:
                 "app_version": APPLICATION_VERSION,
             }
             self._client.enqueue_in_transaction(connection, options, job_id)
+
+    def wake(self, engines: Iterable[str]) -> None:
+        """Let workers look for stages of new jobs at once; called when they are committed.
+
+        Args:
+            engines: of the jobs.
+        """
+        renders = {render_queue(engine, sqlite=self._sqlite) for engine in engines}
+        self._idle.open([*sorted(renders), CPU_QUEUE])
+
+    def close_empty(self) -> None:
+        """Make looking at queues cheap while nothing waits; see :class:`IdleQueues`."""
+        self._idle.close_empty()
 
     def add_webhook(
         self,
@@ -179,17 +194,18 @@ class JobQueue:
         Returns:
             Ids of the stages that were put back.
         """
-        found = []
+        found, queues = [], set()
         for stage in self._list(status="PENDING"):
             if (only and stage.workflow_id not in only) or is_alive(str(stage.executor_id)):
                 continue
+            queue = stage.queue_name or CPU_QUEUE
             try:
-                self._client.resume_workflow(
-                    stage.workflow_id, queue_name=stage.queue_name or CPU_QUEUE
-                )
+                self._client.resume_workflow(stage.workflow_id, queue_name=queue)
             except dbos_error.DBOSNonExistentWorkflowError:
                 continue  # the job was deleted meanwhile
             found.append(stage.workflow_id)
+            queues.add(queue)
+        self._idle.open(queues)
         return found
 
     def claimed_by(self, worker_id: str) -> set[str]:

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import IO, Any
@@ -116,13 +116,14 @@ class Worker:
         self._reasons = reasons = {name: why_not(name) for name in settings.engines}
         # With SQLite all workers are on this machine: the job is taken, and fails with the reason.
         self._engines = [n for n, reason in reasons.items() if not reason or self._database.sqlite]
+        queues = self._queues(renders_at_once)
         gpu = gpu or partial(gpu_name, self._slot.number, settings.gpus)
         self._heartbeat = Heartbeat(
             self._database,
             self._id,
             self._slot.name,
             settings.worker_timeout,
-            self._facts(gpu()),
+            self._facts(gpu(), queues),
         )
         self._queue = JobQueue(self._database)
         self._sweeper = Sweeper(self._job_store, objects, self._queue, settings)
@@ -130,11 +131,11 @@ class Worker:
             self._database,
             self._id,
             self.stages,
-            self._queues(renders_at_once),
+            queues,
             Webhooks(self._database) if settings.webhooks else None,
         )
 
-    def _facts(self, gpu: str | None) -> dict[str, Any]:
+    def _facts(self, gpu: str | None, queues: Mapping[str, tuple[int, float]]) -> dict[str, Any]:
         """What others may know of this worker."""
         return {
             "host": socket.gethostname(),
@@ -144,6 +145,7 @@ class Worker:
             "timeout": self._settings.worker_timeout,
             "engines": self._reasons,
             "gpu": gpu,
+            "queues": {name: at_once for name, (at_once, _) in queues.items()},
         }
 
     def _queues(self, renders_at_once: int) -> dict[str, tuple[int, float]]:
@@ -214,6 +216,7 @@ class Worker:
                     self._changed.set()
                 if self._heartbeat.leads:
                     self._requeue_of_the_dead()
+                    self._queue.close_empty()
             except (DatabaseError, DBAPIError) as error:
                 log.warning("no heartbeat: %s", error)
             except Exception:  # the heartbeat must not stop

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from vivant.engines.ltx2.architecture import ARCHITECTURES
 from vivant.engines.ltx2.direct_read import read_to
@@ -75,11 +76,28 @@ def config_of(folder: Path, default: dict[str, Any] | None = None) -> dict[str, 
         raise WeightsError(f"{path} is not a configuration: pull the model again") from None
 
 
+class _SkipInit(TorchFunctionMode):
+    """Leaves out the first values of weights, which are read afterwards.
+
+    On the meta device they are never computed, but cost 3 s for a model of 19B, and import SymPy.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        named = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else named["tensor"]
+        if func is torch.Tensor.div and not isinstance(args[1], Tensor):
+            return args[0]  # random numbers that are scaled
+        return (torch.empty if func is torch.randn else func)(*args, **named)
+
+
 def empty(cls: Any, config: Mapping[str, Any], where: Path) -> Any:
     """A module on the meta device; ``where`` is to blame if ``config`` does not fit."""
 
     def made() -> Any:
-        with torch.device("meta"):
+        with torch.device("meta"), _SkipInit():
             return cls(**config)
 
     try:
