@@ -195,7 +195,8 @@ export function createForm(form, { onChange, onSubmit }) {
     const seed = form.querySelector("#seed");
     if (!seed || isSeed(seed.value.trim())) return onSubmit();
     form.querySelector("details.more").open = true;
-    seed.focus();
+    seed.focus({ preventScroll: true });
+    form.querySelector("#seed-error").scrollIntoView({ block: "center" }); // not under the bar at the bottom
   });
 
   return {
