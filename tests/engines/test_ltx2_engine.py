@@ -141,9 +141,19 @@ def test_cached_prompts_give_the_same_clip_without_the_encoder(tmp_path: Path) -
 
 
 CACHED = """
+import importlib.metadata
 import sys
 from pathlib import Path
 
+asked = []
+importlib.metadata.packages_distributions = lambda: asked.append("distributions") or {}
+from vivant.engines.ltx2.architecture import TINY
+from vivant.engines.ltx2.checkpoint import empty
+from vivant.engines.ltx2.diffusers_classes import LTX2VideoTransformer3DModel
+from vivant.engines.ltx2.fp8 import skeleton
+
+skeleton(empty(LTX2VideoTransformer3DModel, TINY["2.0"].transformer, Path("config.json")))
+print(*{"sympy"} & sys.modules.keys(), *asked)
 import ltx2_tiny as small
 
 engine = small.engine(Path(sys.argv[1]))
@@ -155,7 +165,7 @@ print(*unwanted & sys.modules.keys())
 """
 
 
-def test_cached_prompts_need_neither_transformers_nor_the_compiler(tmp_path: Path) -> None:
+def test_a_start_imports_only_what_a_clip_of_cached_prompts_needs(tmp_path: Path) -> None:
     frames(small.engine(tmp_path), small.request(recipe="fast", steps=1))
     done = subprocess.run(
         [sys.executable, "-c", CACHED, str(tmp_path)],

@@ -139,7 +139,8 @@ def skeleton(module: nn.Module) -> int:
             if name == GATES:
                 continue
             device = child.weight.device
-            weight = torch.empty_like(child.weight, dtype=FLOAT8)
+            # not empty_like: on the meta device that imports SymPy, for a second
+            weight = torch.empty(child.weight.shape, dtype=FLOAT8, device=device)
             scale = torch.empty((child.out_features, 1), dtype=torch.float32, device=device)
             setattr(module, name, Float8Linear(weight, scale, child.bias))
             count += 1
