@@ -320,6 +320,19 @@ def test_a_file_that_is_no_picture_is_said_to_be_none(open_page: Open, tmp_path:
     expect(page.locator("#art")).to_contain_text("Not a picture that can be used")
 
 
+def test_the_clips_own_crop_is_shown_also_if_the_face_was_not_found_yet(
+    open_page: Open, portrait: Path
+) -> None:
+    page = open_page(LONG, routes={"**/v1/crops": lambda _: None})  # it never answers
+    open_more_settings(page)
+    page.check("input[name=model][value=fake]")
+    page.set_input_files("#file", portrait)
+    page.click("#go")
+    expect(page.locator("#art img.whole")).to_be_visible()
+    page.click("#cancel")
+    expect(page.locator("#done-title")).to_have_text("취소됨")
+
+
 def test_cancel_stops_the_work(open_page: Open, portrait: Path, server: str) -> None:
     page = open_page(LONG)
     start(page, portrait, engine="fake")
