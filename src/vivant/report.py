@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -181,6 +182,10 @@ def plain(value: Any) -> Any:
     Whole fractions become integers and others ``"30000/1001"``; numbers that JSON does not know
     (NaN, infinities) become None; keys become strings.
     """
+    if type(value) in (str, int, bool, type(None)):
+        return value
+    if type(value) is float:
+        return float(f"{value:.9g}") if math.isfinite(value) else None
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -192,9 +197,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        return float(f"{value:.9g}") if np.isfinite(value) else None
+        return plain(value.item())
     return value
 
 

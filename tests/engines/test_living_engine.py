@@ -18,13 +18,14 @@ from image_files import astronaut, face_reader
 from vivant.engines.camera.layers import Subject
 from vivant.engines.living import LivingEngine, LivingOptions, Sketches
 from vivant.engines.living.eyes import make_eye
-from vivant.engines.living.fields import grid_shape, person_fields
-from vivant.engines.living.lid import MAX_ERASED, MAX_OUTLINED
+from vivant.engines.living.fields import CELL, grid_shape, person_fields
+from vivant.engines.living.lid import MAX_ERASED
 from vivant.engines.living.motion import blink_shape, plan_motion
 from vivant.engines.living.options import PRESET_AMOUNTS, PRESETS, choose_preset
 from vivant.engines.living.people import find_people
 from vivant.engines.living.preflight import MAX_TURN_GAIN, AnimatedPerson, preflight
 from vivant.engines.living.scene import LivingScene
+from vivant.engines.living.skin_grain import skin_grain
 from vivant.errors import Cancelled, OptionError
 from vivant.grid import cover_crop
 from vivant.picture.face_mesh import FaceMesh, MeshReader
@@ -178,6 +179,28 @@ def test_eyes_that_do_not_look_shut_keep_still() -> None:
     assert np.array_equal(pixels, astronaut())
 
 
+def test_a_face_that_a_border_holds_is_not_bent() -> None:
+    """Nothing moves above the eyes; the face turns about what is there."""
+    portrait = portrait_of(astronaut())
+    (person,), _ = find_people(portrait, SIZE[0], MeshReader())
+    free = np.ones(grid_shape((512, 512)), np.float32)
+    held = free.copy()
+    top = round(float(person.mesh.points[10, 1]) / CELL)
+    held[:top] = 0
+    held[top : top + 4] *= np.linspace(0, 1, 4, dtype=np.float32)[:, None]
+    motion = plan_motion(LivingOptions(), PRESET_AMOUNTS["calm"], seconds=4.0, seed=0, person=0)
+    pose = motion.widest()
+    rigid, cut = (
+        person_fields(person.mesh, (512, 512), share, layered=False) for share in (free, held)
+    )
+    assert cut.strain(pose, person.mesh) < 1.3 * rigid.strain(pose, person.mesh)
+    nose, cheek = (
+        tuple(np.round(person.mesh.points[i, :2] / CELL).astype(int)[::-1]) for i in (4, 234)
+    )
+    parallax = [abs(f.bases[0][nose] - f.bases[0][cheek]).max() for f in (rigid, cut)]
+    assert parallax[1] > 0.7 * parallax[0]
+
+
 def enlarged() -> tuple[Image, npt.NDArray[np.float64]]:
     """The portrait at three times its size, and the points of its face."""
     pixels = astronaut()
@@ -198,42 +221,88 @@ def test_a_rim_of_glasses_stays_before_the_lid() -> None:
     assert np.abs(large[row, left + 30 : right - 30].astype(int) - rim).mean() < 12
 
 
-def test_a_dark_line_along_the_lid_would_outline_a_closed_eye() -> None:
-    """It runs into a shadow beside the eye, as make-up and hair do, so it would not be covered."""
+def test_a_closed_lid_covers_a_dark_line_along_it() -> None:
+    """It runs into a shadow beside the eye, as make-up and hair do, and would outline the eye."""
     large, points = enlarged()
-    clean = make_eye(large, FaceMesh(points, 1.0), 0)
     upper = points[[33, 246, 161, 160, 159, 158, 157, 173, 133], :2]
     width = float(np.linalg.norm(upper[-1] - upper[0]))
     line = np.round(upper - (0, 0.12 * width)).astype(np.int32)
     cv2.polylines(large, [line], False, (25, 20, 20), round(0.1 * width))
     beside = np.round(upper[0] - (0.35 * width, 0.12 * width)).astype(int)
     cv2.circle(large, beside.tolist(), round(0.4 * width), (25, 20, 20), -1)
-    outlined = make_eye(large, FaceMesh(points, 1.0), 0)
-    assert clean is not None
-    assert outlined is not None
-    assert clean.lid.outlined < 0.25
-    assert outlined.lid.outlined > MAX_OUTLINED
+    eye = make_eye(large, FaceMesh(points, 1.0), 0)
+    assert eye is not None
+    x, y = line[3:7].T
+    assert large[y, x].mean() < 40
+    eye.draw(large, 1.0, (0.0, 0.0))
+    assert large[y, x].mean() > 80
 
 
-def test_a_rim_of_glasses_that_a_lid_would_cover_is_found() -> None:
-    """It is not much darker than the lid, as bright metal is, so it would not stay before it."""
+def with_glasses(grey: tuple[int, int, int]) -> tuple[Image, FaceMesh, list[tuple[int, int]]]:
+    """The portrait with a rim across its left eye, bright below, and places on the rim."""
     large, points = enlarged()
-    clean = make_eye(large, FaceMesh(points, 1.0), 0)
     left, right = points[33, :2], points[133, :2]
     width = float(np.linalg.norm(right - left))
     lid = points[[160, 159, 158], :2].mean(axis=0)
     along = (right - left) / width
     down = np.array([-along[1], along[0]])
-    for up, colour, thick in ((0.09, (220, 190, 170), 0.08), (0.2, (112, 112, 112), 0.14)):
+    for up, colour, thick in ((0.09, (220, 190, 170), 0.08), (0.2, grey, 0.14)):
         middle = lid - up * width * down
         ends = [np.round(middle + s * 0.95 * width * along).astype(int).tolist() for s in (-1, 1)]
         cv2.line(large, ends[0], ends[1], colour, round(thick * width))
-    worn = make_eye(large, FaceMesh(points, 1.0), 0)
+    rim = [middle + s * width * along for s in np.linspace(-0.6, 0.6, 25)]
+    return large, FaceMesh(points, 1.0), [(round(y), round(x)) for x, y in rim]
+
+
+def test_a_grey_rim_stays_before_a_moving_lid() -> None:
+    """It is not much darker than the lid, as bright metal is."""
+    large, mesh, rim = with_glasses((112, 112, 112))
+    eye = make_eye(large, mesh, 0)
+    assert eye is not None
+    assert eye.can_close
+    for closed in (0.3, 0.6, 1.0):
+        eye.draw(large, closed, (0.0, 0.0))
+        assert max(abs(int(v) - 112) for place in rim for v in large[place]) < 12
+    eye.draw(large, 0.0, (0.0, 0.0))
+    assert np.array_equal(large, with_glasses((112, 112, 112))[0])
+
+
+def test_eyes_keep_still_where_a_lid_would_cover_a_rim() -> None:
+    """A rim of the colour of skin in the shade cannot be told from it."""
+    large, points = enlarged()
+    clean = make_eye(large, FaceMesh(points, 1.0), 0)
+    large, mesh, _ = with_glasses((142, 105, 94))
+    worn = make_eye(large, mesh, 0)
     assert clean is not None
     assert worn is not None
     assert clean.lid.erased < MAX_ERASED <= worn.lid.erased
-    assert worn.lid.outlined < MAX_OUTLINED
-    assert (clean.lid.can_close, worn.lid.can_close) == (True, False)
+    assert (clean.can_close, worn.can_close) == (True, False)
+
+
+def test_a_wire_rim_stays_before_a_closed_lid() -> None:
+    large, points = enlarged()
+    left, right = points[33, :2], points[133, :2]
+    row = round((left + right)[1] / 2 - 0.3 * float(np.linalg.norm(right - left)))
+    columns = slice(round(left[0]), round(right[0]))
+    cv2.line(large, (columns.start - 60, row), (columns.stop + 60, row), (250, 240, 235), 3)
+    before = large[row, columns].astype(int)
+    eye = make_eye(large, FaceMesh(points, 1.0), 0)
+    assert eye is not None
+    eye.draw(large, 1.0, (0.0, 0.0))
+    assert np.abs(large[row, columns] - before).mean() < 12
+
+
+def test_grain_is_that_of_the_cheek_and_shows_no_pattern() -> None:
+    noise = np.random.default_rng(3).normal(0, 4, (200, 200, 1))
+    patch = np.clip(128 + noise, 0, 255).astype(np.uint8).repeat(3, axis=2)
+    down, a = np.mgrid[0:200, 0:200].astype(np.float64)
+    grain = skin_grain(patch, a - 50, down - 100, 100.0)
+    assert 3 < grain.std() < 5
+    assert np.array_equal(grain, skin_grain(patch, a - 50, down - 100, 100.0))
+    smooth = skin_grain(np.full_like(patch, 128), a - 50, down - 100, 100.0)
+    assert np.abs(smooth).max() < 0.01
+    above = skin_grain(patch, a - 50, down + 200, 100.0)
+    assert not above.any()
 
 
 def test_tiles_show_what_blending_everywhere_shows() -> None:

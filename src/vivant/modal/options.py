@@ -25,16 +25,16 @@ from vivant.field_errors import what_is_wrong
 from vivant.modal import gpus
 from vivant.settings import Settings
 
-START_SECONDS = 14.0
+START_SECONDS = 10.0
 """From a stopped GPU container until it can make a clip, without Modal's own scheduling.
 
 Measured: a process on an H100 with its files in the page cache finished its first verified ``fast``
-clip after 17.4 to 18.9 s, 5.6 of which a clip takes later (docs/benchmarks.md); the slower one less
-that, rounded up. A Volume's speed is not known.
+clip after 14.7 to 15.6 s, 5.5 of which a clip takes later (docs/benchmarks.md). A Volume's speed is
+not known.
 """
 
-COLD_START_SECONDS = 28.0
-"""The same with cold files: 31.8 to 34.8 s until the first clip, 6.7 of which the second took."""
+COLD_START_SECONDS = 26.0
+"""The same with cold files: 30.9 to 32.2 s until the first clip, 6.4 of which the second took."""
 
 FORWARDED_SETTINGS = (
     "cors_origins",

@@ -8,6 +8,9 @@
     fields.py    how far each movement shifts each part of the picture
     eyes.py      draw an eye: blink and gaze
     lid.py       what covers a closed eye
+    glasses.py   rims of glasses, which lie before the lid
+    skin_film.py skin where something else is, from the skin around it
+    skin_grain.py grain for drawn skin, from the cheek
     cut_out.py   the people and the background as two planes
     puppets.py   the people cut out, with their fields and eyes; no preset has a part in it
     preflight.py draw and measure key frames before the clip

@@ -7,14 +7,15 @@ hid is drawn from the skin around the eye (``lid.py``). The open eye itself is n
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from vivant.engines.living.fields import smootherstep
-from vivant.engines.living.lid import EXTRA, LOWER_RISE, Lid, Plane, Values, make_lid
+from vivant.engines.living.glasses import rim_of_glasses, without_rim
+from vivant.engines.living.lid import EXTRA, LOWER_RISE, MAX_ERASED, Lid, Plane, Values, make_lid
 from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
 
 UPPER: Final = (
@@ -47,6 +48,29 @@ LASH_REACH: Final = 0.09
 """How far from the mesh's edge the lashes are searched, in widths of the eye."""
 
 
+Box = tuple[slice, slice]
+"""Rows and columns of a patch."""
+
+Depths = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Boxes:
+    """The parts of a patch that each movement changes.
+
+    Attributes:
+        eye: the iris.
+        below: the lower lid and what is below it.
+        above: the upper lid and what is above it.
+        lid: the drawn lid.
+    """
+
+    eye: Box
+    below: Box
+    above: Box
+    lid: Box
+
+
 @dataclass(slots=True, eq=False)
 class Eye:
     """What is needed to draw one eye at any moment; all arrays are of its patch's size.
@@ -55,6 +79,8 @@ class Eye:
         rows: of the patch on the plane.
         columns: of the patch on the plane.
         original: ``[h, w, C]`` uint8, the patch as the picture has it.
+        behind: the same without a rim of glasses, with skin in its place.
+        rim: where the rim is, 0 … 1; it stays before the lid.
         across: unit vector from the left to the right corner.
         down: unit vector across it, downwards.
         below: distance of each pixel below the upper lid's edge.
@@ -62,6 +88,7 @@ class Eye:
         roof: distance from the brow to the upper lid's edge there.
         iris: how far each pixel moves with the iris, 0 … 1.
         lid: what covers it.
+        boxes: which part of the patch each movement changes.
         width: corner to corner, pixels.
         soft: width of a drawn edge, pixels: no sharper than the picture.
         shown: what the plane shows: how far it is closed, and the gaze.
@@ -70,6 +97,8 @@ class Eye:
     rows: slice
     columns: slice
     original: Plane
+    behind: Plane
+    rim: Values
     across: npt.NDArray[np.float64]
     down: npt.NDArray[np.float64]
     below: Values
@@ -77,9 +106,15 @@ class Eye:
     roof: Values
     iris: Values
     lid: Lid
+    boxes: Boxes
     width: float
     soft: float
     shown: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def can_close(self) -> bool:
+        """Whether a closed eye leaves glasses whole."""
+        return bool(self.rim.any()) or self.lid.erased < MAX_ERASED
 
     def draw(self, plane: Plane, closed: float, gaze: tuple[float, float]) -> None:
         """Write the eye into ``plane``, if it changes.
@@ -91,57 +126,78 @@ class Eye:
         state = (closed, *gaze)
         if state == self.shown:
             return
-        drawn = self.original
-        ys, xs = (np.asarray(v, np.float32) for v in np.indices(self.below.shape))
+        if state == (0.0, 0.0, 0.0):
+            plane[self.rows, self.columns] = self.original
+            self.shown = state
+            return
+        drawn = self.behind.copy()
         if gaze != (0.0, 0.0) and closed < 1:
-            shift = self.width * (gaze[0] * self.across + gaze[1] * self.down)
-            drawn = _remap(drawn, xs - shift[0] * self.iris, ys - shift[1] * self.iris)
+            self._look(drawn, gaze)
+        if closed:
+            self._lift_lower_lid(drawn, closed)
+        much = _share_of_fold(closed)
         # the lid follows a look downwards
-        fall = (closed + (1 - closed) * min(0.2, FOLLOW * max(0.0, gaze[1]))) * self.opening
-        if fall.any():
-            drawn = self._lower(drawn, closed, xs, ys)
+        fall = closed + (1 - closed) * min(0.2, FOLLOW * max(0.0, gaze[1]))
+        if fall and much < 1:
             # from half closed on, the fold gives the skin: what is above it does not move
-            moved = fall * (1 - LOWER_RISE + EXTRA) * (1 - _share_of_fold(closed))
-            drawn = self._moved(drawn, moved, xs, ys)
-            drawn = self._covered(drawn, closed)
-        plane[self.rows, self.columns] = drawn
+            self._lower_upper_lid(drawn, fall * (1 - LOWER_RISE + EXTRA) * (1 - much))
+        if much:
+            self._cover(drawn, closed, much)
+        plane[self.rows, self.columns] = _over(self.original, self.rim, drawn)
         self.shown = state
 
-    def _lower(self, drawn: Plane, closed: float, xs: Values, ys: Values) -> Plane:
-        """``drawn`` with the lower lid as far up as it is then."""
-        rise = closed * LOWER_RISE * self.opening
-        under = np.maximum(0, self.below - (self.opening - rise))  # below the lower lid's edge
-        part = rise * (1 - smootherstep(under / (0.55 * self.width))).astype(np.float32)
-        lid = _remap(self.original, xs + part * self.down[0], ys + part * self.down[1])
-        cover = np.clip((self.below - (self.opening - rise)) / self.soft + 0.5, 0, 1)
-        return _over(lid, cover * np.clip(rise / self.soft, 0, 1), drawn)
+    def _look(self, drawn: Plane, gaze: tuple[float, float]) -> None:
+        """Shift the iris of ``drawn``."""
+        box = self.boxes.eye
+        shift = self.width * (gaze[0] * self.across + gaze[1] * self.down)
+        iris = self.iris[box]
+        drawn[box] = self._behind_at(box, -shift[0] * iris, -shift[1] * iris)
 
-    def _moved(self, drawn: Plane, fall: Values, xs: Values, ys: Values) -> Plane:
-        """``drawn`` with the upper lid's edge moved down by ``fall``, the skin above stretched."""
-        reach = np.maximum(self.roof + fall, 1.8 * fall + 1)
-        above = np.maximum(0, fall - self.below)  # above the upper lid's edge, where it is now
-        part = fall * (1 - smootherstep(above / reach)).astype(np.float32)
-        lid = _remap(self.original, xs - part * self.down[0], ys - part * self.down[1])
-        cover = np.clip((fall + RIM * self.width - self.below) / self.soft, 0, 1)
-        return _over(lid, cover * np.clip(fall / self.soft, 0, 1), drawn)
+    def _lift_lower_lid(self, drawn: Plane, closed: float) -> None:
+        box = self.boxes.below
+        below, opening = self.below[box], self.opening[box]
+        rise = closed * LOWER_RISE * opening
+        under = below - (opening - rise)  # below the lower lid's edge
+        part = rise * (1 - smootherstep(under / (0.55 * self.width)))
+        lid = self._behind_at(box, part * self.down[0], part * self.down[1])
+        cover = np.clip(under / self.soft + 0.5, 0, 1) * np.clip(rise / self.soft, 0, 1)
+        drawn[box] = _over(lid, cover, drawn[box])
 
-    def _covered(self, drawn: Plane, closed: float) -> Plane:
-        """``drawn`` with the skin that the fold has let go, and the lashes."""
-        much = _share_of_fold(closed)
-        if much == 0:
-            return drawn
-        lid, width = self.lid, self.width
-        fall = closed * self.opening * (1 - LOWER_RISE + EXTRA)
-        edge = np.clip((fall - self.below) / self.soft + 0.5, 0, 1)
-        a = (much * lid.region * edge)[..., None]
-        found = drawn + (much * lid.wings * edge)[..., None] * np.maximum(0, lid.bare - drawn)
-        found = lid.skin * a + found * (1 - a)
-        distance = (self.below - fall) / max(0.5 * self.soft, LINE * width)
-        a = (0.75 * much * lid.ends * np.exp(-0.5 * distance**2))[..., None]
-        found = lid.line * a + found * (1 - a)
+    def _lower_upper_lid(self, drawn: Plane, share: float) -> None:
+        """Move the upper lid's edge down by a share of the opening; the skin above stretches."""
+        box = self.boxes.above
+        below, fall = self.below[box], share * self.opening[box]
+        reach = np.maximum(self.roof[box] + fall, 1.8 * fall + 1)
+        above = fall - below  # above the upper lid's edge, where it is now
+        part = fall * (1 - smootherstep(above / reach))
+        lid = self._behind_at(box, -part * self.down[0], -part * self.down[1])
+        cover = np.clip((above + RIM * self.width) / self.soft, 0, 1)
+        drawn[box] = _over(lid, cover * np.clip(fall / self.soft, 0, 1), drawn[box])
+
+    def _behind_at(self, box: Box, dx: npt.NDArray[Any], dy: npt.NDArray[Any]) -> Plane:
+        """``behind`` in ``box``, of so far beside each pixel."""
+        rows, columns = box
+        xs = dx + np.arange(columns.start, columns.stop, dtype=np.float32)
+        ys = dy + np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
+        return _remap(self.behind, xs, ys)
+
+    def _cover(self, drawn: Plane, closed: float, much: float) -> None:
+        """Draw the skin that the fold has let go, and the lashes."""
+        box, lid = self.boxes.lid, self.lid
+        below, ends = self.below[box], lid.ends[box]
+        fall = closed * self.opening[box] * (1 - LOWER_RISE + EXTRA)
+        edge = much * np.clip((fall - below) / self.soft + 0.5, 0, 1)
+        found = drawn[box]
+        found = _over(cv2.max(lid.bare[box], found), lid.wings[box] * edge, found)
+        found = _over(lid.skin[box], lid.region[box] * edge, found)
+        distance = (below - fall) / max(0.5 * self.soft, LINE * self.width)
+        line = (0.75 * much) * ends * cv2.exp(-0.5 * distance**2)
+        found = _over(lid.line[box], line, found)
         pointing_down = float(smootherstep(np.array((closed - 0.6) / 0.4)))
-        found[..., :3] *= (1 - pointing_down * lid.ends * (1 - lid.lashes))[..., None]
-        return np.asarray(np.rint(np.clip(found, 0, 255)), dtype=np.uint8)
+        if pointing_down:
+            shade = pointing_down * ends * (1 - lid.lashes[box])
+            found = _over(np.zeros_like(found), shade, found)
+        drawn[box] = found
 
 
 def _share_of_fold(closed: float) -> float:
@@ -149,10 +205,10 @@ def _share_of_fold(closed: float) -> float:
     return float(smootherstep(np.array((closed - 0.1) / 0.4)))
 
 
-def _over(front: Plane, cover: Values, back: Plane) -> Plane:
+def _over(front: npt.NDArray[Any], cover: npt.NDArray[Any], back: Plane) -> Plane:
     """``front`` over ``back`` where it covers."""
-    a = cover[..., None]
-    return np.asarray(np.rint(front * a + back * (1 - a)), dtype=np.uint8)
+    a = np.asarray(cover, np.float32)
+    return np.asarray(cv2.blendLinear(front, back, a, 1 - a), np.uint8)
 
 
 def make_eye(plane: Plane, mesh: FaceMesh, side: int, blur: float = 0.0) -> Eye | None:
@@ -209,20 +265,62 @@ def make_eye(plane: Plane, mesh: FaceMesh, side: int, blur: float = 0.0) -> Eye 
     corners_off = smootherstep(a / (0.12 * width)) * smootherstep((width - a) / (0.12 * width))
     original = plane[rows, columns].copy()
     roof_gap = np.maximum(0.12 * width, along(edge - roof))
+    rim = rim_of_glasses(original, a, below, opening, width)
+    behind = without_rim(original, rim, _near(a, below, opening, roof_gap, width))
+    moved = moved * corners_off
+    lid = make_lid(behind, a, below, opening, roof_gap, down, width)
+    soft = max(1.0, 0.02 * width, 0.6 * blur)
     return Eye(
         rows=rows,
         columns=columns,
         original=original,
+        behind=behind,
+        rim=rim,
         across=across,
         down=down,
         below=below.astype(np.float32),
         opening=opening.astype(np.float32),
         roof=roof_gap.astype(np.float32),
-        iris=(moved * corners_off).astype(np.float32),
-        lid=make_lid(original, a, below, opening, roof_gap, down, width),
+        iris=moved.astype(np.float32),
+        lid=lid,
+        boxes=_boxes(moved, below, opening, roof_gap, lid, width, soft),
         width=width,
-        soft=max(1.0, 0.02 * width, 0.6 * blur),
+        soft=soft,
     )
+
+
+def _near(a: Depths, below: Depths, opening: Depths, roof: Depths, width: float) -> Depths:
+    """1 at the eye and its lids, 0 where a blink moves nothing."""
+    beside = smootherstep(4.5 - 5 * np.abs(a / width - 0.5))
+    above = smootherstep((below + roof) / (0.15 * width))
+    return beside * above * smootherstep((opening + 0.3 * width - below) / (0.2 * width))
+
+
+def _boxes(
+    moved: Depths,
+    below: Depths,
+    opening: Depths,
+    roof: Depths,
+    lid: Lid,
+    width: float,
+    soft: float,
+) -> Boxes:
+    there = opening > 0
+    reach = np.maximum(roof, 0.8 * opening + 1)
+    return Boxes(
+        eye=_box(moved > 0),
+        below=_box(there & (below > 0.8 * opening - soft) & (below < opening + 0.56 * width)),
+        above=_box(there & (below > -reach) & (below < opening + RIM * width + soft)),
+        lid=_box((lid.region > 0) | (lid.wings > 0) | (lid.ends > 0)),
+    )
+
+
+def _box(where: npt.NDArray[np.bool_]) -> Box:
+    """The smallest box around what is true; the first pixel where nothing is."""
+    rows, columns = (np.flatnonzero(where.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return slice(0, 1), slice(0, 1)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _curve(
@@ -266,7 +364,7 @@ def _lash_line(
     return float(offsets[int(np.argmin(cost))])
 
 
-def _remap(picture: Plane, x: Values, y: Values) -> Plane:
+def _remap(picture: Plane, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Plane:
     found = cv2.remap(
         picture,
         x.astype(np.float32),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import cv2
 import numpy as np
@@ -61,6 +61,10 @@ EARS: Final = (127, 234, 356, 454)
 RINGS: Final = ((1.22, 0.6), (1.45, 0.25), (1.7, 0.05), (2.0, 0.0))
 """Depth beyond the face: how far out, in sizes of the oval, and what is left of the oval's."""
 
+Depths = npt.NDArray[np.float64]
+
+_Real = TypeVar("_Real", bound=np.floating[Any])
+
 Grid = npt.NDArray[np.float32]
 """``[h, w]`` or ``[h, w, 2]`` float32; displacement in pixels of the canvas."""
 
@@ -81,6 +85,23 @@ class Fields:
         bases = self.bases.copy()
         bases[0] *= gain
         return Fields(bases, self.height)
+
+    def strain(self, pose: Pose, mesh: FaceMesh) -> float:
+        """How much a pose bends a face: displacement from pixel to pixel, 95th percentile of it.
+
+        A rigid turn has 0.05 … 0.2, from the slopes of the nose and the cheeks.
+
+        Args:
+            mesh: of the face, in pixels of the canvas.
+        """
+        field = self.at(pose)
+        x, y = _cells_of(mesh, field.shape[:2])
+        right, left = np.minimum(x + 1, field.shape[1] - 1), np.maximum(x - 1, 0)
+        lower, upper = np.minimum(y + 1, field.shape[0] - 1), np.maximum(y - 1, 0)
+        across = (field[y, right] - field[y, left]) / (2 * CELL)
+        down = (field[lower, x] - field[upper, x]) / (2 * CELL)
+        bends = np.sqrt(np.square(across).sum(axis=1) + np.square(down).sum(axis=1))
+        return float(np.percentile(bends, 95))
 
     def at(self, pose: Pose) -> Grid:
         """The displacement in a pose."""
@@ -155,14 +176,19 @@ def person_fields(mesh: FaceMesh, canvas: tuple[int, int], share: Grid, *, layer
     near, far = (1.3, 2.3) if layered else (0.9, 1.6)
     beside = 1 - smootherstep((np.abs(x) - near) / (far - near))
     above = 1 - smootherstep((-down - 2.0) / 1.0)
-    carried = (1 - smootherstep((down + 0.05) / 1.0)) * beside * above
+    carried: Depths = (1 - smootherstep((down + 0.05) / 1.0)) * beside * above
     torso = 1 - smootherstep((np.abs(x) - 2.2) / 1.6)
-    breathing = torso * above * _breath_profile(down) * (1.0 if layered else 0.6)
     depth = _depth(mesh, head, xs, ys)
     pivot = head.chin - 0.3 * head.height * head.up
+    held, place, level = _held(mesh, depth, share)
+    # a face that is cut by the border turns about what is held there, so that it does not bend
+    depth = depth - held * level * carried
+    rise = _breath_profile(down, ride=0.5 * (1 - held))
+    breathing = torso * above * rise * (1.0 if layered else 0.6)
+    pivot = pivot + held * (place - pivot)
 
     def along(weight: npt.NDArray[np.float64], way: npt.NDArray[np.float64]) -> Grid:
-        return np.stack([weight * way[0], weight * way[1]], axis=-1).astype(np.float32)
+        return np.asarray(np.stack([weight * way[0], weight * way[1]], axis=-1), np.float32)
 
     roll = np.stack([-(ys - pivot[1]) * carried, (xs - pivot[0]) * carried], axis=-1)
     sky = np.array([0.0, -1.0])
@@ -178,13 +204,38 @@ def person_fields(mesh: FaceMesh, canvas: tuple[int, int], share: Grid, *, layer
             along(depth, head.right),
             along(depth, head.up),
             roll.astype(np.float32),
-            along(carried, head.right),
+            along((1 - held) * carried, head.right),
             along(breathing, sky),
             along(brow, head.up),
             smile.astype(np.float32),
         ]
     )
     return Fields(bases=bases * share[None, :, :, None], height=head.height)
+
+
+def _held(mesh: FaceMesh, depth: Depths, share: Grid) -> tuple[float, Depths, float]:
+    """How far a part of a face cannot move with it, 0 … 1, where that is, and its depth.
+
+    Args:
+        mesh: in pixels of the canvas.
+        depth: of each cell, pixels.
+        share: how far each cell may move.
+    """
+    points = mesh.points[:468, :2]
+    x, y = _cells_of(mesh, share.shape)
+    still = np.clip(1 - share[y, x], 0, 1).astype(np.float64) + 1e-6
+    weights = still / still.sum()
+    return (
+        float(min(1.0, 2 * still.max())),
+        np.asarray(weights @ points),
+        float(weights @ depth[y, x]),
+    )
+
+
+def _cells_of(mesh: FaceMesh, grid: tuple[int, ...]) -> npt.NDArray[np.intp]:
+    """Column and row of the cell of each point of a face, ``[2, 468]``."""
+    cells = np.rint((mesh.points[:468, :2] - (CELL - 1) / 2) / CELL)
+    return np.asarray(np.clip(cells, 0, (grid[1] - 1, grid[0] - 1)).T, np.intp)
 
 
 def person_shares(meshes: list[FaceMesh], canvas: tuple[int, int]) -> list[Grid]:
@@ -216,20 +267,23 @@ def mobility(canvas: tuple[int, int], trust: Matte | None) -> Grid:
         small = cv2.resize(trust, (columns, rows), interpolation=cv2.INTER_AREA)
         small = cv2.erode(small, np.ones((5, 5), np.uint8))
         free = free * cv2.GaussianBlur(small, (0, 0), 0.012 * columns)
-    return free.astype(np.float32)
+    return np.asarray(free, np.float32)
 
 
-def smootherstep(u: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """0 below 0, 1 above 1, with slope 0 at both."""
+def smootherstep(u: npt.NDArray[_Real]) -> npt.NDArray[_Real]:
+    """0 below 0, 1 above 1, with slope 0 at both; of the type of ``u``."""
     u = np.clip(u, 0.0, 1.0)
-    return u * u * u * (10.0 - 15.0 * u + 6.0 * u * u)
+    return np.asarray(u * u * u * (10.0 - 15.0 * u + 6.0 * u * u), u.dtype)
 
 
-def _breath_profile(down: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Rise of a breath by the distance below the chin in face heights; the head rides along."""
-    return (0.5 + 0.5 * smootherstep((down - 0.05) / 0.6)) * (
-        1 - 0.8 * smootherstep((down - 0.9) / 2.2)
-    )
+def _breath_profile(down: Depths, ride: float) -> Depths:
+    """Rise of a breath by the distance below the chin in face heights.
+
+    Args:
+        ride: of the head, which rides along.
+    """
+    chest = ride + (1 - ride) * smootherstep((down - 0.05) / 0.6)
+    return np.asarray(chest * (1 - 0.8 * smootherstep((down - 0.9) / 2.2)))
 
 
 def _depth(

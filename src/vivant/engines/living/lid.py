@@ -1,7 +1,7 @@
 """What covers a closed eye: skin that the fold hid, the line of the lashes, the lashes below it.
 
 Nothing of it is in the picture. The skin is filled in from that around the eye, as a soap film
-hangs in a frame, and gets the grain of the skin between brow and lid.
+hangs in a frame, and gets the grain of the cheek.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.engines.living.fields import smootherstep
+from vivant.engines.living.skin_film import skin_film
+from vivant.engines.living.skin_grain import skin_grain
 
 LOWER_RISE: Final = 0.16
 """How far the lower lid rises in a blink, in openings of the eye."""
@@ -34,8 +36,8 @@ WINGS: Final = 0.32
 THIN: Final = 0.16
 """Thickness below which a dark line near the eye is a lash or a fold, in widths of the eye."""
 
-FILM: Final = 250
-"""Steps of averaging that fill an eye 72 pixels wide."""
+STRAND: Final = 0.06
+"""Widest strand of hair, in widths of the eye."""
 
 CROSSING: Final = 0.66
 """Luma over that of the skin below which something lies before the lid."""
@@ -56,12 +58,13 @@ RIM_ABOVE: Final = 0.35
 """Widths of the eye above its lid, up to which a rim lies there; brows lie higher."""
 
 MAX_OUTLINED: Final = 0.5
-"""Share of a lid along which a dark line may stay above it. On 70 portraits it was at most 0.45 but
-for nine, five of which were seen to look outlined when closed: 0.55 … 1."""
+"""Share of a lid along which something dark close above it counts as lying before the eye. What
+follows more of it is make-up, a shadow or the crease, and would outline the closed eye: the lid
+covers it. On 70 portraits it was at most 0.45 but for nine."""
 
 MAX_ERASED: Final = 0.75
 """Share of the eye's width at which a closed lid may cover what looks like a rim of glasses. On
-70 portraits it was at most 0.7, brows and sockets, but for two, whose eyes keep still as well."""
+70 portraits it was at most 0.7, brows and sockets, but for two whose rims were recognised."""
 
 LASHES: Final = 0.11
 """Length of the lashes below a closed lid's edge, in widths of the eye."""
@@ -82,32 +85,24 @@ class Lid:
     """What covers a closed eye; all arrays are of the eye's patch's size.
 
     Attributes:
-        skin: ``[h, w, C]`` float32, the skin that the fold hides.
-        line: ``[h, w, C]`` float32, colour of the lash line.
+        skin: ``[h, w, C]`` uint8, the skin that the fold hides.
+        line: ``[h, w, C]`` uint8, colour of the lash line.
         lashes: what is left of the light below the edge of a closed lid, 0 … 1.
         region: where the skin is drawn once the lid has fallen so far, 0 … 1.
-        bare: ``[h, w, C]`` float32, the picture without the open eye's lashes and its fold.
+        bare: ``[h, w, C]`` uint8, the picture without the open eye's lashes and its fold.
         wings: where these may be, 0 … 1.
         ends: 1 over the eye, 0 beyond its corners.
-        outlined: share of the eye's width above which something dark stays close to the lid, 0 … 1:
-            make-up, a hard shadow or the crease, whose line would show around a closed eye.
         erased: share of the eye's width at which the lid would cover a rim of glasses, 0 … 1.
     """
 
-    skin: Values
-    line: Values
+    skin: Plane
+    line: Plane
     lashes: Values
-    bare: Values
+    bare: Plane
     wings: Values
     region: Values
     ends: Values
-    outlined: float
     erased: float
-
-    @property
-    def can_close(self) -> bool:
-        """Whether a closed eye shows no dark outline, and leaves glasses whole."""
-        return self.outlined < MAX_OUTLINED and self.erased < MAX_ERASED
 
 
 def make_lid(
@@ -147,28 +142,29 @@ def make_lid(
     hidden = ((region > 0) | (wings > 0)) & (below < opening + 0.06 * width)
     shut = opening * (1 - LOWER_RISE + EXTRA)
     relief = _relief(a / width, below + fold, shut + fold)[..., None]
-    film = (_filled(original, hidden) * relief).astype(np.float32)
+    film = (skin_film(original, hidden) * relief).astype(np.float32)
     # a light strand of hair that hangs beside the eye stays; lashes are darker than the skin
     even = _luma(film)
-    strand = smootherstep((_luma(original) / even - 1.08) / 0.12)
-    region = region * (1 - strand * ((a < 0.03 * width) | (a > 0.97 * width)))
+    beside = smootherstep(np.abs(a / width - 0.5) / 0.1 - 4.5)
+    region = region * (1 - beside * _strands(original, even, hidden, width))
     thick = _luma_without_lashes(original, width)
-    before = _before_the_eye(thick, even, below < -0.05 * width, hidden, width)
+    for least in (0.05, 0.22, np.inf):
+        before = _before_the_eye(thick, even, below < -least * width, hidden, width)
+        if _outlined(before * hidden, a, below, width) < MAX_OUTLINED:
+            break
     region, wings = region * (1 - before), wings * (1 - before)
-    above = np.maximum(higher, fold)
-    skin: Values = film + _grain(original, at_depth, below, above, roof, width)
+    skin: Values = film + skin_grain(original, a, below - opening, width)
     darkest = _darkest_at_edge(original, at_depth, below, width)
     line = np.minimum(_steady(darkest, eye, 0.06 * width), 0.72 * skin)
     ends = smootherstep((a / width + 0.06) / 0.16) * smootherstep((1.06 - a / width) / 0.16)
     return Lid(
-        skin=skin.astype(np.float32),
-        line=line.astype(np.float32),
+        skin=_levels(skin),
+        line=_levels(line),
         lashes=_lashes(original, at_depth, below - shut, even, width).astype(np.float32),
         region=region.astype(np.float32),
-        bare=_without_lashes(original, skin, width).astype(np.float32),
+        bare=_levels(_without_lashes(original, skin, width)),
         wings=wings.astype(np.float32),
         ends=ends.astype(np.float32),
-        outlined=_outlined(before, a, below, width),
         erased=_erased(thick, (region > 0.5) & (before < 0.5), a, below, opening, width),
     )
 
@@ -183,6 +179,22 @@ def _region(a: Depths, below: Depths, fold: Depths, width: float) -> Depths:
 def _wings(a: Depths, below: Depths, higher: Depths, width: float) -> Depths:
     outside = np.maximum(-a, a - width) / (1.1 * WINGS * width)
     return smootherstep((below + higher) / (0.06 * width)) * smootherstep((1 - outside) / 0.5)
+
+
+def _strands(original: Plane, even: Depths, hidden: npt.NDArray[np.bool_], width: float) -> Depths:
+    """Where a light strand of hair lies, 0 … 1: a bright line that goes on outside ``hidden``."""
+    luma = np.asarray(_luma(original), np.uint8)
+    lines = cv2.morphologyEx(luma, cv2.MORPH_TOPHAT, _brush(STRAND / 2 * width)) / even
+    short = (lines > 0.06) & ~_going_on(lines > 0.06, hidden)
+    return smootherstep((lines - 0.04) / 0.1) * ~short
+
+
+def _going_on(where: npt.NDArray[np.bool_], hidden: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The parts of ``where`` that lie outside of ``hidden`` to more than 0.3."""
+    _, parts = cv2.connectedComponents(where.astype(np.uint8))
+    size = np.bincount(parts.ravel())
+    outside = np.bincount(parts[~hidden], minlength=size.size)
+    return np.asarray((outside > 0.3 * size)[parts] & where)
 
 
 def _outlined(before: Depths, a: Depths, below: Depths, width: float) -> float:
@@ -209,11 +221,13 @@ def _erased(
     skin = float(np.median(thick[cheek]))
     dark = (thick < RIM * skin) & (below < -0.05 * width)
     level = np.abs(below) < RIM_ABOVE * width
-    count, parts = cv2.connectedComponents((dark & level).astype(np.uint8))
+    count, parts, stats, _ = cv2.connectedComponentsWithStats((dark & level).astype(np.uint8))
     # the lower edge of a rim is sharp: bright skin or lens follows at once
     bright = np.roll(thick, -round(0.05 * width), axis=0) - thick > RIM_STEP * skin
     shares = [0.0]
     for part in range(1, count):
+        if stats[part, cv2.CC_STAT_WIDTH] < 0.9 * width:
+            continue
         one = parts == part
         if a[one].min() < -RIM_BEYOND * width and a[one].max() > (1 + RIM_BEYOND) * width:
             edge = one & bright & covered
@@ -223,36 +237,18 @@ def _erased(
 
 def _share_of_columns(where: npt.NDArray[np.bool_], across: Depths) -> float:
     """Share of the eye's width, corners left out, at which ``where`` is true anywhere."""
-    column = np.floor((across - 0.1) / 0.8 * 20)
-    return sum(bool((where & (column == number)).any()) for number in range(20)) / 20
-
-
-def _grain(
-    original: Plane,
-    at_depth: AtDepth,
-    below: Depths,
-    above: Depths,
-    roof: Depths,
-    width: float,
-) -> Values:
-    """Grain of the skin above the lid, taken up and down again as often as it takes.
-
-    Args:
-        above: how far above the lid's edge that skin begins, pixels.
-    """
-    height = np.maximum(0.08 * width, 0.85 * roof - above)
-    turns = np.mod(below + above, 2 * height)
-    depth = -above - np.where(turns < height, turns, 2 * height - turns)
-    fine = original.astype(np.float32) - cv2.GaussianBlur(original, (0, 0), max(0.6, 0.012 * width))
-    return np.asarray(np.clip(at_depth(fine, depth), -3, 3))
+    column = np.floor((across[where] - 0.1) / 0.8 * 20)
+    return np.unique(column[(column >= 0) & (column < 20)]).size / 20
 
 
 def _without_lashes(original: Plane, skin: Values, width: float) -> Values:
     """The picture without thin dark lines; thick ones (a rim of glasses, a strand) stay."""
-    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * round(THIN * width / 2) + 1] * 2)
-    without = cv2.morphologyEx(original, cv2.MORPH_CLOSE, brush).astype(np.float32)
-    soft = cv2.GaussianBlur(without, (0, 0), max(0.5, 0.02 * width))
-    return np.asarray(np.minimum(soft, 0.98 * skin))
+    factor = min(1.0, 90 / width)  # what is left is smooth
+    small = cv2.resize(original, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    without = cv2.morphologyEx(small, cv2.MORPH_CLOSE, _brush(THIN / 2 * factor * width))
+    soft = cv2.GaussianBlur(without, (0, 0), max(0.5, 0.02 * factor * width))
+    size = (original.shape[1], original.shape[0])
+    return np.asarray(np.minimum(cv2.resize(soft, size), 0.98 * skin))
 
 
 def _darkest_at_edge(original: Plane, at_depth: AtDepth, below: Depths, width: float) -> Values:
@@ -277,29 +273,6 @@ def _lashes(
     return np.asarray(1 - 0.8 * fade * (1 - left))
 
 
-def _filled(original: Plane, hidden: npt.NDArray[np.bool_]) -> Values:
-    """``original`` with its ``hidden`` part filled as a soap film hangs in a frame.
-
-    Colours of the rim that are far from those of the skin (a brow, a lash, a rim of glasses) count
-    as near.
-    """
-    height, width = hidden.shape
-    factor = min(1.0, 72 / max(height, width))
-    size = (max(8, round(width * factor)), max(8, round(height * factor)))
-    small = cv2.resize(original, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    part = cv2.resize(hidden.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.01
-    rim = cv2.dilate(part.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & ~part
-    if not rim.any():
-        return np.asarray(original, dtype=np.float32)
-    middle = np.percentile(small[rim], 60, axis=0)  # what is not skin is mostly darker
-    small = np.where(part[..., None], middle, np.clip(small, 0.72 * middle, 1.25 * middle + 1))
-    small = small.astype(np.float32)
-    inside = part[..., None]
-    for _ in range(FILM):
-        small = np.where(inside, cv2.blur(small, (3, 3)), small)
-    return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
-
-
 def _relief(across: Depths, from_fold: Depths, height: Depths) -> Depths:
     """Light on a closed lid, which lies on a ball: 0.9 … 1.06.
 
@@ -316,8 +289,8 @@ def _relief(across: Depths, from_fold: Depths, height: Depths) -> Depths:
 
 def _luma_without_lashes(original: Plane, width: float) -> Depths:
     """Luma of the picture without dark lines as thin as lashes."""
-    brush = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, [2 * round(0.035 * width) + 1] * 2)
-    return _luma(cv2.morphologyEx(original, cv2.MORPH_CLOSE, brush))
+    sharp = np.asarray(_luma(original), np.uint8)
+    return np.asarray(cv2.morphologyEx(sharp, cv2.MORPH_CLOSE, _brush(0.035 * width)), np.float64)
 
 
 def _before_the_eye(
@@ -331,14 +304,10 @@ def _before_the_eye(
 
     It is thicker than lashes, above the eye, and goes on outside of what the lid hides.
     """
-    dark = ((thick < CROSSING * even) & (above | ~hidden)).astype(np.uint8)
-    count, parts = cv2.connectedComponents(dark)
-    found = np.zeros(dark.shape, np.float32)
-    for part in range(1, count):
-        one = parts == part
-        if (one & ~hidden).sum() > 0.3 * one.sum():
-            found[one] = 1
-    wider = cv2.dilate(found, np.ones([2 * round(0.02 * width) + 1] * 2, np.uint8))
+    found = _going_on((thick < CROSSING * even) & (above | ~hidden), hidden)
+    wider = cv2.dilate(
+        found.astype(np.float32), np.ones([2 * round(0.02 * width) + 1] * 2, np.uint8)
+    )
     return np.asarray(cv2.GaussianBlur(wider, (0, 0), max(0.6, 0.01 * width)), np.float64)
 
 
@@ -350,8 +319,19 @@ def _luma(picture: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 
 def _steady(colours: Values, where: npt.NDArray[np.bool_], reach: float) -> Values:
     """``colours`` smoothed, and kept within a quarter of their median over the eye."""
-    soft = cv2.GaussianBlur(colours, (0, 0), max(0.8, reach))
+    small = cv2.resize(colours, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), max(0.8, reach / 4))
+    soft = cv2.resize(soft, (colours.shape[1], colours.shape[0]))
     if not where.any():
         return np.asarray(soft, dtype=np.float32)
     middle = np.median(soft[where], axis=0)
     return np.asarray(np.clip(soft, 0.75 * middle, 1.25 * middle + 1), dtype=np.float32)
+
+
+def _levels(values: npt.NDArray[Any]) -> Plane:
+    return np.asarray(np.rint(np.clip(values, 0, 255)), np.uint8)
+
+
+def _brush(radius: float) -> npt.NDArray[np.uint8]:
+    side = 2 * round(radius) + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)

@@ -126,8 +126,13 @@ class LivingScene:
     def _draw_people(self, target: Image, places: Places, *, blend: bool) -> None:
         none = np.empty(0, np.float32)  # ``places`` holds both coordinates
         if self.people is None:
-            target[:] = cv2.remap(
-                self.background, places, none, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            cv2.remap(
+                self.background,
+                places,
+                none,
+                cv2.INTER_LINEAR,
+                dst=target,
+                borderMode=cv2.BORDER_REPLICATE,
             )
             return
         drawn = cv2.remap(
@@ -138,11 +143,12 @@ class LivingScene:
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=(0, 0, 0, 255),
         )
+        if not blend:
+            cv2.cvtColor(drawn, cv2.COLOR_BGRA2BGR, dst=target)
+            return
         colour = cv2.cvtColor(drawn, cv2.COLOR_BGRA2BGR)
-        if blend:
-            clear = cv2.cvtColor(cv2.extractChannel(drawn, 3), cv2.COLOR_GRAY2RGB)
-            colour = cv2.add(cv2.multiply(target, clear, scale=1 / 255), colour)
-        target[:] = colour
+        clear = cv2.cvtColor(cv2.extractChannel(drawn, 3), cv2.COLOR_GRAY2RGB)
+        cv2.add(cv2.multiply(target, clear, scale=1 / 255), colour, dst=target)
 
 
 def _cover(clear: npt.NDArray[np.uint8]) -> Kinds:
@@ -222,10 +228,11 @@ def _draw_flat(
     part = strip[:, left:right]
     moved = matrix.copy()
     moved[:, 2] += (matrix[0, 0] * left, matrix[1, 1] * top)
-    part[:] = cv2.warpAffine(
+    cv2.warpAffine(
         plane,
         moved,
         (part.shape[1], part.shape[0]),
+        dst=part,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )

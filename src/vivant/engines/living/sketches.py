@@ -49,7 +49,7 @@ class Sketches:
             raise EngineError(f"the living engine could not draw the picture: {error}") from error
         if self._puppets is not None:
             eyes = self._puppets.eyes
-            closing = [one if all(eye.lid.can_close for eye in one) else () for one in eyes]
+            closing = [one if all(eye.can_close for eye in one) else () for one in eyes]
             self._puppets = replace(self._puppets, eyes=closing)
 
     @property
