@@ -20,6 +20,11 @@ def quoted(value: object) -> str:
         return "a number of thousands of digits"
 
 
+def _bare(value: object) -> str:
+    """A number without the quotes that text has."""
+    return f"{value:g}" if isinstance(value, float) else quoted(value).strip("'")
+
+
 def what_is_wrong(found: ErrorDetails) -> str:
     """What is wrong with one value, to be said after the field's name.
 
@@ -51,13 +56,13 @@ def what_is_wrong(found: ErrorDetails) -> str:
         case "bool_parsing" | "bool_type":
             return "is neither true nor false"
         case "greater_than_equal":
-            return f"{quoted(value)} is too small: give {context['ge']} or more"
+            return f"{_bare(value)} is too small: give {context['ge']} or more"
         case "greater_than":
-            return f"{quoted(value)} is too small: give more than {context['gt']}"
+            return f"{_bare(value)} is too small: give more than {context['gt']}"
         case "less_than_equal":
-            return f"{quoted(value)} is too large: give {context['le']} or less"
+            return f"{_bare(value)} is too large: give {context['le']} or less"
         case "less_than":
-            return f"{quoted(value)} is too large: give less than {context['lt']}"
+            return f"{_bare(value)} is too large: give less than {context['lt']}"
         case "dict_type" | "model_type" | "mapping_type":
             return f"{quoted(value)} is not an object of names and values"
         case "list_type" | "tuple_type":
