@@ -21,6 +21,7 @@ from pydantic import (
 
 from vivant.cost import RATES, PaidContainer, container_rate
 from vivant.errors import OptionError
+from vivant.field_errors import what_is_wrong
 from vivant.modal import gpus
 from vivant.settings import Settings
 
@@ -160,12 +161,10 @@ class DeploymentOptions(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
-            message = first["msg"]
+            message = what_is_wrong(first)
             if first["type"] == "extra_forbidden":
                 message = f"there is no such option: choose from {', '.join(cls.model_fields)}"
-            raise OptionError(
-                f"modal.{field} {first.get('input')!r}: {message}", param=f"modal.{field}"
-            ) from None
+            raise OptionError(f"modal.{field} {message}", param=f"modal.{field}") from None
         except TypeError as error:
             raise OptionError(f"the modal options cannot be read: {error}", param="modal") from None
         wrong = next((name for name, rate in settings.rates.items() if not rate > 0), None)
