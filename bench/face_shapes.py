@@ -5,9 +5,9 @@
 Every clip of the folders is one person. Their faces' flow, without what a rigid head explains, is
 collected by the check itself; windows and their mirror images give its covariance, each stretch
 counting the same. For each part a few directions of change are written down by hand
-(:func:`directions`). Their filters are those of generalised least squares (Aitken, 1936): a value
-of one is one standard deviation of what faces do. Written to
-``src/vivant/checks/models/face_shapes.npz``; no picture or face can be had back from it.
+(:func:`directions`). Both are written to ``src/vivant/checks/models/face_shapes.npz``, of which
+``shape_filters.py`` makes its filters; no picture or face can be had back from it. Windows in which
+a part of the face lies outside the picture are left out.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ OUT = ROOT / "src" / "vivant" / "checks" / "models" / "face_shapes.npz"
 STRETCHES = 4
 """Of every clip."""
 
-NOISE = 1.0
-"""Percent of the eye distance: what flow is wrong by in any place."""
+LEAST = 0.3
+"""Percent of the eye distance, squared: patterns of less variance are left to the noise."""
 
 Floats = npt.NDArray[np.float64]
 Rows = Sequence[npt.NDArray[np.float32] | None]
@@ -69,19 +69,22 @@ def mirrored(rows: Floats) -> Floats:
     return out
 
 
-def covariance(stretches: Sequence[Rows]) -> Floats:
-    """``[2N, 2N]`` of the windows, each stretch counting the same."""
+def spread(stretches: Sequence[Rows]) -> Floats:
+    """``[K, 2N]`` patterns, by their standard deviations; each stretch counts the same."""
     size = 2 * int(grid()[0].sum())
     total, count = np.zeros((size, size)), 0
     for rows in stretches:
-        seen = windows(rows)
+        seen = windows(rows).reshape(-1, size)
+        seen = seen[np.isfinite(seen).all(axis=1)]
         if len(seen):
             both = np.concatenate([seen, mirrored(seen)])
             total += both.T @ both / len(both)
             count += 1
     if not count:
-        raise SystemExit("no clip shows a face from the front for long enough")
-    return np.asarray(total / count + NOISE**2 * np.eye(size))
+        raise SystemExit("no clip shows a whole face from the front for long enough")
+    variances, patterns = np.linalg.eigh(total / count)
+    kept = variances > LEAST
+    return np.asarray((patterns[:, kept] * np.sqrt(variances[kept])).T)
 
 
 def directions() -> Mapping[str, Floats]:
@@ -125,24 +128,16 @@ def directions() -> Mapping[str, Floats]:
     }
     inside = grid()[0]
     depth = 0.4 * (np.hypot(u, v - 0.4)[inside] - 0.8)  # a head without a nose
-    model = rigid_model(depth)
+    model, seen = rigid_model(depth), np.ones(int(inside.sum()), np.bool_)
     return {
         part: np.stack(
-            [unexplained(np.concatenate([10 * a[inside], 10 * b[inside]]), model) for a, b in pairs]
+            [
+                unexplained(np.concatenate([10 * a[inside], 10 * b[inside]]), model, seen)
+                for a, b in pairs
+            ]
         )
         for part, pairs in fields.items()
     }
-
-
-def filters(cov: Floats) -> Mapping[str, npt.NDArray[np.float32]]:
-    """By part, whitened filters: uncorrelated, with a standard deviation of one."""
-    inverse = np.linalg.inv(cov)
-    out = {}
-    for part, rows in directions().items():
-        information = rows @ inverse @ rows.T + 1e-9 * np.eye(len(rows))
-        root = np.linalg.cholesky(np.linalg.inv(information)).T
-        out[part] = (root @ rows @ inverse).astype(np.float32)
-    return out
 
 
 def main() -> None:
@@ -158,7 +153,8 @@ def main() -> None:
             stretches.append(collected(frames, fps, reader))
             print(name, sum(row is not None for row in stretches[-1]), flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(options.out, **filters(covariance(stretches)))  # type: ignore[arg-type]
+    found = {**directions(), "spread": spread(stretches)}
+    np.savez_compressed(options.out, **{n: a.astype(np.float16) for n, a in found.items()})  # type: ignore[arg-type]
     print(f"{options.out}: {len(stretches)} stretches")
 
 

@@ -12,10 +12,12 @@ from checks_clips import picture, reader
 from vivant.checks.face_frame import on_chip, to_chip
 from vivant.checks.face_tracker import Tracker, faces_in_frame
 from vivant.checks.frame import Reference
-from vivant.checks.metrics.identity import Identity, crowd
+from vivant.checks.frame_analyzer import FrameSchedule
+from vivant.checks.metrics.identity import DOUBTED, Identity, crowd
 from vivant.checks.sentences import sentences
 from vivant.picture.embedding import Embedding
 from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
+from vivant.picture.faces import distance
 from vivant.types import Score
 
 KNOWN: Embedding = np.zeros(128)
@@ -88,6 +90,22 @@ def test_a_tracked_face_is_where_its_chip_came_from() -> None:
     apart = np.abs(np.asarray(found.landmarks) - np.asarray(face.landmarks))
     assert apart.max() < 0.15 * face.interocular
     assert found.interocular == pytest.approx(face.interocular, rel=0.1)
+
+
+def test_a_face_that_tracking_lost_is_searched() -> None:
+    """The chip was cut half an eye distance beside the face."""
+    image, face = picture()
+    aside = to_chip(face)
+    aside[:, 2] += (20.0, -20.0)
+    lost = on_chip(aside)
+    reference = Reference(image, face, 1.0, 97, 24.0, reader())
+    frame = FrameSchedule(97).frame(3, image, reader())
+    frame.cache["face"] = aside, None
+    assert 1 - distance(reader().embed(image, face), reader().embed(image, lost)) < DOUBTED
+    found = Identity(reference).measure_frame(frame, None)
+    assert isinstance(found, tuple)
+    assert 1 - distance(reader().embed(image, face), found[0]) > 0.8
+    assert np.hypot(*np.subtract(found[1].center, face.box.center)) < 0.2 * face.interocular
 
 
 def test_more_likeness_is_asked_for_where_faces_lie_close_together() -> None:

@@ -34,7 +34,9 @@ WAIT_SECONDS = 30.0
 MOST_KEPT_VALUES = 6_000_000
 """Of a picture that is kept until the next one: 1280×1280 pixels, the most that previews get."""
 
-MOST = 8
+MAX_REQUESTS = 8
+"""Pictures that wait or are decoded; more are refused."""
+
 PICTURES_PER_PROCESS = 100
 
 
@@ -57,7 +59,7 @@ class CropWorker:
         self._settings, self._decode_seconds = settings, decode_seconds
         self._process = IsolatedProcess(
             wait_seconds=wait_seconds,
-            most=MOST,
+            most=MAX_REQUESTS,
             tasks_per_process=PICTURES_PER_PROCESS,
             prepare=_prepare,
         )

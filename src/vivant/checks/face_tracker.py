@@ -49,6 +49,29 @@ def faces_in_frame(reader: FaceReader, image: Image) -> tuple[Face, ...]:
     return ()
 
 
+def face_near(reader: FaceReader, image: Image, box: Box) -> Face | None:
+    """The face that is searched close to where one was; None where none is found there."""
+    x, y = box.center
+    side = max(box.width, box.height) * WINDOW
+    window = Box(x - side / 2, y - side / 2, side, side)
+    left, top, right, bottom = clipped(window, image.shape[1], image.shape[0])
+    factor = FACE_SIDE / max(box.width, 1.0)
+    shrink = 1  # of large faces by halves first: one large reduction takes five times as long
+    while 4 * shrink * factor <= 1:
+        shrink *= 2
+    part = averaged(image[top:bottom, left:right], shrink)
+    width, height = part.shape[1] * shrink, part.shape[0] * shrink
+    size = (max(1, round(width * factor)), max(1, round(height * factor)))
+    method = cv2.INTER_AREA if factor * shrink < 1 else cv2.INTER_LINEAR
+    part = cv2.resize(part, size, interpolation=method).astype(np.uint8, copy=False)
+    found = reader.detect(part, max_side=max(size))
+    if not found:
+        return None
+    scale = width / size[0]
+    faces = [face.scaled(scale).moved(left, top) for face in found]
+    return min(faces, key=lambda face: _center_distance(face.box, box))
+
+
 class Tracker:
     """Finds the person of the picture again and again, however large others are.
 
@@ -71,30 +94,8 @@ class Tracker:
 
     def find(self, image: Image, last: Face | None) -> Face | None:
         """The person in a searched frame; ``last`` is the face of the one before."""
-        face = None if last is None else self._find_near(image, last.box)
+        face = None if last is None else face_near(self._reader, image, last.box)
         return self._find_anywhere(image, last or self._start) if face is None else face
-
-    def _find_near(self, image: Image, box: Box) -> Face | None:
-        """The followed face close to where it was."""
-        x, y = box.center
-        side = max(box.width, box.height) * WINDOW
-        window = Box(x - side / 2, y - side / 2, side, side)
-        left, top, right, bottom = clipped(window, image.shape[1], image.shape[0])
-        factor = FACE_SIDE / max(box.width, 1.0)
-        shrink = 1  # of large faces by halves first: one large reduction takes five times as long
-        while 4 * shrink * factor <= 1:
-            shrink *= 2
-        part = averaged(image[top:bottom, left:right], shrink)
-        width, height = part.shape[1] * shrink, part.shape[0] * shrink
-        size = (max(1, round(width * factor)), max(1, round(height * factor)))
-        method = cv2.INTER_AREA if factor * shrink < 1 else cv2.INTER_LINEAR
-        part = cv2.resize(part, size, interpolation=method).astype(np.uint8, copy=False)
-        found = self._reader.detect(part, max_side=max(size))
-        if not found:
-            return None
-        scale = width / size[0]
-        faces = [face.scaled(scale).moved(left, top) for face in found]
-        return min(faces, key=lambda face: _center_distance(face.box, box))
 
     def _find_anywhere(self, image: Image, known: Face | None) -> Face | None:
         faces = faces_in_frame(self._reader, image)

@@ -112,3 +112,21 @@ def load_engine(name: str, settings: Settings) -> Engine:
             f"engine {name!r} is unknown: choose one of {', '.join(ENGINES)}", param="engine"
         )
     return ENGINES[name](settings)
+
+
+def _ltx2_frames(num_frames: int) -> int:
+    from vivant.engines.ltx2.segments import segments_of
+
+    return sum(segment.num_frames for segment in segments_of(num_frames))
+
+
+GENERATED_FRAMES: Mapping[str, Callable[[int], int]] = {"ltx2": _ltx2_frames}
+"""Name → frames it makes for a clip of so many; engines that make each frame once are left out.
+
+A table beside the factories, because estimates are wanted where no engine is loaded."""
+
+
+def generated_frames(name: str, num_frames: int) -> int:
+    """Frames that an engine makes for a clip: some are made twice where passes are joined."""
+    count = GENERATED_FRAMES.get(name)
+    return num_frames if count is None else count(num_frames)

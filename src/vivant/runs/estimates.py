@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
+from vivant.engines import generated_frames
 from vivant.types import Request
 
 ALIKE = 4.0
@@ -24,7 +25,7 @@ class Timing:
 
     Attributes:
         seconds: wall time of the clip.
-        pixels: frames × width × height; see :func:`generated_frames`.
+        pixels: frames × width × height; see :func:`vivant.engines.generated_frames`.
         device: it was made on.
         recipe: of the engine; empty where it has none.
     """
@@ -59,15 +60,6 @@ class Estimate:
     def reliable_seconds(self) -> float | None:
         """``seconds`` where they rest on clips of about this size; for decisions."""
         return self.seconds if self.alike else None
-
-
-def generated_frames(engine: str, num_frames: int) -> int:
-    """Frames that an engine makes for a clip: LTX-2 makes some twice where passes are joined."""
-    if engine != "ltx2":
-        return num_frames
-    from vivant.engines.ltx2.segments import segments_of
-
-    return sum(segment.num_frames for segment in segments_of(num_frames))
 
 
 def request_pixels(request: Request) -> int:

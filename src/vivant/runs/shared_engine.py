@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 
+from vivant.engines import generated_frames
 from vivant.pipeline import ClipJob
-from vivant.runs.estimates import generated_frames
 from vivant.types import (
     Clip,
     Engine,

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from vivant.runs.estimates import Timing, generated_frames, request_recipe
+from vivant.engines import generated_frames
+from vivant.runs.estimates import Timing, request_recipe
 from vivant.types import Progress, Request
 
 FIRST_GUESS_SECONDS: Mapping[str, Mapping[str, float]] = {

@@ -23,11 +23,12 @@
     torn_layers.py  outlines cut through and moved against each other
     ghost.py        a second, faint outline beside what moves
 
-This one is a part of ``face_parts.py``:
+These are parts of ``face_parts.py`` and ``face_shape.py``:
 
 ::
 
-    iris_place.py   where the iris is, by its shape
+    iris_place.py     where the iris is, by its shape
+    shape_filters.py  what to look for in the flow of a face, for the cells that are seen
 
 These are functions of the finished file, no metrics:
 

@@ -74,11 +74,12 @@ Floats = npt.NDArray[np.float64]
 class _Parts(NamedTuple):
     """What one frame shows; NaN where it cannot be seen.
 
-    ``mouth`` is the detail of the lips over the nose's, ``texture`` that of the cheeks in levels,
-    ``tone`` their L* and ``light`` that beside the surroundings'. ``gaze`` is how far both irises
-    lie from the outer corners by mesh and darkness, ``discs`` by their shape, ``lids`` how much
-    further the left eye is open than the right one, all in eye widths. ``radii`` are those of the
-    irises. ``irises`` are four numbers: a* and b* of both irises beside the skin's.
+    ``mouth`` is the detail of the lips over the nose's, ``texture`` the geometric mean of the lips'
+    and the cheeks' in levels: cheeks alone have little to lose. ``tone`` is the cheeks' L* and
+    ``light`` that beside the surroundings'. ``gaze`` is how far both irises lie from the outer
+    corners by mesh and darkness, ``discs`` by their shape, ``lids`` how much further the left eye
+    is open than the right one, all in eye widths. ``radii`` are those of the irises. ``irises`` are
+    four numbers: a* and b* of both irises beside the skin's.
     """
 
     mouth: float
@@ -179,7 +180,7 @@ class FaceParts(Metric):
         return judged(spec, size, series=known, frame=middle, region=region)
 
     def _texture(self) -> Score:
-        """The skin's detail at the end over that at the start."""
+        """The detail of skin and lips at the end over that at the start."""
         known = [(i, p.texture) for i, p in self._seen if np.isfinite(p.texture)]
         if len(known) < 8:
             return unmeasured(TEXTURE, CannotMeasure("parts_not_seen"))
@@ -239,7 +240,7 @@ def _parts(
     cheeks = [_around(points[i], reach, side) for i in CHEEKS]
     skin = np.median(np.concatenate([_colors(chip[p]) for p in cheeks]), axis=0)
     pores = [float(np.sqrt(np.mean(np.square(fine[p])))) for p in cheeks if fine[p].size]
-    nose = max(detail(*NOSE), FAINT)
+    nose, lips = (max(detail(*ring), FAINT) for ring in (NOSE, LIPS))
     left, right = mesh.apertures
     large = scale >= EYES
     seen = large and min(left, right) >= OPEN
@@ -263,7 +264,7 @@ def _parts(
         irises=tuple(float(v) if seen else float("nan") for v in np.concatenate(irises)),
         light=float(skin[0]) - _outside(pixels, mesh.box),
         tone=float(skin[0]),
-        texture=float(np.median(pores)) if pores else float("nan"),
+        texture=float(np.sqrt(np.median(pores) * lips)) if pores else float("nan"),
         mouth_box=_box(flat[list(LIPS)], 1.3),
         eyes_box=_box(flat[[*LEFT_RING, *RIGHT_RING]], 1.2),
     )

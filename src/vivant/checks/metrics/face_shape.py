@@ -4,28 +4,28 @@ Every searched frame's face is laid onto the picture's by the rigid points of th
 flow says how far each place has moved since. What a rigid head explains, turned and tilted with the
 picture's own depth, is taken out. What is left is expression, or a defect. Expression follows
 patterns that people share: their covariance over many clips is known, and so is the direction of
-each change of shape. The filters in ``models/face_shapes.npz`` measure how far a face goes in such
-a direction beyond what its expression explains, in standard deviations of what faces do
-(``bench/face_shapes.py``; generalised least squares, Aitken, 1936). The worst :data:`WINDOW`
-frames that follow each other count, by their median.
+each change of shape. The filters of ``shape_filters.py`` measure how far a face goes in such a
+direction beyond what its expression explains, in standard deviations of what faces do. Where a
+head is cut by the border, only what lies inside the picture counts. The worst :data:`WINDOW` frames
+that follow each other count, by their median.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import as_file, files
 from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.face_frame import Layout, Matrix, cut_luma, plane, stillness
+from vivant.checks.face_frame import Layout, Matrix, cut_luma, inverse, plane, stillness
 from vivant.checks.flow import Flow
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.frame_mesh import frame_mesh, picture_mesh, turned
-from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
+from vivant.checks.metrics.shape_filters import filters
 from vivant.checks.robust_fit import robust_fit
 from vivant.picture.face_mesh import COUNT, LEFT_EYE, POSE_POINTS, POSE_WEIGHTS, RIGHT_EYE, FaceMesh
 from vivant.types import Box, Score
@@ -48,13 +48,29 @@ TURNED: Final = 10.0
 ROUNDS: Final = 4
 """Of robust least squares (Huber's weights)."""
 
+FEWEST: Final = 40
+"""Still cells inside the picture that a rigid head needs; a whole face has about 170."""
+
 FLATTEST: Final = 0.4
 """Height over width of a marked region, at least: a row of brows is hard to see in a thin box."""
 
 BLUR: Final = 8.0
 """Pixels of the layout over which the depth of the mesh's points is spread."""
 
+BORDER: Final = 8.0
+"""Pixels of the layout that a cell must lie inside the picture: flow is matched in patches of 8."""
+
+FRONT: Final = 12.0
+"""Degrees of yaw up to which a picture shows both sides of a head; the clips that the patterns of
+faces were learned from start within 10."""
+
+SIDEWAYS: Final = 0.25
+"""Share of the way from the middle of a turned face that goes to its far side, from where on a
+cell outside its outline shows what is behind it; above and below, hair and neck do."""
+
 Floats = npt.NDArray[np.float64]
+Seen = npt.NDArray[np.bool_]
+"""``[N]`` which cells lie inside the picture."""
 
 SPECS: Final[Mapping[str, Spec]] = {
     part: Spec(name, "fidelity", "times the usual")
@@ -77,7 +93,10 @@ POINTS: Final[Mapping[str, tuple[int, ...]]] = {
 
 
 class _Seen(NamedTuple):
-    """A searched frame: what no rigid head explains, percent of the eye distance; the parts."""
+    """A searched frame: what no rigid head explains, percent of the eye distance; the parts.
+
+    ``loose`` is NaN in cells that lie outside the picture.
+    """
 
     loose: npt.NDArray[np.float32]
     boxes: Mapping[str, Box]
@@ -89,6 +108,7 @@ class _Picture(NamedTuple):
     chip: Luma
     points: Floats
     rigid: Floats
+    seen: Seen
 
 
 class FaceShape(Metric):
@@ -104,7 +124,10 @@ class FaceShape(Metric):
 
     @property
     def seen(self) -> Sequence[npt.NDArray[np.float32] | None]:
-        """``[2N]`` of every searched frame in order, None where the face was not seen frontally."""
+        """``[2N]`` of every searched frame in order, None where the face was not seen frontally.
+
+        NaN in cells that lie outside the picture.
+        """
         return [None if seen is None else seen.loose for seen in self._seen.values()]
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> _Seen | bool | None:
@@ -121,7 +144,8 @@ class FaceShape(Metric):
         index = list(POSE_POINTS)
         matrix = _similarity(found.points[index, :2], picture.points[index, :2], POSE_WEIGHTS)
         flow = self._flow.between(picture.chip, cut_luma(frame.pixels, matrix, LAYOUT, frame.half))
-        loose = unexplained(_cells(flow), picture.rigid) * (100 / LAYOUT.interocular)
+        inside = picture.seen & cells_inside(matrix, frame.pixels.shape)
+        loose = unexplained(_cells(flow), picture.rigid, inside) * (100 / LAYOUT.interocular)
         boxes = {part: _box(found.points[list(points), :2]) for part, points in POINTS.items()}
         return _Seen(loose.astype(np.float32), boxes)
 
@@ -140,8 +164,12 @@ class FaceShape(Metric):
         return [self._judged(part, frames, medians) for part in SPECS]
 
     def _judged(self, part: str, frames: Sequence[int], medians: Floats) -> Score:
-        along = np.einsum("ij,kj->ik", medians, filters()[part])
-        values = np.sqrt(np.mean(np.square(along), axis=1))
+        values = part_values(part, medians)
+        known = np.isfinite(values)
+        if not known.any():
+            return unmeasured(SPECS[part], CannotMeasure("parts_not_seen"))
+        frames = [frame for frame, is_known in zip(frames, known, strict=True) if is_known]
+        values = values[known]
         worst = int(values.argmax())
         seen = self._seen[frames[worst]]
         return judged(
@@ -173,11 +201,19 @@ def windows(seen: Sequence[npt.NDArray[np.float32] | None]) -> Floats:
     return _medians(range(len(seen)), seen)[1]
 
 
-@cache
-def filters() -> Mapping[str, Floats]:
-    """By part, ``[D, 2N]``: numbers of standard deviations for percent of the eye distance."""
-    with as_file(files("vivant.checks") / "models" / "face_shapes.npz") as path, np.load(path) as f:
-        return {part: np.asarray(f[part], np.float64) for part in SPECS}
+def part_values(part: str, medians: Floats) -> Floats:
+    """``[K]`` of the windows ``[K, 2N]``: root mean square along the part's filters.
+
+    NaN where too little of the part lies inside the picture.
+    """
+    values = np.full(len(medians), np.nan)
+    for index, median in enumerate(medians):
+        known = np.isfinite(median)
+        found = filters(np.logical_and(*np.split(known, 2))).get(part)
+        if found is not None:
+            along = np.einsum("ij,j->i", found, np.where(known, median, 0.0))
+            values[index] = np.sqrt(np.mean(np.square(along)))
+    return values
 
 
 @cache
@@ -209,7 +245,24 @@ def _prepared(reference: Reference, mesh: FaceMesh) -> _Picture:
     points = flat @ matrix[:, :2].T + matrix[:, 2]
     zoom = float(np.sqrt(np.linalg.det(matrix[:, :2])))
     depth = _depth(points, mesh.points[:, 2] * zoom / LAYOUT.interocular)
-    return _Picture(cut_luma(reference.pixels, matrix, LAYOUT), points, rigid_model(depth))
+    seen = cells_inside(matrix, reference.pixels.shape) & ~cells_beyond(points, mesh.pose.yaw)
+    return _Picture(cut_luma(reference.pixels, matrix, LAYOUT), points, rigid_model(depth), seen)
+
+
+def cells_inside(matrix: Matrix, shape: tuple[int, ...]) -> Seen:
+    """``[N]`` which cells lie inside the picture, by more than :data:`BORDER`.
+
+    Args:
+        matrix: from the picture to the layout.
+        shape: of the picture, ``(height, width, …)``.
+    """
+    inside, u, v = grid()
+    places = np.stack([u[inside], v[inside]], axis=1) * LAYOUT.interocular + LAYOUT.eyes
+    back = inverse(matrix)
+    there = places @ back[:, :2].T + back[:, 2]
+    room = BORDER * float(np.sqrt(abs(np.linalg.det(back[:, :2]))))
+    low, high = there.min(axis=1) - room, np.asarray(shape[1::-1]) - 1 - there
+    return np.asarray((low >= 0) & (high.min(axis=1) >= room))
 
 
 def _similarity(source: Floats, target: Floats, weights: Floats) -> Matrix:
@@ -245,14 +298,41 @@ def rigid_model(depth: Floats) -> Floats:
     return np.stack([np.concatenate(pair) for pair in pairs], axis=1)
 
 
-def unexplained(flow: Floats, rigid: Floats) -> Floats:
-    """What the model leaves of a flow, by robust least squares on the still places."""
-    weights = _weights()
+def cells_beyond(points: Floats, yaw: float) -> Seen:
+    """``[N]`` which cells show what is behind a head that the picture shows turned.
+
+    Beyond the far cheek of a turned head there is no ear. Of a head that looks into the camera, as
+    those do whose patterns are known, no cell is.
+
+    Args:
+        points: of the picture's mesh on the layout.
+        yaw: of the picture's head, degrees.
+    """
+    inside, u, v = grid()
+    if abs(yaw) <= FRONT:
+        return np.zeros(int(inside.sum()), np.bool_)
+    places = np.stack([u[inside], v[inside]], axis=1) * LAYOUT.interocular + LAYOUT.eyes
+    outline = cv2.convexHull(points[:, :2].astype(np.float32))
+    middle = outline[:, 0].mean(axis=0)
+    out = (places - middle) * (1 if yaw > 0 else -1, 1)
+    outside = [cv2.pointPolygonTest(outline, (float(x), float(y)), False) < 0 for x, y in places]
+    return np.asarray(np.asarray(outside) & (out[:, 0] > SIDEWAYS * np.hypot(*out.T)))
+
+
+def unexplained(flow: Floats, rigid: Floats, seen: Seen) -> Floats:
+    """What the model leaves of a flow, by robust least squares on the still places.
+
+    NaN in cells that are not ``seen``.
+    """
+    weights = np.where(seen, _weights(), 0.0)
     still = weights > 0.5
-    return robust_fit(
+    if still.sum() < FEWEST:
+        return np.full_like(flow, np.nan)
+    rest = robust_fit(
         flow, rigid, weights, rounds=ROUNDS,
         scale=lambda length: 1.5 * (float(np.median(length[still])) + 0.25),
     )[1]  # fmt: skip
+    return np.where(np.tile(seen, 2), rest, np.nan)
 
 
 def _box(points: Floats) -> Box:

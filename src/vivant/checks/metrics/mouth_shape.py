@@ -4,7 +4,8 @@ The face mesh says where the lips' outline is, and which place of the picture ea
 mouth comes from, whatever the mouth says. Short profiles across the outline are then looked up in
 the picture: where lips have melted, they lie beside the place where the mesh expects them. Of
 every place the median of :data:`SECONDS` counts, of all places the upper
-quartile.
+quartile. A mesh that sits beside the lips as a whole, or too wide, is no defect, so the outline is
+also taken without a common shift and growth, and the milder of both counts.
 """
 
 from __future__ import annotations
@@ -72,9 +73,10 @@ class _Mouth(NamedTuple):
 
 
 class _Seen(NamedTuple):
-    """Pixels by which the outline is off at each place, and where the mouth is."""
+    """Pixels by which the outline is off at each place, and is bent there; where the mouth is."""
 
     off: npt.NDArray[np.float32]
+    bent: npt.NDArray[np.float32]
     box: Box
 
 
@@ -102,7 +104,8 @@ class MouthShape(Metric):
             self._picture = _mouth(self._reference.pixels, mesh)
         lips = found.points[list(OUTLINE), :2]
         mouth = _mouth(frame.pixels, found, frame.half)
-        return _Seen(_off(mouth, self._picture), _box(lips))
+        off = _off(mouth, self._picture)
+        return _Seen(off, _bent(off, mouth), _box(lips))
 
     def add(self, index: int, _: None, found: _Seen | None) -> None:
         """Keep a frame's numbers."""
@@ -115,20 +118,36 @@ class MouthShape(Metric):
             raise CannotMeasure("no_face_in_picture")
         if len(self._seen) < 4:
             raise CannotMeasure("parts_not_seen")
-        off = np.stack([seen.off for _, seen in self._seen]).astype(np.float64)
         stride = float(np.median(np.diff([index for index, _ in self._seen])))
-        length = min(len(off), max(WINDOW, round(SECONDS * reference.fps / stride)))
-        lasting = [
-            np.abs(np.median(off[start : start + length], axis=0))
-            for start in range(len(off) - length + 1)
-        ]
-        values = np.percentile(lasting, 75, axis=1) * (100 / LAYOUT.interocular)
+        length = min(len(self._seen), max(WINDOW, round(SECONDS * reference.fps / stride)))
+        values = np.minimum(
+            _lasting([seen.off for _, seen in self._seen], length),
+            _lasting([seen.bent for _, seen in self._seen], length),
+        )
         worst = int(values.argmax())
         series = [(self._seen[i + length // 2][0], float(value)) for i, value in enumerate(values)]
         index, seen = self._seen[worst + length // 2]
         value = float(values[worst])
         found = judged(MOUTH_SHAPE, value, series=series, frame=index, region=seen.box)
         return (found,)
+
+
+def _lasting(frames: Sequence[npt.NDArray[np.float32]], length: int) -> Floats:
+    """Of every ``length`` frames in a row: percent of the eye distance that their lips are off."""
+    rows = np.stack(frames).astype(np.float64)
+    medians = [
+        np.abs(np.median(rows[start : start + length], axis=0))
+        for start in range(len(rows) - length + 1)
+    ]
+    return np.asarray(np.percentile(medians, 75, axis=1) * (100 / LAYOUT.interocular))
+
+
+def _bent(off: npt.NDArray[np.float32], mouth: _Mouth) -> npt.NDArray[np.float32]:
+    """``off`` without what a shift and a growth of the whole outline explain."""
+    model = np.column_stack([_outline(mouth.points[list(OUTLINE)])[1], np.ones(PLACES)])
+    normal = np.einsum("ij,ik->jk", model, model)
+    moved = np.linalg.solve(normal, np.einsum("ij,i->j", model, off))
+    return np.asarray(off - np.einsum("ij,j->i", model, moved), np.float32)
 
 
 def _mouth(pixels: Image, mesh: FaceMesh, half: Image | None = None) -> _Mouth:

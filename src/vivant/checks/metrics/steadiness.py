@@ -96,8 +96,11 @@ class Steadiness(Metric):
         if not frame.searched:
             return None
         cells = _cells(self._far.between(first, frame.small_luma))
-        moved = float(np.hypot(cells[..., 0], cells[..., 1]).max())
-        return moved / float(first.shape[0]) * 100
+        lengths = np.hypot(cells[..., 0], cells[..., 1]).ravel()
+        textured = self._on(first).weights > 0
+        if textured.sum() >= FEWEST:  # without texture, noise seems to move
+            lengths = lengths[textured]
+        return float(lengths.max()) / float(first.shape[0]) * 100
 
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, first: Luma) -> _FlowStep:
         """Compare with the frame before."""
