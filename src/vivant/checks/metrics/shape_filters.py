@@ -54,9 +54,10 @@ def _model() -> _Model:
     ends = np.cumsum([len(row) for row in rows.values()])
     parts = {p: slice(int(end) - len(rows[p]), int(end)) for p, end in zip(rows, ends, strict=True)}
     whitened = _whitened(directions, spread, gram)
-    least = {
-        p: np.linalg.inv(_information(directions[at], whitened[at])) for p, at in parts.items()
-    }
+    least: dict[str, Floats] = {}
+    for part, at in parts.items():
+        information = _information(directions[at], whitened[at])
+        least[part] = np.asarray(np.linalg.inv(information), np.float64)
     return _Model(spread, gram, directions, parts, least)
 
 
