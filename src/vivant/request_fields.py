@@ -25,7 +25,7 @@ from pydantic import (
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
 from vivant.crop_area import (
     ROTATIONS,
@@ -36,6 +36,7 @@ from vivant.crop_area import (
     parse_focus,
 )
 from vivant.errors import OptionError
+from vivant.field_errors import quoted, what_is_wrong
 from vivant.grid import (
     ASPECTS,
     MAX_SIDE,
@@ -81,14 +82,6 @@ def _wrong(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("field", "{sentence}", {"sentence": sentence})
 
 
-def quoted(value: object) -> str:
-    """A value as an error may quote it: at most 40 characters."""
-    try:
-        return repr(value if isinstance(value, str) and len(value) <= 40 else str(value)[:40])
-    except ValueError:  # Python refuses to print integers of more than 4,300 digits
-        return "a number of thousands of digits"
-
-
 def plain_text(text: str) -> str:
     """Refuse NUL and lone surrogates, which neither databases nor UTF-8 can hold."""
     if "\0" in text or any(0xD800 <= ord(character) <= 0xDFFF for character in text):
@@ -103,10 +96,17 @@ def whole_number(value: object) -> object:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _wrong(f"{quoted(value)} is not a whole number")
+        raise _wrong(_not_whole(value))
     if abs(value) > MAX_SEED:
-        raise _wrong(f"{quoted(value)} is too large")
+        raise _wrong(f"{quoted(value)} is too large: at most {MAX_SEED}")
     return value
+
+
+def _not_whole(value: object) -> str:
+    digits = isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]+", value, re.ASCII)
+    if digits:
+        return f"{quoted(value)} is too large: at most {MAX_SEED}"
+    return f"{quoted(value)} is not a whole number"
 
 
 def number(value: object) -> float:
@@ -413,26 +413,4 @@ def option_error(error: ValidationError, unknown: str) -> OptionError:
     name = str(found["loc"][0])[:40]
     if found["type"] == "extra_forbidden":
         return OptionError(unknown.format(name=name), code="unknown_field", param=name)
-    return OptionError(f"{name} {_sentence(found)}", param=name)
-
-
-def _sentence(found: ErrorDetails) -> str:
-    """What is wrong with the value, to be said after the field's name."""
-    context, value = found.get("ctx", {}), found["input"]
-    match found["type"]:
-        case "field":
-            return str(context["sentence"])
-        case "literal_error":
-            choices = str(context["expected"]).replace("'", "")
-            return f"{quoted(value)} is unknown: choose {choices}"
-        case "string_type":
-            return "is not text"
-        case "string_unicode":
-            return "contains characters that are no text"
-        case "string_too_long":
-            limit = context["max_length"]
-            return f"has {len(str(value))} characters, more than the {limit} allowed"
-        case "bool_parsing" | "bool_type":
-            return "is neither true nor false"
-        case _:
-            return f"{quoted(value)} cannot be used: {found['msg']}"
+    return OptionError(f"{name} {what_is_wrong(found)}", param=name)

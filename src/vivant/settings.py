@@ -25,6 +25,7 @@ from pydantic_settings import (
 
 from vivant.environment import CONFIG_FILE, read_config_file
 from vivant.errors import OptionError
+from vivant.field_errors import what_is_wrong
 from vivant.types import DEFAULT_ENGINE
 
 SHORTEST_WORKER_TIMEOUT = 4.0
@@ -214,13 +215,14 @@ def read_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        message = first["msg"].removeprefix("Value error, ")
-        if first["type"] != "value_error":  # those of this module name the value themselves
-            message += f", not {first.get('input')!r}"
+        message = what_is_wrong(first)
+        if first["type"] == "extra_forbidden":
+            message = "there is no such setting; docs/service.md lists them"
+        elif first["type"] != "value_error":  # those of this module name the value themselves
+            message = f"{field} {message}"
+        source = f"VIVANT_{field.split('.', 1)[0].upper()}"
         raise OptionError(
-            f"setting {field} (VIVANT_{field.split('.', 1)[0].upper()} or {CONFIG_FILE}): "
-            f"{message}",
-            param=field,
+            f"setting {field} ({source} or {CONFIG_FILE}): {message}", param=field
         ) from None
     except ValueError as error:
         # broken TOML, or a variable whose JSON pydantic-settings could not parse

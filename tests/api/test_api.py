@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
+import io
 import itertools
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
+from PIL import Image
 
 from service_process import FAKE, Service, picture, sunset_ignored
 from vivant.version import __version__
@@ -346,6 +349,61 @@ def test_what_is_needed_before_making_a_clip(service: Service, done: dict[str, A
     assert unknown["seconds"] is None
     assert "not measured" in unknown["basis"]
     assert service.get("/v1/estimate?seconds=x").json()["error"]["param"] == "seconds"
+    assert {name: model["sound_max_frames"] for name, model in models.items()} == {
+        "camera": None, "ltx2": 257, "fake": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"model": "ltx2", "seconds": "25"}, "LTX-2 makes at most 20 s"),
+        ({"model": "ltx2", "num_frames": "265", "generate_audio": "true"}, "without its own sound"),
+        ({"model": "camera", "generate_audio": "true"}, "makes no sound of its own"),
+        ({"model": "camera", "recipe": "fast"}, "has no option 'recipe'"),
+        ({"num_frames": "0"}, "0 frames is outside"),
+    ],
+)
+def test_an_estimate_refuses_what_a_clip_would(
+    service: Service, fields: dict[str, str], words: str
+) -> None:
+    refused = service.request(
+        "POST", "/v1/videos", data=fields, files={"input_reference": picture()}
+    )
+    assert refused.status_code == 400
+    assert words in refused.json()["error"]["message"]
+    estimate = service.get(f"/v1/estimate?{urlencode(fields)}")
+    assert (estimate.status_code, estimate.json()) == (400, refused.json())
+
+
+def test_lists_of_clips_get_small_pictures(service: Service, portrait_bytes: bytes) -> None:
+    image = ("me.png", portrait_bytes, "image/png")
+    fields = {"model": "fake", "size": "960x540", "num_frames": "1", "options[steps]": "0"}
+    video = service.request(
+        "POST", "/v1/videos", data=fields, files={"input_reference": image}
+    ).json()
+    assert service.finished(video["id"])["status"] == "completed"
+    stored = service.folder / "service" / "objects" / "jobs" / video["id"]
+    for variant in ("thumbnail", "reference"):
+        path = f"/v1/videos/{video['id']}/content?variant={variant}"
+        whole, small = service.get(path), service.get(f"{path}&small=1")
+        assert small.headers["content-type"] == "image/jpeg"
+        with Image.open(io.BytesIO(small.content)) as drawn:
+            assert drawn.size == (256, 144)
+        assert len(small.content) < min(15_000, len(whole.content) / 3)
+        kept = stored / f"{variant}-256.jpg"
+        made_at = kept.stat().st_mtime_ns
+        again = service.get(f"{path}&small=1", headers={"If-None-Match": small.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert kept.stat().st_mtime_ns == made_at, "it is made once"
+    refused = service.get(f"/v1/videos/{video['id']}/content?variant=report&small=1")
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "small")
+    (stored / "thumbnail-256.jpg").unlink()
+    (stored / "thumbnail.jpg").write_bytes(b"\xff\xd8\xff damaged")
+    damaged = service.get(f"/v1/videos/{video['id']}/content?variant=thumbnail&small=1")
+    assert damaged.json()["error"]["code"] == "damaged"
+    assert service.request("DELETE", f"/v1/videos/{video['id']}").json()["deleted"] is True
+    assert not stored.exists()
 
 
 def test_the_crop_is_shown_before(service: Service, portrait_bytes: bytes) -> None:

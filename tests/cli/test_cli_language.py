@@ -19,16 +19,24 @@ from rich.cells import cell_len
 from typer.main import get_command
 
 import vivant
+from vivant.api.schemas import ComparisonFields, VideoFields
 from vivant.cli import language
 from vivant.cli.clip_meter import ClipMeter
+from vivant.cli.language import localized
 from vivant.cli.main import app, split_language
 from vivant.environment import user_language
 from vivant.errors import OptionError
+from vivant.modal.options import DeploymentOptions
+from vivant.request_fields import CommandFields
+from vivant.settings import default_settings
 from vivant.types import Progress, Verdict
 
 Run = Callable[..., tuple[int, str, str]]
 
 ROOT = Path(vivant.__file__).parent
+PYDANTIC = re.compile(
+    r"Input should|[Vv]alid (integer|number|string)|Field required|Value error|Unable to parse"
+)
 SMALL = ("--engine", "fake", "--size", "128x72", "--frames", "5")
 
 
@@ -92,7 +100,7 @@ def test_no_sentence_is_missing_and_none_is_left_over() -> None:
 
 def test_known_sentences_are_those_of_the_source() -> None:
     said = "\n".join(strings())
-    typers = ("no_option", "no_command", "missing_", "needs_", "bad_")  # sentences of Typer
+    typers = ("no_option", "no_command", "missing_", "needs_", "bad_extra")  # sentences of Typer
     composed = ("doctor_config_", "note_upside_down", "note_on_side")
     for key, words in table("known_sentences.json").items():
         parts = [part.strip() for part, *_ in Formatter().parse(words["en"])]
@@ -172,13 +180,13 @@ def test_a_clip_is_told_in_about_ten_lines_with_the_verdict_first(
 def test_common_mistakes_are_told_in_korean(vivant: Run, portrait_file: Path) -> None:
     for arguments, words in (
         (("animate", "none.jpg"), "none.jpg: 파일이 없습니다"),
-        (("animate", portrait_file, "--aspect", "4:3"), "가능한 값: 16:9, 9:16 or 1:1"),
+        (("animate", portrait_file, "--aspect", "4:3"), "가능한 값: 16:9, 9:16 또는 1:1"),
         (("animate", portrait_file, "--size", "321x180"), "짝수"),
         (("animate", portrait_file, "--crop", "1,2"), "10%,5%,80%,60%처럼 적어 주세요"),
         (("animate", portrait_file, "-o", "clip.gif"), ".mp4로 끝나야"),
         (("animate", portrait_file, "--engine", "warp"), "알 수 없는 값"),
         (("animate", portrait_file, "--nonsense"), "없는 옵션입니다: --nonsense"),
-        (("animate", portrait_file, "--seed", "x"), "정수가 아닙니다"),
+        (("animate", portrait_file, "--seed", "x"), "0 이상의 정수로 적어 주세요"),
         (("nothing",), "없는 명령입니다"),
         (("animate",), "값이 필요합니다"),
         (("verify", "none.mp4", "--image", portrait_file), "영상 파일이 없습니다"),
@@ -222,3 +230,77 @@ def test_one_estimate_for_all_clips(monkeypatch: pytest.MonkeyPatch) -> None:
     meter.next_clip()
     meter.next_clip()  # more clips than were announced
     assert before < meter.fraction <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("line", "english", "korean"),
+    [
+        ("animate P --frames x", "'x' is not possible: give a whole number, for example 97",
+         "--frames 'x': 정수로 적어 주세요. 예: 97"),
+        ("animate P --seed -1", "give a whole number, 0 or more", "0 이상의 정수로"),
+        ("animate P --seconds 4초", "give a number, for example 4", "--seconds '4초': 숫자로"),
+        ("serve --port 99999", "from 0 to 65535", "0에서 65535 사이의 정수로"),
+        ("jobs purge --older-than -1", "give a number, 0 or more", "0 이상의 숫자로"),
+        (f"animate P --seed {'9' * 30}", f"at most {2**63 - 1}", "너무 큽니다"),
+        ("animate P --quality best", "draft, standard or high", "draft, standard 또는 high"),
+        ("animate P --engine fake --set steps=x", "use a whole number", "정수로 적어 주세요"),
+        ("animate P --last P", "cannot end with another picture", "다른 사진으로 끝낼 수 없습니다"),
+    ],
+)  # fmt: skip
+def test_a_wrong_number_is_told_with_its_value_and_limits(
+    vivant: Run, portrait_file: Path, line: str, english: str, korean: str
+) -> None:
+    arguments = [portrait_file if part == "P" else part for part in line.split()]
+    for spoken, words in (("en", english), ("ko", korean)):
+        code, out, err = vivant(*arguments, "--lang", spoken)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert words in err
+        assert not PYDANTIC.search(err)
+
+
+def test_a_wrong_setting_is_told_in_korean(vivant: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIVANT_QUEUE_LIMIT", "x")
+    code, _, err = vivant("jobs", "list", "--lang", "ko")
+    assert code == 2
+    assert "VIVANT_QUEUE_LIMIT" in err
+    assert "queue_limit 'x': 정수가 아닙니다" in err
+
+
+BAD_VALUES: tuple[Any, ...] = (
+    "x",
+    "",
+    "\0",
+    "-1",
+    "1e400",
+    "nan",
+    3.5,
+    -7,
+    10**30,
+    True,
+    None,
+    [],
+    {},
+    b"\xff",
+    "9" * 200,
+)
+
+
+@pytest.mark.parametrize("model", [CommandFields, VideoFields, ComparisonFields, DeploymentOptions])
+def test_no_value_is_refused_in_the_words_of_pydantic(model: Any) -> None:
+    """Of any field of command line, CSV and HTTP API, and of a deployment's options."""
+    language.use("ko")
+    refused = 0
+    for field, about in model.model_fields.items():
+        for value in BAD_VALUES:
+            name = about.alias or field
+            try:
+                if model is DeploymentOptions:
+                    model.read(default_settings().model_copy(update={"modal": {name: value}}))
+                else:
+                    model.read({name: value})
+            except OptionError as error:
+                refused += 1
+                assert not PYDANTIC.search(error.message), (name, value, error.message)
+                if model is CommandFields:  # the others are not for the command line
+                    assert re.search("[가-힣]", localized(error.message)), error.message
+    assert refused > 20

@@ -594,7 +594,7 @@ def test_the_estimate_tells_what_a_rare_clip_pays_for(web_app: Running) -> None:
     assert (paid.engine, paid.idle_seconds) == ("ltx2", 10)
     found = rare_clip(state, "ltx2", 5.46, None)
     assert found is not None
-    assert (found["start_seconds"], found["waiting_seconds"]) == (14.0, 10)
+    assert (found["start_seconds"], found["waiting_seconds"]) == (10.0, 10)
     won, usd = found["costs"]
     assert won["amount"] == pytest.approx(usd["amount"] * 1450, rel=1e-3)
     unknown = rare_clip(state, "ltx2", None, None)
@@ -685,7 +685,7 @@ def test_the_command_line_prepares_a_deployment(
     assert code == 0
     assert "A10: $0.000306 a second" in out
     assert "10 s of waiting after a clip: ₩5.5" in out
-    assert "one rare clip, 14 s of start and the waiting included: ₩19" in out
+    assert "one rare clip, 10 s of start and the waiting included: ₩17" in out
     monkeypatch.setenv("VIVANT_MODAL", '{"gpu": "T4"}')
     from vivant.settings import default_settings
 

@@ -13,7 +13,9 @@ import vivant
 
 ROOT = Path(vivant.__file__).parent
 
-GROUND = {"types", "errors", "grid", "version", "crop_area", "child_process"}
+GROUND = {
+    "types", "errors", "grid", "version", "crop_area", "child_process", "field_errors",
+}  # fmt: skip
 LIGHT_PICTURE = {
     "picture.averaging",
     "picture.embedding",
@@ -28,6 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "crop_area": {"errors"},
     "errors": set(),
     "child_process": set(),
+    "field_errors": set(),
     "version": set(),
     "request_fields": GROUND | {"provenance.label_text", "settings"},
     "grid": GROUND,

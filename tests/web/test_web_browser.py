@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, e
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
 from vivant.web import single_file
-from web_server import open_more_settings, overflow, percent, send, serving, until
+from web_server import flawless, open_more_settings, overflow, percent, send, serving, until
 
 QUICK = "?size=320x180&num_frames=17&until_pass=false"
 """A clip that takes a second or two."""
@@ -269,7 +269,7 @@ def test_an_example_fills_the_form_and_its_crop_is_moved_by_hand(
     assert crop() == own
 
 
-def test_four_takes_and_one_is_taken_over(open_page: Open, portrait: Path) -> None:
+def test_four_takes_and_one_is_taken_over(open_page: Open, portrait: Path, server: str) -> None:
     page = open_page("?size=128x72&num_frames=5&until_pass=false", language="en-US")
     page.set_input_files("#file", portrait)
     page.check("input[name=aim][value=compare]")
@@ -279,13 +279,34 @@ def test_four_takes_and_one_is_taken_over(open_page: Open, portrait: Path) -> No
     expect(page.locator(".take")).to_have_count(4)
     expect(page.locator("#batch-title")).to_have_text("Four takes: choose one")
     page.reload()
+    expect(page.locator(".takes figcaption")).to_have_text(["Calm", "Alert", "Warm", "Still"])
+    flawless(page, "takes")
+    page.click("#language")
+    expect(page.locator(".takes figcaption")).to_have_text(["차분", "또렷", "따뜻", "가만히"])
+    page.click("#language")
+    card = page.locator(".piece.stacked")
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text("4 clips")
     page.click("#take-attentive")
+    expect(page.get_by_text("One of four takes")).to_be_visible()
     expect(page.locator("#download")).to_be_visible()
     with page.expect_download() as download:
         page.click("#download-thumbnail")
     assert download.value.suggested_filename == "eileen-attentive-0-thumbnail.jpg"
     page.click("#new")
     expect(page.locator("input[name=mood][value=attentive]")).to_be_checked()
+    # one card is marked, found and deleted as a whole
+    card.locator(".heart").click()
+    page.check("#gallery-favourites")
+    page.fill("#gallery-search", "warm")
+    expect(page.locator(".piece")).to_have_count(1)
+    page.fill("#gallery-search", "")
+    takes = card.get_attribute("data-id")
+    card.locator(".remove").click()
+    expect(page.locator("#confirm")).to_contain_text("Delete these 4 clips?")
+    page.click("#sure")
+    expect(card).to_have_count(0)
+    assert httpx.get(f"{server}/v1/batches/{takes}").status_code == 404
 
 
 def test_a_file_that_is_no_picture_is_said_to_be_none(open_page: Open, tmp_path: Path) -> None:
@@ -297,6 +318,19 @@ def test_a_file_that_is_no_picture_is_said_to_be_none(open_page: Open, tmp_path:
     expect(page.locator("#art")).not_to_contain_text("HEIC")
     page.click("#language")
     expect(page.locator("#art")).to_contain_text("Not a picture that can be used")
+
+
+def test_the_clips_own_crop_is_shown_also_if_the_face_was_not_found_yet(
+    open_page: Open, portrait: Path
+) -> None:
+    page = open_page(LONG, routes={"**/v1/crops": lambda _: None})  # it never answers
+    open_more_settings(page)
+    page.check("input[name=model][value=fake]")
+    page.set_input_files("#file", portrait)
+    page.click("#go")
+    expect(page.locator("#art img.whole")).to_be_visible()
+    page.click("#cancel")
+    expect(page.locator("#done-title")).to_have_text("취소됨")
 
 
 def test_cancel_stops_the_work(open_page: Open, portrait: Path, server: str) -> None:
@@ -504,7 +538,7 @@ def test_what_only_some_servers_have(open_page: Open) -> None:
 
     def sounding(route: Route) -> None:
         answer = route.fetch()
-        extra = {"sound": True, "generative": True}
+        extra = {"sound": True, "sound_max_frames": 257, "generative": True}
         models = [one | (extra if one["id"] == "fake" else {}) for one in answer.json()["data"]]
         route.fulfill(response=answer, json={"data": models})
 
@@ -527,6 +561,14 @@ def test_what_only_some_servers_have(open_page: Open) -> None:
     expect(page.locator(".more-inside")).to_contain_text("“AI로 만든 영상”")
     page.check("input[name=sound][value=on]")
     assert fields()["generate_audio"] == "true"
+    page.fill("#seconds", "11")  # this engine's sound ends before
+    expect(page.locator("#sound-limit")).to_have_text(
+        "This engine makes sound for clips of up to 10.5 s."
+    )
+    expect(page.locator("input[name=sound]")).to_have_count(0)
+    assert "generate_audio" not in fields()
+    page.fill("#seconds", "10.5")
+    expect(page.locator("input[name=sound][value=on]")).to_be_checked()
     page.check("input[name=model][value=camera]")
     expect(page.locator("input[name=sound]")).to_have_count(0)
     assert "generate_audio" not in fields()

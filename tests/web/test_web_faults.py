@@ -21,7 +21,7 @@ from vivant.service.job_store import JobStore
 from vivant.service.keys import Keyring
 from vivant.settings import read_settings
 from vivant.web import single_file
-from web_server import open_more_settings, serving, until
+from web_server import open_more_settings, send, serving, until
 
 WAIT = 90_000
 
@@ -239,6 +239,36 @@ class Faults:
         error = {"code": "engine_failed", "message": "out of luck", "param": None}
         ended(page, "엔진이 중간에 멈췄습니다|engine stopped", self.jobs, error)
 
+    def bad_seed(self, page: Page) -> None:
+        self._chosen(page)
+        open_more_settings(page)
+        page.fill("#seed", "-1")
+        page.evaluate("scrollTo(0, 0)")
+        page.click("#go")
+        expect(page.locator("#seed")).to_be_focused()
+        expect(page.locator("#seed-error")).to_have_text(re.compile("0 이상의 정수|0 or above"))
+        assert seen(page.locator("#seed-error"))
+        page.fill("#seed", "0")
+
+    def other_ends(self, page: Page) -> None:
+        for code, words in ENDS.items():
+            job = send(self.server, self.portrait, model="camera")
+            if code == "expired":
+                assert self.jobs.begin(job) is not None
+                made = {"device": "cpu", "seconds": 1.0, "labels": {}, "verdict": "pass"}
+                made |= {"cost": None, "stages": []}
+                self.jobs.complete(job, keep_seconds=600, result=made)
+                self.jobs.swept(job)
+            else:
+                self.jobs.fail(job, {"code": code, "message": "so", "param": None}, keep_seconds=9)
+            page.evaluate("scrollTo(0, document.body.scrollHeight)")
+            page.evaluate("id => { location.hash = id }", job)
+            expect(page.locator("#done-title")).to_be_focused()
+            message = page.locator("#done .message p").first
+            expect(message).to_have_text(re.compile(words))
+            assert seen(page.locator("#done-title"))
+            assert seen(message), code
+
     def part_missing(self, page: Page) -> None:
         self._chosen(page)
         error = {"code": "missing_part", "message": "no weights", "param": None}
@@ -251,6 +281,17 @@ class Faults:
         expect(banner).to_contain_text(re.compile("영상이 없습니다|does not have this clip"))
         assert seen(banner.locator("p"))
 
+
+ENDS = {
+    "out_of_memory": "메모리가 부족|too little memory",
+    "internal": "서버에서 문제|went wrong",
+    "poison_job": "세 번 멈춰|stopped the server three times",
+    "output_not_writable": "저장하지 못했습니다|could not store",
+    "image_damaged": "손상된 것|damaged",
+    "image_too_slow": "너무 오래|too long to read",
+    "expired": "보관 기간이 지나|has expired",
+}
+"""How a job may end → what its card says."""
 
 FAULTS = [name for name in vars(Faults) if not name.startswith("_")]
 

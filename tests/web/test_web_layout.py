@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from web_server import flawless, open_more_settings, send, until
@@ -19,6 +21,57 @@ SMALL = "?size=320x180&num_frames=17&until_pass=false"
 
 LONG = {"options[steps]": "2000", "options[step_seconds]": "0.1"}
 """The fake engine works until it is cancelled."""
+
+
+MOST_BYTES = 250_000
+"""Of the first screen, over the wire, without the looping clips of the examples."""
+
+
+@pytest.fixture(scope="module")
+def faceless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pictures") / "plain.png"
+    Image.linear_gradient("L").resize((640, 360)).save(path)
+    return path
+
+
+def bytes_of(browser: Browser, address: str, cards: int) -> int:
+    """What a first visit loads until nothing more comes, with so many cards in the gallery."""
+    context = browser.new_context()
+    page = context.new_page()
+    sizes: list[int] = []
+    wire = context.new_cdp_session(page)
+    wire.send("Network.enable")
+    clips: set[str] = set()
+
+    def asked(event: dict[str, Any]) -> None:
+        if event["request"]["url"].endswith(".mp4"):
+            clips.add(event["requestId"])
+
+    def came(event: dict[str, Any]) -> None:
+        if event["requestId"] not in clips:
+            sizes.append(event["encodedDataLength"])
+
+    wire.on("Network.requestWillBeSent", asked)
+    wire.on("Network.loadingFinished", came)
+    page.goto(address)
+    expect(page.locator(".example video")).to_have_count(3)
+    expect(page.locator(".piece .thumb img")).to_have_count(cards)
+    page.wait_for_load_state("networkidle")
+    loaded = "all => all.every((image) => image.complete && image.naturalWidth)"
+    until(lambda: page.locator(".piece .thumb img").evaluate_all(loaded))
+    context.close()
+    return round(sum(sizes))
+
+
+def test_the_first_screen_is_small_whatever_was_made_before(
+    browser: Browser, page_server: str, portrait: Path
+) -> None:
+    fields = {"size": "640x360", "num_frames": "1", "options[steps]": "0"}
+    for cards in range(1, 7):
+        ended(page_server, send(page_server, portrait, **fields))
+        if cards in (1, 6):
+            sent = bytes_of(browser, page_server, cards)
+            assert 100_000 < sent <= MOST_BYTES
 
 
 @pytest.fixture(scope="module")
@@ -32,13 +85,14 @@ def jobs(page_server: str, portrait: Path) -> Iterator[dict[str, str]]:
             "options[flaw]": "unlucky", "options[chunk]": "9",
         },
         "error": {"options[fail_at_step]": "0"},
+        "look": {"size": "160x90", "num_frames": "5", "fps": "120", "options[steps]": "0"},
     }  # fmt: skip
     made = {}
     for name, fields in wanted.items():
         made[name] = send(page_server, portrait, **fields)
         ended(page_server, made[name])
-    verdict = httpx.get(f"{page_server}/v1/videos/{made['missed']}").json()["verdict"]
-    assert verdict == "fail"
+    for name, verdict in (("missed", "fail"), ("look", "warn")):
+        assert httpx.get(f"{page_server}/v1/videos/{made[name]}").json()["verdict"] == verdict
     yield made
     for job in httpx.get(f"{page_server}/v1/videos").json()["data"]:
         httpx.delete(f"{page_server}/v1/videos/{job['id']}").raise_for_status()
@@ -89,11 +143,19 @@ def fold_most(page: Page) -> None:
     )
 
 
-def test_a_new_clip(page: Page, portrait: Path) -> None:
+def test_a_new_clip(page: Page, portrait: Path, faceless: Path) -> None:
     show(page)
     flawless(page, "empty")
     page.click("#go")
-    flawless(page, "no picture", axe=False)
+    flawless(page, "no picture")
+    error = page.locator("#form-error")
+    for words in ("Choose a picture first.", "먼저 사진을 골라 주세요."):
+        page.click("#language")
+        expect(error).to_have_text(words)
+    page.set_input_files("#file", faceless)
+    expect(page.locator("#crop-word")).to_contain_text("얼굴을 찾지 못해")
+    assert page.locator(".plaque .notes").count() == 0, "it is said once, and beside the button"
+    flawless(page, "no face")
     page.set_input_files("#file", portrait)
     expect(page.locator("#crop-word")).to_contain_text("얼굴")
     flawless(page, "chosen", prepare=lambda: open_more_settings(page))
@@ -116,7 +178,7 @@ def test_a_clip_that_is_made(page: Page, page_server: str, portrait: Path) -> No
     flawless(page, "running")
     page.click("#cancel")
     expect(page.locator("#retry")).to_be_visible()
-    flawless(page, "cancelled", axe=False)
+    flawless(page, "cancelled")
 
 
 @pytest.mark.parametrize("view", ["clip", "beside", "wipe"])
@@ -135,10 +197,13 @@ def test_a_tall_clip_beside_its_picture(page: Page, jobs: dict[str, str]) -> Non
     page.check("input[name=view][value=clip]")
 
 
-@pytest.mark.parametrize("name", ["missed", "error"])
+@pytest.mark.parametrize("name", ["missed", "error", "look"])
 def test_what_did_not_go_well(page: Page, jobs: dict[str, str], name: str) -> None:
     show(page, jobs[name])
-    expect(page.locator("#five" if name == "missed" else "#retry")).to_be_visible()
+    expect(page.locator("#retry" if name == "error" else "#five")).to_be_visible()
+    # what should be looked at is amber, and no cross
+    if name == "look":
+        expect(page.locator(".seal")).to_have_attribute("data-is", "warn")
     flawless(page, name)
 
 
@@ -160,10 +225,28 @@ def test_the_checklist_is_folded_on_a_telephone(page: Page, jobs: dict[str, str]
 def test_the_gallery(page: Page, jobs: dict[str, str]) -> None:
     show(page)
     page.locator(f".piece[data-id={jobs['done']}] .heart").click()
-    flawless(page, "gallery", axe=False)
+    flawless(page, "gallery")
     page.fill("#gallery-search", "nothing like this")
     flawless(page, "nothing found", axe=False)
     page.fill("#gallery-search", "")
+
+    def reopen() -> None:
+        page.keyboard.press("Escape")
+        page.locator(".piece .remove").first.click()
+
+    flawless(page, "delete", prepare=reopen)
+    page.keyboard.press("Escape")
+
+
+def test_without_the_server(page: Page, jobs: dict[str, str]) -> None:
+    show(page)
+    page.context.set_offline(True)
+    page.check("input[name=aspect][value='1:1']")  # its estimate is asked for
+    expect(page.locator("#banner")).to_contain_text("서버가 응답하지 않습니다")
+    flawless(page, "offline")
+    page.context.set_offline(False)
+    expect(page.locator("#banner")).to_be_hidden()
+    page.check("input[name=aspect][value='16:9']")
 
 
 def test_the_report(page: Page, jobs: dict[str, str]) -> None:

@@ -13,6 +13,7 @@
     submission.py       clips accepted, cancelled, deleted
     comparison/         comparisons of variants
     video_answer.py     jobs and batches as clients see them
+    small_pictures.py   small copies of thumbnails, for lists
     file_names.py       names under which a clip's files are saved
     events.py           a job's events, streamed
     estimates.py        time and cost beforehand
@@ -26,5 +27,6 @@
     guard.py            hosts, origins, headers and the log of requests
     errors.py           every error → the client's JSON, in one place
 
-This process never loads torch, never decodes a picture, and holds none in memory.
+This process never loads torch, never decodes a picture that somebody sent, and holds none in
+memory.
 """

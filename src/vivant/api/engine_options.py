@@ -16,6 +16,15 @@ def recipes(engine: str) -> list[str]:
     return list(RECIPES)
 
 
+def sound_frames(engine: str) -> int | None:
+    """Most frames of a clip with the engine's own sound; None: as many as without."""
+    if engine != "ltx2":
+        return None
+    from vivant.engines.ltx2.recipes import MAX_FRAMES
+
+    return MAX_FRAMES
+
+
 def check_options(request: Request) -> None:
     """Refuse options that the request's engine does not have, and unknown upscalers.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
 from vivant.errors import (
@@ -22,6 +22,7 @@ from vivant.errors import (
     StorageError,
     VivantError,
 )
+from vivant.field_errors import what_is_wrong
 
 log = logging.getLogger("vivant.api")
 
@@ -122,10 +123,9 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-        first: dict[str, Any] = dict(error.errors()[0])
+        first: ErrorDetails = error.errors()[0]
         param = str(first["loc"][-1])
-        shown = repr(first.get("input"))[:60]
-        return response(400, f"{param}: {first['msg']}, not {shown}", "invalid_parameter", param)
+        return response(400, f"{param} {what_is_wrong(first)}", "invalid_parameter", param)
 
     @app.exception_handler(Exception)
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:

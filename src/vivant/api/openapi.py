@@ -169,6 +169,10 @@ _MODEL_FIELDS: dict[str, Any] = {
         "if not, the picture's own pixels are moved",
     },
     "sound": {"type": "boolean", "description": "whether it can make sound"},
+    "sound_max_frames": {
+        "type": ["integer", "null"],
+        "description": "most frames of a clip with sound; null: as many as without",
+    },
     "available": {"type": "boolean", "description": "whether a worker can run it now"},
     "reason": {"type": "string", "description": "why it is not available; empty if it is"},
     "default": {"type": "boolean", "description": "whether jobs that name no model get it"},

@@ -41,6 +41,12 @@ EXAMPLE_FPS: Final = Fraction(16)
 EXAMPLE_FRAMES: Final = 64
 """A loop of 4 s."""
 
+EXAMPLE_CRF: Final = 32
+POSTER_QUALITY: Final = 50
+"""Three clips and posters are half of what the page's first screen loads; they are shown small."""
+
+PREVIEW_CRF: Final = 26
+
 
 def preview_clips(portrait: Portrait, clip: Request, reader: MeshReader) -> dict[str, Any]:
     """In the process: one clip for each preset.
@@ -93,7 +99,7 @@ def example_clip(picture: bytes, preset: str, width: int, height: int) -> bytes:
     )
     portrait = load_portrait(picture, width=width, height=height)
     clip = LivingEngine().generate(portrait, request, lambda _: None)
-    return _encoded(np.concatenate(list(clip.chunks)), EXAMPLE_FPS)
+    return _encoded(np.concatenate(list(clip.chunks)), EXAMPLE_FPS, crf=EXAMPLE_CRF)
 
 
 def example_poster(picture: bytes, width: int, height: int) -> bytes:
@@ -108,7 +114,7 @@ def example_poster(picture: bytes, width: int, height: int) -> bytes:
     from vivant.picture.intake import load_portrait
 
     pixels = crop_pixels(load_portrait(picture, width=width, height=height), width, height)
-    _, poster = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])
+    _, poster = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, POSTER_QUALITY])
     return poster.tobytes()
 
 
@@ -140,7 +146,7 @@ def _clips(sketches: Sketches, size: tuple[int, int]) -> list[bytes]:
         return list(pool.map(clip, PRESETS))
 
 
-def _encoded(frames: Frames, fps: Fraction) -> bytes:
+def _encoded(frames: Frames, fps: Fraction, *, crf: int = PREVIEW_CRF) -> bytes:
     """A small MP4. One thread: several are encoded at a time."""
     import av
 
@@ -150,7 +156,7 @@ def _encoded(frames: Frames, fps: Fraction) -> bytes:
         stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.thread_count = 1
-        stream.options = {"preset": "veryfast", "crf": "26"}
+        stream.options = {"preset": "veryfast", "crf": str(crf)}
         for pixels in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
         container.mux(stream.encode(None))

@@ -18,6 +18,7 @@
     jobs.py        jobs, workers
     weights.py     weights
     modal.py       modal
+    refusals.py    what is said of a number that is none, or out of range
     language.py    sentences in English and Korean: messages.json, known_sentences.json, help.json
     help.py        --help in Korean
     waiting.py     the first line, until there is something to show

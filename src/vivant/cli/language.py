@@ -19,6 +19,7 @@ Language: TypeAlias = Literal["en", "ko"]
 
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "ko")
 
+_PLAIN_PLACE: Final = re.compile(r"\{\w+\}")
 _PLACE: Final = re.compile(r"\\\{(\w+)\\\}")
 
 _spoken: list[Language] = ["en"]
@@ -58,8 +59,17 @@ def localized(sentence: str) -> str:
     for pattern, korean in _known_sentences():
         found = pattern.fullmatch(sentence)
         if found:
-            return korean.format(**found.groupdict())
+            return korean.format(
+                **{name: _value(name, text) for name, text in found.groupdict().items()}
+            )
     return sentence
+
+
+def _value(name: str, text: str) -> str:
+    """What a place of a sentence is filled with; also a sentence itself, and "a, b or c"."""
+    if name == "what":
+        return localized(text)
+    return text.replace(" or ", " 또는 ") if name in ("choices", "example", "nearest") else text
 
 
 def help_text(english: str) -> str:
@@ -78,9 +88,14 @@ def _table(name: str) -> Mapping[str, Mapping[Language, str]]:
 
 @cache
 def _known_sentences() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """English sentence with a group for each place → Korean sentence."""
+    """English sentence with a group for each place → Korean sentence.
+
+    Those with most words of their own come first: "engine {name}" would fit every sentence that
+    begins so.
+    """
     found = []
-    for words in _table("known_sentences.json").values():
+    known = _table("known_sentences.json").values()
+    for words in sorted(known, key=lambda words: -len(_PLAIN_PLACE.sub("", words["en"]))):
         seen: set[str] = set()
 
         def group(place: re.Match[str], seen: set[str] = seen) -> str:

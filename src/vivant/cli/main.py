@@ -29,6 +29,7 @@ from vivant.cli import (
 )
 from vivant.cli.help import speak
 from vivant.cli.language import LANGUAGES, Language, localized, say, use
+from vivant.cli.refusals import refused_value
 from vivant.cli.terminal import encode_everything, knows
 from vivant.cli.waiting import end_waiting
 from vivant.environment import user_language
@@ -89,7 +90,7 @@ def main() -> None:
         if type(error).__name__ == "NoArgsIsHelpError":  # a group without a command: its help
             sys.stderr.write(f"{text}\n")
             sys.exit(2)
-        text = localized(" ".join(text.split()))
+        text = refused_value(error) or localized(" ".join(text.split()))
         _fail(say("help_hint", text=text), 2)
     except BrokenPipeError:
         sys.stderr.close()  # the reader went away; Python would complain once more

@@ -140,8 +140,8 @@ SENTENCES: Mapping[str, Words] = {
         "ko": "사진 {pictures}장, {pairs}쌍으로 얻은 결과입니다.",
     },
     "score": {
-        "en": "{name} in {most} of {of} pairs (p = {p})",
-        "ko": "{name} {of}쌍 중 {most}쌍 (p = {p})",
+        "en": "{name} in {most} of {of} pairs",
+        "ko": "{name} {of}쌍 중 {most}쌍",
     },
     "per_clip": {"en": "Per clip {seconds} s", "ko": "영상 하나당 {seconds}초"},
     "medians": {"en": "{text} (medians).", "ko": "{text} (중앙값)."},
@@ -221,18 +221,20 @@ def _cheaper(findings: Findings, variant: str, baseline: str) -> str:
 def _sentences(found: Recommendation, plan: ComparisonPlan, findings: Findings) -> list[Words]:
     if found.advice in ("nothing", "identical", "wait"):
         return [fill(SENTENCES[found.advice], pairs=found.pairs, planned=findings.planned)]
-    said: list[Words] = []
+    facts: list[Words] = []
     baseline = plan.called(plan.baseline.name)
-    for finding in ("better", "worse", "same", "unclear"):
+    # so few pairs leave every score unclear: the list would say nothing
+    for finding in () if found.early else ("better", "worse", "same", "unclear"):
         scores = found.found(finding)
         if scores:
             listed = _counted(scores) if finding in ("better", "worse") else _named(scores)
             names = {lang: "; ".join(one[lang] for one in listed) for lang in LANGUAGES}
-            said.append(fill(SENTENCES[finding], a=baseline, list=names))
-    said += [
+            facts.append(fill(SENTENCES[finding], a=baseline, list=names))
+    conclusion = [
         fill(SENTENCES[name], before=found.fails[0], after=found.fails[1], more=found.more)
         for name in _conclusion(found)
     ]
+    said = [*conclusion, *facts] if found.advice == "more" else [*facts, *conclusion]
     if found.pairs == 1:
         return [*said, fill(SENTENCES["scope_pair"])]
     pictures = findings.pictures
@@ -265,7 +267,6 @@ def _counted(scores: Sequence[JudgedScore]) -> list[Words]:
                 name=title(score.name)[language],
                 most=max(score.paired.wins, score.paired.losses),
                 of=score.paired.pairs,
-                p=_p(score.p),
             )
             for language in LANGUAGES
         }
@@ -275,7 +276,3 @@ def _counted(scores: Sequence[JudgedScore]) -> list[Words]:
 
 def _named(scores: Sequence[JudgedScore]) -> list[Words]:
     return [{language: title(score.name)[language] for language in LANGUAGES} for score in scores]
-
-
-def _p(value: float) -> str:
-    return f"{value:.2g}" if value < 0.1 else f"{value:.2f}"

@@ -81,8 +81,9 @@ class EngineOptions(BaseModel):
         if limits is not None:
             low, high = limits
             return f"{name} {value!r} is not possible: use a number from {low:g} to {high:g}"
-        noun = "whole number" if kind is int else "number"
-        return f"{name} {value!r} is not possible: use a {noun}"
+        if kind is int:
+            return f"{name} {value!r} is not possible: use a whole number"
+        return f"{name} {value!r} is not possible: use a number"
 
     @classmethod
     def _kind(cls, name: str) -> Any:

@@ -21,19 +21,20 @@ from pydantic import (
 
 from vivant.cost import RATES, PaidContainer, container_rate
 from vivant.errors import OptionError
+from vivant.field_errors import what_is_wrong
 from vivant.modal import gpus
 from vivant.settings import Settings
 
-START_SECONDS = 14.0
+START_SECONDS = 10.0
 """From a stopped GPU container until it can make a clip, without Modal's own scheduling.
 
 Measured: a process on an H100 with its files in the page cache finished its first verified ``fast``
-clip after 17.4 to 18.9 s, 5.6 of which a clip takes later (docs/benchmarks.md); the slower one less
-that, rounded up. A Volume's speed is not known.
+clip after 14.7 to 15.6 s, 5.5 of which a clip takes later (docs/benchmarks.md). A Volume's speed is
+not known.
 """
 
-COLD_START_SECONDS = 28.0
-"""The same with cold files: 31.8 to 34.8 s until the first clip, 6.7 of which the second took."""
+COLD_START_SECONDS = 26.0
+"""The same with cold files: 30.9 to 32.2 s until the first clip, 6.4 of which the second took."""
 
 FORWARDED_SETTINGS = (
     "cors_origins",
@@ -160,12 +161,10 @@ class DeploymentOptions(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             field = ".".join(str(part) for part in first["loc"] if isinstance(part, str))
-            message = first["msg"]
+            message = what_is_wrong(first)
             if first["type"] == "extra_forbidden":
                 message = f"there is no such option: choose from {', '.join(cls.model_fields)}"
-            raise OptionError(
-                f"modal.{field} {first.get('input')!r}: {message}", param=f"modal.{field}"
-            ) from None
+            raise OptionError(f"modal.{field} {message}", param=f"modal.{field}") from None
         except TypeError as error:
             raise OptionError(f"the modal options cannot be read: {error}", param="modal") from None
         wrong = next((name for name, rate in settings.rates.items() if not rate > 0), None)

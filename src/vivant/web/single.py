@@ -2,9 +2,9 @@
 
 Browsers load no modules from ``file://``. So all styles and modules are put into the page, and a
 ``Content-Security-Policy`` with their hashes replaces the server's header. :func:`link` handles
-only what the page's modules use: named imports from relative paths, and exported functions,
-classes and constants. It refuses anything else. A library of others may end with a list of its
-exports; its licence comes with it.
+only what the page's modules use: named imports from relative paths, ``import("…")`` of a path, and
+exported functions, classes and constants. It refuses anything else. A library of others may end
+with a list of its exports; its licence comes with it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import re
 from vivant.web.files import VENDOR_FOLDER, asset
 
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.{1,2}/[\w./-]+\.js)";\n', re.MULTILINE)
+_LATER = re.compile(r'\bimport\("(\.{1,2}/[\w./-]+\.js)"\)')
 _EXPORT = re.compile(r"^export (?=(?:async function|function|const|class) (\w+))", re.MULTILINE)
 _EXPORT_LIST = re.compile(r"\bexport ?\{([^}]*)\};?\s*$")
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">\n?')
@@ -81,7 +82,7 @@ def _link(path: str, linked: dict[str, str], above: tuple[str, ...]) -> None:
     def imported(target: str) -> str:
         return posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
 
-    for _, target in _IMPORT.findall(source):
+    for target in [*(found[1] for found in _IMPORT.findall(source)), *_LATER.findall(source)]:
         _link(imported(target), linked, (*above, path))
     body = _IMPORT.sub(
         lambda found: (
@@ -89,6 +90,7 @@ def _link(path: str, linked: dict[str, str], above: tuple[str, ...]) -> None:
         ),
         source,
     )
+    body = _LATER.sub(lambda found: f"Promise.resolve({scope(imported(found[1]))})", body)
     exported = _EXPORT.findall(body)
     body = _EXPORT.sub("", body)
     if path.startswith(f"{VENDOR_FOLDER}/"):

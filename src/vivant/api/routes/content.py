@@ -15,6 +15,7 @@ from vivant.api import openapi
 from vivant.api.auth import Reader, Shared
 from vivant.api.errors import HttpError
 from vivant.api.file_names import disposition
+from vivant.api.small_pictures import SMALL, small_copy
 from vivant.api.state import State
 from vivant.api.video_answer import variants_of
 from vivant.service.job import VARIANTS, Job, key
@@ -31,6 +32,7 @@ MEDIA_TYPES: Mapping[str, str] = {
     "thumbnail.jpg": "image/jpeg",
     "contact_sheet.jpg": "image/jpeg",
     "reference.jpg": "image/jpeg",
+    **dict.fromkeys(SMALL.values(), "image/jpeg"),
     "report.json": "application/json",
     "report.html": "text/html; charset=utf-8",
     "source": "application/octet-stream",
@@ -78,8 +80,19 @@ async def content(
     reader: Reader,
     variant: Variant = "video",
     download: Annotated[bool, Query()] = False,
+    small: Annotated[bool, Query()] = False,
 ) -> Response:
-    """The clip, its pictures, its report, or the picture it was made from."""
+    """The clip, its pictures, its report, or the picture it was made from.
+
+    ``small`` gives a copy of thumbnail or reference with at most 256 pixels a side.
+    """
+    if small and VARIANTS[variant] not in SMALL:
+        raise HttpError(
+            400,
+            f"small is for thumbnail and reference, not for {variant}: leave small out",
+            "invalid_option",
+            param="small",
+        )
     job = await asyncio.to_thread(shared.job_store.get, video_id, reader)
     headers = {}
     if reader is None:
@@ -87,13 +100,22 @@ async def content(
         headers["Cross-Origin-Resource-Policy"] = "cross-origin"
     if download:
         headers["Content-Disposition"] = disposition(job, variant)
-    return await send(shared, request, job, variant, headers=headers)
+    return await send(shared, request, job, variant, headers=headers, small=small)
 
 
 async def send(
-    shared: State, request: Request, job: Job, variant: str, *, headers: Mapping[str, str]
+    shared: State,
+    request: Request,
+    job: Job,
+    variant: str,
+    *,
+    headers: Mapping[str, str],
+    small: bool = False,
 ) -> Response:
     """One object, in the range asked for.
+
+    Args:
+        small: its small copy; for a variant that may have one.
 
     Raises:
         HttpError: 404, 410 or 416.
@@ -106,6 +128,8 @@ async def send(
             404, f"there is no {variant} yet: the video is {state}", "not_ready", param="variant"
         )
     name = VARIANTS[variant]
+    if small:
+        name = await asyncio.to_thread(small_copy, shared.objects, job.id, name)
     stored = await asyncio.to_thread(shared.objects.head, key(job.id, name))
     if stored is None:
         raise HttpError(404, f"the {variant} is not there any more", "not_found", param="variant")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
 from vivant.api import openapi
 from vivant.api.auth import Owner, Shared
-from vivant.api.engine_options import recipes
+from vivant.api.engine_options import check_options, recipes, sound_frames
 from vivant.api.errors import HttpError
 from vivant.api.estimates import (
     costs,
@@ -63,6 +62,7 @@ async def _models(shared: State) -> list[dict[str, Any]]:
                 "default": name == shared.settings.default_engine,
                 "recipes": recipes(name),
                 "sound": name in ENGINES_WITH_SOUND,
+                "sound_max_frames": sound_frames(name),
                 "generative": SOURCE_TYPES.get(name, GENERATED) == GENERATED,
                 "device": device,
                 "usd_per_second": _rate(shared.settings, device),
@@ -105,18 +105,22 @@ async def estimate(
     aspect: Annotated[str | None, Query(max_length=10)] = None,
     size: Annotated[str | None, Query(max_length=20)] = None,
     recipe: Annotated[str | None, Query(max_length=60)] = None,
+    generate_audio: Annotated[str | None, Query(max_length=10)] = None,
     currency: Annotated[str | None, Query(max_length=8)] = None,
 ) -> dict[str, Any]:
-    """From clips this service has made; null where it has made none."""
+    """From clips this service has made; null where it has made none.
+
+    What ``POST /v1/videos`` would refuse is refused with the same sentence.
+    """
     given = {
         "model": model, "seconds": seconds, "num_frames": num_frames, "fps": fps,
-        "aspect": aspect, "size": size, "currency": currency,
+        "aspect": aspect, "size": size, "recipe": recipe, "generate_audio": generate_audio,
+        "currency": currency,
     }  # fmt: skip
     settings = shared.settings
     fields = VideoFields.read({name: value for name, value in given.items() if value})
     request = fields.to_request(b"", settings)
-    if recipe:
-        request = replace(request, options={"recipe": recipe})
+    check_options(request)
     found, device = await estimate_clip(shared, request)
     ahead = await jobs_ahead(shared)
     return {

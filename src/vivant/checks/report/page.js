@@ -27,6 +27,7 @@
   byId("lang").onclick = () => {
     say(root.dataset.lang === "ko" ? "en" : "ko");
     keep("vivant-lang", root.dataset.lang);
+    tick();
   };
 
   const theme = keep("vivant-theme");
@@ -80,7 +81,9 @@
 
   const tick = () => {
     const now = clip.currentTime;
-    byId("clock").textContent = `${now.toFixed(2)} s · ${Math.floor(now * fps + 1e-3)}`;
+    const [time, frame] = [now.toFixed(2), Math.floor(now * fps + 1e-3)];
+    const korean = root.dataset.lang === "ko";
+    byId("clock").textContent = korean ? `${time}초 · ${frame}번 프레임` : `${time} s · frame ${frame}`;
     for (const [head, last] of heads) {
       const x = 4 + 312 * Math.min(1, (now * fps) / Math.max(1, last));
       head.setAttribute("x1", x);
@@ -89,6 +92,7 @@
     if (!clip.paused) requestAnimationFrame(tick);
   };
   ["play", "seeked", "timeupdate"].forEach((name) => clip.addEventListener(name, tick));
+  tick();
 
   addEventListener("keydown", (event) => {
     if (event.target.closest("button,summary,video,input,a") && event.key === " ") return;

@@ -5,7 +5,7 @@ import { addressedId, clearAddress, go } from "./shared/address.js";
 import { showBanner, translateBanner } from "./shared/banner.js";
 import { confirmDialog } from "./shared/confirm_dialog.js";
 import { showHeader, startHeader } from "./shared/header.js";
-import { isOver } from "./shared/job_state.js";
+import { cardId, isOver } from "./shared/job_state.js";
 import { announce } from "./shared/panels.js";
 import { session } from "./shared/session.js";
 import { createBatch, isBatch } from "./batch/batch.js";
@@ -20,7 +20,6 @@ import { createGalleryStore } from "./gallery/gallery_store.js";
 import { createProgressCard } from "./job/progress_card.js";
 import { createRunningJob } from "./job/running_job.js";
 import { createSubmission } from "./job/submit.js";
-import { forgetReport, showFinished } from "./result/finished_job.js";
 import { availablePresets, createConnection } from "./server/connection.js";
 import { errorLine } from "./server/error_text.js";
 
@@ -30,10 +29,14 @@ const MEND_SECONDS = 300;
 // Settings that change the estimate.
 const ESTIMATED = ["aspect", "seconds", "model", "recipe", "aim", "preset", "repeats"];
 
+// What shows finished clips is a fifth of the page, and loaded when it is first needed.
+let finished = null;
+const loadFinished = async () => (finished ??= await import("./result/finished_job.js"));
+
 const frame = createFrame(byId("frame"), byId("art"), byId("under"));
 const form = createForm(byId("form"), { onChange: settingChanged, onSubmit: submitForm });
 const card = createProgressCard(byId("run"), { onCancel: cancelOpenJob, onNew: () => go("") });
-const gallery = createGalleryStore({ onDelete: removeJob });
+const gallery = createGalleryStore({ onDelete: removeJobs });
 const newClip = createNewClip(frame, form, { onTake: pictureTaken });
 const estimate = createEstimator(form, () => newClip.count());
 const batch = createBatch(frame, gallery, { onTake: takeOver });
@@ -62,10 +65,10 @@ function settingChanged(name) {
 
 function submitForm() {
   if (session.upload) return;
-  form.fail("");
+  form.fail(null);
   const chosen = newClip.chosen();
   if (!chosen) {
-    form.fail(t("picture_first"), "picture");
+    form.fail(() => t("picture_first"), "picture");
     return;
   }
   const { picture, framing, others } = chosen;
@@ -97,7 +100,7 @@ function pictureTaken() {
 function refused(error) {
   newClip.show();
   if (error.status === 401) connection.ask(true);
-  else if (error.name !== "AbortError") form.fail(errorLine(error, session.config));
+  else if (error.name !== "AbortError") form.fail(() => errorLine(error, session.config));
 }
 
 function showJob(job, options) {
@@ -107,9 +110,9 @@ function showJob(job, options) {
     onMend: () => submission.again(job, job.seed, { until_pass: "true", budget: `${MEND_SECONDS}s` }),
     onRetry: () => submission.again(job, job.seed),
     onNew: () => go(""),
-    onDelete: () => removeJob(job),
+    onDelete: () => removeJobs([job]),
   };
-  return showFinished(frame, job, actions, options);
+  return finished.showFinished(frame, job, actions, options);
 }
 
 async function jobEnded(job, focused) {
@@ -117,23 +120,30 @@ async function jobEnded(job, focused) {
   const stopped = t(job.error?.code === "cancelled" ? "say_cancelled" : "say_failed");
   announce(job.status === "completed" ? done : stopped);
   gallery.render();
+  await loadFinished();
+  if (session.openId !== job.id) return;
   await showJob(job, { focus: focused });
   estimate();
 }
 
-async function removeJob(job) {
-  const text = isOver(job) ? t("delete_text") : t("delete_running");
-  if (!(await confirmDialog(t("delete_title"), text, t("delete")))) return;
-  try {
-    await session.api.remove(job.id);
-  } catch (error) {
-    if (error.status !== 404) return showBanner(error);
+// jobs: of one card.
+async function removeJobs(jobs) {
+  const several = jobs.length > 1;
+  const title = several ? t("delete_title_many", { n: jobs.length }) : t("delete_title");
+  const text = !jobs.every(isOver) ? t("delete_running") : t(several ? "delete_text_many" : "delete_text");
+  if (!(await confirmDialog(title, text, t("delete")))) return;
+  for (const job of jobs) {
+    try {
+      await session.api.remove(job.id);
+    } catch (error) {
+      if (error.status !== 404) return showBanner(error);
+    }
+    sentPictures.delete(job.id);
+    finished?.forgetReport(job.id);
+    if ([job.id, cardId(job)].includes(session.openId)) go("");
+    gallery.remove(job.id);
   }
-  sentPictures.delete(job.id);
-  forgetReport(job.id);
   announce(t("deleted"));
-  if (session.openId === job.id) go("");
-  gallery.remove(job.id);
   (byId("gallery").querySelector(".open") ?? byId("main")).focus();
 }
 
@@ -157,6 +167,7 @@ async function openJob(id) {
   let job = gallery.find(id);
   try {
     if (!job) job = gallery.put(await session.api.get(id));
+    if (isOver(job)) await loadFinished();
   } catch (error) {
     if (session.openId !== id) return;
     session.openId = null;
@@ -197,6 +208,7 @@ onLanguage(() => {
   newClip.translate();
   connection.show();
   form.render();
+  form.translateError();
   card.render();
   translateBanner();
   gallery.render();

@@ -5,28 +5,24 @@ import { go } from "../shared/address.js";
 import { showBanner } from "../shared/banner.js";
 import { number } from "../shared/format.js";
 import { createGroupPanel, groupTitle, loadingLine, spending } from "../shared/group_panel.js";
-import { isOver } from "../shared/job_state.js";
+import { TAKES_PREFIX, areTakes, isOver } from "../shared/job_state.js";
 import { loopingVideo } from "../shared/looping_video.js";
 import { announce } from "../shared/panels.js";
 import { session } from "../shared/session.js";
 import { jobPicture, sentPictures } from "../frame/job_picture.js";
-import { errorText } from "../server/error_text.js";
 import { untilAnswered } from "../server/retry.js";
 import { batchCell, progressTitle, rest, resultTitle, takesTitle } from "./batch_grid.js";
 import { saveZip } from "./save_zip.js";
 
 const PREFIX = "batch_";
-const TAKES = `${PREFIX}takes_`; // the same picture in each mood
 const random = () => [...crypto.getRandomValues(new Uint32Array(3))].map((part) => part.toString(36)).join("");
-
-const areTakes = (id) => id.startsWith(TAKES);
 
 export const isBatch = (id) => id?.startsWith(PREFIX);
 
 // onTake(job): one of the four moods was chosen.
 export function createBatch(frame, gallery, { onTake }) {
-  // Batch id → { rows, cancelled }, rows: [{ name, seed, file, job, problem }]. Only this page knows the pictures that
-  // the server refused, because they never became a job.
+  // Batch id → { rows, cancelled }, rows: [{ name, seed, file, job, problem }], problem: an error. Only this page
+  // knows the pictures that the server refused, because they never became a job.
   const sent = new Map();
   const zipping = new Map(); // batch id → percent, while its ZIP is made
   const panel = createGroupPanel({
@@ -51,7 +47,7 @@ export function createBatch(frame, gallery, { onTake }) {
   // One picture in each mood; takes: [{ mood, fields }].
   function sendTakes(chosen, takes) {
     const row = ({ mood, fields }) => ({ ...newRow(chosen.picture.file, { ...fields, ...chosen.fields }), mood });
-    return sendRows(TAKES + random(), chosen, takes.map(row));
+    return sendRows(TAKES_PREFIX + random(), chosen, takes.map(row));
   }
 
   const newRow = (file, fields) => ({
@@ -71,7 +67,7 @@ export function createBatch(frame, gallery, { onTake }) {
     scrollTo({ top: 0 });
     announce(t("batch_sending", { n: rows.length }));
     for (const row of rows) {
-      if (batch.cancelled) row.problem = t("cancelled_title");
+      if (batch.cancelled) row.problem = { code: "cancelled" };
       else await sendRow(row, { ...row.fields, batch: id });
       const crop = framing.state === "found" ? framing.crop : null;
       if (row.job && row.file === picture.file) sentPictures.set(row.job.id, { picture, crop });
@@ -92,7 +88,7 @@ export function createBatch(frame, gallery, { onTake }) {
       gallery.put(row.job);
       gallery.render();
     } catch (error) {
-      row.problem = errorText(error, session.config).text;
+      row.problem = error;
     }
   }
 
@@ -129,7 +125,7 @@ export function createBatch(frame, gallery, { onTake }) {
         "figure",
         {},
         loopingVideo(session.api.link(job, "video")),
-        h("figcaption", { text: t(`mood_${job.options.preset}`) }),
+        h("figcaption", { "data-t": `mood_${job.options.preset}`, text: t(`mood_${job.options.preset}`) }),
       );
     frame.show("takes", done[0].width / done[0].height, [h("div", { class: "takes" }, done.map(take))]);
   }

@@ -33,11 +33,11 @@ export function rest(rows) {
 export function batchCell(row, onTake) {
   const { job, problem } = row;
   const done = job?.status === "completed";
-  const failed = problem || (job?.status === "failed" && reason(job.error));
+  const failed = (problem || job?.status === "failed") && reason(problem ?? job.error);
   const verdict = done ? (job.verdict ?? "not_measured") : null;
   const shown = verdict ?? (failed ? "fail" : null);
   const waits = job?.status === "in_progress" ? `${number(job.progress)}%` : t(job ? "queued" : "batch_waits");
-  const picture = job ? thumbnail(job, session.api.link) : h("span", { class: "thumb" });
+  const picture = job ? thumbnail(job, session.api.link) : noPicture(failed);
   const inside = [picture, h("b", {}, shown ? sign(shown) : null, h("bdi", { text: cellTitle(row) }))];
   const card = job ? h("a", { href: `#${job.id}` }, inside) : h("div", {}, inside);
   if (done) playWhilePointedAt(card, picture, () => session.api.link(job, "video"));
@@ -48,6 +48,11 @@ export function batchCell(row, onTake) {
     h("p", { class: "small quiet", text: verdict ? t(`verdict_${verdict}`) : failed || waits }),
     done && onTake ? takeButton(row, onTake) : null,
   );
+}
+
+// Of a clip that the server has not taken.
+function noPicture(failed) {
+  return h("span", { class: "thumb" }, h("span", { class: "state", "aria-hidden": "true", text: failed ? "!" : "⋯" }));
 }
 
 function cellTitle({ name, seed, mood }) {

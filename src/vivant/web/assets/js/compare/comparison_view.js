@@ -64,23 +64,9 @@ function advice(one) {
       "div",
       {},
       h("h4", { text: one.heading[code] }),
-      h("p", { text: withoutStatistics(one.text[code]) }),
-      statistics(one.text[code]),
+      h("p", { text: one.text[code] }),
       one.price[code] ? h("p", { class: "small quiet", text: one.price[code] }) : null,
     ),
-  );
-}
-
-// "(p = 0.03)" stands behind each finding. Who wants it opens the full text.
-const withoutStatistics = (text) => text.replace(/ \(p = [^)]*\)/g, "");
-
-function statistics(text) {
-  if (withoutStatistics(text) === text) return null;
-  return h(
-    "details",
-    {},
-    h("summary", { class: "small", text: t("compare_statistics") }),
-    h("p", { class: "small", text }),
   );
 }
 

@@ -56,12 +56,13 @@ export function chosen() {
     models.find((one) => one.available) ??
     models[0] ??
     null;
+  const seconds = Number(draft.seconds ?? defaults.seconds);
   return {
     prompt: draft.prompt ?? defaults.prompt,
     negative: draft.negative ?? defaults.negative_prompt,
     model,
     recipe: model?.recipes?.includes(draft.recipe) ? draft.recipe : "",
-    seconds: Number(draft.seconds ?? defaults.seconds),
+    seconds,
     aspect: config.aspects[draft.aspect] ? draft.aspect : defaults.aspect,
     seed: draft.seed ?? defaults.seed,
     quality: config.qualities.includes(draft.quality) ? draft.quality : defaults.quality,
@@ -69,10 +70,19 @@ export function chosen() {
     mood: MOODS.includes(draft.mood) ? draft.mood : "auto",
     takes: TAKES.includes(draft.takes) ? draft.takes : TAKES[0],
     label: LABELS.includes(draft.label) ? draft.label : LABELS[0],
-    sound: model?.sound && SOUNDS.includes(draft.sound) ? draft.sound : SOUNDS[0],
+    sound: soundFits(model, seconds) && SOUNDS.includes(draft.sound) ? draft.sound : SOUNDS[0],
     again_if: RETRIES.includes(draft.again_if) ? draft.again_if : RETRIES[0],
   };
 }
+
+// Seconds up to which the engine makes a sound of its own, in steps of the slider; 0: it makes none.
+export function soundSeconds(model) {
+  if (!model?.sound) return 0;
+  const frames = model.sound_max_frames; // an older server does not say
+  return frames ? Math.floor((2 * (frames - 1)) / session.config.defaults.fps) / 2 : Infinity;
+}
+
+const soundFits = (model, seconds) => seconds <= soundSeconds(model);
 
 // The same picture in each mood. It is not judged: the user chooses by looking. So it is a batch, not a comparison.
 const TAKES_OF_MOODS = { id: "moods", takes: true };

@@ -22,7 +22,7 @@ import {
 import { labelField, soundField } from "./publishing_fields.js";
 import { estimateBasis, showEstimate } from "./estimate_view.js";
 import { choiceField, engineField, lengthField, recipeField, seedField, textField } from "./fields.js";
-import { showFormError } from "./form_error.js";
+import { showFormError, translateFormError } from "./form_error.js";
 import { moodField } from "./mood_field.js";
 import { createPreviews } from "./previews.js";
 import { isSeed } from "./seed.js";
@@ -40,6 +40,7 @@ export function createForm(form, { onChange, onSubmit }) {
   function set(name, value) {
     choose(name, value);
     if (name === "again_if") showFigures();
+    if (name === "seconds") form.querySelector("#sound-field")?.replaceWith(soundBox()); // a long clip may have none
     onChange(name);
   }
 
@@ -121,9 +122,13 @@ export function createForm(form, { onChange, onSubmit }) {
       first,
       lengthField({ value: Math.min(most, now.seconds), most, onInput: (value) => set("seconds", value) }),
       shapes(now),
-      soundField({ ...now, onChoose: (value) => set("sound", value) }),
+      soundBox(),
       moreSettings(now, living && promptField),
     ];
+  }
+
+  function soundBox() {
+    return h("div", { id: "sound-field" }, soundField({ ...chosen(), onChoose: (value) => set("sound", value) }));
   }
 
   function moreSettings(now, promptField) {
@@ -190,7 +195,8 @@ export function createForm(form, { onChange, onSubmit }) {
     const seed = form.querySelector("#seed");
     if (!seed || isSeed(seed.value.trim())) return onSubmit();
     form.querySelector("details.more").open = true;
-    seed.focus();
+    seed.focus({ preventScroll: true });
+    form.querySelector("#seed-error").scrollIntoView({ block: "center" }); // not under the bar at the bottom
   });
 
   return {
@@ -226,5 +232,6 @@ export function createForm(form, { onChange, onSubmit }) {
       showFigures();
     },
     fail: showFormError,
+    translateError: translateFormError,
   };
 }

@@ -2,12 +2,21 @@
 // the picture, else beside the button.
 import { byId } from "../shared/dom.js";
 
+let words = null;
+
+// message(): the text in the page's language; null takes the error away.
 export function showFormError(message, place = "button") {
-  const line = byId("form-error");
-  line.textContent = message;
-  line.hidden = !message;
+  words = message;
+  translateFormError();
   if (!message) return;
+  const line = byId("form-error");
   byId(place === "picture" ? "frame-message" : "button-message").append(line);
   line.focus({ preventScroll: true });
   line.scrollIntoView({ block: "nearest" });
+}
+
+export function translateFormError() {
+  const line = byId("form-error");
+  line.textContent = words?.() ?? "";
+  line.hidden = !words;
 }

@@ -3,7 +3,7 @@ import { byId } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 import { bytes } from "../shared/format.js";
 import { announce, showPanel } from "../shared/panels.js";
-import { translatedNote } from "../shared/server_notes.js";
+import { isAboutNoFace, translatedNote } from "../shared/server_notes.js";
 import { session } from "../shared/session.js";
 import { croppedPicture, place } from "../frame/cropped_picture.js";
 import { dropArea } from "../frame/drop_area.js";
@@ -46,11 +46,13 @@ export function createNewClip(frame, form, { onTake }) {
     },
   });
 
+  // What is wrong with the file, as a function that says it in the page's language; null: nothing.
   function problemOf(file) {
     const limit = session.config.limits.max_image_bytes;
-    if (!looksLikePicture(file)) return t("picture_bad_type", { name: file.name });
-    if (file.size === 0) return t("picture_empty");
-    return file.size > limit ? t("picture_too_big", { size: bytes(file.size), limit: bytes(limit) }) : "";
+    if (!looksLikePicture(file)) return () => t("picture_bad_type", { name: file.name });
+    if (file.size === 0) return () => t("picture_empty");
+    const sizes = () => ({ size: bytes(file.size), limit: bytes(limit) });
+    return file.size > limit ? () => t("picture_too_big", sizes()) : null;
   }
 
   // credit: of the sample picture.
@@ -95,7 +97,7 @@ export function createNewClip(frame, form, { onTake }) {
       if (error.name === "AbortError") return;
       const { about } = errorText(error, session.config);
       framing = { ...framing, state: about === "picture" ? "refused" : "centred" };
-      if (error.code !== "network") form.fail(errorLine(error, session.config), "picture");
+      if (error.code !== "network") form.fail(() => errorLine(error, session.config), "picture");
     }
     if (cropping !== mine) return;
     show();
@@ -146,7 +148,7 @@ export function createNewClip(frame, form, { onTake }) {
       const file = new File([await session.api.sample()], "christophe-henner.jpg", { type: "image/jpeg" });
       take(file, [], examples.credit());
     } catch (error) {
-      form.fail(errorText(error, session.config).text, "picture");
+      form.fail(() => errorText(error, session.config).text, "picture");
     }
   }
 
@@ -156,7 +158,7 @@ export function createNewClip(frame, form, { onTake }) {
     picture = null;
     others = [];
     framing = NO_CROP;
-    form.fail("");
+    form.fail(null);
     preview();
     show();
     announce(t("picture_removed"));
@@ -165,7 +167,8 @@ export function createNewClip(frame, form, { onTake }) {
 
   function notes() {
     // they advise to take another picture, which does not help whoever only tries the page
-    const found = picture.credit ? [] : (framing.warnings ?? []).map(translatedNote);
+    const warnings = (framing.warnings ?? []).filter((text) => !isAboutNoFace(text)); // the line above says it
+    const found = picture.credit ? [] : warnings.map(translatedNote);
     const names = others.map((file) => file.name).join(", ");
     const words = form.takesMoods() ? "pictures_first_only" : "pictures_more";
     return others.length ? [...found, { text: t(words, { n: others.length, names }) }] : found;

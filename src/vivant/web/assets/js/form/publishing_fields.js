@@ -1,7 +1,8 @@
 // Fields about publishing: the label in the clip, and sound.
 import { h } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
-import { LABELS, SOUNDS } from "./draft.js";
+import { number } from "../shared/format.js";
+import { LABELS, SOUNDS, soundSeconds } from "./draft.js";
 import { choiceField } from "./fields.js";
 
 // Engines without a generative model move the pixels of the picture, and the label says so.
@@ -26,9 +27,12 @@ export function labelField({ label, model, standard, onChoose }) {
   );
 }
 
-// Empty for an engine without sound.
-export function soundField({ sound, model, onChoose }) {
-  if (!model?.sound) return "";
+// Empty for an engine without sound; in words up to which length there is one, if the clip is longer.
+export function soundField({ sound, model, seconds, onChoose }) {
+  const most = soundSeconds(model);
+  if (!most) return "";
+  const tooLong = () => t("sound_limit", { n: number(most, 1) });
+  if (seconds > most) return h("p", { class: "hint", id: "sound-limit", text: tooLong() });
   const options = SOUNDS.map((value) => ({ value, word: t(`sound_${value}`) }));
   return choiceField("sound", { legend: t("sound"), value: sound, options, onChoose });
 }

@@ -14,6 +14,7 @@ export function createFrame(root, art, below) {
     root.dataset.state = state;
     delete root.dataset.view;
     delete root.dataset.job;
+    delete root.dataset.finished;
     style(root, { "--aspect": ratio, "--aspect-row": ratio * 2, "--aspect-column": ratio / 2 });
     root.toggleAttribute("data-tall", ratio < 0.9);
     if (inside) art.replaceChildren(...inside);
@@ -38,5 +39,10 @@ export function createFrame(root, art, below) {
     });
   }
 
-  return { show, showPlayer, showProgress, shows: (other) => player === other, root, art };
+  // What was in work is over: its picture is not dimmed any more.
+  function showOver() {
+    root.dataset.finished = "";
+  }
+
+  return { show, showPlayer, showProgress, showOver, shows: (other) => player === other, root, art };
 }

@@ -1,6 +1,7 @@
-// The search field and the switch above the gallery, and which jobs they leave.
+// The search field and the switch above the gallery, and which cards they leave.
 import { byId } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
+import { cardId } from "../shared/job_state.js";
 import { isFavourite } from "./favourites.js";
 
 // onChange(): the search or the switch has changed.
@@ -13,10 +14,11 @@ export function createGalleryFilter(onChange) {
   const words = (job) =>
     [job.picture_name, job.prompt, job.file_name, job.model, `${job.seed}`].join(" ").normalize("NFC").toLowerCase();
 
-  function passes(job) {
-    if (only.checked && !isFavourite(job.id)) return false;
+  // jobs: of one card.
+  function passes(jobs) {
+    if (only.checked && !isFavourite(cardId(jobs[0]))) return false;
     const wanted = search.value.normalize("NFC").toLowerCase().split(/\s+/).filter(Boolean);
-    return wanted.every((word) => words(job).includes(word));
+    return jobs.some((job) => wanted.every((word) => words(job).includes(word)));
   }
 
   function translate() {
@@ -33,12 +35,9 @@ export function isGone(job, openId) {
   return job.error?.code === "cancelled" && job.id !== openId;
 }
 
-// The clips of a comparison, oldest position first: [job] or [job, job, …], one entry for each card of the gallery.
+// One entry for each card of the gallery, in the order of the newest job: [job] or [job, job, …].
 export function grouped(jobs) {
   const groups = new Map();
-  for (const job of jobs) {
-    const key = job.batch?.startsWith("comparison_") ? job.batch : job.id;
-    groups.set(key, [...(groups.get(key) ?? []), job]);
-  }
+  for (const job of jobs) groups.set(cardId(job), [...(groups.get(cardId(job)) ?? []), job]);
   return [...groups.values()];
 }

@@ -51,11 +51,11 @@ export function createGalleryStore({ onDelete }) {
 
   function render() {
     const shown = jobs.filter((job) => !isGone(job, session.openId));
-    const found = shown.filter(filter.passes);
+    const found = grouped(shown).filter(filter.passes);
     filter.translate();
     byId("gallery-tools").hidden = !shown.length;
     byId("gallery-note").textContent = note(shown, found);
-    showGallery(byId("gallery"), grouped(found), {
+    showGallery(byId("gallery"), found, {
       openId: session.openId,
       link: session.api.link,
       standard: session.config.defaults.prompt,
@@ -72,8 +72,9 @@ export function createGalleryStore({ onDelete }) {
     return running ? t("gallery_running", { n: running }) : "";
   }
 
-  function onFavourite(job) {
-    toggleFavourite(job.id);
+  // id: of a card.
+  function onFavourite(id) {
+    toggleFavourite(id);
     render();
   }
 

@@ -2,13 +2,13 @@
 import { h, style } from "../shared/dom.js";
 import { known, t } from "../shared/i18n.js";
 import { duration, money, number } from "../shared/format.js";
-import { attemptList } from "./attempts.js";
 
 const STAGES = ["image", "load", "generate", "upscale", "encode", "verify", "store"];
 // Stages of every job: they are listed before they begin.
 const ALWAYS = ["generate", "encode", "verify"];
 
 export function createProgressCard(root, { onCancel, onNew }) {
+  let attempts = null; // the module, loaded for the first job with attempts: it has the names of all checks
   const parts = {
     title: h("h3", { class: "big", id: "run-title", tabindex: "-1" }),
     percent: h("p", { class: "percent figures", id: "percent" }),
@@ -48,11 +48,17 @@ export function createProgressCard(root, { onCancel, onNew }) {
     const waiting = job.status === "queued";
     setProgress(job.progress / 100, waiting);
     parts.stages.replaceChildren(...(waiting ? [] : stageRows(job)));
-    parts.tries.replaceChildren(attemptList(job.gate) ?? "");
+    if (job.gate && !attempts) loadAttempts();
+    parts.tries.replaceChildren(attempts?.attemptList(job.gate) ?? "");
     const sinceReceived = (performance.now() - shown.at) / 1000;
     parts.facts.replaceChildren(...figures(job, waiting, sinceReceived));
     const words = job.attempt > 1 ? [t("attempt", { n: job.attempt })] : [];
     parts.line.textContent = [...words, t(`line_${shown.line}`)].join(" ");
+  }
+
+  async function loadAttempts() {
+    attempts = await import("./attempts.js");
+    render();
   }
 
   function setProgress(fraction, waiting) {

@@ -13,14 +13,17 @@ import { followJob } from "../server/job_events.js";
 export function createRunningJob(frame, card, gallery, { onEnded, onServerBack }) {
   let stop = null;
   let announcedQuarter = 0;
+  let wasCropped = false; // the picture in the frame is the server's crop
 
   function show(job, { reopen = false } = {}) {
     const shown = !reopen && frame.root.dataset.job === job.id;
     showPanel("run", "title_run");
-    if (!shown) {
+    const cropped = job.variants?.includes("reference") ?? false;
+    if (!shown || (cropped && !wasCropped)) {
       frame.show("running", job.width / job.height, [jobPicture(job)]);
       frame.root.dataset.job = job.id;
     }
+    wasCropped = cropped;
     frame.showProgress(job.progress / 100);
     card.show({ job, upload: null });
     document.title = `${job.status === "queued" ? "⋯" : `${job.progress}%`} · Vivant`;

@@ -6,6 +6,7 @@ import { resultCard } from "./result_card.js";
 import { showPanel } from "../shared/panels.js";
 import { createPlayer } from "./player.js";
 import { summary } from "./summary.js";
+import { isExpired } from "../shared/job_state.js";
 import { session } from "../shared/session.js";
 import { jobPicture } from "../frame/job_picture.js";
 
@@ -17,7 +18,8 @@ export function forgetReport(id) {
 }
 
 // actions: what the buttons of the card do.
-export async function showFinished(frame, job, actions, { focus = false } = {}) {
+export async function showFinished(frame, found, actions, { focus = false } = {}) {
+  const job = isExpired(found) ? { ...found, status: "failed", error: { code: "expired" } } : found;
   const links = linksOf(job);
   const done = job.status === "completed";
   showPanel("done", done ? "title_done" : "title_failed");
@@ -72,6 +74,6 @@ function linksOf(job) {
     thumbnail: made("thumbnail"),
     contact_sheet: made("contact_sheet"),
     report_html: made("report_html") && `${made("report_html")}#${language()}`,
-    download: (variant) => session.api.link(job, variant, true),
+    download: (variant) => session.api.link(job, variant, { download: 1 }),
   };
 }

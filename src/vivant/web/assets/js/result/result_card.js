@@ -2,6 +2,7 @@
 import { h, sign } from "../shared/dom.js";
 import { t } from "../shared/i18n.js";
 import { duration, money, number, when } from "../shared/format.js";
+import { areTakes, cardId } from "../shared/job_state.js";
 import { translatedNote } from "../shared/server_notes.js";
 import { attemptList } from "../job/attempts.js";
 import { answers } from "./questions.js";
@@ -12,13 +13,14 @@ export function resultCard(job, { report, five }, links, config, { onAgain, onMe
   const found = { report, five };
   if (job.status === "completed") return completed(job, found, links, { onAgain, onMend, onNew, onDelete });
   const cancelled = job.error?.code === "cancelled";
+  const expired = job.error?.code === "expired";
   const { text, detail } = errorText(job.error ?? {}, config);
   return [
     h("h3", {
       class: "big",
       id: "done-title",
       tabindex: "-1",
-      text: t(cancelled ? "cancelled_title" : "failed_title"),
+      text: t(cancelled ? "cancelled_title" : expired ? "expired_title" : "failed_title"),
     }),
     cancelled
       ? h("div", { class: "message", "data-kind": "quiet" }, h("p", { text: t("cancelled_text") }))
@@ -32,7 +34,7 @@ export function resultCard(job, { report, five }, links, config, { onAgain, onMe
     h(
       "div",
       { class: "stack" },
-      h("button", { type: "button", class: "loud", id: "retry", onclick: onRetry, text: t("retry") }),
+      !expired && h("button", { type: "button", class: "loud", id: "retry", onclick: onRetry, text: t("retry") }),
       h("button", { type: "button", class: "plain", id: "new", onclick: onNew, text: t("new_clip") }),
       h("button", { type: "button", class: "link danger", id: "delete", onclick: onDelete, text: t("delete") }),
     ),
@@ -60,9 +62,7 @@ function completed(job, { report, five }, links, { onAgain, onMend, onNew, onDel
     downloads(job, links),
     five,
     facts(job),
-    job.batch?.startsWith("comparison_")
-      ? h("p", { class: "small" }, h("a", { href: `#${job.batch}`, text: t("compare_part") }))
-      : null,
+    cardId(job) === job.batch ? groupLink(job.batch) : null,
     notes([...(job.warnings ?? []), ...(report?.warnings ?? [])]),
     h(
       "div",
@@ -74,6 +74,11 @@ function completed(job, { report, five }, links, { onAgain, onMend, onNew, onDel
     ),
     h("p", { class: "small quiet", text: job.expires_at ? t("expires", { when: when(job.expires_at) }) : "" }),
   ];
+}
+
+function groupLink(batch) {
+  const text = t(areTakes(batch) ? "takes_part" : "compare_part");
+  return h("p", { class: "small" }, h("a", { href: `#${batch}`, text }));
 }
 
 // The clip first, then what belongs to publishing it, then the files for experts.

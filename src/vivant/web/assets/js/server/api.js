@@ -139,10 +139,10 @@ export function createApi(endpoint, key, onReachable = () => {}) {
         headers: { Accept: "text/event-stream", ...(last ? { "Last-Event-ID": String(last) } : {}) },
       }),
     // For <img>, <video> and downloads, which cannot send a header: the job's read token gives access.
-    link(job, variant, download = false) {
-      const query = new URLSearchParams({ variant });
+    // more: further parameters: download, or small for a small copy of a picture.
+    link(job, variant, more = {}) {
+      const query = new URLSearchParams({ variant, ...more });
       if (job.access) query.set("access", job.access);
-      if (download) query.set("download", "1");
       return `${endpoint}${video(job.id)}/content?${query}`;
     },
   };

@@ -54,6 +54,7 @@ export function createGroupPanel({ name, heading, frame, fetch, mayBeMissing, on
       }
     }
     asked.over = isOver(asked);
+    if (asked.over) frame.showOver();
     render();
     if (!asked.over) timer = setTimeout(poll, POLL_MS);
   }

@@ -112,6 +112,8 @@ const KOREAN = [
   [/^The weights are random/, "가중치가 무작위라 화면이 노이즈입니다. 속도 시험용입니다."],
 ];
 
+export const isAboutNoFace = (sentence) => sentence.startsWith("no face was found");
+
 // Returns { text, lang } as attributes of an element.
 export function translatedNote(sentence) {
   if (language() === "ko") {

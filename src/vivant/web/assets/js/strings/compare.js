@@ -19,7 +19,6 @@ export const COMPARE_STRINGS = {
   takes_done: ["Four takes: choose one", "네 가지 중에서 골라 보세요"],
   take: ["This one", "이걸로"],
   take_named: ["This one: {mood}", "이걸로: {mood}"],
-  compare_statistics: ["Statistics", "통계"],
   compare_what: ["What to compare", "무엇을 비교할까요?"],
   compare_shape: ["{frames} frames at {size}", "{size}, {frames}프레임"],
   compare_repeats: ["How often each way (seeds)", "방식마다 몇 번씩 만들까요? (시드)"],
@@ -29,6 +28,7 @@ export const COMPARE_STRINGS = {
   ],
   compare_clips: ["{n} clips in all", "모두 {n}개"],
   compare_count: ["{n} clips", "영상 {n}개"],
+  takes_part: ["One of four takes", "네 가지 중 하나"],
   compare_part: ["Part of a comparison", "비교에 쓰인 영상"],
   compare_too_many: [
     "{n} clips are more than the {most} that this server takes at once. Choose fewer.",

@@ -7,8 +7,8 @@ export const FORM_STRINGS = {
   ],
   empty_touch: ["Choose a picture, or take one now.", "사진을 고르거나 지금 바로 찍어 주세요."],
   empty_hint: [
-    "A sharp face that looks at the camera works best. JPEG, PNG, WebP, HEIC and more. Several pictures are made " +
-      "one after the other.",
+    "A sharp face that looks at the camera works best. JPEG, PNG, WebP, HEIC and more; several pictures are made " +
+      "in turn.",
     "정면을 보는 또렷한 얼굴 사진이 가장 좋습니다. JPEG, PNG, WebP, HEIC 등을 쓸 수 있고, 여러 장을 고르면 차례로 " +
       "만듭니다.",
   ],
@@ -28,8 +28,8 @@ export const FORM_STRINGS = {
   crop_face: ["Framed around the face.", "얼굴을 중심으로 맞췄습니다."],
   crop_faces: ["{n} faces found; framed around the largest.", "얼굴 {n}개를 찾아 가장 큰 얼굴을 중심으로 맞췄습니다."],
   crop_no_face: [
-    "No face found; framed around the middle. It cannot be checked that it is the same person.",
-    "얼굴을 찾지 못해 사진 가운데에 맞췄습니다. 같은 사람인지는 확인할 수 없습니다.",
+    "No face found. A picture with a sharp face seen from the front works best.",
+    "얼굴을 찾지 못해 구도를 임의로 맞췄습니다. 또렷한 정면 얼굴 사진이 가장 좋습니다.",
   ],
   no_face_note: [
     "No face was found: it cannot be checked that it is the same person.",
@@ -114,13 +114,16 @@ export const FORM_STRINGS = {
   label_text: ["The clip says “{text}” in a corner.", "영상 한쪽에 ‘{text}’이라는 작은 글자가 들어갑니다."],
   label_rules: [
     "For information, no legal advice: Korea's AI Basic Act, the EU's AI Act and YouTube may ask for a label where a " +
-      "clip is published. More in docs/labels.md.",
-    "참고: 공개할 곳에 따라 표시가 필요할 수 있습니다(한국 AI 기본법, EU AI 법, 유튜브 등). 법률 자문은 아니며 자세한 내용은 " +
-      "docs/labels.md에 있습니다.",
+      "clip is published.",
+    "참고: 공개할 곳에 따라 표시가 필요할 수 있습니다(한국 AI 기본법, EU AI 법, 유튜브 등). 법률 자문은 아닙니다.",
   ],
   sound: ["Sound", "소리"],
   sound_off: ["Without", "없이"],
   sound_on: ["With sound", "소리도 만들기"],
+  sound_limit: [
+    "This engine makes sound for clips of up to {n} s.",
+    "이 엔진은 {n}초 이하의 영상에만 소리를 만듭니다.",
+  ],
   takes: ["Clips of each picture (other seeds)", "사진 한 장당 영상 수 (시드를 바꿔서)"],
   again_if: ["If a check does not pass", "검사를 통과하지 못하면"],
   again_if_off: ["Leave it", "그대로 두기"],

@@ -38,6 +38,11 @@ export const RESULT_STRINGS = {
   delete: ["Delete", "삭제"],
   delete_named: ["Delete: {name}", "삭제: {name}"],
   delete_title: ["Delete this clip?", "이 영상을 삭제할까요?"],
+  delete_title_many: ["Delete these {n} clips?", "영상 {n}개를 삭제할까요?"],
+  delete_text_many: [
+    "The clips, their picture and their reports are deleted from the server. This cannot be undone.",
+    "영상과 사진, 보고서가 서버에서 모두 삭제되며 되돌릴 수 없습니다.",
+  ],
   delete_text: [
     "The clip, its picture and its report are deleted from the server. This cannot be undone.",
     "영상과 사진, 보고서가 서버에서 삭제되며 되돌릴 수 없습니다.",
@@ -51,6 +56,7 @@ export const RESULT_STRINGS = {
   expires: ["Kept until {when}.", "{when}까지 보관합니다."],
   cancelled_title: ["Cancelled", "취소됨"],
   cancelled_text: ["The work was stopped and nothing was kept.", "작업을 취소했습니다. 저장된 파일은 없습니다."],
+  expired_title: ["No longer kept", "보관 기간이 지남"],
   failed_title: ["Not made", "만들지 못함"],
   finished_fail_one: ["The clip is made. Please check one thing", "영상은 완성됐어요. 한 가지만 확인해 주세요"],
   finished_fail_many: ["The clip is made. Please check {n} things", "영상은 완성됐어요. {n}가지를 확인해 주세요"],
