@@ -111,7 +111,7 @@ export const FORM_STRINGS = {
   label: ["Label in the clip", "영상 속 표시"],
   label_off: ["None", "없음"],
   label_standard: ["The server's", "서버 기본값"],
-  label_text: ["The clip says “{text}” in a corner.", "영상 한쪽에 ‘{text}’이라는 작은 글자가 들어갑니다."],
+  label_text: ["The clip says “{text}” in a corner.", "영상 한쪽에 작은 글자로 ‘{text}’ 표시가 들어갑니다."],
   label_rules: [
     "For information, no legal advice: Korea's AI Basic Act, the EU's AI Act and YouTube may ask for a label where a " +
       "clip is published.",
