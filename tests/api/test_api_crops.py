@@ -21,6 +21,7 @@ from vivant.errors import BusyError, ImageError
 from vivant.picture.sample_picture import sample_picture
 from vivant.settings import read_settings
 from vivant.types import Request
+from vivant.version import __version__
 from vivant.video.reader import frames_at
 
 CLIP = Request(image=b"", width=128, height=72)
@@ -71,6 +72,14 @@ def test_who_waits_too_long_is_told_so(tmp_path: Path) -> None:
         worker.close()
     assert retry_after >= 1
     assert crop["object"] == "crop"
+
+
+def test_examples_of_another_sample_picture_are_not_shown(tmp_path: Path) -> None:
+    """Between two releases the sample may change, and with it whose picture it is."""
+    settings = read_settings().model_copy(update={"cache_dir": tmp_path})
+    (tmp_path / "examples" / __version__).mkdir(parents=True)
+    (tmp_path / "examples" / __version__ / "calm.mp4").write_bytes(b"of another picture")
+    assert Examples(settings, CropWorker(settings)).file("calm.mp4") is None
 
 
 def test_a_picture_is_looked_at_and_each_preset_is_shown_on_it(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import logging
 import os
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -57,11 +58,18 @@ class Examples:
     """
 
     def __init__(self, settings: Settings, crop_worker: CropWorker) -> None:
-        self._folder = settings.cache_dir / "examples" / __version__
+        self._cache = settings.cache_dir / "examples"
         self._offered = "living" in settings.engines
         self._crop_worker = crop_worker
         self._making: asyncio.Task[None] | None = None
         self._failed = False
+
+    @cached_property
+    def _folder(self) -> Path:
+        """Of this version and its sample: between releases the sample may be another picture."""
+        sample = sample_asset()
+        tag = sample.etag.strip('"') if sample else "none"
+        return self._cache / f"{__version__}-{tag}"
 
     def listed(self) -> list[Example]:
         """All examples; none where the living engine is not offered or there is no sample."""
