@@ -251,7 +251,7 @@ def _errors(
 
     ``places`` are those of the flattened picture.
     """
-    height, width = luma.shape
+    width = luma.shape[1]
     shown = luma.astype(np.float32)
     rows, columns = np.divmod(places, width)
     border = max(NEAR)
