@@ -132,8 +132,11 @@ class FaceShape(Metric):
         return [None if seen is None else seen.loose for seen in self._seen.values()]
 
     def prepare(self) -> None:
-        """Read the filters: they would hold up the end of the clip."""
-        filters(np.ones(int(grid()[0].sum()), np.bool_))
+        """Measure the picture, and make its filters: they would hold up the end of the clip."""
+        mesh = picture_mesh(self._reference)
+        if mesh is not None:
+            self._picture = _prepared(self._reference, mesh)
+            filters(self._picture.seen)
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> _Seen | bool | None:
         """What no rigid head explains of a searched frame; False where its face is not usable."""
