@@ -27,7 +27,6 @@ from vivant.video.prefetch import prefetch
 from vivant.video.probe import probe
 from vivant.video.reader import CHUNK_BYTES, open_clip
 
-
 WAITING_BYTES: Final = 100_000_000
 """Of decoded frames that wait: what is decoded while the picture is measured."""
 
