@@ -1,4 +1,4 @@
-"""What is known or set before the settings are read: the user's language, whether there is a screen.
+"""What is known or set before the settings are read: the user's language, if there is a screen.
 
 The first line of the command line waits for it, so nothing heavy is imported here.
 """
