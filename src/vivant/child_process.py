@@ -17,10 +17,11 @@ from typing import Final
 
 START: Final = (
     "import gc,importlib,json,os,sys;"
-    "gc.set_threshold(200000,*gc.get_threshold()[1:]);"  # imports make many objects that stay
+    "usual=gc.get_threshold();gc.set_threshold(200000);"  # imports make many objects that stay
     "sys.path[:],variables,module,arguments=json.loads(sys.argv[1]);"
     "[os.putenv(*one) for one in variables.items()];"
-    "importlib.import_module(module).main(int(sys.argv[2]),*arguments)"
+    "imported=importlib.import_module(module);gc.set_threshold(*usual);"
+    "imported.main(int(sys.argv[2]),*arguments)"
 )
 """What the child's interpreter runs."""
 

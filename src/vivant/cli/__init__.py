@@ -39,5 +39,8 @@ COLLECT_AFTER: Final = 200_000
 """New objects after which the garbage collector looks for cycles. Imports make many objects that
 stay: with Python's 700 it would take 0.2 s of a start of 1 s, and find nothing."""
 
-gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
+USUAL_THRESHOLDS: Final = gc.get_threshold()
+"""For commands that run for days."""
+
+gc.set_threshold(COLLECT_AFTER, *USUAL_THRESHOLDS[1:])
 use_one_blas_thread()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vivant.cli import USUAL_THRESHOLDS
 from vivant.cli.browser import open_page
 from vivant.cli.language import say
 from vivant.cli.options import DataFolder
@@ -45,6 +47,7 @@ def serve(
     from vivant.api.server import run
     from vivant.settings import read_settings
 
+    gc.set_threshold(*USUAL_THRESHOLDS)
     settings = read_settings(**data_settings(data))
     if file_pages:  # browsers send "null" as the origin of a file
         origins = (*settings.cors_origins, "null")
@@ -72,6 +75,7 @@ def worker(
     from vivant.settings import read_settings
     from vivant.upscalers import load_upscaler
 
+    gc.set_threshold(*USUAL_THRESHOLDS)
     if embedded and hasattr(os, "nice"):
         os.nice(EMBEDDED_NICENESS)
     settings = read_settings(**data_settings(data))
