@@ -3,6 +3,7 @@
 ::
 
     main.py        assembles the commands, and turns errors into exit codes
+    allocator.py   how freed memory is kept
     options.py     options that several commands share
     parsing.py     options and CSV rows → requests
     animate.py     animate, demo; with seeds.py and until_pass.py

@@ -27,6 +27,7 @@ from vivant.cli import (
     verify,
     weights,
 )
+from vivant.cli.allocator import share_freed_memory
 from vivant.cli.help import speak
 from vivant.cli.language import LANGUAGES, Language, localized, say, use
 from vivant.cli.refusals import refused_value
@@ -77,6 +78,7 @@ def root(
 def main() -> None:
     """Run the command line; a user's mistake is one line and an exit code, never a traceback."""
     encode_everything()
+    share_freed_memory()
     try:
         arguments, chosen = split_language(sys.argv[1:])
         use(can_show(chosen or user_language()))

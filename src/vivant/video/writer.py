@@ -17,7 +17,7 @@ from typing import Self
 import av
 
 from vivant.types import Frames, Image, Quality, Sound, YuvFrames
-from vivant.video.encoder import MOST_THREADS, Encoder, PacketDecoder, planar, to_yuv
+from vivant.video.encoder import Encoder, PacketDecoder, encoder_threads, planar, to_yuv
 from vivant.video.reader import to_rgb
 from vivant.video.stages import ParallelStage, StageThread
 
@@ -60,11 +60,11 @@ class VideoWriter:
             fps=fps,
             quality=quality,
             comment=comment,
-            threads=max(2, min(MOST_THREADS, cores)),
+            threads=encoder_threads(cores),
             sound=sound,
         )
         threads = max(1, min(6, cores // 3))
-        depth = max(3, min(32, 2 * cores))
+        depth = max(2, min(32, 2 * cores - 2))
         self._decoder = PacketDecoder(self._encoder, threads=threads)
         self._on_written = on_written
         self._decodes = on_decoded is not None

@@ -14,7 +14,6 @@ import cv2
 
 from vivant.engines.camera import CameraEngine
 from vivant.engines.drawn_frames import drawn_frames
-from vivant.engines.living.cut_out import CutOut
 from vivant.engines.living.options import PRESET_AMOUNTS, LivingOptions, choose_preset
 from vivant.engines.living.people import Person, find_people
 from vivant.engines.living.preflight import AnimatedPerson, preflight
@@ -24,8 +23,8 @@ from vivant.errors import EngineError
 from vivant.picture.face_mesh import MeshReader
 from vivant.types import Clip, EngineInfo, Frames, Observer, Portrait, Request
 
-CHUNK_FRAMES: Final = 2
-"""Frames per chunk: 12 MB at 1080p."""
+CHUNK_FRAMES: Final = 1
+"""Frames per chunk: 6 MB at 1080p, of which two are under way."""
 
 NOTES: Final = (
     "The person breathes, blinks and turns a little: a 2.5-D puppet drawn from the picture's own "
@@ -143,7 +142,7 @@ class LivingEngine:
             movement = EYES_STILL
         self._info = _info(
             (movement, *others, chosen, *filter(None, [cut.note]), *kept_still),
-            _provenance(preset, options, request.seed, animated, cut),
+            _provenance(preset, options, request.seed, animated, layers=puppets.scene.layers),
         )
         return replace(renderer, people=tuple(animated))
 
@@ -160,7 +159,8 @@ def _provenance(
     options: LivingOptions,
     seed: int,
     people: list[AnimatedPerson],
-    cut: CutOut,
+    *,
+    layers: int,
 ) -> dict[str, object]:
     first = people[0].motion
     return {
@@ -168,7 +168,7 @@ def _provenance(
         "seed": seed,
         **options.model_dump(exclude={"preset"}),
         "people": len(people),
-        "layers": 1 if cut.subject is None else 2,
+        "layers": layers,
         # of the first person; the others follow from the seed
         "blinks_at": [round(start, 3) for start in first.blinks],
         "turns_to": [round(place, 2) for place in first.yaw.values],

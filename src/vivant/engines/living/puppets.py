@@ -11,7 +11,7 @@ from vivant.engines.living.eyes import Eye, make_eye
 from vivant.engines.living.fields import Fields, mobility, person_fields, person_shares
 from vivant.engines.living.people import Person, on_canvas
 from vivant.engines.living.scene import LivingScene
-from vivant.types import Box, Frames, Portrait
+from vivant.types import Box, Portrait
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +21,7 @@ class Puppets:
     Attributes:
         area: what the canvas shows, in pixels of the picture.
         people: in pixels of the canvas.
-        cut: how they were cut out.
+        cut: how they were cut out; without the plane that ``scene`` has a copy of.
         scene: the planes.
         fields: of each person, where the picture moves to.
         eyes: of each person; none where they keep still.
@@ -63,22 +63,23 @@ def make_puppets(
     people = [on_canvas(person, area, canvas.shape[1]) for person in people]
     cut = cut_out(canvas, portrait, area, plate_side=plate_side)
     scene = LivingScene.of(area, canvas, cut.subject)
+    cut = replace(cut, subject=None)  # 20 MB at 1080p, which the scene has a copy of
     return Puppets(
         area=area,
         people=people,
         cut=cut,
         scene=scene,
-        fields=_fields(people, canvas, cut),
+        fields=_fields(people, scene, cut),
         eyes=[_eyes(scene, person) for person in people],
     )
 
 
-def _fields(people: list[Person], canvas: Frames, cut: CutOut) -> list[Fields]:
+def _fields(people: list[Person], scene: LivingScene, cut: CutOut) -> list[Fields]:
     """Each person's fields of displacement, on the grid of the canvas."""
-    size = canvas.shape[0], canvas.shape[1]
+    size = scene.background.shape[0], scene.background.shape[1]
     movable = mobility(size, cut.trust)
     shares = person_shares([person.mesh for person in people], size)
-    layered = cut.subject is not None
+    layered = scene.layers > 1
     return [
         person_fields(person.mesh, size, share * movable, layered=layered)
         for person, share in zip(people, shares, strict=True)

@@ -62,6 +62,11 @@ class LivingScene:
         """What faces are drawn from: the people's plane, or the whole picture."""
         return self.background if self.people is None else self.people
 
+    @property
+    def layers(self) -> int:
+        """How many planes move on their own."""
+        return 1 if self.people is None else 2
+
     @classmethod
     def of(cls, area: Box, background: Image, subject: Subject | None) -> LivingScene:
         """From the planes of :func:`vivant.engines.camera.layers.split`."""
