@@ -83,7 +83,7 @@ FAMILIES = {
         ("swim", "gibberish", "ghost", "torn"),
         ("motion_speed", "sharpness", "torn_layers", "ghost"),
     ),
-    "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation",),
+    "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation", "color_shift"),
     **dict.fromkeys(
         STILL,
         ("sharpness", "plastic_skin", "seams", "saturation", "grid", "grid_lines", "resolution"),

@@ -94,8 +94,8 @@ AIMS: Final[Mapping[str, Aim]] = {
     "stutter": Aim("above", ("stutter/held@4",), 8.0, share=0.2, near=0.5),
     "jump": Aim("above", (), 2.6),
     "reversed_motion": Aim("below", ("reversed/",), 0.5, near=0.5),
-    "exposure_pumping": Aim("above", ("pumping/exposure@0.03",), 3.2),
-    "contrast_pumping": Aim("above", ("pumping/contrast@0.05",), 5.0),
+    "exposure_pumping": Aim("above", ("pumping/exposure@0.03",), 1.8),
+    "contrast_pumping": Aim("above", ("pumping/contrast@0.05",), 2.0),
     "color_glitch": Aim("above", ("color_glitch/tint@0.1",), 5.0, near=0.5),
     "sharpness": Aim("below", SOFT, 0.86, margin=1.07),
     "face_sharpness": Aim("below", SOFT, 0.86, margin=1.07),
@@ -118,6 +118,8 @@ AIMS: Final[Mapping[str, Aim]] = {
     "faded_colors": Aim("below", ("desaturation/linear@0.6",), 0.82),
     "color_cast": Aim("above", (), 6.0),
     "color_drift": Aim("above", ("drift/warm@16", "drift/dark@32"), 5.0),
+    "brightness_shift": Aim("above", ("drift/brighter@0.1", "drift/dark@16"), 3.2),
+    "color_shift": Aim("above", ("drift/warm@8",), 1.8),
 }
 """Score → what it is for. Floors are what experience outside this folder says: dlib's distances
 between and within people, YouTube's and encoders' usual losses, how much talking people move."""
