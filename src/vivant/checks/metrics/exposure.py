@@ -80,13 +80,6 @@ def _prepared(frame: AnalyzedFrame) -> _Cells:
     return found
 
 
-class _Found(NamedTuple):
-    """What frame ``index`` is against the first."""
-
-    index: int
-    change: LightChange
-
-
 class Exposure(Metric):
     """Three answers from every step, two from every third frame."""
 
@@ -96,7 +89,7 @@ class Exposure(Metric):
     def __init__(self, fps: float) -> None:
         self._fps = fps
         self._changes: list[_Change] = []
-        self._found: list[_Found] = []
+        self._found: list[tuple[int, LightChange]] = []
         self._first: FirstLight | None = None
 
     def anchor(self, frame: AnalyzedFrame) -> npt.NDArray[np.float16]:
@@ -125,7 +118,7 @@ class Exposure(Metric):
         if step is not None:
             self._changes.append(step)
         if found is not None:
-            self._found.append(_Found(index, found))
+            self._found.append((index, found))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Five scores."""
@@ -144,8 +137,8 @@ class Exposure(Metric):
 
     def _direct(self, count: int) -> Floats:
         """``[T, 4]``: the :class:`LightChange` of every frame."""
-        at = [found.index for found in self._found]
-        rows = np.asarray([found.change for found in self._found], np.float64)
+        at = [index for index, _ in self._found]
+        rows = np.asarray([change for _, change in self._found], np.float64)
         frames = np.arange(count)
         return np.stack([np.interp(frames, at, column) for column in rows.T], axis=1)
 
@@ -184,7 +177,8 @@ def _smoothed(level: Floats, width: int) -> Floats:
 def _widest(values: Floats, width: int) -> Floats:
     """The largest of ``width`` frames on each side: both ways see a swell a little apart."""
     padded = np.pad(values, width, mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1).max(axis=1)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * width + 1)
+    return np.asarray(windows.max(axis=1), np.float64)
 
 
 def _summed(changes: Sequence[tuple[float, ...]]) -> Floats:
