@@ -107,6 +107,8 @@ AIMS: Final[Mapping[str, Aim]] = {
     "seams": Aim("above", ("seams/offset@4",), 2.0),
     "grid": Aim("above", ("grid/cells@5",), 0.35),
     "grid_lines": Aim("above", ("grid/lines@2",), 0.5),
+    "background_swim": Aim("above", ("swim/water@0.01",), 0.145),
+    "background_change": Aim("above", ("gibberish/melting@0.02",), 0.34),
     "torn_layers": Aim("above", (), 17.5),
     "resolution": Aim("below", tuple(s for s in SOFT if s.startswith("half")), 0.19),
     "ghost": Aim("above", ("ghost/contour@0.35",), 25.0),

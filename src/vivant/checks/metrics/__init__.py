@@ -20,13 +20,15 @@
     lattice.py      patches and blocks
     seams.py        straight lines of tiles
     grid_lines.py   thin lines of a grid
+    background.py   a background that sways, signs that melt
     torn_layers.py  outlines cut through and moved against each other
     ghost.py        a second, faint outline beside what moves
 
-These are parts of ``exposure.py``, ``face_parts.py`` and ``face_shape.py``:
+These are parts of others:
 
 ::
 
+    far_flow.py       the flow from the first frame to a later one, for two checks
     light_change.py   how the light of a frame differs from the first one's
     iris_place.py     where the iris is, by its shape
     shape_filters.py  what to look for in the flow of a face, for the cells that are seen
