@@ -53,7 +53,7 @@ SAME_STRENGTH: Final = (0.5, 1.6)
 """Times the texture of the first frame, between which a patch may have become something else. A
 caption that comes brings more, a strip under it less."""
 
-COVERED: Final = (18.0, 65.0)
+COVERED: Final = (18.0, 50.0)
 """Levels by which a patch as a whole, or a cell near by, gets darker or brighter where something is
 laid over the picture."""
 
