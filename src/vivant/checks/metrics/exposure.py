@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.frame import AnalyzedFrame, Reference
+from vivant.checks.median import median
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.checks.metrics.light_change import (
     FirstLight,
@@ -109,9 +110,9 @@ class Exposure(Metric):
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, _: object) -> _Change:
         """What the whole picture does."""
         one, other = _prepared(before), _prepared(now)
-        gains = np.median(other.logarithms - one.logarithms, axis=1)
+        gains = [median(row) for row in other.logarithms - one.logarithms]
         slope = _slope(one.means, other.means)
-        return _Change(tuple(float(gain) for gain in gains), float(np.log(slope)))
+        return _Change(tuple(gains), float(np.log(slope)))
 
     def add(self, index: int, step: _Change | None, found: LightChange | None) -> None:
         """Keep both."""
@@ -197,7 +198,7 @@ def _slope(x: Floats, y: Floats) -> float:
         spread = float(weights @ (x - across) ** 2)
         slope = float(weights @ ((x - across) * (y - up))) / spread if spread > 1e-6 else 1.0
         error = np.abs(y - up - slope * (x - across))
-        weights = 1 / (1 + (error / (1.5 * (float(np.median(error)) + 0.05))) ** 2)
+        weights = 1 / (1 + (error / (1.5 * (median(error) + 0.05))) ** 2)
     return max(0.1, slope)
 
 
