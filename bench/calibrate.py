@@ -81,9 +81,9 @@ FAMILIES = {
     ),
     **dict.fromkeys(
         ("swim", "gibberish", "ghost", "torn"),
-        ("motion_speed", "sharpness", "torn_layers", "ghost"),
+        ("motion_speed", "sharpness", "torn_layers", "ghost", "background_swim"),
     ),
-    "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation",),
+    "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation", "color_shift"),
     **dict.fromkeys(
         STILL,
         ("sharpness", "plastic_skin", "seams", "saturation", "grid", "grid_lines", "resolution"),

@@ -94,8 +94,8 @@ AIMS: Final[Mapping[str, Aim]] = {
     "stutter": Aim("above", ("stutter/held@4",), 8.0, share=0.2, near=0.5),
     "jump": Aim("above", (), 2.6),
     "reversed_motion": Aim("below", ("reversed/",), 0.5, near=0.5),
-    "exposure_pumping": Aim("above", ("pumping/exposure@0.03",), 3.2),
-    "contrast_pumping": Aim("above", ("pumping/contrast@0.05",), 5.0),
+    "exposure_pumping": Aim("above", ("pumping/exposure@0.03",), 1.8),
+    "contrast_pumping": Aim("above", ("pumping/contrast@0.05",), 2.0),
     "color_glitch": Aim("above", ("color_glitch/tint@0.1",), 5.0, near=0.5),
     "sharpness": Aim("below", SOFT, 0.86, margin=1.07),
     "face_sharpness": Aim("below", SOFT, 0.86, margin=1.07),
@@ -107,6 +107,8 @@ AIMS: Final[Mapping[str, Aim]] = {
     "seams": Aim("above", ("seams/offset@4",), 2.0),
     "grid": Aim("above", ("grid/cells@5",), 0.35),
     "grid_lines": Aim("above", ("grid/lines@2",), 0.5),
+    "background_swim": Aim("above", ("swim/water@0.01",), 0.145),
+    "background_change": Aim("above", ("gibberish/melting@0.02",), 0.34),
     "torn_layers": Aim("above", (), 17.5),
     "resolution": Aim("below", tuple(s for s in SOFT if s.startswith("half")), 0.19),
     "ghost": Aim("above", ("ghost/contour@0.35",), 25.0),
@@ -118,6 +120,8 @@ AIMS: Final[Mapping[str, Aim]] = {
     "faded_colors": Aim("below", ("desaturation/linear@0.6",), 0.82),
     "color_cast": Aim("above", (), 6.0),
     "color_drift": Aim("above", ("drift/warm@16", "drift/dark@32"), 5.0),
+    "brightness_shift": Aim("above", ("drift/brighter@0.1", "drift/dark@16"), 3.2),
+    "color_shift": Aim("above", ("drift/warm@8",), 1.8),
 }
 """Score → what it is for. Floors are what experience outside this folder says: dlib's distances
 between and within people, YouTube's and encoders' usual losses, how much talking people move."""

@@ -530,11 +530,13 @@ def _seams(variant: str, dose: float) -> Callable[..., Frames]:
 
 
 def _drift(variant: str, dose: float) -> Callable[..., Frames]:
-    """Colours wander, growing to ``dose`` levels at the end."""
+    """Colours wander, growing to ``dose`` levels at the end. ``brighter``: to 1 + dose times."""
     directions = {"warm": (1, 0, -1), "green": (-0.7, 1, -0.7), "dark": (-1, -1, -1)}
 
     def change(frame: Image, material: Material, t: int, _: np.random.Generator) -> Floats:
         share = t / (len(material.frames) - 1)
+        if variant == "brighter":
+            return np.asarray(frame * np.float32(1 + dose * share), np.float32)
         shift = np.asarray(directions[variant], np.float32) * np.float32(dose * share)
         return np.asarray(frame + shift, np.float32)
 
@@ -652,7 +654,7 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "plastic": (_plastic, {"bilateral": (40, 75), "guided": (25, 40), "edge": (25,)}),
     "ringing": (lambda _, d: _ringing(d), {"unsharp": (2,)}),
     "seams": (_seams, {"offset": (4,)}),
-    "drift": (_drift, {"warm": (16,), "dark": (32,)}),
+    "drift": (_drift, {"warm": (4, 8, 16), "dark": (8, 16, 32), "brighter": (0.05, 0.1)}),
     "banding": (lambda _, d: _banding(d), {"levels": (16,)}),
     "cartoon": (lambda _, d: _cartoon(d), {"bilateral": (1,)}),
     "mouth": (mouth, {"smear": (0.04, 0.08), "melt": (0.04, 0.08)}),
@@ -674,7 +676,7 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "jump": (jump, {"skip": (0.3, 1), "snap_back": (0.6,)}),
     "reversed": (reversed_motion, {"half": (1,)}),
     "color_glitch": (color_glitch, {"tint": (0.05, 0.1), "dark": (0.07, 0.15)}),
-    "pumping": (pumping, {"exposure": (0.03, 0.1), "contrast": (0.05, 0.15)}),
+    "pumping": (pumping, {"exposure": (0.02, 0.03, 0.1), "contrast": (0.03, 0.05, 0.15)}),
     "swim": (swim, {"water": (0.005, 0.01)}),
     "gibberish": (gibberish, {"melting": (0.008, 0.02)}),
     "ghost": (ghost, _each_of(("trail", "contour"), 0.15, 0.35)),

@@ -13,20 +13,23 @@
     steadiness.py   flicker, cuts, jelly, a flash at the end
     timing.py       freezes, repeated frames, stutter, missing moments
     boomerang.py    a clip that plays forwards, then backwards
-    exposure.py     pumping, frames of another colour
+    exposure.py     pumping, slow changes of light and tint, frames of another colour
     color.py        saturation, cast, drift
     texture.py      detail, noise, halos, drawn looks
     resolution.py   enlarged from less than the picture has
     lattice.py      patches and blocks
     seams.py        straight lines of tiles
     grid_lines.py   thin lines of a grid
+    background.py   a background that sways, signs that melt
     torn_layers.py  outlines cut through and moved against each other
     ghost.py        a second, faint outline beside what moves
 
-These are parts of ``face_parts.py`` and ``face_shape.py``:
+These are parts of others:
 
 ::
 
+    far_flow.py       the flow from the first frame to a later one, for two checks
+    light_change.py   how the light of a frame differs from the first one's
     iris_place.py     where the iris is, by its shape
     shape_filters.py  what to look for in the flow of a face, for the cells that are seen
 

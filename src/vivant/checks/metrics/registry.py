@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from vivant.checks.frame import Reference
 from vivant.checks.metric import Metric
+from vivant.checks.metrics.background import Background
 from vivant.checks.metrics.boomerang import Boomerang
 from vivant.checks.metrics.color import Color
 from vivant.checks.metrics.deform import Deformation
@@ -46,6 +47,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         Seams(reference),
         Lattice(reference),
         GridLines(reference),
+        Background(reference),
         TornLayers(reference),
         Ghost(reference),
         Resolution(reference),

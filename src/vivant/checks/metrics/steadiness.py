@@ -15,6 +15,7 @@ from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.limits import limits
 from vivant.checks.median import median
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
+from vivant.checks.metrics.far_flow import far_flow
 from vivant.checks.oscillation import Oscillation
 from vivant.checks.robust_fit import robust_fit
 from vivant.types import Score
@@ -96,7 +97,7 @@ class Steadiness(Metric):
             return self._on(first).weights
         if not frame.searched:
             return None
-        cells = _cells(self._far.between(first, frame.small_luma))
+        cells = _cells(far_flow(self._far, first, frame))
         lengths = np.hypot(cells[..., 0], cells[..., 1]).ravel()
         textured = self._on(first).weights > 0
         if textured.sum() >= FEWEST:  # without texture, noise seems to move

@@ -1,0 +1,281 @@
+"""Does the background stay what it is: no swaying like water, no sign or pattern that melts.
+
+Every searched frame is laid onto the first one by their flow, in cells of a thumbnail, away from
+the person. *Swimming*: what a camera that moves, turns and zooms leaves of the flow, in the middle
+of all cells, so that a part that moves on its own does not count. *Change*: how different the
+first frame and the frame that is laid onto it still look, in the patch where they differ most, as a
+share of the patch's texture. A camera that travels shows depth, which looks like swimming: such a
+clip is not measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.checks.flow import Flow
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
+from vivant.checks.metrics.far_flow import far_flow
+from vivant.checks.robust_fit import robust_fit
+from vivant.types import Box, Face, Score
+
+SWIM: Final = Spec("background_swim", "quality", "% of height")
+CHANGE: Final = Spec("background_change", "quality")
+
+CELL: Final = 8
+"""Pixels of a cell of the thumbnail."""
+
+TEXTURE: Final = (1.5, 0.5)
+"""Mean gradient in levels, along the steeper and the flatter axis, from which flow is seen."""
+
+FEWEST: Final = 10
+"""Cells with texture that swimming needs, and patches that change needs."""
+
+PATCH: Final = 3
+"""Cells; side of a patch."""
+
+USUAL: Final = 0.35
+"""Of the times: what passes through a cell for less than the rest of the clip does not count."""
+
+FAINT: Final = 3.0
+"""Levels of gradient that are added to a cell's own: a plain wall cannot change its pattern."""
+
+TRAVELS: Final = 1.2
+"""Percent of the height, root mean square over the cells, that a camera may move the background."""
+
+SAME_STRENGTH: Final = (0.5, 1.6)
+"""Times the texture of the first frame, between which a patch may have become something else. A
+caption that comes brings more, a strip under it less."""
+
+COVERED: Final = (18.0, 50.0)
+"""Levels by which a patch as a whole, or a cell near by, gets darker or brighter where something is
+laid over the picture."""
+
+MOSTLY: Final = 0.9
+"""Share of a cell that must lie inside the frame."""
+
+BEYOND: Final = 3.0
+"""Pixels that a place may lie outside the frame."""
+
+HEAD: Final = (2.3, 3.2)
+BODY: Final = (2.05, 1.65, 2.4)
+"""The person, in eye distances: half axes of the head; half width below the head, its growth for
+every eye distance further down, and how far down it grows."""
+
+Floats = npt.NDArray[np.float32]
+Cells = npt.NDArray[np.bool_]
+
+
+class _Seen(NamedTuple):
+    """A frame against the first.
+
+    Attributes:
+        flow: ``[h, w, 2]`` percent of the height.
+        apart: ``[h, w]`` levels that remain between the two.
+        lighter: ``[h, w]`` levels by which the cells' means differ.
+        slope: ``[h, w]`` gradient of the frame laid onto the first, in levels.
+        free: ``[h, w]`` cells that show background in both.
+    """
+
+    flow: npt.NDArray[np.float16]
+    apart: npt.NDArray[np.float16]
+    lighter: npt.NDArray[np.float16]
+    slope: npt.NDArray[np.float16]
+    free: Cells
+
+
+class Background(Metric):
+    """Two answers from the searched frames."""
+
+    parallel = True
+    specs = (SWIM, CHANGE)
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+        self._flow = Flow("fast")
+        self._first: Luma | None = None
+        self._seen: list[tuple[int, _Seen]] = []
+
+    def anchor(self, frame: AnalyzedFrame) -> Luma:
+        """The first frame."""
+        return frame.small_luma
+
+    def measure_frame(self, frame: AnalyzedFrame, first: Luma) -> _Seen | Luma | None:
+        """The first frame itself; a searched frame laid onto it."""
+        if not frame.index:
+            return first
+        face = self._reference.face
+        if not frame.searched or face is None:
+            return None
+        field = far_flow(self._flow, first, frame)
+        height, width = first.shape
+        places = _places(height, width) + field
+        laid = cv2.remap(
+            frame.small_luma, places, np.empty(0, np.float32), cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+        back: Luma = laid.astype(np.uint8, copy=False)
+        apart = np.asarray(cv2.absdiff(back, first), np.float32)
+        last = np.asarray([width - 1, height - 1], np.float32)
+        near = (places >= -BEYOND) & (places <= last + BEYOND)
+        inside = np.asarray(near.all(axis=-1), np.float32)
+        scale = width / frame.pixels.shape[1]
+        free = _around(face, scale, height, width)
+        if frame.face is not None:
+            free &= _around(frame.face, scale, height, width)
+        free &= _cells(inside) > MOSTLY
+        flow = _cells(field) * (100 / height)
+        lighter = _cells(back) - _cells(first)
+        slope: Floats = _slopes(back).max(axis=-1)
+        return _Seen(
+            flow.astype(np.float16), _cells(apart).astype(np.float16),
+            lighter.astype(np.float16), slope.astype(np.float16), free,
+        )  # fmt: skip
+
+    def add(self, index: int, _: None, found: _Seen | Luma | None) -> None:
+        """Keep it."""
+        if isinstance(found, _Seen):
+            self._seen.append((index, found))
+        elif found is not None:
+            self._first = found
+
+    def finish(self, reference: Reference) -> Sequence[Score]:
+        """Two scores."""
+        if reference.face is None:
+            raise CannotMeasure("no_face_in_picture")
+        if self._first is None or len(self._seen) < 4:
+            raise CannotMeasure("too_short")
+        free = np.logical_and.reduce([seen.free for _, seen in self._seen])
+        slopes = _slopes(self._first)
+        return self._swim(free, slopes), self._change(free, slopes.max(axis=-1))
+
+    def _swim(self, free: Cells, slopes: Floats) -> Score:
+        textured = (slopes.max(axis=-1) > TEXTURE[0]) & (slopes.min(axis=-1) > TEXTURE[1])
+        where = textured & (cv2.erode(free.astype(np.uint8), np.ones((3, 3))) > 0)
+        if where.sum() < FEWEST:
+            return unmeasured(SWIM, CannotMeasure("background_too_plain"))
+        model = _camera(where)
+        left, carried = [], []
+        for _, seen in self._seen:
+            flow = np.concatenate(list(seen.flow[where].astype(np.float64).T))
+            _, residual = robust_fit(
+                flow, model, np.ones(len(flow) // 2), rounds=4,
+                scale=lambda length: float(np.median(length)) + 0.02,
+            )  # fmt: skip
+            left.append(np.hypot(*np.split(residual, 2)))
+            carried.append(float(np.sqrt(((flow - residual) ** 2).sum() * 2 / len(flow))))
+        if float(np.median(carried)) > TRAVELS:
+            return unmeasured(SWIM, CannotMeasure("camera_travels"))
+        lengths = np.stack(left)
+        usual = np.quantile(lengths, USUAL, axis=0)
+        series = [(i, float(np.median(row))) for (i, _), row in zip(self._seen, left, strict=True)]
+        worst = np.zeros(where.shape, np.float32)
+        worst[where] = usual
+        return judged(
+            SWIM, float(np.median(usual)), series=series,
+            frame=max(series, key=lambda pair: pair[1])[0], region=self._region(worst),
+        )  # fmt: skip
+
+    def _change(self, free: Cells, slope: Floats) -> Score:
+        patches = _means(free.astype(np.float32)) > 0.99
+        if patches.sum() < FEWEST:
+            return unmeasured(CHANGE, CannotMeasure("background_too_plain"))
+        apart, lighter, later = (
+            np.stack(parts).astype(np.float32)
+            for parts in zip(*((s.apart, s.lighter, s.slope) for _, s in self._seen), strict=True)
+        )
+        strength = _means(np.median(later, axis=0)) / np.maximum(_means(slope), 1e-3)
+        same = (strength > SAME_STRENGTH[0]) & (strength < SAME_STRENGTH[1])
+        light = np.median(lighter, axis=0)
+        light -= float(np.median(light[free]))
+        near = cv2.dilate(np.abs(light), np.ones((PATCH + 2, PATCH + 2)))
+        same &= (np.abs(_means(light)) < COVERED[0]) & (near < COVERED[1])
+        usual = _shares(np.quantile(apart, USUAL, axis=0), free, slope) * (patches & same)
+        row, column = (int(i) for i in np.unravel_index(int(usual.argmax()), usual.shape))
+        series = [
+            (index, float(_shares(one, free, slope)[row, column]))
+            for (index, _), one in zip(self._seen, apart, strict=True)
+        ]
+        return judged(
+            CHANGE, float(usual.max()), series=series,
+            frame=max(series, key=lambda pair: pair[1])[0], region=self._region(usual),
+        )  # fmt: skip
+
+    def _region(self, values: Floats) -> Box:
+        """The patch with the highest value, in pixels of the frame."""
+        row, column = (int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
+        height, width = self._reference.pixels.shape[:2]
+        high, wide = height / values.shape[0], width / values.shape[1]
+        reach = PATCH // 2
+        left, top = max(0, column - reach) * wide, max(0, row - reach) * high
+        right = min(values.shape[1], column + reach + 1) * wide
+        bottom = min(values.shape[0], row + reach + 1) * high
+        return Box(left, top, right - left, bottom - top)
+
+
+@cache
+def _places(height: int, width: int) -> Floats:
+    """``[height, width, 2]``: x and y of every pixel."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.stack([x, y], axis=-1)
+
+
+def _cells(field: npt.NDArray[np.generic]) -> Floats:
+    """Means over cells."""
+    size = (max(2, field.shape[1] // CELL), max(2, field.shape[0] // CELL))
+    return cv2.resize(field.astype(np.float32), size, interpolation=cv2.INTER_AREA).astype(
+        np.float32, copy=False
+    )
+
+
+def _means(values: Floats) -> Floats:
+    """Means over the patch around every cell; what is beyond the border counts as zero."""
+    return cv2.blur(values, (PATCH, PATCH), borderType=cv2.BORDER_CONSTANT).astype(
+        np.float32, copy=False
+    )
+
+
+def _slopes(first: Luma) -> Floats:
+    """``[h, w, 2]``: mean gradient of the cells across and down, in levels."""
+    x = cv2.Sobel(first, cv2.CV_32F, 1, 0)
+    y = cv2.Sobel(first, cv2.CV_32F, 0, 1)
+    return _cells(np.stack([np.abs(x), np.abs(y)], axis=-1) / 4)
+
+
+def _shares(apart: Floats, free: Cells, slope: Floats) -> Floats:
+    """What is left between two frames over the texture, in every patch of the background.
+
+    What is left everywhere is the encoder's, or a change of light.
+    """
+    common = float(np.median(apart[free])) if free.any() else 0.0
+    return _means(np.where(free, np.maximum(apart - common, 0) / (slope + FAINT), 0))
+
+
+def _camera(where: Cells) -> npt.NDArray[np.float64]:
+    """``[2 N, 4]``: shifts, zoom and turn of the cells, x then y."""
+    rows, columns = where.shape
+    v, u = np.mgrid[0:rows, 0:columns].astype(np.float64)
+    u, v = ((u - (columns - 1) / 2) / rows)[where], ((v - (rows - 1) / 2) / rows)[where]
+    one, none = np.ones_like(u), np.zeros_like(u)
+    pairs = ((one, none), (none, one), (u, v), (-v, u))
+    return np.stack([np.concatenate(pair) for pair in pairs], axis=1)
+
+
+def _around(face: Face, scale: float, height: int, width: int) -> Cells:
+    """Cells away from head, shoulders and body; ``scale``: of the face to this size."""
+    rows, columns = max(2, height // CELL), max(2, width // CELL)
+    high, wide = height / rows, width / columns
+    across, down = (float(v) * scale for v in np.asarray(face.landmarks).mean(axis=0))
+    eyes, half = face.interocular * scale, CELL / 2
+    x = np.abs((np.arange(columns) + 0.5) * wide - across)[None]
+    y = ((np.arange(rows) + 0.5) * high - down)[:, None]
+    head = np.hypot(x / (HEAD[0] * eyes + half), y / (HEAD[1] * eyes + half)) > 1
+    below = np.clip(y - eyes, 0, BODY[2] * eyes)
+    body = x > BODY[0] * eyes + BODY[1] * below + half
+    return np.asarray(head & (body | (y <= eyes - half)))
