@@ -25,6 +25,20 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+FIRST = (
+    "ltx2",
+    "tests/service/test_jobs_survive.py",
+    "tests/service/test_cluster.py",
+    "tests/web/test_web_comparison.py",
+    "tests/api/test_api_crops.py",
+    "tests/web/test_web_batch.py",
+    "tests/api/test_api_faults.py",
+    "tests/service/test_jobs_gate.py",
+)
+"""Long files of few tests, which xdist would begin last: one process would then wait for servers
+to start, and the other core would have nothing to do."""
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileScheduling:
     """All tests of LTX-2 in one process: importing its libraries takes 16 s of processor time."""
 
@@ -32,6 +46,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> LoadFileS
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.split("::", 1)[0]
             return "ltx2" if "/test_ltx2_" in file else file
+
+        def _assign_work_unit(self, node: object) -> None:
+            for file in FIRST:
+                if file in self.workqueue:
+                    self.workqueue.move_to_end(file, last=False)
+                    break
+            super()._assign_work_unit(node)
 
     return ByFile(config, log)
 

@@ -209,6 +209,7 @@ def test_the_durable_queue_delivers_after_failures(
     executor = Executor(
         database, "worker-1", _Stages(), {WEBHOOK_QUEUE: (2, 0.02)}, Webhooks(database, connect)
     )
+    executor.set_pace(1)
     executor.launch()
     try:
         end = time.monotonic() + 20

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vivant.engines import ENGINES, OPTIONS, options_of
 from vivant.engines.ltx2.options import Lora, LTX2Fields, LTX2Options
 from vivant.engines.ltx2.recipes import (
     DISTILLED_SIGMAS,
@@ -195,3 +196,10 @@ def test_options_and_registry_load_no_torch() -> None:
         "assert 'torch' not in sys.modules and 'diffusers' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_registry_knows_the_options_of_every_engine() -> None:
+    assert list(OPTIONS) == list(ENGINES)
+    assert [options_of(name).engine for name in ENGINES] == list(ENGINES)
+    with pytest.raises(OptionError, match="choose one of living, camera, ltx2, fake"):
+        options_of("sora")

@@ -197,6 +197,7 @@ def test_as_many_run_as_there_is_room_for_in_order(database: Database, jobs: Job
     executor = Executor(
         database, "me", Stages(), {CPU_QUEUE: (2, 0.5), QUEUE: (1, 0.05), "unused": (1, 0.5)}
     )
+    executor.set_pace(1)
     executor.launch()
     until(lambda: Stages.begun == [first])
     assert executor.running == {first}

@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
+from vivant.engines import options_of
 from vivant.errors import OptionError
 from vivant.types import Request
 from vivant.upscalers import UPSCALERS
-
-
-def recipes(engine: str) -> list[str]:
-    """Names that the option ``recipe`` may have."""
-    if engine != "ltx2":
-        return []
-    from vivant.engines.ltx2.recipes import RECIPES
-
-    return list(RECIPES)
-
-
-def sound_frames(engine: str) -> int | None:
-    """Most frames of a clip with the engine's own sound; None: as many as without."""
-    if engine != "ltx2":
-        return None
-    from vivant.engines.ltx2.recipes import MAX_FRAMES
-
-    return MAX_FRAMES
 
 
 def check_options(request: Request) -> None:
@@ -31,22 +14,7 @@ def check_options(request: Request) -> None:
     Raises:
         OptionError: naming the option.
     """
-    if request.engine == "living":
-        from vivant.engines.living.options import LivingOptions
-
-        LivingOptions.parse(request.options)
-    elif request.engine == "camera":
-        from vivant.engines.camera.options import CameraOptions
-
-        CameraOptions.parse(request.options)
-    elif request.engine == "ltx2":
-        from vivant.engines.ltx2.options import LTX2Options
-
-        LTX2Options.from_request(request)
-    elif request.engine == "fake":
-        from vivant.engines.fake import FakeOptions
-
-        FakeOptions.parse(request.options)
+    options_of(request.engine).from_request(request)
     if request.upscaler not in ("auto", *UPSCALERS):
         raise OptionError(
             f"upscaler {request.upscaler[:40]!r} is unknown: choose auto or one of "

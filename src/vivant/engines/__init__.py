@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from vivant.errors import MissingPartError, OptionError
 from vivant.types import Engine
 
-if TYPE_CHECKING:  # settings bring pydantic, 0.3 s that a list of names does not need
+if TYPE_CHECKING:  # both bring pydantic, 0.3 s that a list of names does not need
+    from vivant.engines.engine_options import EngineOptions
     from vivant.settings import Settings
 
 
@@ -107,11 +108,62 @@ def load_engine(name: str, settings: Settings) -> Engine:
         OptionError: no engine of that name.
         MissingPartError: its packages or weights are not installed.
     """
+    return ENGINES[known(name)](settings)
+
+
+def known(name: str) -> str:
+    """``name``, if an engine is called so.
+
+    Raises:
+        OptionError: no engine of that name.
+    """
     if name not in ENGINES:
         raise OptionError(
             f"engine {name!r} is unknown: choose one of {', '.join(ENGINES)}", param="engine"
         )
-    return ENGINES[name](settings)
+    return name
+
+
+def _living_options() -> type[EngineOptions]:
+    from vivant.engines.living.options import LivingOptions
+
+    return LivingOptions
+
+
+def _camera_options() -> type[EngineOptions]:
+    from vivant.engines.camera.options import CameraOptions
+
+    return CameraOptions
+
+
+def _ltx2_options() -> type[EngineOptions]:
+    from vivant.engines.ltx2.options import LTX2Options
+
+    return LTX2Options
+
+
+def _fake_options() -> type[EngineOptions]:
+    from vivant.engines.fake import FakeOptions
+
+    return FakeOptions
+
+
+OPTIONS: Mapping[str, Callable[[], type[EngineOptions]]] = {
+    "living": _living_options,
+    "camera": _camera_options,
+    "ltx2": _ltx2_options,
+    "fake": _fake_options,
+}
+"""Name → options, for those who check a request without loading the engine."""
+
+
+def options_of(name: str) -> type[EngineOptions]:
+    """The options that the engine called ``name`` has.
+
+    Raises:
+        OptionError: no engine of that name.
+    """
+    return OPTIONS[known(name)]()
 
 
 def _ltx2_frames(num_frames: int) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, get_args,
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from vivant.errors import OptionError
+from vivant.types import Request
 
 
 def _no_switch(value: Any) -> Any:
@@ -36,12 +37,26 @@ class EngineOptions(BaseModel):
     Attributes:
         engine: the engine's name, for errors.
         elsewhere: option of another engine → that engine, which the error then names.
+        recipes: values that the option ``recipe`` may have; empty where the engine has none.
+        max_sound_frames: most frames of a clip with the engine's own sound; None: as many as
+            without.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     engine: ClassVar[str]
     elsewhere: ClassVar[Mapping[str, str]] = {}
+    recipes: ClassVar[tuple[str, ...]] = ()
+    max_sound_frames: ClassVar[int | None] = None
+
+    @classmethod
+    def from_request(cls, request: Request) -> Self:
+        """The options of a request for this engine.
+
+        Raises:
+            OptionError: a name or value this engine does not have.
+        """
+        return cls.parse(request.options)
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Self:

@@ -14,8 +14,8 @@
     admission.py              accept or refuse: counted and enqueued in one transaction
     adapters.py               which LoRA adapters a request may name
     queue.py                  the queues of DBOS: stages added, put back, cancelled
-    idle_queues.py            queues in which nothing waits are closed: polling them costs less
     executor.py               DBOS in a worker: takes stages from the queues and runs them
+    standby.py                shuts DBOS down while nothing waits, and launches it again
     heartbeat.py              which workers live, and which one leads
     worker.py                 a worker process
     supervisor.py             keeps worker processes alive

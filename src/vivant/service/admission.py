@@ -105,7 +105,6 @@ class Admission:
                 connection, job_id, spec, owner, request=request, digest=digest,
                 idempotency_key=idempotency_key,
             )  # fmt: skip
-        self._queue.wake([spec.request.engine])
         return job, True
 
     def accept_all(
@@ -141,7 +140,6 @@ class Admission:
                     connection, job_id, spec, owner, request=request,
                     digest=request_hash(request, spec), created_at=now + place * MICROSECOND,
                 )  # fmt: skip
-        self._queue.wake({spec.request.engine for _, spec in specs})
         return True
 
     def _take(

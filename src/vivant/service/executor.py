@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -39,9 +40,9 @@ WEBHOOKS_AT_ONCE = 4
 CPU_AT_ONCE = 2
 """Pictures that one worker prepares side by side; one clip's render runs beside them."""
 
-POLL_SECONDS = 0.05
-"""Seconds between two polls of a queue whose clips this worker can make. DBOS has no public way to
-wake a worker up instead; see :mod:`vivant.service.idle_queues` for what a poll costs."""
+POLL_SECONDS = 0.03
+"""Seconds between two polls of a queue whose clips this worker can make. Only while there is work:
+see :mod:`vivant.service.standby`."""
 
 SLOW_POLL_SECONDS = 0.5
 """The same for queues where no client waits for the poll: the "cpu" queue (a render prepares its
@@ -51,6 +52,9 @@ workers."""
 POLL_SECONDS_PER_WORKER = 0.025
 """Each of many workers looks less often, so that the database is asked at most 40 times a second
 about one queue by up to 20 workers; more look every :data:`SLOW_POLL_SECONDS`."""
+
+STOP_GLANCE_SECONDS = 0.05
+"""DBOS's threads notice within that time that it is shut down."""
 
 STEP_ATTEMPTS = 6
 """Of a stage, 1, 2, 4, 8 and 16 s apart: storage and databases restart within that."""
@@ -90,6 +94,9 @@ class Executor:
         stages: what is done at each stage.
         queues: name → (stages of it side by side, seconds between two looks into it).
         webhooks: delivers events; None: this worker delivers none.
+
+    Attributes:
+        pace: seconds between two polls of the queue that is polled most often.
     """
 
     def __init__(
@@ -102,47 +109,69 @@ class Executor:
     ) -> None:
         self._webhooks = webhooks
         self._database, self._id = database, worker_id
+        self._queue = JobQueue(database)
         self._stages, self._queues = stages, queues
-        self._intervals: dict[str, float] = {}
         self._guard = threading.Lock()
         self._running: set[str] = set()
+        self._launched, self._launches = False, 0
+        self._last_busy = time.monotonic()
+        self.pace = SLOW_POLL_SECONDS
 
-    def launch(self, *, workers: int = 1) -> None:
-        """Begin to take stages.
+    @property
+    def launched(self) -> bool:
+        """Whether stages are taken."""
+        return self._launched
 
-        Args:
-            workers: how many there are.
-        """
+    @property
+    def idle_seconds(self) -> float:
+        """Since the last stage ended, or since the launch."""
+        with self._guard:
+            return 0.0 if self._running else time.monotonic() - self._last_busy
+
+    def launch(self) -> None:
+        """Take stages from the queues; nothing happens if that is so already."""
+        if self._launched:
+            return
         config: DBOSConfig = {
             "name": APPLICATION,
             "system_database_url": self._database.url,
             "system_database_engine": self._database.engine,
             "application_version": APPLICATION_VERSION,
             "executor_id": self._id,
+            "run_migrations": False,  # the worker made them when it started
             "use_listen_notify": False,
+            "notification_listener_polling_interval_sec": STOP_GLANCE_SECONDS,
             "log_level": "WARNING",
         }
         DBOS(config=config)
         DBOS.listen_queues(list(self._queues))
         self._register_workflows()
-        DBOS.launch()
-        for name, (at_once, _) in self._queues.items():
-            self._intervals[name] = self._interval(name, workers)
-            DBOS.register_queue(
-                name,
-                worker_concurrency=at_once,
-                polling_interval_sec=self._intervals[name],
-                on_conflict="always_update",
-            )
+        try:
+            DBOS.launch()
+        except Exception:
+            DBOS.destroy(destroy_registry=True)
+            raise
+        self._launched, self._last_busy = True, time.monotonic()
+
+    def suspend(self) -> None:
+        """Shut DBOS down until :meth:`launch`; nothing happens if a stage runs."""
+        if self._queue.claimed_by(self._id):
+            return
+        with self._guard:
+            if self._running:
+                return
+            self._launched, self._launches = False, self._launches + 1
+            DBOS.destroy(destroy_registry=True)
+        # taken in the moment before; their threads have not begun, and will not
+        for stage in self._queue.requeue(lambda worker_id: worker_id != self._id):
+            log.info("put back, it was taken too late: %s", stage)
 
     def set_pace(self, workers: int) -> None:
-        """Let each of many workers look into the queues less often; running workers take it up."""
-        for name in self._queues:
-            interval = self._interval(name, workers)
-            queue = DBOS.retrieve_queue(name)
-            if queue is not None and self._intervals[name] != interval:
-                queue.set_polling_interval_sec(interval)
-                self._intervals[name] = interval
+        """Write how often each of so many workers polls; running workers take it up."""
+        intervals = {name: self._interval(name, workers) for name in self._queues}
+        for name, seconds in intervals.items():
+            self._queue.register(name, at_once=self._queues[name][0], poll_seconds=seconds)
+        self.pace = min(intervals.values())
 
     def _interval(self, queue: str, workers: int) -> float:
         """Seconds between two polls of one worker."""
@@ -165,37 +194,39 @@ class Executor:
         ).start()
 
     def _register_workflows(self) -> None:
+        launch = self._launches
+
         @DBOS.workflow(name="prepare")
         def prepare(job_id: str) -> None:
-            self._run("prepare", self._stages.prepare, job_id)
+            self._run(launch, "prepare", self._stages.prepare, job_id)
 
         @DBOS.workflow(name="publish")
         def publish(job_id: str) -> None:
-            self._run("publish", self._stages.publish, job_id)
+            self._run(launch, "publish", self._stages.publish, job_id)
 
         @DBOS.workflow(name="render")
         def render(job_id: str) -> None:
-            if self._run("render", self._stages.render, job_id):
+            if self._run(launch, "render", self._stages.render, job_id):
                 with SetWorkflowID(workflow_ids(job_id)[2]):
                     DBOS.start_workflow(publish, job_id)
 
         @DBOS.workflow(name="webhook")
         def webhook(job_id: str, attempt: int) -> None:
-            self._deliver(job_id, attempt)
+            self._deliver(launch, job_id, attempt)
 
-    def _deliver(self, job_id: str, attempt: int) -> None:
+    def _deliver(self, launch: int, job_id: str, attempt: int) -> None:
         """One attempt. The next one is a workflow of its own, so that no thread waits for it."""
         if self._webhooks is None:
             return
-        with self._noted_as_running():
+        with self._noted_as_running(launch):
             try:
                 pause = DBOS.run_step(step("webhook"), self._webhooks.deliver, job_id, attempt)
                 if pause is not None:
-                    JobQueue(self._database).add_webhook(job_id, attempt + 1, delay=pause)
+                    self._queue.add_webhook(job_id, attempt + 1, delay=pause)
             except Exception:  # only the webhook failed: the job itself is finished
                 log.exception("webhook failed")
 
-    def _run(self, name: str, stage: Callable[[str], Any], job_id: str) -> Any:
+    def _run(self, launch: int, name: str, stage: Callable[[str], Any], job_id: str) -> Any:
         """A stage as a step of DBOS; a job always ends with a reason."""
         # With a full disk DBOS cannot record the result of a step. Asking again finds it recorded,
         # or repeats the stage, which is safe.
@@ -205,7 +236,7 @@ class Executor:
             stop=stop_after_delay(RECORD_SECONDS),
             reraise=True,
         )
-        with self._noted_as_running():
+        with self._noted_as_running(launch):
             try:
                 return recorded(DBOS.run_step, step(name), stage, job_id)
             except dbos_error.DBOSMaxStepRetriesExceeded as error:
@@ -218,16 +249,23 @@ class Executor:
         return None
 
     @contextmanager
-    def _noted_as_running(self) -> Iterator[None]:
-        """Inside, the workflow of this thread is one of :attr:`running`."""
+    def _noted_as_running(self, launch: int) -> Iterator[None]:
+        """Inside, the workflow of this thread is one of :attr:`running`.
+
+        Raises:
+            RuntimeError: DBOS was shut down since the stage was taken: it is in its queue again.
+        """
         workflow_id = str(DBOS.workflow_id)
-        with self._guard:
+        with self._guard:  # waits while DBOS is being shut down
+            if launch != self._launches:
+                raise RuntimeError(f"{workflow_id} was taken too late: it goes back to its queue")
             self._running.add(workflow_id)
         try:
             yield
         finally:
             with self._guard:
                 self._running.discard(workflow_id)
+                self._last_busy = time.monotonic()
 
 
 def step(name: str) -> StepOptions:

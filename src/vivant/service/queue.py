@@ -16,6 +16,7 @@ who is dead (:mod:`vivant.service.heartbeat`), and how often a job may kill its 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -28,7 +29,6 @@ from dbos import (
 from dbos import error as dbos_error
 
 from vivant.service.database import Database
-from vivant.service.idle_queues import IdleQueues
 from vivant.service.job import Job
 from vivant.service.webhooks import PAUSES
 
@@ -95,10 +95,9 @@ class JobQueue:
             lazy=True,
             retry_connection_errors=False,
         )
-        self._idle = IdleQueues(database, self._client, {WEBHOOK_QUEUE})
 
     def add(self, connection: sa.Connection, job_id: str, engine: str, priority: int) -> None:
-        """Enqueue a new job's stages, within the caller's transaction; then call :meth:`wake`.
+        """Enqueue a new job's stages, within the caller's transaction.
 
         Args:
             connection: of that transaction.
@@ -120,18 +119,25 @@ class JobQueue:
             }
             self._client.enqueue_in_transaction(connection, options, job_id)
 
-    def wake(self, engines: Iterable[str]) -> None:
-        """Let workers look for stages of new jobs at once; called when they are committed.
+    def register(self, name: str, *, at_once: int, poll_seconds: float) -> None:
+        """Make a queue known, or change it; running workers take it up at their next poll.
 
         Args:
-            engines: of the jobs.
+            name: of the queue.
+            at_once: stages of it that a worker runs side by side.
+            poll_seconds: between two looks of one worker.
         """
-        renders = {render_queue(engine, sqlite=self._sqlite) for engine in engines}
-        self._idle.open([*sorted(renders), CPU_QUEUE])
+        self._client.register_queue(
+            name, worker_concurrency=at_once, polling_interval_sec=poll_seconds
+        )
 
-    def close_empty(self) -> None:
-        """Make looking at queues cheap while nothing waits; see :class:`IdleQueues`."""
-        self._idle.close_empty()
+    def waits(self) -> bool:
+        """Whether a worker of this version should look into the queues now."""
+        now = time.time() * 1e3
+        return any(
+            stage.status == "ENQUEUED" or (stage.delay_until_epoch_ms or 0) <= now
+            for stage in self._list(status=["ENQUEUED", "DELAYED"], app_version=APPLICATION_VERSION)
+        )
 
     def add_webhook(
         self,
@@ -194,7 +200,7 @@ class JobQueue:
         Returns:
             Ids of the stages that were put back.
         """
-        found, queues = [], set()
+        found = []
         for stage in self._list(status="PENDING"):
             if (only and stage.workflow_id not in only) or is_alive(str(stage.executor_id)):
                 continue
@@ -204,8 +210,6 @@ class JobQueue:
             except dbos_error.DBOSNonExistentWorkflowError:
                 continue  # the job was deleted meanwhile
             found.append(stage.workflow_id)
-            queues.add(queue)
-        self._idle.open(queues)
         return found
 
     def claimed_by(self, worker_id: str) -> set[str]:

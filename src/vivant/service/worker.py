@@ -45,6 +45,7 @@ from vivant.service.queue import (
     render_queue,
 )
 from vivant.service.stages import JobStages
+from vivant.service.standby import Standby
 from vivant.service.sweeper import Sweeper
 from vivant.service.webhooks import Webhooks
 from vivant.settings import Settings, use_gpus
@@ -172,6 +173,7 @@ class Worker:
             threading.Thread(target=self._wait_for, args=(parent,), daemon=True).start()
         self._database.patiently(self._heartbeat.begin)
         threading.Thread(target=self._beat, name="vivant-heartbeat", daemon=True).start()
+        self._executor.set_pace(1)
         self._executor.launch()
         logs.configure(self._settings.log_format)
         # beside `serve`, the last line of a terminal is the page's address
@@ -180,8 +182,7 @@ class Worker:
         threading.Thread(target=self._warm_up, name="vivant-warm-up", daemon=True).start()
         threading.Thread(target=self._housekeep, name="vivant-sweep", daemon=True).start()
         with keep_workers():
-            while not self._closing.wait(60):
-                continue
+            Standby(self._database, self._queue, self._executor).run(self._closing)
             self._drain()
         self._leave()
 
@@ -216,7 +217,6 @@ class Worker:
                     self._changed.set()
                 if self._heartbeat.leads:
                     self._requeue_of_the_dead()
-                    self._queue.close_empty()
             except (DatabaseError, DBAPIError) as error:
                 log.warning("no heartbeat: %s", error)
             except Exception:  # the heartbeat must not stop

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 
 from vivant.api import openapi
 from vivant.api.auth import Owner, Shared
-from vivant.api.engine_options import check_options, recipes, sound_frames
+from vivant.api.engine_options import check_options
 from vivant.api.errors import HttpError
 from vivant.api.estimates import (
     costs,
@@ -24,6 +24,7 @@ from vivant.api.live_workers import live_workers
 from vivant.api.schemas import MAX_PROMPT, QUALITIES, VideoFields
 from vivant.api.state import State
 from vivant.cost import EXCHANGE, RATES, rate_name
+from vivant.engines import options_of
 from vivant.grid import ASPECTS, MAX_SIDE, MIN_SIDE
 from vivant.provenance.facts import GENERATED, SOURCE_TYPES
 from vivant.provenance.label_text import RULES
@@ -50,6 +51,7 @@ async def _models(shared: State) -> list[dict[str, Any]]:
         reason = "" if available else next(iter(reasons), "no worker is running")
         measured = await asyncio.to_thread(shared.job_store.measured, name)
         device = device_of(shared.settings, name, workers, measured)
+        options = options_of(name)
         found.append(
             {
                 "id": name,
@@ -60,9 +62,9 @@ async def _models(shared: State) -> list[dict[str, Any]]:
                 "available": available,
                 "reason": reason,
                 "default": name == shared.settings.default_engine,
-                "recipes": recipes(name),
+                "recipes": list(options.recipes),
                 "sound": name in ENGINES_WITH_SOUND,
-                "sound_max_frames": sound_frames(name),
+                "sound_max_frames": options.max_sound_frames,
                 "generative": SOURCE_TYPES.get(name, GENERATED) == GENERATED,
                 "device": device,
                 "usd_per_second": _rate(shared.settings, device),

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from vivant.engines.engine_options import EngineOptions, Number, WholeNumber
 from vivant.engines.ltx2.recipes import (
+    MAX_FRAMES,
     RECIPES,
     SEED,
     Recipe,
@@ -245,6 +246,9 @@ class LTX2Options(LTX2Fields):
         sound: decode the sound that the model makes; asked for by ``Request.sound``.
     """
 
+    recipes: ClassVar[tuple[str, ...]] = tuple(RECIPES)
+    max_sound_frames: ClassVar[int | None] = MAX_FRAMES
+
     width: int
     height: int
     sound: bool = False
@@ -256,7 +260,7 @@ class LTX2Options(LTX2Fields):
         return sum(self.nag_from_sigma <= sigma <= self.nag_to_sigma for sigma in sigmas)
 
     @classmethod
-    def from_request(cls, request: Request) -> LTX2Options:
+    def from_request(cls, request: Request) -> Self:
         """Options of a request.
 
         Raises:
