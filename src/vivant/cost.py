@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vivant.errors import OptionError
-from vivant.types import Bill, several
+from vivant.types import Bill, RareClip, several
 
 if TYPE_CHECKING:  # settings bring pydantic
     from vivant.settings import Settings
@@ -197,6 +197,17 @@ class PaidContainer:
             self.rate,
             start_seconds=self.start_seconds,
             idle_seconds=self.idle_seconds,
+        )
+
+    def rare_bill(self, clip_seconds: float, clip: Bill) -> RareClip:
+        """:meth:`rare_clip` in the currency of the clip's own bill."""
+        usd = self.rare_clip(clip_seconds)
+        return RareClip(
+            start_seconds=self.start_seconds,
+            waiting_seconds=self.idle_seconds,
+            usd=usd,
+            currency=clip.currency,
+            amount=usd * clip.exchange_rate,
         )
 
 

@@ -21,7 +21,7 @@ from typing import Protocol
 from vivant.checks import Performance
 from vivant.checks.live import LiveChecks
 from vivant.checks.report import write_html
-from vivant.cost import bill_for
+from vivant.cost import PaidContainer, bill_for
 from vivant.crop_area import Framing
 from vivant.errors import EngineError
 from vivant.grid import (
@@ -51,6 +51,7 @@ from vivant.types import (
     Observer,
     Portrait,
     Progress,
+    RareClip,
     Report,
     Request,
     Result,
@@ -118,6 +119,7 @@ class ClipJob:
         started: ``time.perf_counter()`` when the job began.
         shares: seconds by stage that were spent on this clip before it began, or elsewhere;
             negative where seconds spent here belong to other clips.
+        container: in which this runs, if it was started for clips and is paid until it stops.
     """
 
     request: Request
@@ -130,6 +132,7 @@ class ClipJob:
     times: StageTimes = field(default_factory=StageTimes, kw_only=True)
     started: float = field(default_factory=time.perf_counter, kw_only=True)
     shares: Mapping[Stage, float] = field(default_factory=dict, kw_only=True)
+    container: PaidContainer | None = field(default=None, kw_only=True)
     _label: Label | None = field(default=None, init=False)
     _history: bytes = field(default=b"", init=False)
     _sound_file: SoundFile | None = field(default=None, init=False)
@@ -241,8 +244,9 @@ class ClipJob:
             signed = self._encode(clip, generated.sound, path, checks, signer)
             seconds = self.seconds
             costs = self.bill(seconds)
+            rare = self.container.rare_bill(seconds, costs) if self.container and costs else None
             with self.times.measure("verify"):
-                verification = checks.finish(self._performance(seconds, costs))
+                verification = checks.finish(self._performance(seconds, costs, rare))
             self.times.add("verify", checks.busy)
         upscaled = clip is not generated
         if upscaled:  # waiting for the upscaler includes waiting for the engine
@@ -258,6 +262,7 @@ class ClipJob:
             stages=self.times.shares(seconds),
             credentials=signing.credentials_json(signer, signed),
             notes=(*sound_notes, *signer.notes),
+            rare_clip=rare,
         )
         report = describe(self.request, portrait, verification, production, names.files)
         self._write_report(report, portrait, folder, names, checks)
@@ -395,7 +400,9 @@ class ClipJob:
         self.times.add("verify", writer.readback_seconds)
         return signed
 
-    def _performance(self, seconds: float, costs: Bill | None) -> Performance:
+    def _performance(
+        self, seconds: float, costs: Bill | None, rare: RareClip | None
+    ) -> Performance:
         """Time and cost beside the user's targets."""
         settings = self.settings
         return Performance(
@@ -404,6 +411,7 @@ class ClipJob:
             cost=costs.amount if costs else None,
             target_cost=settings.target_usd * costs.exchange_rate if costs else None,
             currency=costs.currency if costs else settings.currency,
+            rare_clip=rare,
         )
 
 

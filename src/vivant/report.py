@@ -23,6 +23,7 @@ from vivant.types import (
     Bill,
     EngineInfo,
     Portrait,
+    RareClip,
     Report,
     Request,
     Stage,
@@ -63,6 +64,7 @@ class Production:
         device: that is billed.
         seconds: wall time from the job's start until its last frame was checked.
         bill: of these seconds; None where the device has no rate.
+        rare_clip: the bill with the container's start and waiting; None where none was started.
         stages: wall seconds of every stage; they add up to ``seconds``.
         credentials: see :class:`vivant.types.Report`.
         notes: sentences that the user must read.
@@ -76,6 +78,7 @@ class Production:
     stages: Mapping[Stage, float]
     credentials: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rare_clip: RareClip | None = None
 
 
 def describe(
@@ -117,6 +120,7 @@ def describe(
         ),
         versions=library_versions(),
         credentials=made.credentials,
+        rare_clip=made.rare_clip,
     )
 
 

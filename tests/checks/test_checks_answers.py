@@ -192,7 +192,15 @@ def test_every_sentence_can_be_said_in_both_languages() -> None:
     facts = dict.fromkeys((*names, "announced", "seen", "advised", "speed"), 1.5)
     facts |= dict.fromkeys(("seconds", "longest", "rate", "steady"), 2.5)
     facts |= dict.fromkeys(("peak", "lasts", "picture", "start"), 3.5)
-    words = {"amount": "₩1", "target": "₩2", "shown": "1×2", "wanted": "3×4", "aspect": "4:3"}
+    facts |= {"start_seconds": 4.0, "waiting_seconds": 5.0}
+    words = {
+        "amount": "₩1",
+        "target": "₩2",
+        "rare_amount": "₩3",
+        "shown": "1×2",
+        "wanted": "3×4",
+        "aspect": "4:3",
+    }
     for key in sentences():
         for language in ("en", "ko"):
             text = reason({**facts, **words, "message": key}, language)

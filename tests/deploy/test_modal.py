@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +25,7 @@ import uvicorn
 from service_process import FAKE, picture, sunset_ignored
 from vivant.api.estimates import rare_clip
 from vivant.api.server import listen, url
+from vivant.cost import container_rate
 from vivant.engines import load_engine
 from vivant.engines.fake import FakeEngine
 from vivant.errors import EngineError, MissingPartError, OptionError
@@ -34,7 +35,12 @@ from vivant.modal.client import MODAL_CLASSES
 from vivant.modal.container import ModalContainer
 from vivant.modal.fake import FakeBackend, FakeDict
 from vivant.modal.messages import CONTAINER_KINDS, RenderRequest, container_kind
-from vivant.modal.options import DeploymentOptions, container_environment, gpu_rates
+from vivant.modal.options import (
+    DeploymentOptions,
+    container_environment,
+    gpu_container,
+    gpu_rates,
+)
 from vivant.modal.runner import POLL_SECONDS, ModalRunner
 from vivant.modal.sqlite_backup import SqliteBackup
 from vivant.modal.web_app import check_state
@@ -43,6 +49,8 @@ from vivant.service.database import Database
 from vivant.service.job import (
     CALL,
     CLIP,
+    REPORT,
+    REPORT_HTML,
     SOURCE,
     JobSpec,
     key,
@@ -105,6 +113,7 @@ def container() -> ModalContainer:
         load_upscaler=load_upscaler,
         asked=("H200", "A100-80GB"),
         gpu=lambda: "NVIDIA A100-SXM4-80GB",
+        paid=partial(gpu_container, DeploymentOptions(gpu=("H200", "A100-80GB")), {}),
     )
 
 
@@ -283,6 +292,13 @@ def test_a_container_makes_a_clip_and_bills_the_gpu_that_is_there() -> None:
     assert cost["device"] == "A100-80"
     assert cost["usd"] == pytest.approx(made["result"]["seconds"] * 0.000694, abs=1e-6)
     assert SHARED.keys == [], "a container removes its progress"
+    rare = json.loads(made["files"][REPORT])["rare_clip"]
+    rate = container_rate(0.000694, cores=8, memory_gib=32)
+    held = made["result"]["seconds"] + rare["start_seconds"] + rare["waiting_seconds"]
+    assert rare["usd"] == pytest.approx(rate * held, abs=1e-4), "the A100's rate, not the H200's"
+    page = made["files"][REPORT_HTML].decode()
+    assert f"its start ({rare['start_seconds']:.0f} s)" in page
+    assert "컨테이너를 켰다면" in page
     assert "error" not in here.render(message(job_id)), "rendered again"
 
 

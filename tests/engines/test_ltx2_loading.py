@@ -28,6 +28,7 @@ from vivant.engines.ltx2.block import TransformerBlock
 from vivant.engines.ltx2.checkpoint import empty
 from vivant.engines.ltx2.components import load_components, load_connectors
 from vivant.engines.ltx2.direct_read import read_to
+from vivant.engines.ltx2.first_uses import begin_first_uses, use_libraries
 from vivant.engines.ltx2.fp8 import FLOAT8, Float8Linear, needs_widening, quantize_rows
 from vivant.engines.ltx2.fp8_checkpoint import quantize_folder
 from vivant.engines.ltx2.tiers import FA3_MODULES
@@ -1056,3 +1057,9 @@ def test_adapters_of_the_hub_are_found_by_name(tmp_path: Path) -> None:
     for source in ("ltx-2-19b-distilled", "nothing", "a/b/../c.safetensors", "~/x.safetensors"):
         with pytest.raises(MissingPartError, match=r"is not there: give a file, .*camera-static"):
             lora.find_file(source, library)
+
+
+def test_libraries_are_used_once_where_fp8_kernels_run(tmp_path: Path) -> None:
+    """On a CPU: the calls themselves are right, and no thread is started for them."""
+    use_libraries(torch.device("cpu"), torch.float32)
+    assert begin_first_uses(torch.device("cpu"), tmp_path) is None

@@ -7,14 +7,40 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import torch
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 
-from vivant.engines.ltx2 import block_kernels, fp8, tiny
+from vivant.engines.ltx2 import attention, block_kernels, fp8, tiny
 from vivant.engines.ltx2.architecture import TINY
+from vivant.engines.ltx2.block import Rotary, TransformerBlock
 from vivant.engines.ltx2.conditioning import clip_coords
+from vivant.engines.ltx2.fused_block import FusedBlock
 from vivant.engines.ltx2.transformer import Denoiser
+
+
+def rounded_attention(model: Any) -> float:
+    """Attention of values that kernels have scaled and moved, against plain attention."""
+
+    def exact(q: Any, k: Any, v: Any, *scales: Any) -> torch.Tensor:
+        q, k, v = (x * s[:, None, :, None] for x, s in zip((q, k, v), scales, strict=True))
+        return attention.attend(q, k, v)
+
+    attention._fa3_fp8 = exact
+    block_kernels.SAMPLED = 2
+    source = model.transformer_blocks[0]
+    heads, width = source.attn1.heads, source.attn1.to_q.in_features
+    torch.nn.init.normal_(source.attn1.norm_k.weight)
+    angle = torch.randn(3, heads, width // heads // 2)
+    rotary = Rotary(angle.cos(), angle.sin())
+    x = torch.randn(2, 3, width) * torch.tensor([1.0, 9.0])[:, None, None]
+    plain = TransformerBlock(source, eps=1e-6)
+    wanted = plain._attend(plain.attn1, x, x, rotary, rotary)
+    fused = FusedBlock(source, eps=1e-6, kernel="fa3-fp8")
+    rows = fused._rounded(x)
+    found = fused._attend(fused.attn1, rows, rows, rotary, rotary)
+    return float((found - wanted).norm() / wanted.norm())
 
 
 def main() -> None:
@@ -59,6 +85,8 @@ def main() -> None:
             found[f"{kinds} kinds{', nag' if guided else ''}"] = [
                 float((a - b).norm() / a.norm()) for a, b in zip(*outs, strict=True)
             ]
+    if sys.argv[1] == "2.0":
+        found["attention in fp8"] = [rounded_attention(model)]
     print(json.dumps(found))  # noqa: T201 - its output is what it is for
 
 

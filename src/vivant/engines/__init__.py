@@ -85,7 +85,7 @@ def _ltx2(settings: Settings) -> Engine:
     # torch is here, and takes the transformer to the GPU while the rest is imported
     from vivant.engines.ltx2.memory import begin_loading
 
-    begin_loading(_ltx2_folder(settings) / FP8_FOLDER)
+    begin_loading(_ltx2_folder(settings) / FP8_FOLDER, settings.cache_dir / "compiled")
     from vivant.engines.ltx2.engine import LTX2Engine
 
     return LTX2Engine(settings)

@@ -23,6 +23,7 @@ from typing import Any, cast
 import numpy as np
 
 from vivant.checks import keep_workers
+from vivant.cost import PaidContainer
 from vivant.errors import MissingPartError, VivantError
 from vivant.modal.backend import (
     CallFailedError,
@@ -71,6 +72,7 @@ class ModalContainer:
         load_upscaler: name → upscaler.
         asked: the GPU types of the deployment's options; empty for a CPU container.
         gpu: returns the GPU's name as its driver gives it; called for every clip.
+        paid: device that is billed → what this container costs from its start to its stop.
     """
 
     def __init__(
@@ -83,10 +85,11 @@ class ModalContainer:
         load_upscaler: Callable[[str], Upscaler],
         asked: Sequence[str] = (),
         gpu: Callable[[], str | None] = lambda: None,
+        paid: Callable[[str], PaidContainer] | None = None,
     ) -> None:
         self.kind, self._settings, self._shared = kind, settings, shared
         self._load_upscaler = load_upscaler
-        self._asked, self._gpu = asked, gpu
+        self._asked, self._gpu, self._paid = asked, gpu, paid
         self._engines = cache(lambda name: load_engine(name, settings))
         self._database: Database | None = None
         self._check_workers = ExitStack()
@@ -158,14 +161,16 @@ class ModalContainer:
             job_store.delete(job_id, None)
             admission.forget(job_id)
         admission.accept(job_id, spec, "")
+        settings = self._settings_for(gpu)
         stages = JobStages(
             job_store,
             objects,
-            self._settings_for(gpu),
+            settings,
             scratch / "stages",
             engines=self._engines,
             upscalers=self._load_upscaler,
             stopping=threading.Event(),
+            container=self._paid(settings.device) if self._paid and settings.device else None,
         )
         done = threading.Event()
         reporter = threading.Thread(

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from vivant.cost import RATES, PaidContainer, container_rate
+from vivant.cost import RATES, PaidContainer, bill, container_rate
 from vivant.errors import OptionError
 from vivant.field_errors import what_is_wrong
 from vivant.modal import gpus
@@ -223,9 +223,19 @@ def gpu_rates(options: DeploymentOptions, rates: Mapping[str, float]) -> dict[st
     return {name: count * table[gpus.GPUS[base].row] for name, (base, count) in parts.items()}
 
 
-def gpu_container(options: DeploymentOptions, rates: Mapping[str, float]) -> PaidContainer:
-    """What a GPU container costs, with the GPU that is asked for first."""
-    gpu = next(iter(gpu_rates(options, rates).values()))
+def gpu_container(
+    options: DeploymentOptions, rates: Mapping[str, float], device: str | None = None
+) -> PaidContainer:
+    """What a GPU container costs.
+
+    Args:
+        options: size and waiting of the container.
+        rates: replace entries of :data:`vivant.cost.RATES`.
+        device: that is billed, as :func:`vivant.cost.bill` takes it; the GPU that is asked for
+            first where None or without a rate.
+    """
+    charged = bill(device, 1.0, rates=rates) if device else None
+    gpu = charged.rate if charged else next(iter(gpu_rates(options, rates).values()))
     return PaidContainer(
         engine="ltx2",
         rate=container_rate(gpu, cores=options.cores, memory_gib=options.memory_gib),

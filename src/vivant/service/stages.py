@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from vivant.cost import PaidContainer
 from vivant.errors import Cancelled, DatabaseError, JobNotFoundError, StorageError, VivantError
 from vivant.picture.faces import lend_reader
 from vivant.pipeline import ClipJob
@@ -64,6 +65,7 @@ class JobStages:
         stopping: set when the worker is to stop.
         closing: set when no clip is to be begun any more.
         decoder: of pictures; one for the whole process.
+        container: see :class:`vivant.pipeline.ClipJob`.
 
     Attributes:
         renders_here: whether a clip can kill this process.
@@ -83,7 +85,9 @@ class JobStages:
         stopping: threading.Event,
         closing: threading.Event | None = None,
         decoder: PictureDecoder = pictures,
+        container: PaidContainer | None = None,
     ) -> None:
+        self._container = container
         self._job_store, self._objects, self._settings = job_store, objects, settings
         self._engines, self._upscalers = engines, upscalers
         self._stopping, self._closing = stopping, closing or stopping
@@ -329,6 +333,7 @@ class JobStages:
         clip_job = ClipJob(
             request, engine, upscaler, self._settings, reporter, job.request.get("currency"),
             portrait=portrait, times=times, started=started, shares={"image": ahead},
+            container=self._container,
         )  # fmt: skip
         return clip_job, ahead
 

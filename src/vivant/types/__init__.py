@@ -30,7 +30,7 @@ from vivant.types.clip import (
 )
 from vivant.types.engine import Engine, EngineInfo, EngineOfMany, Upscaler, YuvUpscaler, several
 from vivant.types.picture import Box, Face, Image, Portrait, Source
-from vivant.types.report import Bill, Report, Result, Series, StageTime, Take
+from vivant.types.report import Bill, RareClip, Report, Result, Series, StageTime, Take
 from vivant.types.request import (
     DEFAULT_ENGINE,
     DEFAULT_NEGATIVE_PROMPT,
@@ -73,6 +73,7 @@ __all__ = [
     "Portrait",
     "Progress",
     "Quality",
+    "RareClip",
     "Report",
     "Request",
     "Result",

@@ -43,6 +43,26 @@ class Bill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RareClip:
+    """What a clip costs if its container is started for it alone.
+
+    Computed from measured starts: the container itself is not told whether it was started for
+    this clip, nor when it will stop.
+
+    Attributes:
+        start_seconds: from the container's start until it can make a clip.
+        waiting_seconds: from the clip's end until the container stops.
+        amount: in ``currency``, of the start, the clip and the waiting.
+    """
+
+    start_seconds: float
+    waiting_seconds: float
+    usd: float
+    currency: str
+    amount: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Everything known about one finished clip. ``report.json`` holds it as JSON.
 
@@ -57,6 +77,7 @@ class Report:
         files: role (``clip``, ``thumbnail``, ``contact_sheet``, …) → file name beside the report.
         credentials: ``signed``; ``reason`` why not; ``content_sha256``, that of the clip without
             its signature, the same for the same seed; ``signer`` and more of a signed clip.
+        rare_clip: None where no container was started for clips.
     """
 
     schema_version: int
@@ -77,6 +98,7 @@ class Report:
     warnings: tuple[str, ...]
     versions: Mapping[str, str]
     credentials: Mapping[str, Any] = field(default_factory=dict)
+    rare_clip: RareClip | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

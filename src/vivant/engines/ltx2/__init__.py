@@ -38,6 +38,7 @@
     lora.py           low-rank adapters, checked, then fused
     tiers.py          how much memory asks for which tier (no torch)
     memory.py         what stays on the GPU, what waits beside it
+    first_uses.py     the GPU's libraries are used once while weights are read
     readahead.py      the checkpoint comes off the disk while torch is imported (no torch)
     loading.py        loads a model, keeps it, goes a tier lower where memory runs out
     gpu_group.py, gpu_worker.py, gpu_messages.py  several GPUs: one process for each

@@ -180,15 +180,25 @@ def attend(query: Tensor, key: Tensor, value: Tensor, kernel: Kernel = "sdpa") -
         exact: Tensor = _fa3(query, key, value)
         return exact
     if kernel == "fa3-fp8":
-        rounded, scales = zip(
-            *(quantize_heads(x) for x in (query, smoothed(key), value)), strict=True
-        )
-        result: Tensor = _fa3_fp8(*rounded, *scales)
-        return result.to(query.dtype)
+        rounded = (quantize_heads(x) for x in (query, smoothed(key), value))
+        return attend_rounded(*rounded, dtype=query.dtype)
     out = torch.nn.functional.scaled_dot_product_attention(
         query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
     )
     return out.transpose(1, 2)
+
+
+def attend_rounded(
+    query: tuple[Tensor, Tensor],
+    key: tuple[Tensor, Tensor],
+    value: tuple[Tensor, Tensor],
+    *,
+    dtype: torch.dtype,
+) -> Tensor:
+    """FlashAttention 3 of e4m3 ``[B, T, H, D]`` and their scales ``[B, H]``; gives ``dtype``."""
+    (q, k, v), scales = zip(query, key, value, strict=True)
+    result: Tensor = _fa3_fp8(q, k, v, *scales)
+    return result.to(dtype)
 
 
 def nag_mix(positive: Tensor, negative: Tensor, settings: Tensor) -> Tensor:

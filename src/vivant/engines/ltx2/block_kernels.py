@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vivant.engines.ltx2.fp8 import FLOAT8, has_fp8_matmul
+from vivant.engines.ltx2.fp8 import FLOAT8, FLOAT8_MAX, has_fp8_matmul
 from vivant.engines.ltx2.operators import operator
 
 Rounded = tuple[Tensor, Tensor]
@@ -323,12 +323,16 @@ def _head_norm(
         weight,
         weight if cos is None else cos,
         weight if sin is None else sin,
+        weight,
+        weight,
         out,
         tokens,
         EPS=eps,
         HEADS=heads,
         HALF=width // heads // 2,
         ROTATE=cos is not None,
+        CENTER=False,
+        ROUND=False,
         num_warps=WARPS,
     )
     return out
@@ -345,3 +349,114 @@ def head_norm(
     cos, sin = rotary if rotary is not None else (None, None)
     out: Tensor = _head_norm(x, weight, heads, eps, cos, sin)
     return out.view(x.shape[0], x.shape[1], heads, x.shape[2] // heads)
+
+
+def _fake_head_norm_rounded(x: Tensor, *others: Any) -> Tensor:  # noqa: ARG001
+    return torch.empty_like(x, dtype=FLOAT8)
+
+
+@operator(
+    "head_norm_rounded(Tensor x, Tensor weight, int heads, float eps, Tensor cos, Tensor sin, "
+    "Tensor? center, Tensor scale) -> Tensor",
+    _fake_head_norm_rounded,
+)
+def _head_norm_rounded(
+    x: Tensor,
+    weight: Tensor,
+    heads: int,
+    eps: float,
+    cos: Tensor,
+    sin: Tensor,
+    center: Tensor | None,
+    scale: Tensor,
+) -> Tensor:
+    batch, tokens, width = x.shape
+    out = torch.empty_like(x, dtype=FLOAT8)
+    _kernels().head_norm_kernel[(batch * tokens,)](
+        x,
+        weight,
+        cos,
+        sin,
+        scale if center is None else center,
+        scale,
+        out,
+        tokens,
+        EPS=eps,
+        HEADS=heads,
+        HALF=width // heads // 2,
+        ROTATE=True,
+        CENTER=center is not None,
+        ROUND=True,
+        num_warps=WARPS,
+    )
+    return out
+
+
+SAMPLED = 64
+"""Every so many tokens give the mean that keys are moved by."""
+
+
+def head_norm_rounded(
+    x: Tensor,
+    weight: Tensor,
+    heads: int,
+    eps: float,
+    rotary: tuple[Tensor, Tensor],
+    *,
+    smooth: bool = False,
+) -> Rounded:
+    """:func:`head_norm`, rounded to e4m3 in the same pass, for attention in fp8.
+
+    A normed row's squares add up to its width, so nothing in a head is larger than the root of
+    the width times its largest weight: that is the scale, and no pass looks for the largest value.
+    e4m3 has an exponent, so that a scale that is too large costs no precision.
+
+    Args:
+        smooth: move each channel by its mean (SageAttention, arXiv 2410.02367, section 4.2).
+            Softmax does not see what all keys are moved by, so the mean over every
+            :data:`SAMPLED`-th token does.
+
+    Returns:
+        e4m3 ``[batch, tokens, heads, channels / heads]``, and float32 scales ``[batch, heads]``.
+    """
+    cos, sin = rotary
+    largest = weight.view(heads, -1).abs().amax(1).float() * (x.shape[2] ** 0.5)
+    center = None
+    if smooth:
+        some = x[:, ::SAMPLED].contiguous()
+        normed = _head_norm(some, weight, heads, eps, cos[::SAMPLED].contiguous(),
+                            sin[::SAMPLED].contiguous())  # fmt: skip
+        center = normed.float().mean(1)
+        largest = 2 * largest  # a value and the mean may have opposite signs
+    scale = largest.clamp(min=1e-12) * (1.0 / FLOAT8_MAX)
+    out = _head_norm_rounded(x, weight, heads, eps, cos, sin, center, scale)
+    return out.view(x.shape[0], x.shape[1], heads, -1), scale.expand(x.shape[0], -1).contiguous()
+
+
+def _fake_round_heads(x: Tensor, heads: int) -> Rounded:
+    return (
+        torch.empty_like(x, dtype=FLOAT8),
+        torch.empty((x.shape[0], heads), dtype=torch.float32, device=x.device),
+    )
+
+
+@operator("round_heads(Tensor x, int heads) -> (Tensor, Tensor)", _fake_round_heads)
+def _round_heads(x: Tensor, heads: int) -> Rounded:
+    batch, tokens, width = x.shape
+    sizes = {"HEADS": heads, "CHANNELS": width // heads, "num_warps": WARPS}
+    peaks = torch.empty((batch, tokens, heads), dtype=torch.float32, device=x.device)
+    _kernels().head_peaks_kernel[(batch * tokens,)](x, peaks, **sizes)
+    scale = peaks.amax(1).clamp(min=1e-12) * (1.0 / FLOAT8_MAX)
+    out = torch.empty_like(x, dtype=FLOAT8)
+    _kernels().round_heads_kernel[(batch * tokens,)](x, scale, out, tokens, **sizes)
+    return out, scale
+
+
+def round_heads(x: Tensor, heads: int) -> Rounded:
+    """Contiguous ``[batch, tokens, channels]`` to e4m3, by each head's largest value.
+
+    Returns:
+        As :func:`head_norm_rounded`.
+    """
+    out, scale = _round_heads(x, heads)
+    return out.view(x.shape[0], x.shape[1], heads, -1), scale

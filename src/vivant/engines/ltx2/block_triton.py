@@ -202,14 +202,21 @@ def head_norm_kernel(
     weight,
     cos,
     sin,
+    center,
+    scale,
     out,
     tokens,
     EPS: tl.constexpr,  # noqa: N803
     HEADS: tl.constexpr,  # noqa: N803
     HALF: tl.constexpr,  # noqa: N803
     ROTATE: tl.constexpr,  # noqa: N803
+    CENTER: tl.constexpr,  # noqa: N803
+    ROUND: tl.constexpr,  # noqa: N803
 ):
-    """RMS norm across all heads, then the split rotary embedding within each."""
+    """RMS norm across all heads, then the split rotary embedding within each.
+
+    With ``ROUND``, less ``center`` (with ``CENTER``) and to e4m3 by a scale of each head.
+    """
     row = tl.program_id(0).to(tl.int64)
     head = tl.arange(0, HEADS)[:, None]
     channel = tl.arange(0, HALF)[None, :]
@@ -230,5 +237,42 @@ def head_norm_kernel(
         rotated = first * c - second * s
         second = second * c + first * s
         first = rotated
+    if CENTER:
+        place = (row // tokens) * (2 * HEADS * HALF)
+        first -= tl.load(center + place + first_at)
+        second -= tl.load(center + place + second_at)
+    if ROUND:
+        by = tl.load(scale + head)
+        first = tl.minimum(tl.maximum(first / by, -448.0), 448.0)
+        second = tl.minimum(tl.maximum(second / by, -448.0), 448.0)
     tl.store(out + start + first_at, first.to(out.dtype.element_ty))
     tl.store(out + start + second_at, second.to(out.dtype.element_ty))
+
+
+@triton.jit
+def head_peaks_kernel(x, out, HEADS: tl.constexpr, CHANNELS: tl.constexpr):  # noqa: N803
+    """The largest magnitude in each head of a row."""
+    row = tl.program_id(0).to(tl.int64)
+    head = tl.arange(0, HEADS)
+    at = head[:, None] * CHANNELS + tl.arange(0, CHANNELS)[None, :]
+    value = tl.load(x + row * (HEADS * CHANNELS) + at).to(tl.float32)
+    tl.store(out + row * HEADS + head, tl.max(tl.abs(value), axis=1))
+
+
+@triton.jit
+def round_heads_kernel(
+    x,
+    scale,
+    out,
+    tokens,
+    HEADS: tl.constexpr,  # noqa: N803
+    CHANNELS: tl.constexpr,  # noqa: N803
+):
+    """Rows to e4m3 by a scale of each clip's heads."""
+    row = tl.program_id(0).to(tl.int64)
+    head = tl.arange(0, HEADS)[:, None]
+    at = row * (HEADS * CHANNELS) + head * CHANNELS + tl.arange(0, CHANNELS)[None, :]
+    by = tl.load(scale + (row // tokens) * HEADS + head)
+    value = tl.load(x + at).to(tl.float32) / by
+    value = tl.minimum(tl.maximum(value, -448.0), 448.0)
+    tl.store(out + at, value.to(out.dtype.element_ty))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from vivant.engines.ltx2 import block_kernels
+from vivant.engines.ltx2.attention import attend_rounded
 from vivant.engines.ltx2.block import Rotary, TransformerBlock
 from vivant.engines.ltx2.modulation import ShiftScale
 
@@ -83,6 +84,22 @@ class FusedBlock(TransformerBlock):
         if not isinstance(context, Fp8Rows):
             return super()._value(attn, context)
         return context.times(attn.to_v).unflatten(-1, (attn.heads, -1))
+
+    def _attend(
+        self, attn: Any, x: Any, context: Any, rotary: Rotary, key_rotary: Rotary
+    ) -> Tensor:
+        """As in plain torch, but fp8 attention gets queries, keys and values rounded already."""
+        if self.kernel != "fa3-fp8" or attn is not self.attn1 or self.ulysses is not None:
+            return super()._attend(attn, x, context, rotary, key_rotary)
+        heads, norm_q, norm_k = attn.heads, attn.norm_q, attn.norm_k
+        value = block_kernels.round_heads(context.times(attn.to_v), heads)
+        key = block_kernels.head_norm_rounded(
+            context.times(attn.to_k), norm_k.weight, heads, norm_k.eps, key_rotary, smooth=True
+        )
+        query = block_kernels.head_norm_rounded(
+            x.times(attn.to_q), norm_q.weight, heads, norm_q.eps, rotary
+        )
+        return self._output(attn, x, attend_rounded(query, key, value, dtype=x.dtype))
 
     def _output(
         self,

@@ -17,6 +17,7 @@ import torch
 
 from vivant.engines.ltx2.decode import decode_share, to_bytes
 from vivant.engines.ltx2.denoising_stage import DenoisingStage
+from vivant.engines.ltx2.first_uses import begin_first_uses
 from vivant.engines.ltx2.gpu_messages import (
     Decode,
     Denoise,
@@ -68,6 +69,7 @@ class GpuWorker:
     def run(self) -> None:
         """Load, then work until the pipe closes."""
         order: LoadModel = self.orders.get()
+        begin_first_uses(self.device, order.settings.cache_dir / "compiled")
         loaded = ModelLoader(order.settings, self.device, ulysses=self.ulysses).load(
             order.options, ignore_progress
         )

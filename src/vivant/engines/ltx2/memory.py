@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from vivant.engines.ltx2.direct_read import read_early
+from vivant.engines.ltx2.first_uses import begin_first_uses
 from vivant.engines.ltx2.tiers import tier_of
 
 
@@ -28,10 +29,14 @@ def choose_tier(device: torch.device, wanted: str = "auto") -> str:
     return tier_of(torch.cuda.get_device_properties(device).total_memory)
 
 
-def begin_loading(folder: Path) -> None:
+def begin_loading(folder: Path, compiled: Path) -> None:
     """Begin to read an fp8 checkpoint to the GPU, where it would stay and there is room for it.
 
-    A model that is asked for later and is another one makes it go again.
+    The GPU's libraries are used a first time beside that. A model that is asked for later and is
+    another one makes it go again.
+
+    Args:
+        compiled: folder of compiled kernels.
     """
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
     if not size or not torch.cuda.is_available():
@@ -39,6 +44,7 @@ def begin_loading(folder: Path) -> None:
     device = torch.device("cuda")
     if choose_tier(device) != "swap" and torch.cuda.mem_get_info(device)[0] > 2 * size:
         read_early(device, folder)
+        begin_first_uses(device, compiled)
 
 
 class OffloadedModule:
