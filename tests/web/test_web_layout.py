@@ -271,7 +271,9 @@ TARGETS = """() => [...document.querySelectorAll("button, .link, summary, .choic
 """What is lower than a finger needs, CSS pixels."""
 
 
-def test_fingers_find_room(browser: Browser, page_server: str, portrait: Path) -> None:
+def test_fingers_find_room(
+    browser: Browser, page_server: str, portrait: Path, jobs: dict[str, str]
+) -> None:
     context = browser.new_context(
         viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
     )
