@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from playwright.sync_api import Browser, Page, Playwright
+from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Locator, Page, Playwright, expect
 
 from service_process import PLAIN
 
@@ -63,11 +63,20 @@ def environment(data: Path, **settings: str) -> dict[str, str]:
 
 @contextmanager
 def serving(
-    data: Path, *arguments: str, workers: int = 1, port: int = 0, **settings: str
+    data: Path,
+    *arguments: str,
+    workers: int = 1,
+    port: int = 0,
+    program: Sequence[str] = ("-m", "vivant"),
+    **settings: str,
 ) -> Iterator[str]:
-    """``vivant serve`` as its users start it; yields its address once it can take work."""
+    """``vivant serve`` as its users start it; yields its address once it can take work.
+
+    Args:
+        program: arguments of Python that start Vivant's command line.
+    """
     log = (data / "serve.log").open("wb")
-    command = [sys.executable, "-m", "vivant", "serve", "--port", str(port), *arguments]
+    command = [sys.executable, *program, "serve", "--port", str(port), *arguments]
     command += ["--workers", str(workers)]
     process = subprocess.Popen(
         command, env=environment(data, **settings), stdout=log, stderr=subprocess.STDOUT
@@ -253,8 +262,33 @@ def language(page: Page) -> str:
 
 def accessible(page: Page, state: str) -> None:
     """Axe finds nothing, in the language and theme that are shown."""
-    found = Axe().run(page).response["violations"]
+    if page.evaluate("typeof axe") == "undefined":  # half a megabyte, once for each document
+        page.evaluate(AXE_SCRIPT)
+    found = page.evaluate(
+        "axe.run({ resultTypes: ['violations'] }).then((result) => result.violations)"
+    )
     assert not found, f"{state}: {[(f['id'], [n['target'] for n in f['nodes']]) for f in found]}"
+
+
+def seen(found: Locator) -> bool:
+    """Whether all four corners are in the window, with nothing over them."""
+    corners: bool = found.evaluate(
+        """(element) => {
+          const { left, top, right, bottom } = element.getBoundingClientRect();
+          const corners = [left + 3, right - 3].flatMap((x) => [[x, top + 3], [x, bottom - 3]]);
+          return corners.every(([x, y]) => element.contains(document.elementFromPoint(x, y)));
+        }"""
+    )
+    return corners
+
+
+def told(page: Page, words: str, place: str) -> None:
+    """The form's error has these words, is in view at its place, and has the focus."""
+    error = page.locator("#form-error")
+    expect(error).to_have_text(re.compile(words))
+    expect(error).to_be_focused()
+    assert page.locator(f"{place} #form-error").count() == 1
+    assert seen(error), words
 
 
 def until(what: Callable[[], bool], seconds: float = 60.0) -> None:

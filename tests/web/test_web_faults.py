@@ -14,14 +14,14 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from vivant.service.database import open_database
 from vivant.service.job_store import JobStore
 from vivant.service.keys import Keyring
 from vivant.settings import read_settings
 from vivant.web import single_file
-from web_server import open_more_settings, send, serving, until
+from web_server import open_more_settings, seen, send, serving, told, until
 
 WAIT = 90_000
 
@@ -70,27 +70,6 @@ def screens(browser: Browser, server: str) -> Iterator[list[Page]]:
     yield pages
     for page in pages:
         page.context.close()
-
-
-def seen(found: Locator) -> bool:
-    """Whether all four corners are in the window, with nothing over them."""
-    corners: bool = found.evaluate(
-        """(element) => {
-          const { left, top, right, bottom } = element.getBoundingClientRect();
-          const corners = [left + 3, right - 3].flatMap((x) => [[x, top + 3], [x, bottom - 3]]);
-          return corners.every(([x, y]) => element.contains(document.elementFromPoint(x, y)));
-        }"""
-    )
-    return corners
-
-
-def told(page: Page, words: str, place: str) -> None:
-    """The form's error has these words, is in view at its place, and has the focus."""
-    error = page.locator("#form-error")
-    expect(error).to_have_text(re.compile(words))
-    expect(error).to_be_focused()
-    assert page.locator(f"{place} #form-error").count() == 1
-    assert seen(error), words
 
 
 def ended(page: Page, words: str, jobs: JobStore, error: dict[str, Any] | None) -> None:

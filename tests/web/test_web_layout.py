@@ -27,6 +27,9 @@ MOST_BYTES = 250_000
 """Of the first screen, over the wire, without the looping clips of the examples."""
 
 
+WHITE = "rgb(255, 255, 255)"
+
+
 @pytest.fixture(scope="module")
 def faceless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pictures") / "plain.png"
@@ -176,9 +179,33 @@ def test_a_clip_that_is_made(page: Page, page_server: str, portrait: Path) -> No
     show(page, running)
     expect(page.locator("#stages li").first).to_be_visible()
     flawless(page, "running")
+    # another one waits behind it
+    waiting = send(page_server, portrait, **LONG)
+    show(page, waiting)
+    expect(page.locator("#run-title")).to_have_text("바로 다음 차례입니다")
+    flawless(page, "queued")
+    page.click("#cancel")
+    expect(page.locator("#retry")).to_be_visible()
+    show(page, running)
     page.click("#cancel")
     expect(page.locator("#retry")).to_be_visible()
     flawless(page, "cancelled")
+
+
+def test_a_picture_that_is_sent(page: Page, portrait: Path) -> None:
+    show(page)
+    page.set_input_files("#file", portrait)
+    expect(page.locator("#crop-word")).to_contain_text("얼굴")
+    wire = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 2_000}
+    wire.send("Network.emulateNetworkConditions", slow)
+    page.click("#go")
+    expect(page.locator("#run-title")).to_contain_text("사진을 보내고 있습니다")
+    flawless(page, "uploading")
+    expect(page.locator("#run-title")).to_contain_text("사진을 보내고 있습니다")
+    page.click("#cancel")
+    expect(page.locator("#form")).to_be_visible()
+    wire.detach()
 
 
 @pytest.mark.parametrize("view", ["clip", "beside", "wipe"])
@@ -238,6 +265,28 @@ def test_the_gallery(page: Page, jobs: dict[str, str]) -> None:
     page.keyboard.press("Escape")
 
 
+TARGETS = """() => [...document.querySelectorAll("button, .link, summary, .choices label")]
+  .filter((one) => one.checkVisibility() && one.getBoundingClientRect().height < 44)
+  .map((one) => `${one.id || one.className}: ${one.getBoundingClientRect().height}`)"""
+"""What is lower than a finger needs, CSS pixels."""
+
+
+def test_fingers_find_room(
+    browser: Browser, page_server: str, portrait: Path, jobs: dict[str, str]
+) -> None:
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    page = context.new_page()
+    page.goto(f"{page_server}/{SMALL}")
+    expect(page.locator(".piece .heart").first).to_be_visible()
+    assert page.evaluate(TARGETS) == []
+    page.set_input_files("#file", portrait)
+    expect(page.locator("#crop-word")).to_contain_text("face")
+    assert page.evaluate(TARGETS) == []
+    context.close()
+
+
 def test_without_the_server(page: Page, jobs: dict[str, str]) -> None:
     show(page)
     page.context.set_offline(True)
@@ -257,6 +306,11 @@ def test_the_report(page: Page, jobs: dict[str, str]) -> None:
     expect(report.locator(".five li")).to_have_count(5)
     report.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
     flawless(report, "report", switch="#lang", before_axe=lambda: fold_report(report))
+    # on paper it is dark on white, whatever theme is chosen
+    report.emulate_media(media="print", color_scheme="dark")
+    report.evaluate("document.documentElement.dataset.theme = 'dark'")
+    assert report.evaluate("getComputedStyle(document.body).color") == "rgb(37, 32, 29)"
+    assert report.evaluate("getComputedStyle(document.body).backgroundColor") == WHITE
     report.close()
 
 

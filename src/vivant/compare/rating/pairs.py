@@ -14,6 +14,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from vivant.checks.checklist import Words
 from vivant.errors import InputError
 from vivant.runs.clip_cache import finished
 
@@ -53,12 +54,18 @@ class ClipPairs:
     """All pairs of a folder.
 
     Attributes:
-        title: of the comparison; shown with the results only, since it names what is compared.
+        titles: of the comparison, by language; shown with the results only, since it names what is
+            compared.
         all: in the folder's order.
     """
 
-    title: str
+    titles: Words
     all: tuple[ClipPair, ...]
+
+    @property
+    def title(self) -> str:
+        """In English."""
+        return self.titles["en"]
 
     def shuffled(self, seed: str) -> list[ClipPair]:
         """In the order of the blind test."""
@@ -107,7 +114,8 @@ def _of_comparison(folder: Path) -> ClipPairs:
             )
             if all(finished(side.clip) for side in sides):
                 pairs.append(_pair(picture, (sides[0], sides[1])))
-        return ClipPairs(str(body["title"]), tuple(pairs))
+        title = str(body["title"])
+        return ClipPairs({"en": title, "ko": title, **body.get("titles", {})}, tuple(pairs))
     except (KeyError, TypeError, IndexError):
         raise InputError(
             f"{folder / COMPARE} is not what `vivant compare` writes: run it again", param="folder"
@@ -130,8 +138,9 @@ def _of_batch(folder: Path) -> ClipPairs:
         raise InputError(
             f"{folder / BATCH} is not what `vivant batch` writes: run it again", param="folder"
         ) from None
+    name = folder.resolve().name
     return ClipPairs(
-        folder.resolve().name,
+        {"en": name, "ko": name},
         tuple(
             _pair(first[0], (first[1], second[1]))
             for group in groups.values()

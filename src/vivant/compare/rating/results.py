@@ -30,10 +30,10 @@ FEW_PICTURES = 6
 """With fewer pictures than this, the summary says so."""
 
 SUMMARY: Mapping[str, Words] = {
-    "none": {"en": "Nothing is judged yet.", "ko": "아직 판단한 쌍이 없습니다."},
+    "none": {"en": "Nothing is judged yet.", "ko": "아직 고른 쌍이 없습니다."},
     "few": {
         "en": "No check has been held against {fewest} of your decisions yet: judge more pairs.",
-        "ko": "아직 판단 {fewest}번 이상과 비교된 검사가 없습니다. 더 많은 쌍을 판단해 보세요.",
+        "ko": "아직 {fewest}쌍 이상과 비교된 검사가 없습니다. 조금 더 골라 주세요.",
     },
     "blind": {
         "en": "The checks see no difference that matters between these clips, so that nothing "
@@ -60,7 +60,7 @@ SUMMARY: Mapping[str, Words] = {
     "habit": {
         "en": "You chose the clip at A in {share} of your decisions: chance is 50 %. Look at both "
         "sides again before you rely on this.",
-        "ko": "판단의 {share}에서 A 쪽을 골랐습니다(우연이라면 50 %). 결과를 쓰기 전에 양쪽을 다시 "
+        "ko": "판단의 {share}에서 A 쪽을 골랐습니다(우연이라면 50%). 결과를 쓰기 전에 양쪽을 다시 "
         "확인해 보세요.",
     },
     "looked": {

@@ -119,6 +119,7 @@ async function show(index) {
   byId("play").hidden = over;
   byId("loading").hidden = over;
   byId("question").dataset.t = over ? "done" : "question";
+  byId("results").className = over ? "loud" : "plain";
   translate();
   for (const video of Object.values(clips)) video.pause();
   if (over) return;

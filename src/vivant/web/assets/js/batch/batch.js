@@ -167,7 +167,7 @@ export function createBatch(frame, gallery, { onTake }) {
       h("button", { type: "button", class: "plain", id: `batch-${name}`, onclick: action, text: t(word) });
     return [
       groupTitle("batch", areTakes(id) ? takesTitle(over) : over ? resultTitle(rows) : progressTitle(rows, done)),
-      over ? h("p", { class: "small quiet", text: rest(rows) }) : null,
+      over && rest(rows) ? h("p", { class: "small quiet", text: rest(rows) }) : null,
       h("ul", { class: "rows batch-grid" }, rows.map((row) => batchCell(row, areTakes(id) && onTake))),
       h("dl", { class: "facts" }, state && spending(state, over)),
       sent.has(id) ? null : h("p", { class: "small quiet", text: t("batch_known") }),

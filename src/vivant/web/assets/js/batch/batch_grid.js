@@ -36,7 +36,8 @@ export function batchCell(row, onTake) {
   const failed = (problem || job?.status === "failed") && reason(problem ?? job.error);
   const verdict = done ? (job.verdict ?? "not_measured") : null;
   const shown = verdict ?? (failed ? "fail" : null);
-  const waits = job?.status === "in_progress" ? `${number(job.progress)}%` : t(job ? "queued" : "batch_waits");
+  // The small picture of a job that waits or runs says how far it is.
+  const word = verdict ? t(`verdict_${verdict}`) : failed || (job ? null : t("batch_waits"));
   const picture = job ? thumbnail(job, session.api.link) : noPicture(failed);
   const inside = [picture, h("b", {}, shown ? sign(shown) : null, h("bdi", { text: cellTitle(row) }))];
   const card = job ? h("a", { href: `#${job.id}` }, inside) : h("div", {}, inside);
@@ -45,7 +46,7 @@ export function batchCell(row, onTake) {
     "li",
     { "data-is": shown ?? "later" },
     card,
-    h("p", { class: "small quiet", text: verdict ? t(`verdict_${verdict}`) : failed || waits }),
+    word && h("p", { class: "small quiet", text: word }),
     done && onTake ? takeButton(row, onTake) : null,
   );
 }

@@ -117,7 +117,8 @@ export function createForm(form, { onChange, onSubmit }) {
     const moods = () =>
       moodField({ value: now.mood, previews, aspect: ratio(), onChoose: (value) => set("mood", value) });
     // The living engine only reads a mood from the prompt, so that it is not put first.
-    const first = living ? moods() : !camera ? promptField : now.model.id === "camera" ? moves() : "";
+    const prompted = now.model && !camera; // before the server has answered, nobody knows whether there is a prompt
+    const first = living ? moods() : prompted ? promptField : now.model?.id === "camera" ? moves() : "";
     return [
       first,
       lengthField({ value: Math.min(most, now.seconds), most, onInput: (value) => set("seconds", value) }),

@@ -12,6 +12,7 @@ export function showFormError(message, place = "button") {
   const line = byId("form-error");
   byId(place === "picture" ? "frame-message" : "button-message").append(line);
   line.focus({ preventScroll: true });
+  if (place === "picture") byId("frame").scrollIntoView({ block: "nearest" }); // with the buttons that help
   line.scrollIntoView({ block: "nearest" });
 }
 

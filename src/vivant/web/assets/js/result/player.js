@@ -75,7 +75,10 @@ export function createPlayer(job, links, frameRoot) {
     else frameRoot.dataset.view = view;
     const wasPlaying = !video.paused;
     if (view === "beside") {
-      inside.replaceChildren(h("div", { class: "beside" }, picture(), video));
+      const side = (word, shown) => h("figure", {}, shown, h("figcaption", { class: "side-word", text: t(word) }));
+      inside.replaceChildren(
+        h("div", { class: "beside" }, side("side_picture", picture()), side("side_clip", video)),
+      );
     } else if (view === "wipe") {
       const wipe = h("input", {
         type: "range",

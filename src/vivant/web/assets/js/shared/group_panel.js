@@ -98,6 +98,7 @@ export function fact(word, figure) {
 
 export function spending(state, over) {
   const { cost, inference_time_s: seconds } = state;
-  const amount = cost && (cost.currency ? money(cost.amount, cost.currency) : money(cost.usd, "USD"));
+  const spent = cost?.usd > 0; // before the first clip is charged, the currency is not known
+  const amount = spent && (cost.currency ? money(cost.amount, cost.currency) : money(cost.usd, "USD"));
   return [fact("took", duration(seconds)), amount && fact(over ? "cost" : "cost_so_far", amount)];
 }

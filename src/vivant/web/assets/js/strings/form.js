@@ -15,7 +15,7 @@ export const FORM_STRINGS = {
   choose: ["Choose a picture", "사진 고르기"],
   photograph: ["Take a picture", "사진 찍기"],
   sample: ["Try a sample picture", "예시 사진으로 해 보기"],
-  examples: ["Or click an example to begin with it:", "예시를 누르면 그 모습으로 시작합니다."],
+  examples: ["Or begin with an example, with its picture and mood:", "예시를 누르면 같은 사진과 분위기로 시작합니다."],
   sample_credit: ["Sample picture:", "예시 사진:"],
   picture_file: ["Picture file", "사진 파일"],
   picture_camera: ["Camera", "카메라"],

@@ -34,7 +34,7 @@ export const JOB_STRINGS = {
   title_batch: ["Several clips", "한꺼번에 만들기"],
   card_batch: ["Batch", "한꺼번에 만들기"],
   batch_sending: ["Sending for {n} clips.", "영상 {n}개를 접수하고 있습니다."],
-  batch_running: ["{n} of {total} clips", "영상 {total}개 중 {n}개"],
+  batch_running: ["{n} of {total} clips are done", "영상 {total}개 중 {n}개 완료"],
   batch_done: ["{n} of {total} clips are ready", "영상 {total}개 중 {n}개가 준비됐습니다"],
   batch_look: ["{n} made, but a check did not pass.", "{n}개는 만들었지만 미통과 항목이 있습니다."],
   batch_missing: ["{n} could not be made.", "{n}개는 만들지 못했습니다."],

@@ -63,6 +63,10 @@ export const SERVER_STRINGS = {
     "Too many requests in a short time. Try again in {wait}.",
     "짧은 시간에 요청이 너무 많았습니다. {wait} 뒤에 다시 시도해 주세요.",
   ],
+  error_too_many_connections: [
+    "Too many connections to the server are open. Close other tabs of this page and try again.",
+    "서버에 열린 연결이 너무 많습니다. 이 페이지를 연 다른 탭을 닫고 다시 시도해 주세요.",
+  ],
   error_missing_key: ["This server needs an API key.", "이 서버는 API 키가 필요합니다."],
   error_invalid_key: ["The server does not know this API key.", "서버에 등록되지 않은 API 키입니다."],
   error_invalid_image: [
