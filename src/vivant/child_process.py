@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import Final
 
 START: Final = (
-    "import importlib,json,os,sys;"
+    "import gc,importlib,json,os,sys;"
+    "gc.set_threshold(200000,*gc.get_threshold()[1:]);"  # imports make many objects that stay
     "sys.path[:],variables,module,arguments=json.loads(sys.argv[1]);"
     "[os.putenv(*one) for one in variables.items()];"
     "importlib.import_module(module).main(int(sys.argv[2]),*arguments)"

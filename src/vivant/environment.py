@@ -1,4 +1,4 @@
-"""What is known before the settings are read: the user's language, and whether there is a screen.
+"""What is known or set before the settings are read: the user's language, if there is a screen.
 
 The first line of the command line waits for it, so nothing heavy is imported here.
 """
@@ -71,3 +71,12 @@ def has_screen() -> bool:
     if os.environ.get("SSH_CONNECTION"):
         return False
     return sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
+
+
+def use_one_blas_thread() -> None:
+    """NumPy's BLAS computes in the thread that calls it, unless the user wants otherwise.
+
+    To be called before NumPy is imported. Vivant's matrices are small, and its own threads keep the
+    cores busy: BLAS's threads would mostly spin while they wait.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -164,7 +164,6 @@ def verify(
             possible.
         OutputError: the page cannot be written.
     """
-    from vivant.checks.verify import verify_file
     from vivant.image_limits import image_limits
     from vivant.picture.faces import lend_reader
     from vivant.picture.intake import load_portrait
@@ -180,9 +179,9 @@ def verify(
     facts = probe(path)
     if not facts.num_frames:
         raise ClipError(f"{path.name} has no frames: nothing can be verified", param="clip")
-    with lend_reader() as reader, ThreadPoolExecutor(1, "vivant-warm") as other_thread:
-        other_thread.submit(reader.warm)  # while the picture is read here
-        portrait = load_portrait(
+    with lend_reader() as reader, ThreadPoolExecutor(2, "vivant-load") as other_threads:
+        loading = other_threads.submit(
+            load_portrait,
             Path(image) if isinstance(image, str) else image,
             width=facts.width,
             height=facts.height,
@@ -190,6 +189,10 @@ def verify(
             reader=reader,
             framing=request.framing,
         )
+        other_threads.submit(reader.warm)
+        from vivant.checks.verify import verify_file  # 0.2 s, while the picture is read
+
+        portrait = loading.result()
         verification = verify_file(
             path, portrait, observe=observe, reader=reader, cores=usable_cores(), facts=facts
         )

@@ -13,7 +13,7 @@
     face_frame.py       the face upright and of one size
     face_tracker.py     follows the person through the clip
     flow.py             dense optical flow
-    robust_fit.py       least squares with Huber's weights
+    median.py           the median, faster than NumPy's
     oscillation.py      how far things keep swinging
     robust_fit.py       least squares that outliers do not pull
     registration.py     which part of a clip shows which part of the picture; captions, bars

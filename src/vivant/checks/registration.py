@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.frame import Luma, clipped, halved, luma_of, reduced
+from vivant.checks.median import median
 from vivant.picture.framing import crop_pixels, face_in_frame
 from vivant.types import Box, Image, Portrait
 
@@ -73,7 +74,7 @@ def register(portrait: Portrait, first: Image) -> Registration:
     expected = crop_pixels(portrait, width, height)
     whole = Registration(portrait, (0, 0, width, height), expected, True)
     one, other = (reduced(halved(image, SIDE), SIDE) for image in (expected, first))
-    apart = float(np.median(cv2.absdiff(one, other)))
+    apart = median(cv2.absdiff(one, other))
     if not _overlays(one, other).any() and apart <= SAME_PICTURE_LEVELS:
         return whole
     found = whole
@@ -86,7 +87,7 @@ def register(portrait: Portrait, first: Image) -> Registration:
 
 
 def _median_difference(one: Image, other: Image) -> float:
-    return float(np.median(cv2.absdiff(reduced(one, SIDE), reduced(other, SIDE))))
+    return median(cv2.absdiff(reduced(one, SIDE), reduced(other, SIDE)))
 
 
 def _has_bars(first: Image) -> bool:

@@ -36,7 +36,8 @@ def robust_fit(
         scale: of the cells' residual lengths ``[N]``: from where on they weigh less.
     """
     columns = np.ascontiguousarray(model.T)
-    base = weights = np.concatenate([weights, weights])
+    base, count = weights, len(weights)
+    weights = np.concatenate([base, base])
     coefficients, residual = np.zeros(len(columns)), flow
     ridge = RIDGE * np.eye(len(columns))
     for number in range(rounds):
@@ -47,7 +48,7 @@ def robust_fit(
         coefficients = np.linalg.solve(normal + ridge, right)
         residual = flow - np.einsum("j,ji->i", coefficients, columns)
         if number + 1 < rounds:
-            length = np.hypot(*np.split(residual, 2))
-            less = np.minimum(1, scale(length) / np.maximum(length, 1e-9))
-            weights = base * np.concatenate([less, less])
+            length = np.hypot(residual[:count], residual[count:])
+            less = base * np.minimum(1, scale(length) / np.maximum(length, 1e-9))
+            weights[:count] = weights[count:] = less
     return coefficients, residual

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Final
 
 import cv2
 
@@ -24,7 +25,10 @@ from vivant.picture.faces import FaceReader
 from vivant.types import ClipFacts, Observer, Portrait, Progress, Verification, ignore_progress
 from vivant.video.prefetch import prefetch
 from vivant.video.probe import probe
-from vivant.video.reader import open_clip
+from vivant.video.reader import CHUNK_BYTES, open_clip
+
+WAITING_BYTES: Final = 100_000_000
+"""Of decoded frames that wait: what is decoded while the picture is measured."""
 
 
 def verify_file(
@@ -58,7 +62,8 @@ def verify_file(
     opened = open_clip(clip, facts=facts)
     done = 0
     observe(Progress("verify", 0, facts.num_frames))
-    with closing(prefetch(opened.chunks)) as chunks:
+    depth = WAITING_BYTES // max(CHUNK_BYTES, 3 * facts.width * facts.height)
+    with closing(prefetch(opened.chunks, max(2, depth))) as chunks:
         start = next(iter(chunks), None)
         if start is None:
             raise ClipError(f"{clip.name} has no frames: there is nothing to verify", param="clip")

@@ -30,3 +30,15 @@
     run_log.py     the whole run log, for -v
     terminal.py    consoles that cannot show every character
 """
+
+import gc
+from typing import Final
+
+from vivant.environment import use_one_blas_thread
+
+COLLECT_AFTER: Final = 200_000
+"""New objects after which the garbage collector looks for cycles. Imports make many objects that
+stay: with Python's 700 it would take 0.2 s of a start of 1 s, and find nothing."""
+
+gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
+use_one_blas_thread()

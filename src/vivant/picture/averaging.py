@@ -25,5 +25,9 @@ def averaged(image: npt.NDArray[np.uint8], factor: int) -> npt.NDArray[np.uint8]
         step = 2 if left % 2 == 0 else left
         left //= step
         size = (columns * left, rows * left)
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+        kernel = cv2.INTER_AREA
+        if step == 3:  # the same means in half of the time: of each pixel, to the right and below
+            image = cv2.blur(image, (3, 3), anchor=(0, 0))[::3].astype(np.uint8, copy=False)
+            kernel = cv2.INTER_NEAREST
+        image = cv2.resize(image, size, interpolation=kernel).astype(np.uint8, copy=False)
     return image

@@ -19,13 +19,13 @@ POLL_SECONDS: Final = 0.1
 """Between two looks at whether the consumer has gone."""
 
 
-def prefetch(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items in the same order, at most :data:`DEPTH` of them produced in advance.
+def prefetch(items: Iterator[T], depth: int = DEPTH) -> Generator[T, None, None]:
+    """The same items in the same order, at most ``depth`` of them produced in advance.
 
     An exception of ``items`` is raised here, in its place. Closing this generator stops the
     thread and closes ``items`` before it returns.
     """
-    queue: Queue[tuple[T] | BaseException | None] = Queue(DEPTH)
+    queue: Queue[tuple[T] | BaseException | None] = Queue(depth)
     gone = Event()
 
     def offer(item: tuple[T] | BaseException | None) -> bool:

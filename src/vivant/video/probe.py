@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from vivant.errors import ClipError
@@ -142,12 +143,27 @@ def _read_packets(container: InputContainer, stream: VideoStream, path: Path) ->
 def _of_a_frame(container: InputContainer, stream: VideoStream) -> tuple[int, bool]:
     """Display rotation in degrees, and whether frames are interlaced: only a decoded one tells."""
     try:
-        container.seek(0, stream=stream)
-        for frame in container.decode(stream):
-            return int(frame.rotation), bool(frame.interlaced_frame)
+        frame = _first_alone(container, stream)
+        if frame is None:
+            container.seek(0, stream=stream)
+            frame = next(container.decode(stream), None)
     except FFmpegError:
         return 0, False
-    return 0, False
+    return (0, False) if frame is None else (int(frame.rotation), bool(frame.interlaced_frame))
+
+
+def _first_alone(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
+    """The first frame, without decoding those that the decoder would wait for."""
+    container.seek(0, stream=stream)
+    for packet in container.demux(stream):
+        decoder = stream.codec_context
+        try:
+            return next(iter([*decoder.decode(packet), *decoder.decode(None)]), None)
+        except FFmpegError:
+            return None
+        finally:
+            decoder.flush_buffers()
+    return None
 
 
 def _upright(stream: VideoStream, rotation: int) -> tuple[int, int]:

@@ -34,6 +34,7 @@ from vivant.checks.face_frame import (
 from vivant.checks.flow import Field, Flow
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.limits import limits
+from vivant.checks.median import median
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
 from vivant.checks.robust_fit import robust_fit
@@ -137,7 +138,7 @@ def _explain(flow: Floats, model: Floats, rounds: int) -> tuple[Floats, Floats]:
     still = face.weights > 0.5
     return robust_fit(
         flow, model, face.weights, rounds=rounds,
-        scale=lambda length: 1.5 * (float(np.median(length[still])) + 0.3),
+        scale=lambda length: 1.5 * (median(length[still]) + 0.3),
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.frame import AnalyzedFrame, Reference
+from vivant.checks.median import median
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.checks.metrics.timing import thumbnail
 from vivant.types import Score
@@ -76,9 +77,9 @@ class Exposure(Metric):
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, _: object) -> _Change:
         """What the whole picture does."""
         one, other = _prepared(before), _prepared(now)
-        gains = np.median(other.logarithms - one.logarithms, axis=1)
+        gains = [median(row) for row in other.logarithms - one.logarithms]
         slope = _slope(one.means, other.means)
-        return _Change(tuple(float(gain) for gain in gains), float(np.log(slope)))
+        return _Change(tuple(gains), float(np.log(slope)))
 
     def add(self, _: int, step: _Change | None, __: object) -> None:
         """Keep it."""
@@ -122,7 +123,7 @@ def _slope(x: Floats, y: Floats) -> float:
         spread = float(weights @ (x - across) ** 2)
         slope = float(weights @ ((x - across) * (y - up))) / spread if spread > 1e-6 else 1.0
         error = np.abs(y - up - slope * (x - across))
-        weights = 1 / (1 + (error / (1.5 * (float(np.median(error)) + 0.05))) ** 2)
+        weights = 1 / (1 + (error / (1.5 * (median(error) + 0.05))) ** 2)
     return max(0.1, slope)
 
 

@@ -24,6 +24,7 @@ from vivant.checks.face_frame import Layout, Matrix, cut_luma, inverse, plane, s
 from vivant.checks.flow import Flow
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.frame_mesh import frame_mesh, picture_mesh, turned
+from vivant.checks.median import median
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.metrics.shape_filters import filters
 from vivant.checks.robust_fit import robust_fit
@@ -130,6 +131,13 @@ class FaceShape(Metric):
         """
         return [None if seen is None else seen.loose for seen in self._seen.values()]
 
+    def prepare(self) -> None:
+        """Measure the picture, and make its filters: they would hold up the end of the clip."""
+        mesh = picture_mesh(self._reference)
+        if mesh is not None:
+            self._picture = _prepared(self._reference, mesh)
+            filters(self._picture.seen)
+
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> _Seen | bool | None:
         """What no rigid head explains of a searched frame; False where its face is not usable."""
         if not frame.searched:
@@ -207,11 +215,11 @@ def part_values(part: str, medians: Floats) -> Floats:
     NaN where too little of the part lies inside the picture.
     """
     values = np.full(len(medians), np.nan)
-    for index, median in enumerate(medians):
-        known = np.isfinite(median)
+    for index, row in enumerate(medians):
+        known = np.isfinite(row)
         found = filters(np.logical_and(*np.split(known, 2))).get(part)
         if found is not None:
-            along = np.einsum("ij,j->i", found, np.where(known, median, 0.0))
+            along = np.einsum("ij,j->i", found, np.where(known, row, 0.0))
             values[index] = np.sqrt(np.mean(np.square(along)))
     return values
 
@@ -330,7 +338,7 @@ def unexplained(flow: Floats, rigid: Floats, seen: Seen) -> Floats:
         return np.full_like(flow, np.nan)
     rest = robust_fit(
         flow, rigid, weights, rounds=ROUNDS,
-        scale=lambda length: 1.5 * (float(np.median(length[still])) + 0.25),
+        scale=lambda length: 1.5 * (median(length[still]) + 0.25),
     )[1]  # fmt: skip
     return np.where(np.tile(seen, 2), rest, np.nan)
 

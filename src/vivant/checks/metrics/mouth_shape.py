@@ -199,11 +199,14 @@ def _outline(points: Floats) -> tuple[Floats, Floats]:
 def _expected(now: Floats, before: Floats, x: Floats, y: Floats) -> tuple[Floats, Floats]:
     """Where places of the frame's mouth are in the picture's, by the mesh's points nearby."""
     near = np.all((now > -15) & (now < (LAYOUT.width + 15, LAYOUT.height + 15)), axis=1)
-    points, moved = now[near], (before - now)[near]
+    points, moved = (v.astype(np.float32) for v in (now[near], (before - now)[near]))
     coarse = slice(None, None, 4)
-    apart = (x[:, coarse, None] - points[:, 0]) ** 2 + (y[:, coarse, None] - points[:, 1]) ** 2
-    close, wide, share = SPREAD
-    weights = np.exp(-apart / (2 * close**2)) + share * np.exp(-apart / (2 * wide**2))
+    across, down = (
+        v[:, coarse, None].astype(np.float32) - points[:, i] for i, v in enumerate((x, y))
+    )
+    apart = across * across + down * down
+    close, wide, share = (np.float32(v) for v in SPREAD)
+    weights = np.exp(apart * (-1 / (2 * close**2))) + share * np.exp(apart * (-1 / (2 * wide**2)))
     total = np.maximum(weights.sum(axis=2), 1e-12)
     steps, known = np.arange(x.shape[1]), np.arange(x.shape[1])[coarse]
     out = []

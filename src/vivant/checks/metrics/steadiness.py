@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vivant.checks.flow import Field, Flow
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.limits import limits
+from vivant.checks.median import median
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.oscillation import Oscillation
 from vivant.checks.robust_fit import robust_fit
@@ -104,7 +105,7 @@ class Steadiness(Metric):
 
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, first: Luma) -> _FlowStep:
         """Compare with the frame before."""
-        gain = float(np.median(_levels(now) - _levels(before)))
+        gain = median(_levels(now) - _levels(before))
         one, other = before.small_luma, now.small_luma
         field = self._flow.between(one, other)
         height, width = other.shape
@@ -133,7 +134,7 @@ class Steadiness(Metric):
         seen = ground.weights > 0
         _, residual = robust_fit(
             flow, ground.model, ground.weights, rounds=3,
-            scale=lambda length: float(np.median(length[seen])) + 0.02,
+            scale=lambda length: median(length[seen]) + 0.02,
         )  # fmt: skip
         percent = residual / height * 100
         moved = np.split((flow - residual) / height * 100, 2)

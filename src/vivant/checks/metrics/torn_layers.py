@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from vivant.checks.flow import Field, Flow
 from vivant.checks.frame import MEDIUM_SIDE, AnalyzedFrame, Luma, Reference
+from vivant.checks.median import median
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.checks.robust_fit import robust_fit
 from vivant.types import Box, Face, Score
@@ -162,13 +163,13 @@ def _laid_out(found: _Found) -> Marks:
 
 def _beside(image: npt.NDArray[np.float32], pixels: int, axis: int) -> Floats:
     """The picture so that each place shows what is ``pixels`` further along the axis."""
-    shift = np.zeros((2, 3), np.float32)
-    shift[0, 0] = shift[1, 1] = 1
-    shift[1 - axis, 2] = -pixels
-    size = (image.shape[1], image.shape[0])
-    return cv2.warpAffine(
-        image, shift, size, flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE
-    ).astype(np.float32, copy=False)
+    out = np.empty_like(image)
+    there, source = (out, image) if axis == 0 else (out.swapaxes(0, 1), image.swapaxes(0, 1))
+    if pixels > 0:
+        there[:-pixels], there[-pixels:] = source[pixels:], source[-1:]
+    else:
+        there[-pixels:], there[:-pixels] = source[:pixels], source[:1]
+    return out
 
 
 def _averaged(image: Floats, axis: int) -> Floats:
@@ -206,7 +207,7 @@ def _growth(field: Field) -> Floats:
         np.kron(np.eye(2), model),  # x and y have coefficients of their own
         np.ones(len(flow)),
         rounds=ROUNDS,
-        scale=lambda off: float(np.median(off)) + 0.1,
+        scale=lambda off: median(off) + 0.1,
     )
     return coefficients.reshape(2, 3).T[1:].astype(np.float32)
 
@@ -216,20 +217,20 @@ def _marks(picture: _Prepared, luma: Luma, field: Field, growth: Floats, axis: i
     sides = [_beside(field, side, axis) for side in (-BESIDE, BESIDE)]
     apart = sides[1] - sides[0] - 2 * BESIDE * growth[axis]
     slide = _ramp(cv2.magnitude(apart[..., 0], apart[..., 1]), *SLIDE)
+    slide *= picture.unbroken[axis]
     kernel = np.ones((ALONG, 1) if axis else (1, ALONG), np.uint8)
-    wanted = cv2.dilate((slide * picture.unbroken[axis] > 0).astype(np.uint8), kernel)
-    rows, columns = np.nonzero(wanted)
+    places = np.flatnonzero(cv2.dilate((slide > 0).astype(np.uint8), kernel))
     marks = np.zeros(luma.shape, np.float32)
-    if len(rows):
-        before, after = (
-            _errors(picture.levels, luma, side, (rows, columns), axis) for side in sides
-        )
+    if len(places):
+        before, after = _errors(picture.levels, luma, sides, places, axis)
         gain = np.minimum(after.before - after.after, before.after - before.before)
         gain -= 0.6 * np.maximum(after.after, before.before)
-        marks = slide * picture.unbroken[axis] * _ramp(gain, 0, GAIN)
+        marks = slide * _ramp(gain, 0, GAIN)
     height, width = luma.shape[0] // POOLED, luma.shape[1] // POOLED
-    cells = marks[: height * POOLED, : width * POOLED].reshape(height, POOLED, width, POOLED)
-    return np.asarray(np.rint(255 * cells.max(axis=(1, 3))), np.uint8)
+    cells = marks[: height * POOLED, : width * POOLED].reshape(height, POOLED, width * POOLED)
+    cells = cells.max(axis=1)
+    cells = np.max([cells[:, first::POOLED] for first in range(POOLED)], axis=0)
+    return np.asarray(np.rint(255 * cells), np.uint8)
 
 
 class _Sides(NamedTuple):
@@ -242,42 +243,49 @@ class _Sides(NamedTuple):
 def _errors(
     levels: Floats,
     luma: Luma,
-    motion: Floats,
-    places: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]],
+    motions: Sequence[Floats],
+    places: npt.NDArray[np.intp],
     axis: int,
-) -> _Sides:
-    """How far the frame is from the picture moved by ``motion``, beside each of the places."""
-    rows, columns = places
-    height, width = luma.shape
+) -> list[_Sides]:
+    """How far the frame is from the picture moved by each motion, beside each of the places.
+
+    ``places`` are those of the flattened picture.
+    """
+    width = luma.shape[1]
     shown = luma.astype(np.float32)
-    x, y = (np.asarray(columns + motion[rows, columns, 0], np.float32),
-            np.asarray(rows + motion[rows, columns, 1], np.float32))  # fmt: skip
+    rows, columns = np.divmod(places, width)
+    border = max(NEAR)
+    wider = cv2.copyMakeBorder(levels, *(border,) * 4, cv2.BORDER_REPLICATE)
+    there = wider.ravel(), (rows + border) * wider.shape[1] + columns + border
+    stride = 1 if axis else wider.shape[1]
     out = []
-    for sign in (-1, 1):
-        total = np.zeros(len(rows), np.float32)
-        for pixels in NEAR:
-            across, down = (sign * pixels, 0) if axis else (0, sign * pixels)
-            there = levels[
-                np.clip(rows + down, 0, height - 1), np.clip(columns + across, 0, width - 1)
-            ]
-            total += np.abs(_sampled(shown, x + across, y + down) - there)
-        image = np.zeros(luma.shape, np.float32)
-        image[rows, columns] = total / len(NEAR)
-        out.append(_averaged(image, axis))
-    return _Sides(*out)
+    for motion in motions:
+        moved = motion.reshape(-1, 2)[places]
+        x, y = (
+            _grid(start.astype(np.float32) + moved[:, i]) for i, start in enumerate((columns, rows))
+        )
+        sides = []
+        for sign in (-1, 1):
+            total = np.zeros(len(places), np.float32)
+            for pixels in NEAR:
+                step = sign * pixels
+                at = (x + step, y) if axis else (x, y + step)
+                found = cv2.remap(shown, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+                apart = found.ravel()[: len(places)] - there[0][there[1] + step * stride]
+                total += np.abs(apart, out=apart)
+            image = np.zeros(luma.shape, np.float32)
+            image.ravel()[places] = total / len(NEAR)
+            sides.append(_averaged(image, axis))
+        out.append(_Sides(*sides))
+    return out
 
 
-def _sampled(levels: Floats, x: Floats, y: Floats) -> Floats:
-    """``[N]`` levels between the pixels; OpenCV wants maps of less than 32,768 columns."""
+def _grid(values: Floats) -> Floats:
+    """In rows, filled up with zeros: OpenCV wants maps of less than 32,768 columns."""
     columns = 4096
-    count = -(-len(x) // columns) * columns
-    grids = []
-    for values in (x, y):
-        grid = np.zeros(count, np.float32)
-        grid[: len(values)] = values
-        grids.append(grid.reshape(-1, columns))
-    found = cv2.remap(levels, grids[0], grids[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(found.ravel()[: len(x)], np.float32)
+    grid = np.zeros((-(-len(values) // columns), columns), np.float32)
+    grid.ravel()[: len(values)] = values
+    return grid
 
 
 def _features(shape: tuple[int, int], face: Face, factor: float) -> npt.NDArray[np.bool_]:
