@@ -2,7 +2,8 @@
 
 ``uv run bench/demo.py`` runs ``vivant demo`` with 97 and with 481 frames, in turn, and prints for
 each the median wall time, CPU time and peak resident memory. The bounds are the project's promise
-for two cores: 97 frames ≤ 8 s and ≤ 800 MB with the engine ``living``, 481 frames within 10 % of that memory.
+for two cores, engine ``living``: 97 frames ≤ 8 s and ≤ 800 MB, 481 frames within 10 % of that
+memory.
 """
 
 from __future__ import annotations
