@@ -258,9 +258,11 @@ def queue() -> dict[str, Any]:
         database.migrate()
         admission = Admission(database, Limits(queue=50_000))
         stages = PickUps()
-        Executor(
+        executor = Executor(
             database, "bench", stages, {render_queue("fake", sqlite=False): (1, 0.001)}
-        ).launch(workers=0)
+        )
+        executor.set_pace(1)
+        executor.launch()
         fill(admission, 210)
         length = 200
         for target in (1_000, 4_000, 7_000, 10_000):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -12,6 +13,7 @@ from checks_clips import case, reader
 from corruptions import Material
 from corruptions_edits import overlay
 from vivant.checks.frame import AnalyzedFrame, Reference
+from vivant.checks.metric import CannotMeasure
 from vivant.checks.metrics.background import Background
 from vivant.types import Box, Face, Frames, Score
 
@@ -100,3 +102,11 @@ def test_a_plain_wall_says_nothing() -> None:
     found = scores(plain, room())
     assert found["background_swim"].verdict == "not_measured"
     assert found["background_change"].verdict == "pass"
+
+
+def test_a_background_with_other_people_is_not_judged() -> None:
+    metric = Background(Reference(room().frames[0], None, 1.0, 9, 24.0, reader(), others=1))
+    with pytest.raises(CannotMeasure, match="no_face"):
+        metric.finish(metric._reference)
+    with pytest.raises(CannotMeasure, match="other_people"):
+        metric.finish(replace(metric._reference, face=room().track[0]))

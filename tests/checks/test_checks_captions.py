@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from corruptions import Material
 from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.limits import limits
 from vivant.checks.metric import Metric
+from vivant.checks.metrics.steadiness import Steadiness
 from vivant.checks.metrics.texture import Texture, texture
 from vivant.checks.metrics.timing import Cadence
 from vivant.types import Frames, Score, Verdict
@@ -97,3 +99,21 @@ def test_a_caption_that_comes_is_no_jump(jumps: bool, verdict: str) -> None:
     assert with_face.verdict == verdict
     if jumps:
         assert with_face.frame == 12
+
+
+@pytest.mark.parametrize(("rows", "verdict"), [(0.125, "pass"), (0.5, "fail")])
+def test_a_strip_that_comes_is_no_cut_and_another_half_is(rows: float, verdict: Verdict) -> None:
+    frames = scene(7).frames.copy()
+    frames[4:, frames.shape[1] - round(rows * frames.shape[1]) :] = (24, 28, 60)
+    reference = Reference(frames[0], None, 1.0, len(frames), 24.0, reader())
+    metric = Steadiness(24.0)
+    seen = [
+        AnalyzedFrame(
+            index, pixels, searched=False, sparse=False, rare=False, checked=False, reader=reader()
+        )
+        for index, pixels in enumerate(frames)
+    ]
+    for before, now in pairwise(seen):
+        metric.add(now.index, metric.measure_step(before, now, seen[0].small_luma), None)
+    found = {score.name: score.verdict for score in metric.finish(reference)}
+    assert found["cut"] == verdict

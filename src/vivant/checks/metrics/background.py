@@ -5,7 +5,7 @@ the person. *Swimming*: what a camera that moves, turns and zooms leaves of the 
 of all cells, so that a part that moves on its own does not count. *Change*: how different the
 first frame and the frame that is laid onto it still look, in the patch where they differ most, as a
 share of the patch's texture. A camera that travels shows depth, which looks like swimming: such a
-clip is not measured.
+clip is not measured, and neither is one with other people, who move on their own.
 """
 
 from __future__ import annotations
@@ -149,6 +149,8 @@ class Background(Metric):
         """Two scores."""
         if reference.face is None:
             raise CannotMeasure("no_face_in_picture")
+        if reference.others:
+            raise CannotMeasure("other_people")
         if self._first is None or len(self._seen) < 4:
             raise CannotMeasure("too_short")
         free = np.logical_and.reduce([seen.free for _, seen in self._seen])

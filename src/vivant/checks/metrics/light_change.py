@@ -101,7 +101,9 @@ def shared(changes: Floats) -> float:
 def _contrast(x: Floats, y: Floats, middle: float) -> float:
     """What dark and bright cells agree about, each by their distance from the mean."""
     apart = x - middle
-    bright, dark = (shared(((y - x) / apart)[where]) for where in (apart > AWAY, apart < -AWAY))
+    bright, dark = (
+        shared((y - x)[where] / apart[where]) for where in (apart > AWAY, apart < -AWAY)
+    )
     if bright * dark <= 0:
         return 0.0
     return float(np.log1p(max(-0.9, min((bright, dark), key=abs))))

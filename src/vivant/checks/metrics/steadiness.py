@@ -33,6 +33,11 @@ CELL: Final = 8
 GAIN_CELLS: Final = 12
 """Brightness is compared in this many by this many cells; the median ignores what moves."""
 
+CUT_SHARE: Final = 0.75
+CUT_TIMES: Final = 2.0
+"""A step is not larger than so many times what this share of the cells stays below: a cut changes
+more than a quarter of the picture, a caption strip that comes less."""
+
 JELLY_HERTZ: Final = (1.8, 8.0)
 """Hz; where jelly wobbles."""
 
@@ -114,7 +119,7 @@ class Steadiness(Metric):
             other, _places(height, width) + field, np.empty(0, np.float32), cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
-        error = cv2.norm(back, one, cv2.NORM_L1) / one.size
+        error = _step_size(cv2.absdiff(back, one))
         cells = _cells(field)
         lengths = np.hypot(cells[..., 0], cells[..., 1])
         speed = float(np.percentile(lengths, 90)) / height * 100 * self._fps
@@ -216,6 +221,14 @@ class Steadiness(Metric):
         end = apart[-count:]
         frame = len(levels) - count + int(end.argmax())
         return judged(ENDING, float(end.max()), series=series[-4 * count :], frame=frame)
+
+
+def _step_size(apart: npt.NDArray[np.generic]) -> float:
+    """Mean of the levels between two frames, at most :data:`CUT_TIMES` those of most cells."""
+    sides = (GAIN_CELLS, GAIN_CELLS)
+    cells = cv2.resize(apart.astype(np.float32), sides, interpolation=cv2.INTER_AREA)
+    most = float(np.sort(cells, axis=None)[round(CUT_SHARE * cells.size)])
+    return min(float(cells.mean()), CUT_TIMES * most)
 
 
 @cache
