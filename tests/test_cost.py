@@ -99,5 +99,5 @@ def test_one_rare_clip_with_the_default_options_costs_less_than_80_won() -> None
     container = gpu_container(options, {})
     assert options.gpu == ("H100",)
     assert container.rate == container_rate(RATES["H100"], cores=8, memory_gib=32)
-    assert container.rare_clip(5.6) * EXCHANGE["KRW"] == pytest.approx(47.2, abs=0.1)
+    assert container.rare_clip(5.6) * EXCHANGE["KRW"] == pytest.approx(41.7, abs=0.1)
     assert container.rare_clip(5.6) * EXCHANGE["KRW"] < 80

@@ -610,7 +610,7 @@ def test_the_estimate_tells_what_a_rare_clip_pays_for(web_app: Running) -> None:
     assert (paid.engine, paid.idle_seconds) == ("ltx2", 10)
     found = rare_clip(state, "ltx2", 5.46, None)
     assert found is not None
-    assert (found["start_seconds"], found["waiting_seconds"]) == (10.0, 10)
+    assert (found["start_seconds"], found["waiting_seconds"]) == (7.0, 10)
     won, usd = found["costs"]
     assert won["amount"] == pytest.approx(usd["amount"] * 1450, rel=1e-3)
     unknown = rare_clip(state, "ltx2", None, None)

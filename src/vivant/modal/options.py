@@ -25,16 +25,16 @@ from vivant.field_errors import what_is_wrong
 from vivant.modal import gpus
 from vivant.settings import Settings
 
-START_SECONDS = 10.0
+START_SECONDS = 7.0
 """From a stopped GPU container until it can make a clip, without Modal's own scheduling.
 
 Measured: a process on an H100 with its files in the page cache finished its first verified ``fast``
-clip after 14.7 to 15.6 s, 5.5 of which a clip takes later (docs/benchmarks.md). A Volume's speed is
+clip after 12.0 to 12.7 s, 5.5 of which a clip takes later (docs/benchmarks.md). A Volume's speed is
 not known.
 """
 
-COLD_START_SECONDS = 26.0
-"""The same with cold files: 30.9 to 32.2 s until the first clip, 6.4 of which the second took."""
+COLD_START_SECONDS = 20.0
+"""The same with cold files: 26.3 s until the first clip, 6.4 of which the second took."""
 
 FORWARDED_SETTINGS = (
     "cors_origins",
