@@ -701,7 +701,7 @@ def test_the_command_line_prepares_a_deployment(
     assert code == 0
     assert "A10: $0.000306 a second" in out
     assert "10 s of waiting after a clip: ₩5.5" in out
-    assert "one rare clip, 10 s of start and the waiting included: ₩17" in out
+    assert "one rare clip, 7 s of start and the waiting included: ₩15" in out
     monkeypatch.setenv("VIVANT_MODAL", '{"gpu": "T4"}')
     from vivant.settings import default_settings
 
