@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from functools import cache
+from typing import Final, Literal
 
 import cv2
 import numpy as np
@@ -12,6 +13,9 @@ from vivant.checks.frame import Luma
 
 Field = npt.NDArray[np.float32]
 """``[H, W, 2]`` float32: where each pixel of the first picture goes, x then y, in pixels."""
+
+CELL: Final = 8
+"""Pixels; side of a cell, over which a flow is averaged."""
 
 _PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -30,3 +34,18 @@ class Flow:
         """Flow from ``one`` to ``other``, both ``[H, W]`` uint8."""
         field = np.zeros((*one.shape, 2), np.float32)
         return self._dis.calc(one, other, field).astype(np.float32, copy=False)
+
+
+@cache
+def places(height: int, width: int) -> Field:
+    """``[height, width, 2]``: x and y of every pixel."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    return np.stack([x, y], axis=-1)
+
+
+def cell_means(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
+    """Means of ``[H, W, …]`` over cells of :data:`CELL` pixels; at least two each way."""
+    size = (max(2, values.shape[1] // CELL), max(2, values.shape[0] // CELL))
+    return cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA).astype(
+        np.float32, copy=False
+    )

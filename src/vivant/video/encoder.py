@@ -76,17 +76,17 @@ def encoder_threads(cores: int) -> int:
 
 
 EVEN_ROWS = 8 * 16
-"""Pixels; see :func:`_tree_is_steady`."""
+"""Pixels; see :func:`_steady`."""
 
 
-def _tree_is_steady(width: int) -> bool:
-    """Whether x264's macroblock tree gives the same bytes for the same frames.
+def _steady(width: int) -> str:
+    """x264 parameters without which the same frames sometimes give different bytes.
 
-    Where a row of macroblocks is no multiple of eight, it reads memory that nobody has written
-    (x264 core 165, seen at 320, 720 and 1080 pixels; not with ``asm=0``). So those widths do
-    without the tree, for about a third more bytes.
+    Where a row of macroblocks is no multiple of eight, its macroblock tree reads memory that
+    nobody has written (x264 core 165, seen at 320, 720 and 1080 pixels; not with ``asm=0``). So
+    those widths do without the tree, for about a third more bytes.
     """
-    return -(-width // 16) * 16 % EVEN_ROWS == 0
+    return "" if -(-width // 16) * 16 % EVEN_ROWS == 0 else ":mbtree=0"
 
 
 def gop_length(fps: Fraction) -> int:
@@ -160,7 +160,6 @@ class Encoder:
         self._count = 0
         chosen = ENCODINGS[quality]
         gop = gop_length(fps)
-        tree = _tree_is_steady(width)
         # negative_cts_offsets + no edit list: B-frames without a start delay, and frame 0 at 0 s.
         # With sound there is one: its track skips the silence that AAC begins with.
         edits = {"use_editlist": "0"} if sound is None else {}
@@ -192,7 +191,7 @@ class Encoder:
             # closed GOPs of fixed length (no extra IDR at cuts), so that the same
             # frames give the same bytes and every half second can be sought to
             "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:open-gop=0"
-            f":bframes={B_FRAMES}{'' if tree else ':mbtree=0'}{chosen.more}"
+            f":bframes={B_FRAMES}{_steady(width)}{chosen.more}"
             # with one thread there is none beside it that plans and holds frames for that
             f"{':sync-lookahead=0' if threads == 1 else ''}",
         }

@@ -11,14 +11,13 @@ clip is not measured, and neither is one with other people, who move on their ow
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.flow import Flow
+from vivant.checks.flow import CELL, Flow, cell_means, places
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.metrics.far_flow import far_flow
@@ -27,9 +26,6 @@ from vivant.types import Box, Face, Score
 
 SWIM: Final = Spec("background_swim", "quality", "% of height")
 CHANGE: Final = Spec("background_change", "quality")
-
-CELL: Final = 8
-"""Pixels of a cell of the thumbnail."""
 
 TEXTURE: Final = (1.5, 0.5)
 """Mean gradient in levels, along the steeper and the flatter axis, from which flow is seen."""
@@ -111,30 +107,30 @@ class Background(Metric):
         if not frame.index:
             return first
         face = self._reference.face
-        if not frame.searched or face is None:
+        if not frame.searched or face is None or self._reference.others:
             return None
         field = far_flow(self._flow, first, frame)
         height, width = first.shape
-        places = _places(height, width) + field
+        moved = places(height, width) + field
         laid = cv2.remap(
-            frame.small_luma, places, np.empty(0, np.float32), cv2.INTER_LINEAR,
+            frame.small_luma, moved, np.empty(0, np.float32), cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
         back: Luma = laid.astype(np.uint8, copy=False)
         apart = np.asarray(cv2.absdiff(back, first), np.float32)
         last = np.asarray([width - 1, height - 1], np.float32)
-        near = (places >= -BEYOND) & (places <= last + BEYOND)
+        near = (moved >= -BEYOND) & (moved <= last + BEYOND)
         inside = np.asarray(near.all(axis=-1), np.float32)
         scale = width / frame.pixels.shape[1]
         free = _around(face, scale, height, width)
         if frame.face is not None:
             free &= _around(frame.face, scale, height, width)
-        free &= _cells(inside) > MOSTLY
-        flow = _cells(field) * (100 / height)
-        lighter = _cells(back) - _cells(first)
+        free &= cell_means(inside) > MOSTLY
+        flow = cell_means(field) * (100 / height)
+        lighter = cell_means(back) - cell_means(first)
         slope: Floats = _slopes(back).max(axis=-1)
         return _Seen(
-            flow.astype(np.float16), _cells(apart).astype(np.float16),
+            flow.astype(np.float16), cell_means(apart).astype(np.float16),
             lighter.astype(np.float16), slope.astype(np.float16), free,
         )  # fmt: skip
 
@@ -221,21 +217,6 @@ class Background(Metric):
         return Box(left, top, right - left, bottom - top)
 
 
-@cache
-def _places(height: int, width: int) -> Floats:
-    """``[height, width, 2]``: x and y of every pixel."""
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    return np.stack([x, y], axis=-1)
-
-
-def _cells(field: npt.NDArray[np.generic]) -> Floats:
-    """Means over cells."""
-    size = (max(2, field.shape[1] // CELL), max(2, field.shape[0] // CELL))
-    return cv2.resize(field.astype(np.float32), size, interpolation=cv2.INTER_AREA).astype(
-        np.float32, copy=False
-    )
-
-
 def _means(values: Floats) -> Floats:
     """Means over the patch around every cell; what is beyond the border counts as zero."""
     return cv2.blur(values, (PATCH, PATCH), borderType=cv2.BORDER_CONSTANT).astype(
@@ -247,7 +228,7 @@ def _slopes(first: Luma) -> Floats:
     """``[h, w, 2]``: mean gradient of the cells across and down, in levels."""
     x = cv2.Sobel(first, cv2.CV_32F, 1, 0)
     y = cv2.Sobel(first, cv2.CV_32F, 0, 1)
-    return _cells(np.stack([np.abs(x), np.abs(y)], axis=-1) / 4)
+    return cell_means(np.stack([np.abs(x), np.abs(y)], axis=-1) / 4)
 
 
 def _shares(apart: Floats, free: Cells, slope: Floats) -> Floats:

@@ -18,6 +18,7 @@ from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.median import median
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.checks.metrics.light_change import (
+    OFFSET,
     FirstLight,
     LightChange,
     first_light,
@@ -31,9 +32,6 @@ CONTRAST: Final = Spec("contrast_pumping", "quality", "%")
 GLITCH: Final = Spec("color_glitch", "quality", "%")
 BRIGHTNESS: Final = Spec("brightness_shift", "ai_feel", "%")
 COLOR: Final = Spec("color_shift", "ai_feel", "%")
-
-DARK: Final = 8.0
-"""Levels that are added before logarithms are taken: black has no brightness to compare."""
 
 AROUND: Final = 8
 """Frames on each side whose median is the usual colour: a glitch is shorter than this."""
@@ -76,7 +74,7 @@ def _prepared(frame: AnalyzedFrame) -> _Cells:
     if "exposure" not in frame.cache:
         cells = thumbnail(frame).astype(np.float64).reshape(-1, 3)
         planes = np.ascontiguousarray(cells.T)
-        frame.cache["exposure"] = _Cells(np.log(planes + DARK), planes.mean(axis=0))
+        frame.cache["exposure"] = _Cells(np.log(planes + OFFSET), planes.mean(axis=0))
     found: _Cells = frame.cache["exposure"]
     return found
 

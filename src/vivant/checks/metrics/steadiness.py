@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.flow import Field, Flow
+from vivant.checks.flow import Flow, cell_means, places
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.limits import limits
 from vivant.checks.median import median
@@ -26,9 +25,6 @@ ENDING: Final = Spec("ending", "ai_feel", "%")
 JELLY: Final = Spec("global_jelly", "fidelity", "% of height")
 TOO_MUCH: Final = Spec("motion_speed", "quality", "% of height/s")
 MOTION: Final = Spec("motion", "quality", "% of height")
-
-CELL: Final = 8
-"""Pixels of a flow cell."""
 
 GAIN_CELLS: Final = 12
 """Brightness is compared in this many by this many cells; the median ignores what moves."""
@@ -102,7 +98,7 @@ class Steadiness(Metric):
             return self._on(first).weights
         if not frame.searched:
             return None
-        cells = _cells(far_flow(self._far, first, frame))
+        cells = cell_means(far_flow(self._far, first, frame))
         lengths = np.hypot(cells[..., 0], cells[..., 1]).ravel()
         textured = self._on(first).weights > 0
         if textured.sum() >= FEWEST:  # without texture, noise seems to move
@@ -116,11 +112,11 @@ class Steadiness(Metric):
         field = self._flow.between(one, other)
         height, width = other.shape
         back = cv2.remap(
-            other, _places(height, width) + field, np.empty(0, np.float32), cv2.INTER_LINEAR,
+            other, places(height, width) + field, np.empty(0, np.float32), cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )  # fmt: skip
         error = _step_size(cv2.absdiff(back, one))
-        cells = _cells(field)
+        cells = cell_means(field)
         lengths = np.hypot(cells[..., 0], cells[..., 1])
         speed = float(np.percentile(lengths, 90)) / height * 100 * self._fps
         return _FlowStep(gain, error, speed, *self._row(cells, self._on(first), height))
@@ -231,21 +227,6 @@ def _step_size(apart: npt.NDArray[np.generic]) -> float:
     return min(float(cells.mean()), CUT_TIMES * most)
 
 
-@cache
-def _places(height: int, width: int) -> Field:
-    """``[height, width, 2]``: x and y of every pixel."""
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    return np.stack([x, y], axis=-1)
-
-
-def _cells(field: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
-    """Means over cells."""
-    size = (max(2, field.shape[1] // CELL), max(2, field.shape[0] // CELL))
-    return cv2.resize(field.astype(np.float32), size, interpolation=cv2.INTER_AREA).astype(
-        np.float32, copy=False
-    )
-
-
 def _levels(frame: AnalyzedFrame) -> Floats:
     """Logarithm of the brightness of every part."""
     if "levels" not in frame.cache:
@@ -262,7 +243,7 @@ def _levels(frame: AnalyzedFrame) -> Floats:
 def _ground(first: Luma) -> _BackgroundBasis:
     x = cv2.Sobel(first, cv2.CV_32F, 1, 0)
     y = cv2.Sobel(first, cv2.CV_32F, 0, 1)
-    gradient = _cells(np.stack([np.abs(x), np.abs(y)], axis=-1) / 4)
+    gradient = cell_means(np.stack([np.abs(x), np.abs(y)], axis=-1) / 4)
     # Both directions: along an edge flow is not seen.
     weights = (gradient.min(axis=-1) > TEXTURE / 2).astype(np.float64).ravel()
     rows, columns = gradient.shape[:2]
