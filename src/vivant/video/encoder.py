@@ -67,7 +67,8 @@ MOST_THREADS = 16
 
 FEW_CORES = 2
 """Up to so many cores x264 works in one thread, and plans in it as well: drawing and checks use the
-others. The bytes are the same, and 55 MB of frames at 1080p are not there."""
+others. The pictures are the same (only the number of threads, which x264 writes into the file,
+differs), and 55 MB of frames at 1080p are not there."""
 
 
 def encoder_threads(cores: int) -> int:
