@@ -8,7 +8,7 @@ shorter. Frames whose head is turned away from the picture's pose are left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -188,9 +188,9 @@ class FaceParts(Metric):
 
     def _why_unseen(self, spec: Spec) -> str:
         """Key of the sentence that tells why a part could not be compared."""
-        picture = self._picture
-        eyes = picture is not None and spec in (GAZE, LIDS, IRIS)
-        return "eyes_not_seen" if eyes and np.isnan(picture.irises[0]) else "parts_not_seen"
+        if self._picture is None or spec not in (GAZE, LIDS, IRIS):
+            return "parts_not_seen"
+        return "eyes_not_seen" if np.isnan(self._picture.irises[0]) else "parts_not_seen"
 
     def _texture(self) -> Score:
         """The detail of skin and lips at the end over that at the start."""
@@ -294,15 +294,13 @@ def _parts_of_picture(reference: Reference, mesh: FaceMesh, scale: float) -> _Pa
         _parts(reference.pixels, reference.reader.mesh.follow(reference.pixels, near), scale)
         for near in _beside(mesh)
     ]
-    middle = {
-        name: np.median([getattr(parts, name) for parts in found], axis=0)
-        for name in _Parts._fields
-        if not name.endswith("_box")
-    }
-    picture = found[0]._replace(**{
-        name: tuple(map(float, value)) if value.ndim else float(value)
-        for name, value in middle.items()
-    })  # fmt: skip
+
+    def middle(name: str) -> Any:
+        value = np.median([getattr(parts, name) for parts in found], axis=0)
+        return tuple(map(float, value)) if value.ndim else float(value)
+
+    numbers = [name for name in _Parts._fields if not name.endswith("_box")]
+    picture = found[0]._replace(**{name: middle(name) for name in numbers})
     if wears_dark_glasses(mesh, reference.pixels):
         unseen = float("nan")
         return picture._replace(gaze=unseen, discs=unseen, lids=unseen, irises=(unseen,) * 4)
