@@ -63,6 +63,7 @@ PARTS = [
 MOVING = [
     ("melt/random@0.3", "face_deformation"),
     ("melt/droop@0.3", "face_stretch"),
+    ("hair/outline@0.15", "hair_shape"),
     ("wobble/sine@0.015", "face_wobble"),
     ("jelly/standing@0.006", "global_jelly"),
     ("frozen/still@1", "motion"),
