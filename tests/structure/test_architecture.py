@@ -23,6 +23,7 @@ LIGHT_PICTURE = {
     "picture.faces",
     "picture.framing",
     "picture.hair_strands",
+    "picture.iris",
     "picture.matte",
 }
 ALLOWED: dict[str, set[str]] = {
@@ -60,9 +61,10 @@ PICTURE_INSIDE = {
     "embedding": {"onnx_graph"},
     "face_mesh": {"averaging"},
     "blaze_face": {"face_mesh"},
-    "faces": {"blaze_face", "embedding", "face_mesh"},
+    "faces": {"blaze_face", "embedding", "face_mesh", "iris"},
     "framing": set[str](),
     "hair_strands": {"matte"},
+    "iris": {"face_mesh"},
     "matte": {"face_mesh"},
 }
 """Modules of ``picture`` that engines and checks may use: none of them may decode files."""

@@ -35,7 +35,7 @@ NEAR: Final = (9, 4)
 FEWEST: Final = 80
 """Pixels of an iris and its surroundings that can be searched for."""
 
-SUSPECT: Final = 1.2
+SUSPECT: Final = 2.0
 """Percent of an eye's width from which ``iris_landmark`` is asked as well."""
 
 Floats = npt.NDArray[np.float32]
@@ -88,7 +88,7 @@ class IrisShift:
     def _tell(self, pixels: Image, mesh: FaceMesh, reader: IrisReader) -> npt.NDArray[np.float64]:
         """Of both eyes together, in the two ways of ``iris_landmark``."""
         eyes = [cut(pixels, _level(mesh, ring, ALONE), ALONE) for ring, _ in self._eyes]
-        return np.asarray([reader.read(eye) for eye in eyes], np.float64).sum(axis=0)
+        return np.asarray(np.sum([reader.read(eye) for eye in eyes], axis=0), np.float64)
 
 
 def _level(mesh: FaceMesh, ring: Ring, layout: Layout) -> Matrix:
