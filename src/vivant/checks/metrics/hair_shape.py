@@ -19,9 +19,10 @@ import numpy.typing as npt
 
 from vivant.checks.face_frame import Matrix, compose, weighted_similarity
 from vivant.checks.frame import AnalyzedFrame, Reference, reduced
-from vivant.checks.frame_mesh import frame_mesh, picture_mesh, turned
+from vivant.checks.frame_mesh import frame_mesh, picture_mesh, pupils, turned
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.picture.face_mesh import LEFT_EYE, POSE_POINTS, POSE_WEIGHTS, RIGHT_EYE, FaceMesh
+from vivant.picture.matte import SIDE as MATTE_SIDE
 from vivant.picture.matte import rough_matte
 from vivant.types import Box, Image, Score
 
@@ -35,6 +36,9 @@ MIDDLE: Final = 0.3
 
 LENGTHS: Final = np.arange(0.6, 3.2, 0.02)
 """Eye distances along a ray where the matte is looked up."""
+
+SMALLEST: Final = 20.0
+"""Pixels of the matte between the pupils: one pixel is then 5 % of the eye distance."""
 
 SHORTEST: Final = 0.8
 """Eye distances: hair that ends nearer is no hair, but a hole in the matte."""
@@ -89,6 +93,8 @@ class HairShape(Metric):
         """The hair of the picture and of a rare frame that looks the same way."""
         mesh = picture_mesh(self._reference)
         if not frame.rare or not frame.index or mesh is None:
+            return None
+        if pupils(mesh) * MATTE_SIDE < SMALLEST * max(frame.pixels.shape[:2]):
             return None
         found = frame_mesh(frame, self._reference)
         if found is None or turned(found, mesh) > TURNED:
