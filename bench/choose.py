@@ -64,7 +64,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "identity_first_frame": Aim("below", ("swap/paste@0", "blend/paste@0.5"), 0.6),
     "identity_jump": Aim("above", (), 0.45, near=0.6),
     "mouth_detail": Aim("below", ("mouth/smear@0.08",), 0.42, near=0.5),
-    "mouth_shape": Aim("above", ("mouth/melt@0.08",), 2.3, near=0.5),
+    "mouth_shape": Aim("above", ("mouth/melt@0.08",), 2.4, near=0.5),
     "eye_gaze": Aim("above", ("eye/crossed@0.1",), 3.2, near=0.5),
     "eyelids": Aim("above", ("eye/lid@0.09",), 3.5, near=0.5),
     "iris_color": Aim("above", ("eye/iris@1",), 15.0, share=0.2, near=0.5),
@@ -113,6 +113,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "torn_layers": Aim("above", (), 17.5),
     "resolution": Aim("below", tuple(s for s in SOFT if s.startswith("half")), 0.19),
     "ghost": Aim("above", ("ghost/contour@0.35",), 25.0),
+    "ghost_trail": Aim("above", ("ghost/trail@0.35",), 0.125, near=0.5),
     "cartoon": Aim("below", ("cartoon/",), 0.8, margin=1.12),
     "plastic_skin": Aim("below", (), 0.55, margin=1.05),
     "saturation": Aim(
