@@ -190,7 +190,7 @@ def test_every_score_has_a_limit_words_and_a_place_in_the_checklist() -> None:
 def test_every_sentence_can_be_said_in_both_languages() -> None:
     names = ("value", "limit", "frame", "first", "last", "found", "searched", "hertz", "others")
     facts = dict.fromkeys((*names, "announced", "seen", "advised", "speed"), 1.5)
-    facts |= dict.fromkeys(("seconds", "longest", "rate", "steady"), 2.5)
+    facts |= dict.fromkeys(("seconds", "longest", "rate", "lag", "steady"), 2.5)
     facts |= dict.fromkeys(("peak", "lasts", "picture", "start"), 3.5)
     facts |= {"start_seconds": 4.0, "waiting_seconds": 5.0}
     words = {

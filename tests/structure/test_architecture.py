@@ -18,6 +18,7 @@ GROUND = {
 }  # fmt: skip
 LIGHT_PICTURE = {
     "picture.averaging",
+    "picture.dark_glasses",
     "picture.embedding",
     "picture.face_mesh",
     "picture.faces",
@@ -60,6 +61,7 @@ PICTURE_INSIDE = {
     "onnx_graph": set[str](),
     "embedding": {"onnx_graph"},
     "face_mesh": {"averaging"},
+    "dark_glasses": {"face_mesh"},
     "blaze_face": {"face_mesh"},
     "faces": {"blaze_face", "embedding", "face_mesh"},
     "framing": set[str](),

@@ -22,7 +22,8 @@
     grid_lines.py   thin lines of a grid
     background.py   a background that sways, signs that melt
     torn_layers.py  outlines cut through and moved against each other
-    ghost.py        a second, faint outline beside what moves
+    ghost.py        a second, faint outline beside the first
+    trail.py        an earlier frame that shines through behind what moves
 
 These are parts of others:
 

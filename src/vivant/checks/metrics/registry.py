@@ -26,6 +26,7 @@ from vivant.checks.metrics.steadiness import Steadiness
 from vivant.checks.metrics.texture import Texture
 from vivant.checks.metrics.timing import Cadence
 from vivant.checks.metrics.torn_layers import TornLayers
+from vivant.checks.metrics.trail import Trail
 
 
 def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
@@ -50,6 +51,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         Background(reference),
         TornLayers(reference),
         Ghost(reference),
+        Trail(reference),
         Resolution(reference),
         Color(reference),
     )

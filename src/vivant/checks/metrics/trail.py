@@ -1,0 +1,172 @@
+"""Does an earlier frame shine through, so that whatever moves leaves a trail.
+
+Where a share of the frame of ``k`` frames ago is mixed into each frame, the brightness of every
+cell has an echo in time. That makes waves in the spectrum, whatever moves and however fast, and
+the inverse transform of the spectrum's logarithm (the cepstrum: Bogert, Healy and Tukey, 1963) has
+a peak at ``k`` of about the share over the rest. ``ghost.py`` looks for the same in the plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vivant.checks.frame import AnalyzedFrame, Reference
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
+from vivant.checks.metrics.timing import thumbnail
+from vivant.types import Box, Score
+
+TRAIL: Final = Spec("ghost_trail", "quality")
+
+WINDOW: Final = 48
+"""Frames of a window: two seconds at 24 fps. Windows start every half of it."""
+
+SHORTEST: Final = 28
+"""Frames that a clip needs."""
+
+LAGS: Final = (3, 10)
+"""Frames from which to which a trail may be behind: nearer is motion blur."""
+
+AROUND: Final = (-2, -1, 1, 2)
+"""Lags that a peak is held against."""
+
+MOST: Final = 0.3
+"""Of the cells, those that change most: the others hold an encoder's noise."""
+
+CHANGES: Final = 1.0
+"""Levels of standard deviation from which a cell shows that something moves."""
+
+FEWEST: Final = 20
+"""Cells that change, which a window needs."""
+
+FAINT: Final = 0.03
+"""Power, in squared levels, that is added before logarithms are taken: below it is an encoder's."""
+
+PATCH: Final = 7
+"""Cells; side of the patch that is marked."""
+
+Floats = npt.NDArray[np.float32]
+
+
+class _Window(NamedTuple):
+    """What one window shows.
+
+    Attributes:
+        middle: frame in its middle.
+        cepstrum: of the cells that change most, ``[WINDOW // 2]``.
+        echoes: ``[lags, h, w]`` of every cell that changes, for the mark.
+    """
+
+    middle: int
+    cepstrum: Floats
+    echoes: npt.NDArray[np.float16]
+
+
+class Trail(Metric):
+    """One answer from every frame's thumbnail."""
+
+    parallel = True
+    specs = (TRAIL,)
+
+    def __init__(self, reference: Reference) -> None:
+        self._size = reference.pixels.shape[:2]
+        self._recent: list[Floats] = []
+        self._count = 0
+        self._until = 0
+        self._windows: list[_Window] = []
+
+    def measure_frame(self, frame: AnalyzedFrame, _: object) -> npt.NDArray[np.float16]:
+        """Brightness of the thumbnail's cells."""
+        levels: npt.NDArray[np.float16] = thumbnail(frame).mean(axis=-1).astype(np.float16)
+        return levels
+
+    def add(self, _: int, __: object, found: npt.NDArray[np.float16]) -> None:
+        """Keep the last window; measure it when it is full and half of it is new."""
+        self._recent.append(found.astype(np.float32))
+        self._count += 1
+        if len(self._recent) > WINDOW:
+            del self._recent[0]
+        if len(self._recent) == WINDOW and self._count - self._until >= WINDOW // 2:
+            self._measure()
+
+    def _measure(self) -> None:
+        self._until = self._count
+        found = _window(np.stack(self._recent), self._count - len(self._recent) // 2)
+        if found is not None:
+            self._windows.append(found)
+
+    def finish(self, _: Reference) -> Sequence[Score]:
+        """The highest peak of the mean cepstrum."""
+        if self._count < SHORTEST:
+            raise CannotMeasure("too_short")
+        if self._until < self._count:
+            self._recent = self._recent[len(self._recent) % 2 :]
+            self._measure()
+        if not self._windows:
+            raise CannotMeasure("too_little_motion")
+        shortest = min(len(window.cepstrum) for window in self._windows)
+        mean = np.mean([window.cepstrum[:shortest] for window in self._windows], axis=0)
+        peaks = _peaks(mean)
+        best = int(peaks.argmax())
+        window = max(self._windows, key=lambda one: float(_peaks(one.cepstrum)[best]))
+        return (
+            judged(
+                TRAIL, max(0.0, float(peaks[best])), frame=window.middle,
+                region=self._region(best), facts={"lag": float(best + LAGS[0])},
+            ),
+        )  # fmt: skip
+
+    def _region(self, lag: int) -> Box:
+        """The patch whose cells have the strongest echo."""
+        echoes = np.stack([window.echoes[lag] for window in self._windows]).astype(np.float32)
+        patches = cv2.blur(echoes.mean(axis=0), (PATCH, PATCH), borderType=cv2.BORDER_CONSTANT)
+        row, column = (int(i) for i in np.unravel_index(int(patches.argmax()), patches.shape))
+        height, width = self._size
+        high, wide = height / patches.shape[0], width / patches.shape[1]
+        reach = PATCH // 2
+        left, top = max(0, column - reach) * wide, max(0, row - reach) * high
+        right, bottom = min(width, (column + reach + 1) * wide), (row + reach + 1) * high
+        return Box(left, top, right - left, min(float(height), bottom) - top)
+
+
+def _window(levels: Floats, middle: int) -> _Window | None:
+    """The window ``[frames, h, w]``; None where too little changes."""
+    count, rows, columns = levels.shape
+    cells = levels.reshape(count, -1) - levels.reshape(count, -1).mean(axis=0)
+    change = cells.std(axis=0)
+    moving = np.flatnonzero(change >= CHANGES)
+    if len(moving) < FEWEST:
+        return None
+    tapered = cells[:, moving] * np.hanning(count + 2)[1:-1, None].astype(np.float32)
+    powers = np.log(np.abs(np.fft.rfft(tapered, axis=0)) ** 2 / count + FAINT)
+    most = change[moving] >= np.quantile(change, 1 - MOST)
+    cepstrum = np.fft.irfft(powers[:, most].mean(axis=1))[: count // 2]
+    waves = _waves(count)
+    echoes = np.zeros((len(waves), rows * columns), np.float16)
+    echoes[:, moving] = waves @ powers
+    return _Window(middle, cepstrum.astype(np.float32), echoes.reshape(-1, rows, columns))
+
+
+@cache
+def _waves(count: int) -> npt.NDArray[np.float64]:
+    """``[lags, frequencies]``: what turns a logarithmic spectrum into its cepstrum's peaks."""
+    rows = np.fft.irfft(np.eye(count // 2 + 1), axis=0)[: count // 2]
+    lags = np.arange(LAGS[0], LAGS[1] + 1)
+    around = np.mean([rows[lags + near] for near in AROUND], axis=0)
+    return np.asarray(rows[lags] - around, np.float64)
+
+
+def _peaks(cepstrum: Floats) -> Floats:
+    """How far each of :data:`LAGS` stands out.
+
+    What alternates from lag to lag comes from frames of two kinds, such as an encoder's or
+    repeated ones: a dip behind a peak is taken off.
+    """
+    lags = np.arange(LAGS[0], LAGS[1] + 2)
+    out = cepstrum[lags] - np.median([cepstrum[lags + near] for near in AROUND], axis=0)
+    return np.asarray(out[:-1] - np.maximum(0, -out[1:]), np.float32)
