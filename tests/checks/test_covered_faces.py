@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import skimage.data
 
+from checks_clips import by_name, examine, portrait
 from image_files import astronaut, face_reader, saved
 from vivant.picture.face_mesh import model_file
 from vivant.picture.framing import face_in_frame
@@ -86,13 +87,34 @@ def test_what_is_no_face_stays_none() -> None:
 def test_the_crop_holds_it_and_identity_is_told_to_be_unmeasured(tmp_path: Path) -> None:
     canvas = np.full((1400, 512, 3), 128, np.uint8)
     canvas[700:1212] = masked()  # not where a crop without a face would be
-    portrait = load_portrait(saved(canvas, "PNG"), width=1920, height=1080, reader=face_reader())
-    (face,) = portrait.faces
-    assert portrait.crop.top < face.box.top
-    assert face.box.bottom < portrait.crop.bottom
-    assert any("partly covered or turned away" in warning for warning in portrait.warnings)
-    assert face_in_frame(face, portrait.crop, 192, 108).covered
+    loaded = load_portrait(saved(canvas, "PNG"), width=1920, height=1080, reader=face_reader())
+    (face,) = loaded.faces
+    assert loaded.crop.top < face.box.top
+    assert face.box.bottom < loaded.crop.bottom
+    assert any("partly covered or turned away" in warning for warning in loaded.warnings)
+    assert face_in_frame(face, loaded.crop, 192, 108).covered
 
-    write_portrait(tmp_path / "portrait.npz", portrait)
-    assert read_portrait(tmp_path / "portrait.npz").faces == portrait.faces
+    write_portrait(tmp_path / "portrait.npz", loaded)
+    assert read_portrait(tmp_path / "portrait.npz").faces == loaded.faces
     assert replace(face, covered=False) != face
+
+
+def test_a_face_of_the_clip_that_only_the_second_detector_finds_is_not_lost() -> None:
+    given = portrait(astronaut(), *face_reader().detect(astronaut()))
+    verdicts = [
+        by_name(examine(np.stack([frame] * 3), given=given, only=["face_presence"]))
+        for frame in (masked(), np.full_like(masked(), 128))
+    ]
+    assert [found["face_presence"].verdict for found in verdicts] == ["pass", "fail"]
+
+
+def test_eyes_behind_dark_glasses_are_not_compared() -> None:
+    picture = cv2.resize(astronaut()[:320], None, fx=1.6, fy=1.6).astype(np.uint8)
+    dark = picture.copy()
+    for x, y in ((323, 165), (395, 167)):
+        cv2.ellipse(dark, (x, y), (34, 26), 0, 0, 360, (15, 15, 15), -1)
+    eyes = ["eye_gaze", "eyelids", "iris_color"]
+    faces = face_reader().detect(picture)
+    for image, verdict in ((picture, "pass"), (dark, "not_measured")):
+        found = by_name(examine(np.stack([image] * 3), given=portrait(image, *faces), only=eyes))
+        assert [found[name].verdict for name in eyes] == [verdict] * 3

@@ -18,11 +18,13 @@ GROUND = {
 }  # fmt: skip
 LIGHT_PICTURE = {
     "picture.averaging",
+    "picture.dark_glasses",
     "picture.embedding",
     "picture.face_mesh",
     "picture.faces",
     "picture.framing",
     "picture.hair_strands",
+    "picture.iris",
     "picture.matte",
 }
 ALLOWED: dict[str, set[str]] = {
@@ -45,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "engines": GROUND | LIGHT_PICTURE | {"settings", "weights"},
     "upscalers": GROUND | {"settings", "weights"},
     "page_template": set(),
+    "known_sentences": set(),
     "checks": GROUND | LIGHT_PICTURE | {"video", "cost", "page_template", "web.theme"},
     "web": GROUND | {"picture.sample_picture"},
     "provenance": GROUND | {"settings", "picture.framing"},
@@ -59,10 +62,12 @@ PICTURE_INSIDE = {
     "onnx_graph": set[str](),
     "embedding": {"onnx_graph"},
     "face_mesh": {"averaging"},
+    "dark_glasses": {"face_mesh"},
     "blaze_face": {"face_mesh"},
-    "faces": {"blaze_face", "embedding", "face_mesh"},
+    "faces": {"blaze_face", "embedding", "face_mesh", "iris"},
     "framing": set[str](),
     "hair_strands": {"matte"},
+    "iris": {"face_mesh"},
     "matte": {"face_mesh"},
 }
 """Modules of ``picture`` that engines and checks may use: none of them may decode files."""

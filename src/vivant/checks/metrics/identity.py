@@ -253,7 +253,11 @@ def _drift(series: Sequence[tuple[int, float]]) -> Score:
 
 
 class FacePresence(Metric):
-    """The share of looked-at frames that show a face: guards the identity scores."""
+    """The share of looked-at frames that show a face: guards the identity scores.
+
+    As in the input picture, a face that the first detector misses, because the border cuts it or
+    it is turned, is looked for by the second.
+    """
 
     specs = (PRESENCE,)
 
@@ -261,8 +265,10 @@ class FacePresence(Metric):
         self._series: list[tuple[int, float]] = []
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> float | None:
-        """Whether the search found the face."""
-        return float(frame.face is not None) if frame.searched else None
+        """Whether a searched frame shows a face."""
+        if not frame.searched:
+            return None
+        return float(frame.face is not None or bool(frame.reader.detect_covered(frame.pixels)))
 
     def add(self, index: int, _: None, found: float | None) -> None:
         """Note it."""

@@ -8,6 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from vivant.picture.dark_glasses import wears_dark_glasses
 from vivant.picture.face_mesh import PRESENT, FaceMesh, MeshReader
 from vivant.types import Box, Face, Image, Portrait
 
@@ -28,9 +29,6 @@ MAX_EYE_YAW: Final = 32.0
 
 MAX_HEAD_YAW: Final = 45.0
 """Yaw in degrees from which the mesh guesses the hidden half of the face."""
-
-DARK_GLASSES_RATIO: Final = 0.42
-"""Luma of the eye's surroundings over that of the cheeks from which there are dark glasses."""
 
 MAX_UNEVENNESS: Final = 0.45
 """Standard deviation over mean of the luma below an eye from which something lies across it.
@@ -139,7 +137,7 @@ def _assess(name: str, mesh: FaceMesh, pixels: Image, scale: float) -> tuple[Per
     if min(left, right) < MIN_APERTURE:
         blinks = gazes = False
         notes.append("the eyes are closed or nearly so, so they keep still and do not blink")
-    elif _dark_glasses(mesh, pixels):
+    elif wears_dark_glasses(mesh, pixels):
         blinks = gazes = False
         notes.append("the eyes are behind dark glasses or in deep shadow, so they do not blink")
     elif max(_unevenness(mesh, pixels, side) for side in (0, 1)) > MAX_UNEVENNESS:
@@ -155,26 +153,6 @@ def _assess(name: str, mesh: FaceMesh, pixels: Image, scale: float) -> tuple[Per
     if yaw > MAX_HEAD_YAW:
         notes.append("it is seen from the side, so the head turns less")
     return Person(mesh=mesh, name=name, blinks=blinks, gazes=gazes, turn=turn), notes
-
-
-def _dark_glasses(mesh: FaceMesh, pixels: Image) -> bool:
-    """Whether what surrounds the eyes is far darker than the cheeks."""
-    flat = mesh.points[:, :2]
-    width = mesh.box.width
-
-    def luma(points: tuple[int, ...]) -> float:
-        found = []
-        for x, y in flat[list(points)]:
-            reach = max(1, round(0.02 * width))
-            top, left = max(0, round(y) - reach), max(0, round(x) - reach)
-            part = pixels[top : round(y) + reach + 1, left : round(x) + reach + 1]
-            if part.size:
-                found.append(float(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY).mean()))
-        return float(np.median(found)) if found else 0.0
-
-    around = luma((27, 28, 29, 257, 258, 259, 22, 23, 24, 252, 253, 254))  # lids above and below
-    cheeks = luma((50, 205, 280, 425, 101, 330, 6, 9))
-    return around < DARK_GLASSES_RATIO * cheeks
 
 
 def _unevenness(mesh: FaceMesh, pixels: Image, side: int) -> float:
