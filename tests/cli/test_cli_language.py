@@ -47,7 +47,8 @@ def _english_afterwards() -> Iterator[None]:
 
 
 def table(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((ROOT / "cli" / name).read_text("utf-8"))
+    folder = ROOT if name == "known_sentences.json" else ROOT / "cli"
+    found: dict[str, Any] = json.loads((folder / name).read_text("utf-8"))
     return found
 
 

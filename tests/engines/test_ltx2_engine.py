@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -672,27 +673,29 @@ def test_the_centre_of_the_grid_is_the_portraits_crop(grid: tuple[int, int]) -> 
 # -- kernels -------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="not measured: Triton, the kernels' language, is Linux only"
-)
-@pytest.mark.parametrize("version", ["2.0", "2.3"])
-def test_fused_kernels_compute_what_plain_torch_does(version: str) -> None:
-    import os
-
+@pytest.fixture(scope="module")
+def interpreted() -> dict[str, dict[str, list[float]]]:
+    """Version → case → relative differences. One process: its imports take 8 s."""
+    script = Path(__file__).parents[1] / "support" / "interpreted_block.py"
     done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "ignore",
-            str(Path(__file__).parents[1] / "support" / "interpreted_block.py"),
-            version,
-        ],
+        [sys.executable, "-W", "ignore", str(script)],
         env={**os.environ, "TRITON_INTERPRET": "1"},
         capture_output=True,
         text=True,
         check=True,
     )
-    found = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, dict[str, list[float]]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="not measured: Triton, the kernels' language, is Linux only"
+)
+@pytest.mark.parametrize("version", ["2.0", "2.3"])
+def test_fused_kernels_compute_what_plain_torch_does(
+    version: str, interpreted: dict[str, dict[str, list[float]]]
+) -> None:
+    found = interpreted[version]
     assert len(found) == (3 if version == "2.0" else 1)
     for case, differences in found.items():
         assert max(differences) < 1e-5, case

@@ -12,10 +12,12 @@ import pytest
 from PIL import Image as PillowImage
 
 import vivant
+from vivant.checks.sentences import reason
 from vivant.engines.fake import FakeEngine
 from vivant.errors import Cancelled, EngineError, OptionError, OutputError, OutputExistsError
 from vivant.grid import parse_seeds
 from vivant.pipeline import ClipJob
+from vivant.runs.index_page import ClipEntry, render
 from vivant.runs.run import Runner
 from vivant.runs.seeds import run_series
 from vivant.settings import read_settings
@@ -245,6 +247,23 @@ def test_cancelling_keeps_what_is_finished(tmp_path: Path, portrait_file: Path) 
     assert all(f"portrait-seed-{seed}.mp4" in page for seed in (0, 1, 2))
     with PillowImage.open(tmp_path / "clips" / "contact_sheet.jpg") as sheet:
         assert sheet.height > 3 * 270
+
+
+def test_the_index_tells_why_in_both_languages() -> None:
+    score = {"verdict": "fail", "reason": reason({"message": "no_face_in_picture"})}
+    report = {"verdict": "fail", "seconds": 1.0, "bill": None, "scores": [score]}
+    entries = [
+        ClipEntry(name="made", picture="made.mp4", report=report),
+        ClipEntry(name="", picture="seed 1", report=None, reason="not begun"),
+        ClipEntry(name="", picture="seed 2", report=None, reason="in no table"),
+    ]
+    page = render(entries, "clips", of_seeds=True)
+    for english, korean in (
+        (score["reason"], reason({"message": "no_face_in_picture"}, "ko")),
+        ("not begun", "시작하지 않았습니다"),
+        ("in no table", "in no table"),
+    ):
+        assert f'<span lang="en">{english}</span><span lang="ko">{korean}</span>' in page
 
 
 @pytest.mark.parametrize("stage", ["image", "generate"])

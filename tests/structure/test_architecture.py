@@ -47,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
     "engines": GROUND | LIGHT_PICTURE | {"settings", "weights"},
     "upscalers": GROUND | {"settings", "weights"},
     "page_template": set(),
+    "known_sentences": set(),
     "checks": GROUND | LIGHT_PICTURE | {"video", "cost", "page_template", "web.theme"},
     "web": GROUND | {"picture.sample_picture"},
     "provenance": GROUND | {"settings", "picture.framing"},

@@ -20,7 +20,7 @@
     weights.py     weights
     modal.py       modal
     refusals.py    what is said of a number that is none, or out of range
-    language.py    sentences in English and Korean: messages.json, known_sentences.json, help.json
+    language.py    sentences in English and Korean: messages.json, help.json
     help.py        --help in Korean
     waiting.py     the first line, until there is something to show
     progress.py    a bar while clips are made

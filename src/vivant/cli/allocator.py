@@ -6,13 +6,10 @@ import ctypes
 import sys
 from typing import Final
 
-from vivant.video.cores import usable_cores
+from vivant.video.cores import FEW_CORES, usable_cores
 
 M_ARENA_MAX: Final = -8
 """Of ``malloc.h`` of the GNU C library."""
-
-FEW_CORES: Final = 2
-"""Up to so many cores, threads hardly ever wait for each other's allocations."""
 
 
 def share_freed_memory() -> None:
@@ -20,8 +17,8 @@ def share_freed_memory() -> None:
 
     The GNU C library keeps freed blocks for up to eight times as many groups of threads as there
     are cores. Frames are allocated by one thread and freed by another, so that a clip at 1080p held
-    120 MB that no thread used. Nothing changes with another C library. Call it before threads are
-    started.
+    120 MB that no thread used. With few cores, threads hardly ever wait for each other's
+    allocations. Nothing changes with another C library. Call it before threads are started.
     """
     if sys.platform != "linux" or usable_cores() > FEW_CORES:
         return

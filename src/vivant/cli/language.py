@@ -1,26 +1,23 @@
 """What the command line says, in English or Korean.
 
-Three tables lie beside this module. ``messages.json`` has the command line's own sentences by
-key. ``known_sentences.json`` has errors and notes of other rooms, which are written in English;
-they are recognised by their English text. ``help.json`` has the texts of ``--help``, by their
-English text.
+Two tables lie beside this module. ``messages.json`` has the command line's own sentences by key,
+``help.json`` the texts of ``--help`` by their English text. Errors and notes of other rooms are in
+:mod:`vivant.known_sentences`.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Final, Literal, TypeAlias
 
+from vivant.known_sentences import in_korean
+
 Language: TypeAlias = Literal["en", "ko"]
 
 LANGUAGES: Final[tuple[Language, ...]] = ("en", "ko")
-
-_PLAIN_PLACE: Final = re.compile(r"\{\w+\}")
-_PLACE: Final = re.compile(r"\\\{(\w+)\\\}")
 
 _spoken: list[Language] = ["en"]
 
@@ -54,22 +51,7 @@ def localized(sentence: str) -> str:
 
     The sentence itself where the table does not know it.
     """
-    if language() == "en":
-        return sentence
-    for pattern, korean in _known_sentences():
-        found = pattern.fullmatch(sentence)
-        if found:
-            return korean.format(
-                **{name: _value(name, text) for name, text in found.groupdict().items()}
-            )
-    return sentence
-
-
-def _value(name: str, text: str) -> str:
-    """What a place of a sentence is filled with; also a sentence itself, and "a, b or c"."""
-    if name == "what":
-        return localized(text)
-    return text.replace(" or ", " 또는 ") if name in ("choices", "example", "nearest") else text
+    return sentence if language() == "en" else in_korean(sentence)
 
 
 def help_text(english: str) -> str:
@@ -84,29 +66,6 @@ def _table(name: str) -> Mapping[str, Mapping[Language, str]]:
     text = files("vivant.cli").joinpath(name).read_text(encoding="utf-8")
     known: dict[str, dict[Language, str]] = json.loads(text)
     return known
-
-
-@cache
-def _known_sentences() -> tuple[tuple[re.Pattern[str], str], ...]:
-    """English sentence with a group for each place → Korean sentence.
-
-    Those with most words of their own come first: "engine {name}" would fit every sentence that
-    begins so.
-    """
-    found = []
-    known = _table("known_sentences.json").values()
-    for words in sorted(known, key=lambda words: -len(_PLAIN_PLACE.sub("", words["en"]))):
-        seen: set[str] = set()
-
-        def group(place: re.Match[str], seen: set[str] = seen) -> str:
-            if place[1] in seen:
-                return f"(?P={place[1]})"
-            seen.add(place[1])
-            return f"(?P<{place[1]}>.+?)"
-
-        pattern = _PLACE.sub(group, re.escape(words["en"]))
-        found.append((re.compile(pattern, re.DOTALL), words["ko"]))
-    return tuple(found)
 
 
 @cache

@@ -6,6 +6,7 @@ import re
 
 from vivant.checks.checklist import Words
 from vivant.compare.clips import Failure
+from vivant.known_sentences import in_korean
 
 KOREAN: tuple[tuple[str, str], ...] = (
     (r"cannot be read: (.+)", "파일을 읽을 수 없습니다 ({0})."),
@@ -27,5 +28,8 @@ def failure_reason(failure: Failure) -> Words:
         match = re.fullmatch(pattern, failure.reason)
         if match:
             return {"en": failure.reason, "ko": korean.format(*match.groups())}
+    known = in_korean(failure.reason)
+    if known != failure.reason:
+        return {"en": failure.reason, "ko": known}
     other = CLIP_NOT_MADE if failure.variant else PICTURE_UNUSABLE
     return {"en": failure.reason, "ko": other.format(failure.reason)}

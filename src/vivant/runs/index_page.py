@@ -11,7 +11,9 @@ from urllib.parse import quote
 import jinja2
 
 from vivant.checks.checklist import verdict_word
+from vivant.checks.sentences import translated
 from vivant.cost import money
+from vivant.known_sentences import in_korean
 from vivant.page_template import page_template
 from vivant.video.files import COMPANIONS
 from vivant.web.theme import report_theme
@@ -66,14 +68,18 @@ def _item(entry: ClipEntry) -> dict[str, Any]:
     return {
         "name": name,
         "picture": entry.picture,
-        "reason": entry.reason,
+        "reason": {"en": entry.reason, "ko": in_korean(entry.reason)},
         "report": report,
         "cost": money(bill["amount"], bill["currency"]) if bill else None,
         "clip": quote(f"{name}.mp4"),
         "thumbnail": quote(f"{name}.{COMPANIONS['thumbnail']}"),
         "page": quote(f"{name}.{COMPANIONS['page']}"),
         "sheet": quote(f"{name}.{COMPANIONS['contact_sheet']}"),
-        "troubles": [s for s in report["scores"] if s["verdict"] == "fail"] if report else [],
+        "troubles": [
+            {"en": score["reason"], "ko": translated(score["reason"], "ko")}
+            for score in (report["scores"] if report else [])
+            if score["verdict"] == "fail"
+        ],
     }
 
 

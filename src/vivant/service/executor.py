@@ -49,6 +49,13 @@ SLOW_POLL_SECONDS = 0.5
 picture itself if that was not done yet), engines that cannot run here, and clusters of many
 workers."""
 
+FIRST_POLL_SECONDS = 0.004
+"""Before the first poll after a launch, because a stage waits then. DBOS waits a whole interval
+before it polls, and reads the interval from the queue's row."""
+
+FIRST_POLLS_SECONDS = 0.04
+"""For that long after a launch, queues with a client waiting are polled that often."""
+
 POLL_SECONDS_PER_WORKER = 0.025
 """Each of many workers looks less often, so that the database is asked at most 40 times a second
 about one queue by up to 20 workers; more look every :data:`SLOW_POLL_SECONDS`."""
@@ -115,6 +122,7 @@ class Executor:
         self._running: set[str] = set()
         self._launched, self._launches = False, 0
         self._last_busy = time.monotonic()
+        self._workers = 1
         self.pace = SLOW_POLL_SECONDS
 
     @property
@@ -166,17 +174,35 @@ class Executor:
         for stage in self._queue.requeue(lambda worker_id: worker_id != self._id):
             log.info("put back, it was taken too late: %s", stage)
 
+    def take_waiting(self, closing: threading.Event) -> None:
+        """Launch for stages that wait already: the first polls come at once."""
+        if self._launched:
+            return
+        urgent = [name for name, (_, seconds) in self._queues.items() if seconds <= POLL_SECONDS]
+        try:
+            for name in urgent:
+                self._write_interval(name, FIRST_POLL_SECONDS)
+            self.launch()
+            closing.wait(FIRST_POLLS_SECONDS)
+        finally:
+            for name in urgent:
+                self._write_interval(name, self._interval(name))
+
     def set_pace(self, workers: int) -> None:
         """Write how often each of so many workers polls; running workers take it up."""
-        intervals = {name: self._interval(name, workers) for name in self._queues}
+        self._workers = workers
+        intervals = {name: self._interval(name) for name in self._queues}
         for name, seconds in intervals.items():
-            self._queue.register(name, at_once=self._queues[name][0], poll_seconds=seconds)
+            self._write_interval(name, seconds)
         self.pace = min(intervals.values())
 
-    def _interval(self, queue: str, workers: int) -> float:
+    def _interval(self, queue: str) -> float:
         """Seconds between two polls of one worker."""
-        shared = min(SLOW_POLL_SECONDS, POLL_SECONDS_PER_WORKER * workers)
+        shared = min(SLOW_POLL_SECONDS, POLL_SECONDS_PER_WORKER * self._workers)
         return max(self._queues[queue][1], shared)
+
+    def _write_interval(self, queue: str, seconds: float) -> None:
+        self._queue.register(queue, at_once=self._queues[queue][0], poll_seconds=seconds)
 
     @property
     def running(self) -> set[str]:

@@ -9,6 +9,9 @@ from pathlib import Path
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 """Linux's control group, version 2: microseconds of processor time, and in how many."""
 
+FEW_CORES = 2
+"""Up to so many cores, fewer threads run side by side."""
+
 
 def usable_cores(quota: Path = _QUOTA) -> int:
     """Cores of the machine that this process may run on, and that its container pays for."""

@@ -30,6 +30,7 @@ from av.video.reformatter import (
 
 from vivant.errors import OutputError
 from vivant.types import Image, Quality, Sound
+from vivant.video.cores import FEW_CORES
 from vivant.video.sound_track import SoundTrack
 
 # PyAV forwards FFmpeg's log to Python's; x264's summary is of no use to users.
@@ -65,14 +66,14 @@ B_FRAMES = 2
 MOST_THREADS = 16
 """Frames that x264 encodes in parallel; more threads make nothing faster."""
 
-FEW_CORES = 2
-"""Up to so many cores x264 works in one thread, and plans in it as well: drawing and checks use the
-others. The pictures are the same (only the number of threads, which x264 writes into the file,
-differs), and 55 MB of frames at 1080p are not there."""
-
 
 def encoder_threads(cores: int) -> int:
-    """Frames that x264 should encode side by side."""
+    """Frames that x264 should encode side by side.
+
+    With few cores x264 works in one thread, and plans in it as well: drawing and checks use the
+    others. The pictures are the same (only the number of threads, which x264 writes into the file,
+    differs), and 55 MB of frames at 1080p are not there.
+    """
     return 1 if cores <= FEW_CORES else min(MOST_THREADS, cores)
 
 

@@ -86,6 +86,7 @@ class _Seen(NamedTuple):
 class MouthShape(Metric):
     """One answer from the searched frames."""
 
+    uses_mesh = True
     specs = (MOUTH_SHAPE,)
 
     def __init__(self, reference: Reference) -> None:
