@@ -95,7 +95,7 @@ def _caught(records: Sequence[Record], limits: Limits) -> str:
     clean = [record for record in records if label(record).startswith(HARMLESS)]
     lines = [
         "## Each check", "",
-        "*Caught*: clips with a defect the check is for, where it can measure: failed/tried.",
+        "*Caught*: clips with a defect it is for, where it can measure: failed / tried.",
         "*Any check*: failed by this or another one, of all clips with the defect. *Alarms*: clips",
         "and edits without a defect that it fails, of those it can measure. –: not run.", "",
         "| check | defect @ dose | caught | any check | alarms |",
