@@ -60,7 +60,7 @@ class Metric(ABC):
 
     uses_mesh: ClassVar[bool] = False
     """Whether it is one of those that share a frame's face mesh: they may be measured in a third
-    thread. Of the ``reader`` they ask only the mesh. ``parallel`` does not count then."""
+    thread. Of the ``reader`` they ask only mesh and irises. ``parallel`` does not count then."""
 
     @property
     def frame_only(self) -> bool:
