@@ -82,7 +82,6 @@ class _Outline(NamedTuple):
 class HairShape(Metric):
     """One answer from the rare frames."""
 
-    uses_mesh = True
     specs = (HAIR_SHAPE,)
 
     def __init__(self, reference: Reference) -> None:
