@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import threading
 from collections.abc import Iterator
@@ -288,6 +289,9 @@ def test_the_page_stands_by_itself(verified: tuple[Verification, Path], tmp_path
     assert "<b>.mp4" not in text
     assert not re.search(r"(src|href)=\"https?:", text)
     assert text.count("data:video/mp4;base64,") == 1
+    inside = text.partition("data:video/mp4;base64,")[2].partition('"')[0]
+    assert base64.b64decode(inside, validate=True) == clip.read_bytes()
+    assert "\0" not in text
     assert text.count('lang="ko"') == text.count('lang="en"') - 2  # <html lang data-lang>
     for answer in answers(verification):
         assert answer.question["ko"] in text
