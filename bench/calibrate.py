@@ -69,7 +69,8 @@ STILL = (
 FAMILIES = {
     **dict.fromkeys(
         ("mouth", "eye", "skin", "skin_trend", "face_shape", "hair", "glasses", "face_slide"),
-        ("mouth_detail", "mouth_shape", "plastic_skin", "nose_shape", "face_deformation"),
+        ("mouth_detail", "mouth_shape", "plastic_skin", "nose_shape", "hair_shape",
+         "face_deformation"),
     ),
     "face_glitch": ("identity_mean", "face_deformation"),
     "melt": ("identity_mean", "face_deformation"),

@@ -63,6 +63,7 @@ PARTS = [
 MOVING = [
     ("melt/random@0.3", "face_deformation"),
     ("melt/droop@0.3", "face_stretch"),
+    ("hair/outline@0.15", "hair_shape"),
     ("wobble/sine@0.015", "face_wobble"),
     ("jelly/standing@0.006", "global_jelly"),
     ("frozen/still@1", "motion"),
@@ -149,6 +150,26 @@ def test_a_blink_a_turn_and_a_smile_are_no_defects_of_parts(close_up: Material) 
     given = portrait(close_up.frames[0], face)
     found = examine(frames, given=given, only=[name for _, name in PARTS])
     assert failing(found) == []
+
+
+@pytest.mark.parametrize(("left", "right", "verdict"), [(1, 1, "pass"), (1, -1, "fail")])
+def test_eyes_that_look_aside_are_not_crossed(
+    left: int, right: int, verdict: str, close_up: Material
+) -> None:
+    height, width = close_up.frames.shape[1:3]
+    face = close_up.track[0]
+    points = reader().mesh.read(close_up.frames[0], face).points
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    iod = np.float32(face.interocular)
+    dx = np.zeros_like(x)
+    for iris, way in ((468, left), (473, right)):
+        apart = np.hypot(x - np.float32(points[iris, 0]), y - np.float32(points[iris, 1])) / iod
+        dx -= np.float32(0.07 * way) * iod * np.clip((0.16 - apart) / 0.06, 0, 1)
+    frames = close_up.frames.copy()
+    frames[1:] = cv2.remap(frames[0], x + dx, y, cv2.INTER_CUBIC)
+    given = portrait(close_up.frames[0], face)
+    found = by_name(examine(frames, given=given, only=["eye_gaze"]))["eye_gaze"]
+    assert found.verdict == verdict, found.value
 
 
 def test_skin_is_not_lighter_because_its_surroundings_get_darker(close_up: Material) -> None:

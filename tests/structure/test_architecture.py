@@ -24,6 +24,7 @@ LIGHT_PICTURE = {
     "picture.faces",
     "picture.framing",
     "picture.hair_strands",
+    "picture.iris",
     "picture.matte",
 }
 ALLOWED: dict[str, set[str]] = {
@@ -63,9 +64,10 @@ PICTURE_INSIDE = {
     "face_mesh": {"averaging"},
     "dark_glasses": {"face_mesh"},
     "blaze_face": {"face_mesh"},
-    "faces": {"blaze_face", "embedding", "face_mesh"},
+    "faces": {"blaze_face", "embedding", "face_mesh", "iris"},
     "framing": set[str](),
     "hair_strands": {"matte"},
+    "iris": {"face_mesh"},
     "matte": {"face_mesh"},
 }
 """Modules of ``picture`` that engines and checks may use: none of them may decode files."""

@@ -67,6 +67,16 @@ def similarity(source: Matrix, target: Matrix) -> Matrix:
     return np.column_stack([linear, goal - linear @ origin])
 
 
+def weighted_similarity(source: Matrix, target: Matrix, weights: Matrix) -> Matrix:
+    """As :func:`similarity`, with ``[N]`` weights that sum up to one."""
+    origin, goal = weights @ source, weights @ target
+    a, b = source - origin, target - goal
+    za, zb = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
+    z = complex((weights * za.conj() * zb).sum() / (weights * np.abs(za) ** 2).sum())
+    linear = np.asarray([[z.real, -z.imag], [z.imag, z.real]])
+    return np.column_stack([linear, goal - linear @ origin])
+
+
 def compose(after: Matrix, before: Matrix) -> Matrix:
     """``after(before(p))``."""
     both: Matrix = after[:, :2] @ before

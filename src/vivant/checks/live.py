@@ -91,6 +91,7 @@ class LiveChecks:
                 reader=reader,
                 workers=self._workers,
                 pixels=self.reference,
+                parallel=cores > 1,
             ),
             self._pool,
         )

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vivant.cli.options import Crop, Focus, Json, Quiet, Rotate, Verbose
 from vivant.cli.waiting import show_waiting
+
+if TYPE_CHECKING:
+    from vivant.provenance.reading import Credentials
+    from vivant.types import Progress
 
 
 def verify(
@@ -31,26 +36,45 @@ def verify(
     from vivant.cli.credentials import log_facts, log_state
     from vivant.cli.progress import progress_bars
     from vivant.cli.terminal import CleanConsole
-
-    out = CleanConsole(quiet=quiet or json, highlight=False)
-    console = CleanConsole(stderr=True, quiet=quiet, highlight=False)
-    with progress_bars(
-        console,
-        ClipMeter({"verify": 1.0}),
-        starting="starting_verify",
-        label="checking",
-        verbose=verbose,
-    ) as observe:
-        from vivant.python_api import verify as run
-
-        verification = run(
-            clip, image, page=html, observe=observe, crop=crop, focus=focus, rotate=rotate or 0
-        )
-    from vivant.provenance.reading import read_back_json, read_credentials
     from vivant.settings import default_settings
 
-    credentials = read_credentials(clip, default_settings())
+    def credentials_of_clip() -> Credentials:
+        from vivant.provenance.reading import read_credentials  # 0.1 s
+
+        return read_credentials(clip, default_settings())
+
+    reading: list[Future[Credentials]] = []
+    out = CleanConsole(quiet=quiet or json, highlight=False)
+    console = CleanConsole(stderr=True, quiet=quiet, highlight=False)
+    with (
+        ThreadPoolExecutor(1, "vivant-credentials") as other_thread,
+        progress_bars(
+            console,
+            ClipMeter({"verify": 1.0}),
+            starting="starting_verify",
+            label="checking",
+            verbose=verbose,
+        ) as observe,
+    ):
+        from vivant.python_api import verify as run
+
+        def observe_and_read(progress: Progress) -> None:
+            observe(progress)
+            if progress.done and not reading:  # once two threads or more are at work
+                reading.append(other_thread.submit(credentials_of_clip))
+
+        verification = run(
+            clip,
+            image,
+            page=html,
+            observe=observe_and_read,
+            crop=crop,
+            focus=focus,
+            rotate=rotate or 0,
+        )
+    credentials = reading[0].result() if reading else credentials_of_clip()
     if json:
+        from vivant.provenance.reading import read_back_json
         from vivant.report import to_json, verification_json
 
         body = verification_json(verification) | {"credentials": read_back_json(credentials)}

@@ -16,6 +16,7 @@
     faces.py           find faces, compare two
     blaze_face.py      find faces that are covered or turned
     face_mesh.py       478 points of a face, lid aperture, head pose
+    iris.py            where the iris is in one eye
     dark_glasses.py    whether the eyes are behind dark glasses
     matte.py           cut the people out
     hair_strands.py    add loose strands to the matte

@@ -25,6 +25,7 @@ from vivant.errors import MissingPartError
 from vivant.picture.blaze_face import BlazeFace
 from vivant.picture.embedding import SIDE, Embedding, EmbeddingNetwork
 from vivant.picture.face_mesh import LEFT_EYE, PRESENT, RIGHT_EYE, MeshReader, model_file
+from vivant.picture.iris import IrisReader
 from vivant.types import Box, Face, Image
 
 NOSE_BASE = 2
@@ -60,6 +61,7 @@ class FaceReader:
         self._network: EmbeddingNetwork | None = None
         self._embedding = threading.RLock()
         self._mesh: MeshReader | None = None
+        self._iris: IrisReader | None = None
 
     @property
     def mesh(self) -> MeshReader:
@@ -67,6 +69,13 @@ class FaceReader:
         if self._mesh is None:
             self._mesh = MeshReader()
         return self._mesh
+
+    @property
+    def iris(self) -> IrisReader:
+        """The network for one eye alone, loaded at first use."""
+        if self._iris is None:
+            self._iris = IrisReader()
+        return self._iris
 
     def detect(
         self,

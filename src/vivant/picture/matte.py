@@ -120,6 +120,15 @@ def person_matte(image: Image, faces: tuple[Face, ...]) -> tuple[Matte, Matte]:
     return _soften(image, rough), _trust(rough, image.shape[:2])
 
 
+def rough_matte(image: Image) -> Matte:
+    """The network's answer as it is, ``[SIDE, SIDE]``: the whole picture stretched to a square.
+
+    Args:
+        image: ``[H, W, 3]`` uint8 sRGB, at most about :data:`SOFT_SIDE`.
+    """
+    return _segment(image)
+
+
 @cache
 def _network() -> cv2.dnn.Net:
     return cv2.dnn.readNetFromTFLite(model_file("selfie_segmentation.tflite"))

@@ -20,6 +20,7 @@ SHAPE = (
     "face_deformation", "face_stretch", "face_wobble", "face_jitter", "global_jelly",
     "mouth_detail", "mouth_shape", "eye_gaze", "eyelids", "iris_color",
     "nose_shape", "jaw_shape", "brow_shape", "eye_shape", "face_warp", "face_shift",
+    "hair_shape",
     "background_swim", "background_change",
 )  # fmt: skip
 TEXTURE = ("plastic_skin", "cartoon", "skin_texture_end", "skin_brightness")

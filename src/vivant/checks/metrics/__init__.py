@@ -7,6 +7,7 @@
     face_parts.py   eyes, mouth and skin
     mouth_shape.py  the outline of the lips
     face_shape.py   nose, jaw, brows, glasses; a face that bends or slides
+    hair_shape.py   the outline of the hair
     deform.py       melting, wobble, jitter of the face
     skin.py         texture and brightness of the skin
     motion.py       the user's own frame difference
@@ -31,7 +32,7 @@ These are parts of others:
 
     far_flow.py       the flow from the first frame to a later one, for two checks
     light_change.py   how the light of a frame differs from the first one's
-    iris_place.py     where the iris is, by its shape
+    iris_shift.py     how far each iris has moved in its eye
     shape_filters.py  what to look for in the flow of a face, for the cells that are seen
 
 These are functions of the finished file, no metrics:

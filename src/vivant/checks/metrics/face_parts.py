@@ -19,7 +19,7 @@ from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.frame_mesh import frame_mesh, picture_mesh, pupils, turned
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.metrics.color import lab
-from vivant.checks.metrics.iris_place import iris_place, iris_radius
+from vivant.checks.metrics.iris_shift import IrisShift
 from vivant.picture.dark_glasses import wears_dark_glasses
 from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
 from vivant.types import Box, Image, Score
@@ -65,12 +65,20 @@ LEFT_RING: Final = (33, 160, 159, 158, 133, 153, 145, 144)
 RIGHT_RING: Final = (263, 387, 386, 385, 362, 380, 374, 373)
 """Points of the mesh around an eye: outer corner, upper lid, inner corner (the fifth), lower."""
 
+EYE_POINTS: Final = ((LEFT_RING, LEFT_IRIS), (RIGHT_RING, RIGHT_IRIS))
+
 LIPS: Final = (61, 40, 37, 0, 267, 270, 291, 321, 314, 17, 84, 91)
 NOSE: Final = (168, 122, 174, 198, 48, 115, 4, 344, 278, 420, 399, 351)
 CHEEKS: Final = (50, 280, 205, 425, 101, 330, 36, 266)
+OVAL: Final = (10, 284, 389, 454, 361, 397, 379, 152, 150, 172, 132, 234, 162, 54)
+LEFT_BROW: Final = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46)
+RIGHT_BROW: Final = (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
 
-DARK: Final = 45.0
-"""Percentile of an eye's levels below which a pixel counts as iris or pupil."""
+INNER: Final = 0.85
+"""Of the way from the middle of a face to its outline: what skin is looked at."""
+
+BEYOND: Final = 1.3
+"""As :data:`INNER`, for an eye with its brow: what is left out."""
 
 FAINT: Final = 0.4
 """Levels of detail on nose or skin below which nothing can be held against them."""
@@ -81,18 +89,16 @@ Floats = npt.NDArray[np.float64]
 class _Parts(NamedTuple):
     """What one frame shows; NaN where it cannot be seen.
 
-    ``mouth`` is the detail of the lips over the nose's, ``texture`` the geometric mean of the lips'
-    and the cheeks' in levels: cheeks alone have little to lose. ``tone`` is the cheeks' L* and
-    ``light`` that beside the surroundings'. ``gaze`` is how far both irises lie from the outer
-    corners by mesh and darkness, ``discs`` by their shape, ``lids`` how much further the left eye
-    is open than the right one, all in eye widths. ``radii`` are those of the irises. ``irises`` are
-    four numbers: a* and b* of both irises beside the skin's.
+    ``mouth`` is the detail of the lips over the nose's, ``texture`` the detail of the whole face
+    but eyes and brows, in levels: cheeks alone have little to lose. ``tone`` is the cheeks' L* and
+    ``light`` that beside the surroundings'. ``gaze`` is how far the irises have moved towards each
+    other since the picture, in percent of an eye's width, ``lids`` how much further the left eye
+    is open than the right one, in eye widths. ``irises`` are four numbers: a* and b* of both
+    irises beside the skin's.
     """
 
     mouth: float
     gaze: float
-    discs: float
-    radii: tuple[float, float]
     lids: float
     irises: tuple[float, ...]
     light: float
@@ -105,11 +111,13 @@ class _Parts(NamedTuple):
 class FaceParts(Metric):
     """Six answers from the searched frames."""
 
+    uses_mesh = True
     specs = (MOUTH, GAZE, LIDS, IRIS, LIGHT, TEXTURE)
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
         self._picture: _Parts | None = None
+        self._eyes: IrisShift | None = None
         self._seen: list[tuple[int, _Parts]] = []
 
     def measure_frame(self, frame: AnalyzedFrame, _: None) -> tuple[_Parts, _Parts] | None:
@@ -120,14 +128,20 @@ class FaceParts(Metric):
         scale = min(pupils(mesh) * self._reference.detail, LARGEST)
         if self._picture is None:
             self._picture = _parts_of_picture(self._reference, mesh, scale)
+            if not np.isnan(self._picture.irises[0]):
+                # found like the frames' meshes: corners move by 1 % of an eye's width
+                same = frame.reader.mesh.follow(self._reference.pixels, mesh)
+                self._eyes = IrisShift(self._reference.pixels, same, EYE_POINTS)
         found = frame_mesh(frame, self._reference)
         away = 0.0 if found is None else turned(found, mesh)
         if found is None or away > TURNED:
             return None
-        parts = _parts(frame.pixels, found, scale, self._picture.radii)
+        parts = _parts(frame.pixels, found, scale)
         if away > FRONTAL:
-            unseen = float("nan")
-            parts = parts._replace(gaze=unseen, discs=unseen, lids=unseen)
+            parts = parts._replace(lids=float("nan"))
+        elif self._eyes is not None and min(found.apertures) >= OPEN:
+            gaze = self._eyes.towards(frame.pixels, found, frame.reader.iris)
+            parts = parts._replace(gaze=gaze)
         return self._picture, parts
 
     def add(self, index: int, _: None, found: tuple[_Parts, _Parts] | None) -> None:
@@ -145,21 +159,12 @@ class FaceParts(Metric):
             raise CannotMeasure("parts_not_seen")
         return (
             self._worst(MOUTH, lambda p: p.mouth / picture.mouth, np.min, lambda p: p.mouth_box),
-            self._gaze(picture),
+            self._worst(GAZE, lambda p: p.gaze, _largest, _eyes, HELD),
             self._worst(LIDS, lambda p: 100 * (p.lids - picture.lids), _largest, _eyes, HELD),
             self._worst(IRIS, lambda p: _apart(p.irises, picture.irises), np.max, _eyes),
             self._worst(LIGHT, lambda p: _lighter(p, picture), np.max, None),
             self._texture(),
         )
-
-    def _gaze(self, picture: _Parts) -> Score:
-        """The milder of two ways to look: each is wrong about some eyes, but not about the same."""
-        ways = [
-            self._worst(GAZE, lambda p: 100 * (p.gaze - picture.gaze), _largest, _eyes, HELD),
-            self._worst(GAZE, lambda p: 100 * (p.discs - picture.discs), _largest, _eyes, HELD),
-        ]
-        unsure = [score for score in ways if not isinstance(score.value, float)]
-        return unsure[0] if unsure else min(ways, key=lambda score: float(score.value or 0.0))
 
     def _worst(
         self,
@@ -224,16 +229,8 @@ def _apart(one: tuple[float, ...], other: tuple[float, ...]) -> float:
     return float(apart.max())
 
 
-def _parts(
-    pixels: npt.NDArray[np.uint8],
-    mesh: FaceMesh,
-    scale: float,
-    radii: tuple[float, float] | None = None,
-) -> _Parts:
-    """Measure the parts of one face, ``scale`` pixels between its pupils.
-
-    ``radii`` are those of the picture's irises; None for the picture itself.
-    """
+def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Parts:
+    """Measure the parts of one face, ``scale`` pixels between its pupils; all but the gaze."""
     flat = mesh.points[:, :2]
     zoom = scale / max(pupils(mesh), 1e-6)
     side = round(2 * HALF * scale)
@@ -248,36 +245,27 @@ def _parts(
         inside = _inside(luma.shape, points[list(indices)])
         return float(np.sqrt(np.mean(np.square(fine[inside])))) if inside.any() else 0.0
 
-    calm = cv2.GaussianBlur(luma, (0, 0), 1.5).astype(np.float32, copy=False)
+    finer = cv2.GaussianBlur(luma, (0, 0), 0.7) - cv2.GaussianBlur(luma, (0, 0), 1.6)
     reach = max(2, round(0.07 * scale))
     cheeks = [_around(points[i], reach, side) for i in CHEEKS]
     skin = np.median(np.concatenate([_colors(chip[p]) for p in cheeks]), axis=0)
-    pores = [float(np.sqrt(np.mean(np.square(fine[p])))) for p in cheeks if fine[p].size]
-    nose, lips = (max(detail(*ring), FAINT) for ring in (NOSE, LIPS))
+    nose = max(detail(*NOSE), FAINT)
     left, right = mesh.apertures
     large = scale >= EYES
     seen = large and min(left, right) >= OPEN
     irises = [_iris(chip, points, iris) - skin[1:] for iris in (LEFT_IRIS, RIGHT_IRIS)]
-    gaze = sum(
-        _place(points[iris.start], points, ring) + _darkest(calm, points, ring)
-        for iris, ring in ((LEFT_IRIS, LEFT_RING), (RIGHT_IRIS, RIGHT_RING))
-    )
-    eyes = ((LEFT_RING, LEFT_IRIS), (RIGHT_RING, RIGHT_IRIS))
-    sizes = radii or tuple(iris_radius(mesh, ring, iris) for ring, iris in eyes)
-    discs = [
-        iris_place(pixels, mesh, ring, radius) if seen else float("nan")
-        for (ring, _), radius in zip(eyes, sizes, strict=True)
-    ]
+    face = _face(luma.shape, points)
+    texture = float("nan")
+    if face.any():  # the geometric mean of both bands
+        texture = float(np.prod([np.mean(np.square(band[face])) for band in (finer, fine)]) ** 0.25)
     return _Parts(
         mouth=detail(*LIPS) / nose,
-        gaze=gaze / 2 if seen else float("nan"),
-        discs=sum(discs) / 2,
-        radii=(sizes[0], sizes[1]),
+        gaze=float("nan"),
         lids=left - right if large else float("nan"),
         irises=tuple(float(v) if seen else float("nan") for v in np.concatenate(irises)),
         light=float(skin[0]) - _outside(pixels, mesh.box),
         tone=float(skin[0]),
-        texture=float(np.sqrt(np.median(pores) * lips)) if pores else float("nan"),
+        texture=texture,
         mouth_box=_box(flat[list(LIPS)], 1.3),
         eyes_box=_box(flat[[*LEFT_RING, *RIGHT_RING]], 1.2),
     )
@@ -303,7 +291,7 @@ def _parts_of_picture(reference: Reference, mesh: FaceMesh, scale: float) -> _Pa
     picture = found[0]._replace(**{name: middle(name) for name in numbers})
     if wears_dark_glasses(mesh, reference.pixels):
         unseen = float("nan")
-        return picture._replace(gaze=unseen, discs=unseen, lids=unseen, irises=(unseen,) * 4)
+        return picture._replace(lids=unseen, irises=(unseen,) * 4)
     return picture
 
 
@@ -323,6 +311,19 @@ def _inside(shape: tuple[int, ...], points: Floats) -> npt.NDArray[np.bool_]:
     return drawn > 0
 
 
+def _face(shape: tuple[int, ...], points: Floats) -> npt.NDArray[np.bool_]:
+    """The face inside its outline, without eyes and brows."""
+
+    def grown(indices: tuple[int, ...], share: float) -> npt.NDArray[np.bool_]:
+        part = points[list(indices)]
+        middle = (part.min(axis=0) + part.max(axis=0)) / 2
+        return _inside(shape, middle + share * (part - middle))
+
+    eyes = ((*LEFT_RING, *LEFT_BROW), (*RIGHT_RING, *RIGHT_BROW))
+    left, right = (grown(indices, BEYOND) for indices in eyes)
+    return grown(OVAL, INNER) & ~left & ~right
+
+
 def _around(point: Floats, reach: int, side: int) -> tuple[slice, slice]:
     x, y = (int(np.clip(round(float(v)), reach, side - reach - 1)) for v in point)
     return slice(y - reach, y + reach + 1), slice(x - reach, x + reach + 1)
@@ -339,27 +340,6 @@ def _iris(chip: Image, points: Floats, iris: slice) -> Floats:
     radius = float(np.linalg.norm(rim - center, axis=1).mean())
     part = _around(center, max(1, round(0.75 * radius)), chip.shape[0])
     return np.asarray(np.median(_colors(chip[part]), axis=0)[1:], np.float64)
-
-
-def _place(point: Floats, points: Floats, ring: tuple[int, ...]) -> float:
-    """Where a point lies from the outer corner of an eye (0) to its inner one (1)."""
-    outer, inner = points[ring[0]], points[ring[4]]
-    along = inner - outer
-    return float((point - outer) @ along / max(float(along @ along), 1e-9))
-
-
-def _darkest(calm: npt.NDArray[np.float32], points: Floats, ring: tuple[int, ...]) -> float:
-    """Where the dark of an eye lies: the network's iris follows the other eye, this does not.
-
-    ``calm`` is the blurred luma.
-    """
-    rows, columns = np.nonzero(_inside(calm.shape, points[list(ring)]))
-    if len(rows) < 10:
-        return float("nan")
-    levels = calm[rows, columns]
-    weights = np.maximum(np.percentile(levels, DARK) - levels, 0) + 1e-3
-    center = np.asarray([weights @ columns, weights @ rows], np.float64) / weights.sum()
-    return _place(center, points, ring)
 
 
 def _outside(pixels: npt.NDArray[np.uint8], box: Box) -> float:

@@ -20,7 +20,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.face_frame import Layout, Matrix, cut_luma, inverse, plane, stillness
+from vivant.checks.face_frame import (
+    Layout,
+    Matrix,
+    cut_luma,
+    inverse,
+    plane,
+    stillness,
+    weighted_similarity,
+)
 from vivant.checks.flow import Flow
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.frame_mesh import frame_mesh, picture_mesh, turned
@@ -115,6 +123,7 @@ class _Picture(NamedTuple):
 class FaceShape(Metric):
     """Six answers from the searched frames."""
 
+    uses_mesh = True
     specs = tuple(SPECS.values())
 
     def __init__(self, reference: Reference) -> None:
@@ -150,7 +159,9 @@ class FaceShape(Metric):
             self._picture = _prepared(self._reference, mesh)
         picture = self._picture
         index = list(POSE_POINTS)
-        matrix = _similarity(found.points[index, :2], picture.points[index, :2], POSE_WEIGHTS)
+        matrix = weighted_similarity(
+            found.points[index, :2], picture.points[index, :2], POSE_WEIGHTS
+        )
         flow = self._flow.between(picture.chip, cut_luma(frame.pixels, matrix, LAYOUT, frame.half))
         inside = picture.seen & cells_inside(matrix, frame.pixels.shape)
         loose = unexplained(_cells(flow), picture.rigid, inside) * (100 / LAYOUT.interocular)
@@ -249,7 +260,7 @@ def _prepared(reference: Reference, mesh: FaceMesh) -> _Picture:
     eyes = np.stack([flat[list(LEFT_EYE)].mean(axis=0), flat[list(RIGHT_EYE)].mean(axis=0)])
     half = LAYOUT.interocular / 2
     goal = np.asarray([[-half, 0.0], [half, 0.0]]) + LAYOUT.eyes
-    matrix = _similarity(eyes, goal, np.asarray([0.5, 0.5]))
+    matrix = weighted_similarity(eyes, goal, np.asarray([0.5, 0.5]))
     points = flat @ matrix[:, :2].T + matrix[:, 2]
     zoom = float(np.sqrt(np.linalg.det(matrix[:, :2])))
     depth = _depth(points, mesh.points[:, 2] * zoom / LAYOUT.interocular)
@@ -271,16 +282,6 @@ def cells_inside(matrix: Matrix, shape: tuple[int, ...]) -> Seen:
     room = BORDER * float(np.sqrt(abs(np.linalg.det(back[:, :2]))))
     low, high = there.min(axis=1) - room, np.asarray(shape[1::-1]) - 1 - there
     return np.asarray((low >= 0) & (high.min(axis=1) >= room))
-
-
-def _similarity(source: Floats, target: Floats, weights: Floats) -> Matrix:
-    """Weighted least-squares similarity of two ``[N, 2]`` point sets (Umeyama, 1991)."""
-    origin, goal = weights @ source, weights @ target
-    a, b = source - origin, target - goal
-    za, zb = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
-    z = complex((weights * za.conj() * zb).sum() / (weights * np.abs(za) ** 2).sum())
-    linear = np.asarray([[z.real, -z.imag], [z.imag, z.real]])
-    return np.column_stack([linear, goal - linear @ origin])
 
 
 def _depth(points: Floats, z: Floats) -> Floats:

@@ -3,9 +3,9 @@
 The face mesh says where the lips' outline is, and which place of the picture each place of the
 mouth comes from, whatever the mouth says. Short profiles across the outline are then looked up in
 the picture: where lips have melted, they lie beside the place where the mesh expects them. Of
-every place the median of :data:`SECONDS` counts, of all places the upper
-quartile. A mesh that sits beside the lips as a whole, or too wide, is no defect, so the outline is
-also taken without a common shift and growth, and the milder of both counts.
+every place the median of :data:`SECONDS` counts, of all places the percentile :data:`MOST`. A mesh
+that sits beside the lips as a whole, or too wide, is no defect, so the outline is also taken
+without a common shift and growth, and the milder of both counts.
 """
 
 from __future__ import annotations
@@ -49,11 +49,14 @@ FLAT: Final = 30.0
 SPREAD: Final = (4.0, 15.0, 1e-4)
 """Pixels over which the mesh's points count, nearby and beyond, and the weight of the latter."""
 
-WINDOW: Final = 7
+WINDOW: Final = 9
 """Searched frames in a row, at least."""
 
-SECONDS: Final = 1.5
+SECONDS: Final = 2.0
 """That they last, at least: nobody holds the mouth in one shape for longer while talking."""
+
+MOST: Final = 70.0
+"""Percentile of the places that counts: teeth, tongue and shadows spoil some."""
 
 SMALLEST: Final = 60.0
 """Pixels between the pupils, in the picture's own pixels, from which lips have an outline to hold
@@ -83,6 +86,7 @@ class _Seen(NamedTuple):
 class MouthShape(Metric):
     """One answer from the searched frames."""
 
+    uses_mesh = True
     specs = (MOUTH_SHAPE,)
 
     def __init__(self, reference: Reference) -> None:
@@ -139,7 +143,7 @@ def _lasting(frames: Sequence[npt.NDArray[np.float32]], length: int) -> Floats:
         np.abs(np.median(rows[start : start + length], axis=0))
         for start in range(len(rows) - length + 1)
     ]
-    return np.asarray(np.percentile(medians, 75, axis=1) * (100 / LAYOUT.interocular))
+    return np.asarray(np.percentile(medians, MOST, axis=1) * (100 / LAYOUT.interocular))
 
 
 def _bent(off: npt.NDArray[np.float32], mouth: _Mouth) -> npt.NDArray[np.float32]:

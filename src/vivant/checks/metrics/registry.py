@@ -15,6 +15,7 @@ from vivant.checks.metrics.face_parts import FaceParts
 from vivant.checks.metrics.face_shape import FaceShape
 from vivant.checks.metrics.ghost import Ghost
 from vivant.checks.metrics.grid_lines import GridLines
+from vivant.checks.metrics.hair_shape import HairShape
 from vivant.checks.metrics.identity import FacePresence, Identity
 from vivant.checks.metrics.lattice import Lattice
 from vivant.checks.metrics.motion import FrameDifference
@@ -37,6 +38,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         Deformation(fps),
         FaceParts(reference),
         FaceShape(reference),
+        HairShape(reference),
         MouthShape(reference),
         FrameDifference(reference),
         Steadiness(fps),

@@ -59,12 +59,10 @@ class _Window(NamedTuple):
     Attributes:
         middle: frame in its middle.
         cepstrum: of the cells that change most, ``[WINDOW // 2]``.
-        echoes: ``[lags, h, w]`` of every cell that changes, for the mark.
     """
 
     middle: int
     cepstrum: Floats
-    echoes: npt.NDArray[np.float16]
 
 
 class Trail(Metric):
@@ -75,10 +73,11 @@ class Trail(Metric):
 
     def __init__(self, reference: Reference) -> None:
         self._size = reference.pixels.shape[:2]
-        self._recent: list[Floats] = []
+        self._recent: npt.NDArray[np.float16] | None = None  # [WINDOW, h, w], the next at count
         self._count = 0
         self._until = 0
         self._windows: list[_Window] = []
+        self._echoes: Floats | None = None  # [lags, h, w], the sum of all windows
 
     def measure_frame(self, frame: AnalyzedFrame, _: object) -> npt.NDArray[np.float16]:
         """Brightness of the thumbnail's cells."""
@@ -87,27 +86,31 @@ class Trail(Metric):
 
     def add(self, _: int, __: object, found: npt.NDArray[np.float16]) -> None:
         """Keep the last window; measure it when it is full and half of it is new."""
-        self._recent.append(found.astype(np.float32))
+        if self._recent is None:
+            self._recent = np.zeros((WINDOW, *found.shape), np.float16)
+        self._recent[self._count % WINDOW] = found
         self._count += 1
-        if len(self._recent) > WINDOW:
-            del self._recent[0]
-        if len(self._recent) == WINDOW and self._count - self._until >= WINDOW // 2:
-            self._measure()
+        if self._count >= WINDOW and self._count - self._until >= WINDOW // 2:
+            self._measure(self._recent)
 
-    def _measure(self) -> None:
+    def _measure(self, recent: npt.NDArray[np.float16]) -> None:
+        """Measure the last frames: an even number of them, for the transform."""
         self._until = self._count
-        found = _window(np.stack(self._recent), self._count - len(self._recent) // 2)
+        length = min(WINDOW, self._count - self._count % 2)
+        last = recent[np.arange(self._count - length, self._count) % WINDOW]
+        found = _window(last.astype(np.float32), self._count - length // 2)
         if found is not None:
-            self._windows.append(found)
+            window, echoes = found
+            self._windows.append(window)
+            self._echoes = echoes if self._echoes is None else self._echoes + echoes
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """The highest peak of the mean cepstrum."""
         if self._count < SHORTEST:
             raise CannotMeasure("too_short")
-        if self._until < self._count:
-            self._recent = self._recent[len(self._recent) % 2 :]
-            self._measure()
-        if not self._windows:
+        if self._recent is not None and self._until < self._count:
+            self._measure(self._recent)
+        if self._echoes is None:
             raise CannotMeasure("too_little_motion")
         shortest = min(len(window.cepstrum) for window in self._windows)
         mean = np.mean([window.cepstrum[:shortest] for window in self._windows], axis=0)
@@ -117,14 +120,13 @@ class Trail(Metric):
         return (
             judged(
                 TRAIL, max(0.0, float(peaks[best])), frame=window.middle,
-                region=self._region(best), facts={"lag": float(best + LAGS[0])},
+                region=self._region(self._echoes[best]), facts={"lag": float(best + LAGS[0])},
             ),
         )  # fmt: skip
 
-    def _region(self, lag: int) -> Box:
+    def _region(self, echoes: Floats) -> Box:
         """The patch whose cells have the strongest echo."""
-        echoes = np.stack([window.echoes[lag] for window in self._windows]).astype(np.float32)
-        patches = cv2.blur(echoes.mean(axis=0), (PATCH, PATCH), borderType=cv2.BORDER_CONSTANT)
+        patches = cv2.blur(echoes, (PATCH, PATCH), borderType=cv2.BORDER_CONSTANT)
         row, column = (int(i) for i in np.unravel_index(int(patches.argmax()), patches.shape))
         height, width = self._size
         high, wide = height / patches.shape[0], width / patches.shape[1]
@@ -134,8 +136,11 @@ class Trail(Metric):
         return Box(left, top, right - left, min(float(height), bottom) - top)
 
 
-def _window(levels: Floats, middle: int) -> _Window | None:
-    """The window ``[frames, h, w]``; None where too little changes."""
+def _window(levels: Floats, middle: int) -> tuple[_Window, Floats] | None:
+    """The window ``[frames, h, w]``, and the echoes of every cell that changes, ``[lags, h, w]``.
+
+    None where too little changes.
+    """
     count, rows, columns = levels.shape
     cells = levels.reshape(count, -1) - levels.reshape(count, -1).mean(axis=0)
     change = cells.std(axis=0)
@@ -147,9 +152,10 @@ def _window(levels: Floats, middle: int) -> _Window | None:
     most = change[moving] >= np.quantile(change, 1 - MOST)
     cepstrum = np.fft.irfft(powers[:, most].mean(axis=1))[: count // 2]
     waves = _waves(count)
-    echoes = np.zeros((len(waves), rows * columns), np.float16)
+    echoes = np.zeros((len(waves), rows * columns), np.float32)
     echoes[:, moving] = waves @ powers
-    return _Window(middle, cepstrum.astype(np.float32), echoes.reshape(-1, rows, columns))
+    window = _Window(middle, cepstrum.astype(np.float32))
+    return window, echoes.reshape(-1, rows, columns)
 
 
 @cache

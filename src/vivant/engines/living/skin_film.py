@@ -11,6 +11,9 @@ import numpy.typing as npt
 FILM: Final = 250
 """Steps of averaging that fill an eye 72 pixels wide."""
 
+DARKEST: Final = 0.72
+"""Share of the skin's light below which something is not skin."""
+
 Plane = npt.NDArray[np.uint8]
 """``[h, w, C]`` uint8."""
 
@@ -20,8 +23,8 @@ Values = npt.NDArray[np.float32]
 def skin_film(original: Plane, hidden: npt.NDArray[np.bool_]) -> Values:
     """``original`` with its ``hidden`` part filled as a soap film hangs in a frame.
 
-    Colours around it that are far from those of the skin (a brow, a lash, a rim of glasses) count
-    as near.
+    What is far darker than the skin around it (a brow, a lash, a rim of glasses) is filled as
+    well, so that it does not darken the film; what is brighter counts as near.
 
     Returns:
         ``[h, w, C]`` float32; low-pass everywhere, so only the hidden part is of use.
@@ -35,9 +38,11 @@ def skin_film(original: Plane, hidden: npt.NDArray[np.bool_]) -> Values:
     if not rim.any():
         return np.asarray(original, dtype=np.float32)
     middle = np.percentile(small[rim], 60, axis=0)  # what is not skin is mostly darker
-    small = np.where(part[..., None], middle, np.clip(small, 0.72 * middle, 1.25 * middle + 1))
-    small = small.astype(np.float32)
+    dark = small[..., :3].mean(axis=2) < DARKEST * middle[:3].mean()
+    part |= dark & (cv2.blur(dark.astype(np.float32), (3, 3)) > 0.3)
     inside = part[..., None]
+    small = np.where(inside, middle, np.clip(small, DARKEST * middle, 1.25 * middle + 1))
+    small = small.astype(np.float32)
     for _ in range(FILM):
         small = np.where(inside, cv2.blur(small, (3, 3)), small)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)

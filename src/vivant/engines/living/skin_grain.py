@@ -29,7 +29,8 @@ def skin_grain(original: npt.NDArray[np.uint8], a: Depths, under: Depths, width:
     """Grain of the whole patch of an eye, ``[h, w, C]`` levels around 0; 0 without a cheek.
 
     Random-phase noise (Galerne et al., IEEE TIP 2011): white noise, always the same, convolved
-    with a sample has the sample's spectrum and no pattern.
+    with a sample has the sample's spectrum and no pattern. The spectrum is made the same in all
+    directions: skin is, and a fold or the edge of a shadow in the sample would become streaks.
 
     Args:
         original: ``[h, w, C]`` uint8.
@@ -43,8 +44,17 @@ def skin_grain(original: npt.NDArray[np.uint8], a: Depths, under: Depths, width:
     if sample is None:
         return found
     for channel in np.flatnonzero(sample.any(axis=(0, 1))):
-        found[..., channel] = cv2.filter2D(noise, -1, sample[..., channel])
+        found[..., channel] = cv2.filter2D(noise, -1, _round(sample[..., channel]))
     return np.asarray(found / np.float32(np.sqrt(sample.shape[0] * sample.shape[1])))
+
+
+def _round(sample: Values) -> Values:
+    """A picture with the power of a square sample, equal in all directions."""
+    power = np.abs(np.fft.fft2(sample)) ** 2
+    along = np.fft.fftfreq(sample.shape[0])
+    rings = np.rint(np.hypot(along[:, None], along) * sample.shape[0]).astype(int)
+    mean = np.bincount(rings.ravel(), power.ravel()) / np.bincount(rings.ravel())
+    return np.asarray(np.fft.fftshift(np.fft.ifft2(np.sqrt(mean)[rings]).real), np.float32)
 
 
 def _cheek(
