@@ -8,13 +8,15 @@
 One file in a folder is one person: its clean stretches are measured, the first one is spoiled.
 Measured numbers are kept in ``--cache`` and a run goes on where the last one stopped; parts
 (``--part 0/2``, ``--part 1/2``) fill one cache side by side, a run without ``--part`` reports.
-Limits go to ``src/vivant/checks/limits.json``, the page to ``docs/calibration.md``. Knows the
-checks only by their names and values.
+Limits go to ``src/vivant/checks/limits.json``, the page to ``docs/calibration-first.md``.
+
+    … --records RECORDS                        writes docs/calibration.md from a run's values
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import zlib
@@ -25,6 +27,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from calibration_checks import checks_page
 from calibration_page import REQUIRED, page, summary
 from calibration_shipped import shipped
 from choose import CLEAN, choose
@@ -43,7 +46,8 @@ from vivant.video.reader import open_clip
 
 ROOT = Path(__file__).resolve().parent.parent
 LIMITS = ROOT / "src" / "vivant" / "checks" / "limits.json"
-PAGE = ROOT / "docs" / "calibration.md"
+PAGE = ROOT / "docs" / "calibration-first.md"
+CHECKS = ROOT / "docs" / "calibration.md"
 FRAMES = 97
 HELD_OUT = "held-out"
 """Where the cache keeps what no limit is chosen from."""
@@ -308,7 +312,11 @@ def finish(cache: Path) -> None:
 def main() -> None:
     """Parse, measure, choose, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("clips", type=Path, nargs="+")
+    parser.add_argument("clips", type=Path, nargs="*")
+    parser.add_argument("--records", type=Path, help="measured values, a gzipped JSON list")
+    parser.add_argument(
+        "--changed", nargs="*", default=[], help="scores that were changed after the run"
+    )
     parser.add_argument("--held-out", type=Path, nargs="*", default=[])
     parser.add_argument("--cache", type=Path, default=ROOT / "build" / "calibration")
     parser.add_argument("--quick", action="store_true")
@@ -320,6 +328,13 @@ def main() -> None:
     parser.add_argument("--no-measure", action="store_true", help="from the cache alone")
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    if options.records:
+        limits = json.loads(LIMITS.read_text(encoding="utf-8"))["limits"]
+        records = json.loads(gzip.decompress(options.records.read_bytes()))
+        CHECKS.write_text(checks_page(records, limits, options.changed), encoding="utf-8")
+        return
+    if not options.clips:
+        parser.error("name a folder of clips, or a file of --records")
     first, of = (int(text) for text in options.part.split("/"))
     if not options.no_measure:
         run(

@@ -91,7 +91,7 @@ def _head(
     wild = sorted(
         {r["segment"] for r in records if label(r).startswith("clean") and not is_gentle(r)}
     )
-    return f"""# Calibration of the checks
+    return f"""# First calibration of the checks
 
 Written by `python bench/calibrate.py {folders}`, with the limits in
 `src/vivant/checks/limits.json`. Do not edit either by hand. Clips of people are not part of the

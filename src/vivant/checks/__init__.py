@@ -18,7 +18,6 @@
     robust_fit.py       least squares that outliers do not pull
     registration.py     which part of a clip shows which part of the picture; captions, bars
     frame_analyzer.py   runs all metrics on frames, in any process
-    measuring_threads.py  the same in several threads of one process
     worker_pool.py      several processes that measure segments of one clip
     worker_handle.py    the parent's side of one such process
     worker_process.py   the process itself

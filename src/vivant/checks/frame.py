@@ -101,10 +101,6 @@ class AnalyzedFrame:
     cache: dict[str, Any] = field(default_factory=dict, repr=False)
     _embedding: Embedding | None = field(default=None, repr=False)
 
-    def prepare(self) -> None:
-        """Compute what checks need of every frame."""
-        _ = self.small_luma
-
     @cached_property
     def half(self) -> Image:
         """Means of 2×2 pixels: thumbnails and chips of large faces are made of them."""

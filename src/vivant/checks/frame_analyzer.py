@@ -48,19 +48,14 @@ def has_steps(metric: Metric) -> bool:
     return not metric.frame_only
 
 
-def follows_face(metric: Metric) -> bool:
-    """Metrics for the first of three threads, which finds the face."""
-    return not (metric.parallel or metric.uses_mesh)
-
-
 def is_parallel(metric: Metric) -> bool:
     """Metrics for a second thread, see :attr:`vivant.checks.metric.Metric.parallel`."""
-    return metric.parallel and not metric.uses_mesh
+    return metric.parallel
 
 
-def uses_mesh(metric: Metric) -> bool:
-    """Metrics for a third thread, see :attr:`vivant.checks.metric.Metric.uses_mesh`."""
-    return metric.uses_mesh
+def is_not_parallel(metric: Metric) -> bool:
+    """The metrics that :func:`is_parallel` leaves out."""
+    return not metric.parallel
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +187,6 @@ class FrameAnalyzer:
         return same_picture(frame.small_luma, self._reference.small_luma)
 
 
-def merge(*rows: Measurements) -> Measurements:
-    """One row of several results of the same frame or step, of complementary metrics."""
-    return tuple(
-        next((found for found in of_one if found is not None), None)
-        for of_one in zip(*rows, strict=True)
-    )
+def merge(one: Measurements, other: Measurements) -> Measurements:
+    """One row of two results of the same frame or step, of complementary metrics."""
+    return tuple(b if a is None else a for a, b in zip(one, other, strict=True))

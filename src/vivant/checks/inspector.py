@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from fractions import Fraction
 from types import TracebackType
-from typing import Self
+from typing import Final, NamedTuple, Self
 
 from vivant.checks.face_tracker import faces_in_frame
 from vivant.checks.frame import AnalyzedFrame, Reference
@@ -14,10 +16,12 @@ from vivant.checks.frame_analyzer import (
     FrameAnalyzer,
     FrameSchedule,
     Measurements,
+    SegmentState,
     every_metric,
-    follows_face,
+    is_not_parallel,
+    is_parallel,
+    merge,
 )
-from vivant.checks.measuring_threads import MAX_PENDING_FRAMES, MeasuringThreads
 from vivant.checks.metric import CannotMeasure, Metric, unmeasured
 from vivant.checks.metrics.delivery import ExpectedFile, delivery
 from vivant.checks.metrics.performance import Performance, performance_scores
@@ -30,6 +34,19 @@ from vivant.errors import ClipError
 from vivant.picture.faces import FaceReader
 from vivant.picture.framing import crop_pixels, face_in_frame
 from vivant.types import ClipFacts, Face, Frames, Image, Portrait, Score, Verification
+
+MAX_PENDING_FRAMES: Final = 6
+"""Frames that the second thread may be behind: a frame whose face is searched takes the first one
+as long as ten others do. 46 MB at 1080p, with each frame's half size."""
+
+
+class _PendingFrame(NamedTuple):
+    """A frame that this thread has measured, and what the second thread makes of it."""
+
+    step: Measurements | None
+    found: Measurements
+    frame: AnalyzedFrame
+    other: Future[tuple[Measurements | None, Measurements]]
 
 
 class Inspector:
@@ -48,7 +65,7 @@ class Inspector:
         reader: reused where given; making one takes 0.3 s.
         metrics: the checks; others than :func:`all_metrics` run only in this process.
         workers: processes that run the checks, started at once; 0: the caller's thread runs them.
-        parallel: without workers, measure in several threads of this process.
+        parallel: without workers, measure the metrics that are ``parallel`` in a second thread.
         pixels: the picture as the clip should show it, where that is drawn already.
     """
 
@@ -69,10 +86,11 @@ class Inspector:
         self._reader = reader or FaceReader()
         self._size = (height, width)
         self._num_frames = num_frames
-        self._threads: MeasuringThreads | None = None
-        if parallel and not workers:
-            self._threads = MeasuringThreads()
-            self._threads.run(self._reader.warm)  # while the picture is measured here
+        self._second_thread = (
+            ThreadPoolExecutor(1, "vivant-measure") if parallel and not workers else None
+        )
+        if self._second_thread is not None:
+            self._second_thread.submit(self._reader.warm)  # while the picture is measured here
         if pixels is None:
             pixels = crop_pixels(portrait, width, height)
         self._reference = _reference(
@@ -86,17 +104,19 @@ class Inspector:
         self._before: AnalyzedFrame | None = None
         self._given = self._done = 0
         self._pool: WorkerPool | None = None
+        self._waiting: deque[_PendingFrame] = deque()
         if self._reference.face is not None and not workers:
-            _ = self._reference.mesh  # before several threads ask for it
-            if self._threads is None:
+            _ = self._reference.mesh  # before both threads ask for it
+            if self._second_thread is None:
                 self._reader.warm()  # now, while no frames take memory
         if workers and metrics is all_metrics:
             self._pool = _start_pool(self._reference, self._analyzer, workers)
         for metric in self._metrics:
-            if self._threads is None:
-                metric.prepare()
+            if self._second_thread is not None and metric.parallel:
+                # what it raises, the first frame raises again
+                self._second_thread.submit(metric.prepare)
             else:
-                self._threads.prepare_metric(metric)
+                metric.prepare()
 
     @property
     def done(self) -> int:
@@ -129,16 +149,11 @@ class Inspector:
                 param="clip",
             )
         for pixels in frames:
-            if self._pool is not None:
+            if self._pool is None:
+                self._inspect(pixels)
+            else:
                 self._pool.submit(self._given, pixels)
                 self._collect(self._pool, wait=False)
-            else:
-                frame = self._analyzer.frame(self._given, pixels)
-                if self._threads is None:
-                    self._inspect(frame)
-                else:
-                    for prepared in self._threads.prepare(frame):
-                        self._inspect(prepared)
             self._given += 1
 
     def wait(self) -> None:
@@ -149,35 +164,53 @@ class Inspector:
         """
         if self._pool is not None:
             self._collect(self._pool, wait=True)
-        if self._threads is not None:
-            for frame in self._threads.prepared():
-                self._inspect(frame)
-            self._add_measured(self._threads, left=0)
+        self._join(0)
 
-    def _inspect(self, frame: AnalyzedFrame) -> None:
-        analyzer, before, threads = self._analyzer, self._before, self._threads
-        only = every_metric if threads is None else follows_face
+    def _inspect(self, pixels: Frames) -> None:
+        analyzer, before = self._analyzer, self._before
+        frame = analyzer.frame(self._given, pixels)
+        only = every_metric if self._second_thread is None else is_not_parallel
         state, step = self._state, None
         if before is not None:
             step = analyzer.measure_step(before, frame, state, only)
         if frame.searched:
             self._state = analyzer.search(frame, state)
-        self._before = frame
-        if threads is None:
+        if self._second_thread is None:
             self._add(step, analyzer.measure_frame(frame, self._state), self._exact(frame))
-            return
-        threads.measure(
-            analyzer, before, frame, state, self._state,
-            lambda: (step, analyzer.measure_frame(frame, self._state, follows_face)),
-        )  # fmt: skip
-        self._add_measured(threads)
-
-    def _add_measured(self, threads: MeasuringThreads, left: int = MAX_PENDING_FRAMES) -> None:
-        for frame, step, found in threads.measured(left):
-            self._add(step, found, self._exact(frame))
+        else:
+            # Submitted before this thread goes on with the face: both work on the frame.
+            other = self._second_thread.submit(
+                self._measure_parallel, before, frame, state, self._state
+            )
+            found = analyzer.measure_frame(frame, self._state, only)
+            self._waiting.append(_PendingFrame(step, found, frame, other))
+            self._join(MAX_PENDING_FRAMES)
+        self._before = frame
 
     def _exact(self, frame: AnalyzedFrame) -> bool | None:
         return None if frame.index else self._analyzer.is_exact(frame)
+
+    def _measure_parallel(
+        self,
+        before: AnalyzedFrame | None,
+        frame: AnalyzedFrame,
+        state: SegmentState,
+        after: SegmentState,
+    ) -> tuple[Measurements | None, Measurements]:
+        """In the second thread: the metrics that are ``parallel``."""
+        analyzer = self._analyzer
+        step = None if before is None else analyzer.measure_step(before, frame, state, is_parallel)
+        return step, analyzer.measure_frame(frame, after, is_parallel)
+
+    def _join(self, left: int) -> None:
+        """Add frames that both threads have measured, until ``left`` of them wait at most."""
+        while self._waiting and (len(self._waiting) > left or self._waiting[0].other.done()):
+            half = self._waiting.popleft()
+            step, found = half.other.result()
+            both = None
+            if half.step is not None and step is not None:
+                both = merge(half.step, step)
+            self._add(both, merge(half.found, found), self._exact(half.frame))
 
     def _collect(self, pool: WorkerPool, *, wait: bool) -> None:
         for step, found, exact in pool.results(wait=wait):
@@ -195,8 +228,8 @@ class Inspector:
         """End workers and threads."""
         if self._pool is not None:
             self._pool.close()
-        if self._threads is not None:
-            self._threads.close()
+        if self._second_thread is not None:
+            self._second_thread.shutdown(cancel_futures=True)
 
     def __enter__(self) -> Self:
         return self

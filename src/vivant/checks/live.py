@@ -91,7 +91,6 @@ class LiveChecks:
                 reader=reader,
                 workers=self._workers,
                 pixels=self.reference,
-                parallel=cores > 1,
             ),
             self._pool,
         )

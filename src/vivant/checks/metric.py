@@ -58,10 +58,6 @@ class Metric(ABC):
     Such a metric asks the frame's ``reader``, which serves one thread at a time, only for
     embeddings. It does not read what metrics of the first thread keep in ``frame.cache``."""
 
-    uses_mesh: ClassVar[bool] = False
-    """Whether it is one of those that share a frame's face mesh: they may be measured in a third
-    thread. Of the ``reader`` they ask only the mesh. ``parallel`` does not count then."""
-
     @property
     def frame_only(self) -> bool:
         """Whether it measures frames and no steps between them.

@@ -30,11 +30,21 @@ CHANGE: Final = Spec("background_change", "quality")
 TEXTURE: Final = (1.5, 0.5)
 """Mean gradient in levels, along the steeper and the flatter axis, from which flow is seen."""
 
-FEWEST: Final = 10
+FEWEST: Final = 8
 """Cells with texture that swimming needs, and patches that change needs."""
+
+MANY: Final = 30
+"""Cells from which those next to the person, whose flow may be the person's, can be left out."""
+
+CLOSE: Final = (0.85, 0.75)
+"""Of swimming and of change, what counts where only strips beside the person are seen: a hand that
+passes there came to 0.177 and 0.435 in one clean clip."""
 
 PATCH: Final = 3
 """Cells; side of a patch."""
+
+ENOUGH: Final = 6 / 9
+"""Share of a patch that must be background where whole patches are fewer than :data:`FEWEST`."""
 
 USUAL: Final = 0.35
 """Of the times: what passes through a cell for less than the rest of the clip does not count."""
@@ -155,7 +165,10 @@ class Background(Metric):
 
     def _swim(self, free: Cells, slopes: Floats) -> Score:
         textured = (slopes.max(axis=-1) > TEXTURE[0]) & (slopes.min(axis=-1) > TEXTURE[1])
-        where = textured & (cv2.erode(free.astype(np.uint8), np.ones((3, 3))) > 0)
+        away = cv2.erode(free.astype(np.uint8), np.ones((3, 3))) > 0
+        where, share = textured & away, 1.0
+        if where.sum() < MANY:  # a close-up: strips beside the person
+            where, share = textured & free, CLOSE[0]
         if where.sum() < FEWEST:
             return unmeasured(SWIM, CannotMeasure("background_too_plain"))
         model = _camera(where)
@@ -171,7 +184,7 @@ class Background(Metric):
         if float(np.median(carried)) > TRAVELS:
             return unmeasured(SWIM, CannotMeasure("camera_travels"))
         lengths = np.stack(left)
-        usual = np.quantile(lengths, USUAL, axis=0)
+        usual = share * np.quantile(lengths, USUAL, axis=0)
         series = [(i, float(np.median(row))) for (i, _), row in zip(self._seen, left, strict=True)]
         worst = np.zeros(where.shape, np.float32)
         worst[where] = usual
@@ -181,20 +194,24 @@ class Background(Metric):
         )  # fmt: skip
 
     def _change(self, free: Cells, slope: Floats) -> Score:
-        patches = _means(free.astype(np.float32)) > 0.99
+        shown = _means(free.astype(np.float32))
+        patches, share = shown > 0.99, 1.0
+        if patches.sum() < FEWEST:
+            patches, share = free & (shown > ENOUGH - 0.01), CLOSE[1]
         if patches.sum() < FEWEST:
             return unmeasured(CHANGE, CannotMeasure("background_too_plain"))
         apart, lighter, later = (
             np.stack(parts).astype(np.float32)
             for parts in zip(*((s.apart, s.lighter, s.slope) for _, s in self._seen), strict=True)
         )
-        strength = _means(np.median(later, axis=0)) / np.maximum(_means(slope), 1e-3)
+        strength = _free_means(np.median(later, axis=0), free)
+        strength /= np.maximum(_free_means(slope, free), 1e-3)
         same = (strength > SAME_STRENGTH[0]) & (strength < SAME_STRENGTH[1])
         light = np.median(lighter, axis=0)
         light -= float(np.median(light[free]))
         near = cv2.dilate(np.abs(light), np.ones((PATCH + 2, PATCH + 2)))
-        same &= (np.abs(_means(light)) < COVERED[0]) & (near < COVERED[1])
-        usual = _shares(np.quantile(apart, USUAL, axis=0), free, slope) * (patches & same)
+        same &= (np.abs(_free_means(light, free)) < COVERED[0]) & (near < COVERED[1])
+        usual = share * _shares(np.quantile(apart, USUAL, axis=0), free, slope) * (patches & same)
         row, column = (int(i) for i in np.unravel_index(int(usual.argmax()), usual.shape))
         series = [
             (index, float(_shares(one, free, slope)[row, column]))
@@ -224,6 +241,12 @@ def _means(values: Floats) -> Floats:
     )
 
 
+def _free_means(values: Floats, free: Cells) -> Floats:
+    """Means over the free cells of the patch around every cell."""
+    count = np.maximum(_means(free.astype(np.float32)), 1e-3)
+    return np.asarray(_means(np.where(free, values, 0).astype(np.float32)) / count, np.float32)
+
+
 def _slopes(first: Luma) -> Floats:
     """``[h, w, 2]``: mean gradient of the cells across and down, in levels."""
     x = cv2.Sobel(first, cv2.CV_32F, 1, 0)
@@ -237,7 +260,7 @@ def _shares(apart: Floats, free: Cells, slope: Floats) -> Floats:
     What is left everywhere is the encoder's, or a change of light.
     """
     common = float(np.median(apart[free])) if free.any() else 0.0
-    return _means(np.where(free, np.maximum(apart - common, 0) / (slope + FAINT), 0))
+    return _free_means(np.maximum(apart - common, 0) / (slope + FAINT), free)
 
 
 def _camera(where: Cells) -> npt.NDArray[np.float64]:

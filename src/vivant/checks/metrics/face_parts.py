@@ -111,7 +111,6 @@ class _Parts(NamedTuple):
 class FaceParts(Metric):
     """Six answers from the searched frames."""
 
-    uses_mesh = True
     specs = (MOUTH, GAZE, LIDS, IRIS, LIGHT, TEXTURE)
 
     def __init__(self, reference: Reference) -> None:

@@ -123,7 +123,6 @@ class _Picture(NamedTuple):
 class FaceShape(Metric):
     """Six answers from the searched frames."""
 
-    uses_mesh = True
     specs = tuple(SPECS.values())
 
     def __init__(self, reference: Reference) -> None:

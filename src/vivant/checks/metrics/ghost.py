@@ -3,6 +3,9 @@
 A copy at a distance makes waves in the spectrum, so the inverse transform of the logarithm of the
 spectrum (the cepstrum: Bogert, Healy and Tukey, 1963) has a peak at this distance. Spectra of
 overlapping squares are averaged, and the picture's own is taken out. What moves does not matter.
+A copy of the whole picture shows in all of its squares. Letters of a caption or a small picture in
+a corner repeat themselves in some: the mildest of all rows, those without the first and those
+without the last one counts.
 """
 
 from __future__ import annotations
@@ -36,7 +39,10 @@ AROUND: Final = 2
 FAINT: Final = 30.0
 """Power below which a frequency holds an encoder's noise only."""
 
-Cepstrum = npt.NDArray[np.float16]
+Cepstra = npt.NDArray[np.float16]
+"""``[rows, across, down]``: one for every row of squares."""
+
+Floats = npt.NDArray[np.float32]
 
 
 class Ghost(Metric):
@@ -47,27 +53,26 @@ class Ghost(Metric):
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
-        self._seen: list[tuple[int, Cepstrum]] = []
+        self._seen: list[tuple[int, Cepstra]] = []
 
     @cached_property
     def _pictured(self) -> npt.NDArray[np.float64]:
-        return _log_spectrum(self._reference.medium_luma)
+        return _log_spectra(self._reference.medium_luma)
 
     def prepare(self) -> None:
         """Measure the picture."""
         _ = self._pictured
 
-    def measure_frame(self, frame: AnalyzedFrame, _: None) -> Cepstrum | None:
-        """The cepstrum of a rare frame, beyond the picture's own."""
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> Cepstra | None:
+        """The cepstra of a rare frame, beyond the picture's own."""
         if not frame.rare or not frame.index:
             return None
-        found = _log_spectrum(frame.medium_luma) - self._pictured
-        cepstrum = np.fft.irfft2(found)
+        cepstra = np.fft.irfft2(_log_spectra(frame.medium_luma) - self._pictured)
         reach = FURTHEST + AROUND
         rows = np.arange(-reach, reach + 1)
-        return cepstrum[rows][:, np.arange(-AROUND, reach + 1)].astype(np.float16)
+        return cepstra[:, rows][:, :, np.arange(-AROUND, reach + 1)].astype(np.float16)
 
-    def add(self, index: int, _: None, found: Cepstrum | None) -> None:
+    def add(self, index: int, _: None, found: Cepstra | None) -> None:
         """Keep it."""
         if found is not None:
             self._seen.append((index, found))
@@ -76,16 +81,23 @@ class Ghost(Metric):
         """The highest peak of the mean, in deviations of all others."""
         if len(self._seen) < 2:
             raise CannotMeasure("too_short")
-        usable = _distances()
-        seen = np.stack([found for _, found in self._seen]).astype(np.float32)
-        mean = np.asarray(seen.mean(axis=0), np.float32)
-        peaks = mean - cv2.medianBlur(mean, 2 * AROUND + 1)
-        others = peaks[usable]
-        spread = 1.4826 * float(np.median(np.abs(others - np.median(others))))
-        best = int(np.where(usable, peaks, -np.inf).argmax())
-        value = float(peaks.ravel()[best]) / max(spread, 1e-9)
-        frame = max(self._seen, key=lambda pair: float(pair[1].ravel()[best]))[0]
+        rows = np.mean([found.astype(np.float32) for _, found in self._seen], axis=0)
+        parts = [rows, rows[1:], rows[:-1]] if len(rows) > 1 else [rows]
+        value, best = min(_peak(np.asarray(part.mean(axis=0), np.float32)) for part in parts)
+        frame = max(
+            self._seen, key=lambda pair: float(pair[1].mean(axis=0, dtype=np.float32).ravel()[best])
+        )[0]
         return (judged(GHOST, max(0.0, value), frame=frame),)
+
+
+def _peak(mean: Floats) -> tuple[float, int]:
+    """The highest peak in deviations of all others, and where it is."""
+    usable = _distances()
+    peaks = mean - cv2.medianBlur(mean, 2 * AROUND + 1)
+    others = peaks[usable]
+    spread = 1.4826 * float(np.median(np.abs(others - np.median(others))))
+    best = int(np.where(usable, peaks, -np.inf).argmax())
+    return float(peaks.ravel()[best]) / max(spread, 1e-9), best
 
 
 @cache
@@ -98,21 +110,21 @@ def _distances() -> npt.NDArray[np.bool_]:
     return np.asarray((length >= NEAREST) & (length <= FURTHEST) & half)
 
 
-def _log_spectrum(luma: Luma) -> npt.NDArray[np.float64]:
-    """Mean logarithm of the power of overlapping squares."""
+def _log_spectra(luma: Luma) -> npt.NDArray[np.float64]:
+    """``[rows, …]``: mean logarithm of the power of the overlapping squares of every row."""
     side = SQUARE if min(luma.shape) >= SQUARE else SMALL_SQUARE
     levels = luma.astype(np.float32)
     if min(levels.shape) < side:
         levels = np.pad(levels, [(0, max(0, side - n)) for n in levels.shape], mode="reflect")
     window = np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
-    total: npt.NDArray[np.float64] = np.zeros((side, side // 2 + 1))
-    starts = [
+    tops, lefts = (
         np.linspace(0, length - side, max(1, -(-2 * length // side) - 1)).astype(int)
         for length in levels.shape
-    ]
-    for top in starts[0]:
-        for left in starts[1]:
+    )
+    out = np.zeros((len(tops), side, side // 2 + 1))
+    for row, top in zip(out, tops, strict=True):
+        for left in lefts:
             part = levels[top : top + side, left : left + side]
             power = np.abs(np.fft.rfft2((part - part.mean()) * window)) ** 2 / side**2
-            total += np.log(power + FAINT)
-    return total / (len(starts[0]) * len(starts[1]))
+            row += np.log(power + FAINT)
+    return out / len(lefts)

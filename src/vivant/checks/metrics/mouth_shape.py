@@ -86,7 +86,6 @@ class _Seen(NamedTuple):
 class MouthShape(Metric):
     """One answer from the searched frames."""
 
-    uses_mesh = True
     specs = (MOUTH_SHAPE,)
 
     def __init__(self, reference: Reference) -> None:

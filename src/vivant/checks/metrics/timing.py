@@ -81,15 +81,27 @@ def thumbnail(frame: AnalyzedFrame) -> Floats:
     return cells
 
 
+CAPTION: Final = 0.25
+"""Of the height, at the top or at the bottom, in which captions and strips come and go."""
+
+
+IN_BOTH: Final = 0.65
+"""Of what the whole picture shows, that the picture without its top, and without its bottom, must
+show of a jump: of 63 people's jumps none loses by it, a strip that comes loses more."""
+
+
 class _Step(NamedTuple):
     """Difference of two thumbnails in levels: its mean, and that of the cells that differ most.
 
-    ``face`` is the mean inside the picture's face; without one it is :attr:`mean`.
+    ``face`` is the mean inside the picture's face; without one it is :attr:`mean`. ``below`` and
+    ``above`` are the means without the top and without the bottom.
     """
 
     mean: float
     most: float
     face: float
+    below: float
+    above: float
 
 
 def _apart(one: Floats, other: Floats, place: Box | None = None) -> _Step:
@@ -106,7 +118,10 @@ def _apart(one: Floats, other: Floats, place: Box | None = None) -> _Step:
         )
         left, top, right, bottom = clipped(box, columns, rows)
         face = float(apart[top:bottom, left:right].mean())
-    return _Step(mean, float(np.partition(cells, -count)[-count:].mean()), face)
+    most = float(np.partition(cells, -count)[-count:].mean())
+    rows = round(CAPTION * len(apart))
+    below, above = float(apart[rows:].mean()), float(apart[: len(apart) - rows].mean())
+    return _Step(mean, most, face, below, above)
 
 
 def _face_place(reference: Reference | None) -> Box | None:
@@ -182,9 +197,14 @@ class Cadence(Metric):
 
     def _jump(self, repeats: npt.NDArray[np.bool_]) -> Score:
         kept = np.flatnonzero(~repeats)
-        whole = _beyond_steps([self._steps[i].mean for i in kept])
-        face = _beyond_steps([self._steps[i].face for i in kept])
-        # where the face does not step, a caption has come or gone
+        steps = [self._steps[i] for i in kept]
+        # a caption comes or goes at the top or at the bottom, a jump is in both
+        below = _beyond_steps([step.below for step in steps])
+        above = _beyond_steps([step.above for step in steps])
+        whole, part = _beyond_steps([step.mean for step in steps]), np.minimum(below, above)
+        whole = np.where(part < IN_BOTH * whole, part, whole)
+        face = _beyond_steps([step.face for step in steps])
+        # where the face does not step, something else has come or gone
         ratios = np.where(face >= FACE_STEP, whole, np.minimum(whole, face)).tolist()
         series = [(int(at) + 1, ratio) for at, ratio in zip(kept, ratios, strict=True)]
         frame, value = max(series, key=lambda pair: pair[1])
