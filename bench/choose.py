@@ -113,7 +113,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "torn_layers": Aim("above", (), 17.5),
     "resolution": Aim("below", tuple(s for s in SOFT if s.startswith("half")), 0.19),
     "ghost": Aim("above", ("ghost/contour@0.35",), 22.0),
-    "ghost_trail": Aim("above", ("ghost/trail@0.35",), 0.125, near=0.5),
+    "ghost_trail": Aim("above", ("ghost/trail@0.35",), 0.13, near=0.5),
     "cartoon": Aim("below", ("cartoon/",), 0.8, margin=1.12),
     "plastic_skin": Aim("below", (), 0.55, margin=1.05),
     "saturation": Aim(
