@@ -117,7 +117,7 @@ class Admission:
         """Take all of the jobs in or none; their pictures must be in the object store.
 
         Args:
-            orders: job ids and orders; they are made in this order.
+            specs: job ids and what each asks for; they are made in this order.
             owner: of all.
             before: called within the transaction; what it writes is kept with the jobs. False:
                 nothing is to be taken in after all.
