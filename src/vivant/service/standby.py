@@ -25,9 +25,6 @@ from vivant.service.queue import JobQueue
 AWAKE_SECONDS = 2.0
 """DBOS runs for at least that long after the last stage: jobs often come one after the other."""
 
-LOOKS_PER_POLL = 2
-"""A look takes less than a tenth of the processor time of a poll, so it comes more often."""
-
 THOROUGH_SECONDS = 1.0
 """Between two looks for stages of other jobs: put back from a dead worker, or a due webhook."""
 
@@ -67,7 +64,7 @@ class Standby:
     def _pause(self) -> float:
         if self._executor.launched:
             return THOROUGH_SECONDS
-        return self._executor.pace / LOOKS_PER_POLL
+        return self._executor.pace
 
     def _look(self, connection: sa.Connection, closing: threading.Event) -> None:
         if self._stage_waits(connection):
