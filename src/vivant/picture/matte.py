@@ -81,7 +81,7 @@ def head_place(image: Image) -> tuple[float, float] | None:
         x of its middle and y of its highest point in pixels of ``image``; None where the network
         is not sure of a person.
     """
-    rough = _segment(image)
+    rough = rough_matte(image)
     count, parts, stats, _ = cv2.connectedComponentsWithStats(
         (rough > SURE).astype(np.uint8), connectivity=8
     )
@@ -114,19 +114,10 @@ def person_matte(image: Image, faces: tuple[Face, ...]) -> tuple[Matte, Matte]:
     height, width = image.shape[:2]
     if max(face.box.height for face in faces) < MIN_FACE * height:
         raise MatteError("the face is too small in the picture to cut the person out")
-    rough = _segment(image)
+    rough = rough_matte(image)
     rough = _without_crumbs(rough)
     _refuse_impossible(rough, faces, width, height)
     return _soften(image, rough), _trust(rough, image.shape[:2])
-
-
-def rough_matte(image: Image) -> Matte:
-    """The network's answer as it is, ``[SIDE, SIDE]``: the whole picture stretched to a square.
-
-    Args:
-        image: ``[H, W, 3]`` uint8 sRGB, at most about :data:`SOFT_SIDE`.
-    """
-    return _segment(image)
 
 
 @cache
@@ -134,8 +125,15 @@ def _network() -> cv2.dnn.Net:
     return cv2.dnn.readNetFromTFLite(model_file("selfie_segmentation.tflite"))
 
 
-def _segment(image: Image) -> Matte:
-    """The network's answer, ``[256, 256]``; it was trained on pictures stretched to a square."""
+def rough_matte(image: Image) -> Matte:
+    """The network's answer as it is; it was trained on pictures stretched to a square.
+
+    Args:
+        image: ``[H, W, 3]`` uint8 sRGB, at most about :data:`SOFT_SIDE`.
+
+    Returns:
+        ``[SIDE, SIDE]`` float32, 0 … 1.
+    """
     small = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     with _lock:
         net = _network()

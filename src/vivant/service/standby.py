@@ -62,9 +62,7 @@ class Standby:
 
     @property
     def _pause(self) -> float:
-        if self._executor.launched:
-            return THOROUGH_SECONDS
-        return self._executor.pace
+        return THOROUGH_SECONDS if self._executor.launched else self._executor.pace
 
     def _look(self, connection: sa.Connection, closing: threading.Event) -> None:
         if self._stage_waits(connection):
