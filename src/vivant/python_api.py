@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -180,13 +179,7 @@ def verify(
     facts = probe(path)
     if not facts.num_frames:
         raise ClipError(f"{path.name} has no frames: nothing can be verified", param="clip")
-    from vivant.video.prefetch import frames_ahead
-
-    with (
-        closing(frames_ahead(path, facts)) as frames,  # decoded while the picture is read
-        lend_reader() as reader,
-        ThreadPoolExecutor(2, "vivant-load") as other_threads,
-    ):
+    with lend_reader() as reader, ThreadPoolExecutor(2, "vivant-load") as other_threads:
         loading = other_threads.submit(
             load_portrait,
             Path(image) if isinstance(image, str) else image,
@@ -201,13 +194,7 @@ def verify(
 
         portrait = loading.result()
         verification = verify_file(
-            path,
-            portrait,
-            observe=observe,
-            reader=reader,
-            cores=usable_cores(),
-            facts=facts,
-            frames=frames,
+            path, portrait, observe=observe, reader=reader, cores=usable_cores(), facts=facts
         )
     if page is not None:
         from vivant.checks.report import write_html

@@ -31,7 +31,7 @@ from vivant.checks.sentences import reason, sentences, translated
 from vivant.checks.verify import verify_file
 from vivant.errors import Cancelled, ClipError, OutputError
 from vivant.types import ClipFacts, Progress, Verdict, Verification
-from vivant.video.prefetch import Prefetch
+from vivant.video.prefetch import prefetch
 
 MISSES: list[dict[str, object]] = [
     {"width": 1280, "height": 720},
@@ -264,10 +264,10 @@ def test_working_ahead_keeps_order_errors_and_manners() -> None:
         finally:
             closed.append(True)
 
-    assert list(Prefetch(produce(50))) == list(range(50))
+    assert list(prefetch(produce(50))) == list(range(50))
     with pytest.raises(ClipError, match="broken"):
-        list(Prefetch(produce(3, fail=True)))
-    early = Prefetch(produce(10_000))
+        list(prefetch(produce(3, fail=True)))
+    early = prefetch(produce(10_000))
     assert next(early) == 0
     early.close()
     assert closed == [True, True, True]

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Final
 
 import cv2
 
@@ -21,17 +22,13 @@ from vivant.checks.sentences import reason
 from vivant.checks.worker_pool import worker_count
 from vivant.errors import ClipError
 from vivant.picture.faces import FaceReader
-from vivant.types import (
-    ClipFacts,
-    Frames,
-    Observer,
-    Portrait,
-    Progress,
-    Verification,
-    ignore_progress,
-)
-from vivant.video.prefetch import Prefetch, frames_ahead
+from vivant.types import ClipFacts, Observer, Portrait, Progress, Verification, ignore_progress
+from vivant.video.prefetch import prefetch
 from vivant.video.probe import probe
+from vivant.video.reader import CHUNK_BYTES, open_clip
+
+WAITING_BYTES: Final = 100_000_000
+"""Of decoded frames that wait: what is decoded while the picture is measured."""
 
 
 def verify_file(
@@ -44,7 +41,6 @@ def verify_file(
     reader: FaceReader | None = None,
     cores: int = 1,
     facts: ClipFacts | None = None,
-    frames: Prefetch[Frames] | None = None,
 ) -> Verification:
     """All checks of a file on disk.
 
@@ -57,16 +53,17 @@ def verify_file(
         reader: reused where given; making one takes 0.3 s.
         cores: that may be used.
         facts: what :func:`vivant.video.probe.probe` says of the file, where that is known.
-        frames: of the clip, where they are being decoded already; closed at the end.
 
     Raises:
         ClipError: the file cannot be read, see :func:`vivant.video.probe.probe`.
         Cancelled: the observer said so.
     """
     facts = facts or probe(clip)
+    opened = open_clip(clip, facts=facts)
     done = 0
     observe(Progress("verify", 0, facts.num_frames))
-    with closing(frames or frames_ahead(clip, facts)) as chunks:
+    depth = WAITING_BYTES // max(CHUNK_BYTES, 3 * facts.width * facts.height)
+    with closing(prefetch(opened.chunks, max(2, depth))) as chunks:
         start = next(iter(chunks), None)
         if start is None:
             raise ClipError(f"{clip.name} has no frames: there is nothing to verify", param="clip")
@@ -87,8 +84,8 @@ def verify_file(
             ) as inspector,
             _one_opencv_thread(),
         ):
-            for some in chain((start,), chunks):
-                inspector.inspect(some[:, top:bottom, left:right])
+            for frames in chain((start,), chunks):
+                inspector.inspect(frames[:, top:bottom, left:right])
                 if inspector.done > done:
                     done = inspector.done
                     observe(Progress("verify", done, facts.num_frames))
