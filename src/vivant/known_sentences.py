@@ -38,8 +38,8 @@ def _value(name: str, text: str) -> str:
 def _known_sentences() -> tuple[tuple[re.Pattern[str], str], ...]:
     """English sentence with a group for each place → Korean sentence.
 
-    Those with most words of their own come first: "engine {engine}" would fit many sentences that
-    begin so. An engine's name is one word.
+    Those with most words of their own come first. The place ``{word}`` is one word: else "engine
+    {word}", a title, would fit every sentence that begins so.
     """
     found = []
     text = files("vivant").joinpath("known_sentences.json").read_text(encoding="utf-8")
@@ -51,7 +51,7 @@ def _known_sentences() -> tuple[tuple[re.Pattern[str], str], ...]:
             if place[1] in seen:
                 return f"(?P={place[1]})"
             seen.add(place[1])
-            return r"(?P<engine>\S+?)" if place[1] == "engine" else f"(?P<{place[1]}>.+?)"
+            return r"(?P<word>\S+)" if place[1] == "word" else f"(?P<{place[1]}>.+?)"
 
         pattern = _PLACE.sub(group, re.escape(words["en"]))
         found.append((re.compile(pattern, re.DOTALL), words["ko"]))

@@ -59,12 +59,7 @@ LAYOUT: Final = Layout(48.0, 144, 144, (72.0, 46.0))
 
 def similarity(source: Matrix, target: Matrix) -> Matrix:
     """Least-squares similarity of two ``[N, 2]`` point sets (Umeyama, 1991, in complex form)."""
-    origin, goal = source.mean(axis=0), target.mean(axis=0)
-    a, b = source - origin, target - goal
-    za, zb = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
-    z = complex((za.conj() * zb).sum() / max(float((np.abs(za) ** 2).sum()), 1e-12))
-    linear = np.asarray([[z.real, -z.imag], [z.imag, z.real]])
-    return np.column_stack([linear, goal - linear @ origin])
+    return weighted_similarity(source, target, np.full(len(source), 1 / len(source)))
 
 
 def weighted_similarity(source: Matrix, target: Matrix, weights: Matrix) -> Matrix:
@@ -72,7 +67,8 @@ def weighted_similarity(source: Matrix, target: Matrix, weights: Matrix) -> Matr
     origin, goal = weights @ source, weights @ target
     a, b = source - origin, target - goal
     za, zb = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
-    z = complex((weights * za.conj() * zb).sum() / (weights * np.abs(za) ** 2).sum())
+    spread = max(float((weights * np.abs(za) ** 2).sum()), 1e-12)
+    z = complex((weights * za.conj() * zb).sum() / spread)
     linear = np.asarray([[z.real, -z.imag], [z.imag, z.real]])
     return np.column_stack([linear, goal - linear @ origin])
 
