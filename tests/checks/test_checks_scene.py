@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import cv2
 import numpy as np
 import pytest
 
-from checks_clips import case, examine, failing, picture, portrait, reader
+from checks_clips import case, examine, failing, judged, picture, portrait
 from corruptions import Material, recode
-from vivant.checks.frame import AnalyzedFrame, Reference, halved
-from vivant.checks.metric import CannotMeasure, Metric
+from vivant.checks.frame import halved
+from vivant.checks.metric import CannotMeasure
 from vivant.checks.metrics.ghost import Ghost
 from vivant.checks.metrics.grid_lines import GridLines
 from vivant.checks.metrics.lattice import Lattice
 from vivant.checks.metrics.resolution import Resolution
 from vivant.checks.metrics.torn_layers import TornLayers
 from vivant.checks.oscillation import Oscillation
-from vivant.types import Frames, Image, Score
+from vivant.types import Frames
 
 
 @pytest.fixture(scope="module")
@@ -26,17 +24,6 @@ def still() -> Material:
     """A second of the portrait, three frames of which are looked at."""
     image, face = picture()
     return Material("still", "still", np.repeat(image[None], 3, axis=0), 3.0, [face] * 3)
-
-
-def judged(make: Callable[[Reference], Metric], image: Image, frames: Frames) -> Score:
-    reference = Reference(image, None, 1.0, len(frames), 24.0, reader())
-    metric = make(reference)
-    for index, pixels in enumerate(frames):
-        frame = AnalyzedFrame(
-            index, pixels, searched=True, sparse=True, rare=True, checked=False, reader=reader()
-        )
-        metric.add(index, None, metric.measure_frame(frame, None))
-    return metric.finish(reference)[0]
 
 
 def spoiled(label: str, still: Material) -> Frames:

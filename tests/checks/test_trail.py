@@ -8,9 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from checks_clips import case, reader
+from checks_clips import case, judged
 from corruptions import Material
-from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.metric import CannotMeasure
 from vivant.checks.metrics.trail import Trail
 from vivant.types import Box, Face, Frames, Score
@@ -38,21 +37,14 @@ def walker() -> Material:
     return Material("walker", "walker", clip, FPS, [face] * len(frames))
 
 
-def judged(frames: Frames) -> Score:
-    picture = Reference(frames[0], None, 1.0, len(frames), FPS, reader())
-    metric = Trail(picture)
-    for index, pixels in enumerate(frames):
-        frame = AnalyzedFrame(
-            index, pixels, searched=False, sparse=False, rare=False, checked=False, reader=reader()
-        )
-        metric.add(index, None, metric.measure_frame(frame, None))
-    return metric.finish(picture)[0]
+def trail(frames: Frames) -> Score:
+    return judged(Trail, frames[0], frames)
 
 
 @pytest.mark.parametrize("length", [80, 40])
 def test_a_trail_is_found_where_something_moves(length: int) -> None:
     spoiled = case("ghost/trail@0.35").apply(walker(), walker(), np.random.default_rng(1))
-    found = judged(spoiled[:length])
+    found = trail(spoiled[:length])
     assert found.verdict == "fail", found.value
     assert found.facts["lag"] == 4
     assert found.frame is not None
@@ -62,20 +54,20 @@ def test_a_trail_is_found_where_something_moves(length: int) -> None:
 
 
 def test_what_moves_leaves_no_trail_by_itself() -> None:
-    assert judged(walker().frames).verdict == "pass"
+    assert trail(walker().frames).verdict == "pass"
 
 
 def test_repeated_frames_are_no_trail() -> None:
     frames = walker().frames
     for rate in (1.2, 2.0, 2.5):
         shown = frames[(np.arange(80) / rate).astype(int)]
-        assert judged(shown).verdict == "pass", rate
+        assert trail(shown).verdict == "pass", rate
 
 
 def test_noise_over_a_still_picture_leaves_nothing_to_measure() -> None:
     noise = np.random.default_rng(2).normal(0, 3, (48, 72, 128, 1))
     still = np.clip(walker().frames[:1] + noise, 0, 255).astype(np.uint8)
     with pytest.raises(CannotMeasure, match="too_little_motion"):
-        judged(cv2.blur(still.reshape(-1, 128, 3), (5, 5)).reshape(still.shape).astype(np.uint8))
+        trail(cv2.blur(still.reshape(-1, 128, 3), (5, 5)).reshape(still.shape).astype(np.uint8))
     with pytest.raises(CannotMeasure, match="too_short"):
-        judged(walker().frames[:20])
+        trail(walker().frames[:20])

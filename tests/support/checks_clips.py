@@ -5,7 +5,7 @@ The picture is public domain and ships in scikit-image; the movements are made b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
@@ -17,7 +17,7 @@ from corruptions import Case, Material, cases, recode
 from talking import talk
 from vivant.checks import ExpectedFile, Inspector
 from vivant.checks.face_tracker import faces_in_frame
-from vivant.checks.frame import Reference
+from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.metric import Metric
 from vivant.checks.metrics.registry import all_metrics
 from vivant.picture.faces import FaceReader
@@ -133,3 +133,15 @@ def failing(verification: Verification) -> list[str]:
 def with_facts(**fields: object) -> ClipFacts:
     """The facts of a perfect clip, changed."""
     return replace(FACTS, **fields)  # type: ignore[arg-type]
+
+
+def judged(make: Callable[[Reference], Metric], image: Image, frames: Frames) -> Score:
+    """The first score of one metric, every frame of which is searched."""
+    reference = Reference(image, None, 1.0, len(frames), 24.0, reader())
+    metric = make(reference)
+    for index, pixels in enumerate(frames):
+        frame = AnalyzedFrame(
+            index, pixels, searched=True, sparse=True, rare=True, checked=False, reader=reader()
+        )
+        metric.add(index, None, metric.measure_frame(frame, None))
+    return metric.finish(reference)[0]
