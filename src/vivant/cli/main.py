@@ -100,7 +100,7 @@ def main() -> None:
         sys.exit(0)
     finally:
         end_waiting()
-        gc.freeze()  # at its end Python would look for cycles among all objects: 0.3 s
+        gc.freeze()  # at its end Python would look for cycles among all objects
     if status == Cancelled.exit_code:  # Ctrl-C, by way of typer
         _fail(localized(Cancelled().message), Cancelled.exit_code)
     sys.exit(status if isinstance(status, int) else 0)
