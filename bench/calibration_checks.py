@@ -41,14 +41,32 @@ Their results were seen while some limits were set: **the limits have seen these
 are Wilson's, 95 %.
 {changed}"""
 
+HELD_OUT = """## People who were not seen before
 
-def checks_page(records: Sequence[Record], limits: Limits, changed: Collection[str] = ()) -> str:
+{people} other people, {count} measured clips (examples of {sources}). No limit and
+no formula was chosen from them; they were measured once, for this page, after the last change of a
+limit. Most are small pictures, 256 to 720 px.
+"""
+
+HELD_OUT_SOURCES: Final = (
+    "DaGAN, LIA, DPE, DreamTalk, Moore-AnimateAnyone, SkyReels-A1, MuseV, IP-LAP, SyncTalk, "
+    "FACEGOOD-Audio2Face"
+)
+
+
+def checks_page(
+    records: Sequence[Record],
+    limits: Limits,
+    changed: Collection[str] = (),
+    held_out: Sequence[Record] = (),
+) -> str:
     """The page.
 
     Args:
         records: measured clips.
         limits: name of a score → its limit.
         changed: scores whose check was changed after the run; they are left out and named.
+        held_out: measured clips of people from whom nothing was chosen.
     """
     known = {name: limit for name, limit in limits.items() if name not in changed}
     people = len({record["person"] for record in records})
@@ -66,9 +84,19 @@ def checks_page(records: Sequence[Record], limits: Limits, changed: Collection[s
             _harmless(records, known),
             _defects(records, known),
             _caught(records, known),
+            *_held_out(held_out, known),
             _limits(limits),
         )
     )
+
+
+def _held_out(records: Sequence[Record], limits: Limits) -> tuple[str, ...]:
+    """The same tables for people from whom nothing was chosen."""
+    if not records:
+        return ()
+    people = len({record["person"] for record in records})
+    head = HELD_OUT.format(people=people, count=len(records), sources=HELD_OUT_SOURCES)
+    return head, _harmless(records, limits, "###"), _defects(records, limits, "###")
 
 
 def _share(found: int, count: int) -> str:
@@ -95,7 +123,7 @@ def _failed(members: Sequence[Record], limits: Limits) -> tuple[str, str, str]:
     return _share(sum(map(bool, failed)), count), _share(seen, count), most or "–"
 
 
-def _harmless(records: Sequence[Record], limits: Limits) -> str:
+def _harmless(records: Sequence[Record], limits: Limits, level: str = "##") -> str:
     one = {name: limit for name, limit in limits.items() if name == "repeated_frames"}
     repeating = {
         record["person"]
@@ -103,7 +131,7 @@ def _harmless(records: Sequence[Record], limits: Limits) -> str:
         if label(record) == "clean/as_is@0" and alarms(record, one)
     }
     lines = [
-        "## What must not alarm", "",
+        f"{level} What must not alarm", "",
         f"By all checks together. {len(repeating)} of the clips repeat more than a third of their",
         "frames as they come, and are failed for that. *Others*: without these.", "",
         "| clips without a defect | fail | others: fail | at least a look | fail by |",
@@ -116,9 +144,9 @@ def _harmless(records: Sequence[Record], limits: Limits) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _defects(records: Sequence[Record], limits: Limits) -> str:
+def _defects(records: Sequence[Record], limits: Limits, level: str = "##") -> str:
     lines = [
-        "## Each defect", "",
+        f"{level} Each defect", "",
         "Of all clips with the defect, also where the check that is for it cannot measure (a small",
         "face, a plain background). For most defects only the checks of their family were run",
         "(`FAMILIES` in `bench/calibrate.py`).", "",
