@@ -42,7 +42,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         MouthShape(reference),
         FrameDifference(reference),
         Steadiness(fps),
-        Cadence(fps, reference),
+        Cadence(fps),
         Boomerang(),
         Exposure(fps),
         Texture(reference),

@@ -14,7 +14,7 @@ from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.limits import limits
 from vivant.checks.median import median
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
-from vivant.checks.metrics.far_flow import far_flow
+from vivant.checks.metrics.far_flow import far_flow, step_flow
 from vivant.checks.oscillation import Oscillation
 from vivant.checks.robust_fit import robust_fit
 from vivant.types import Score
@@ -109,7 +109,7 @@ class Steadiness(Metric):
         """Compare with the frame before."""
         gain = median(_levels(now) - _levels(before))
         one, other = before.small_luma, now.small_luma
-        field = self._flow.between(one, other)
+        field = step_flow(self._flow, before, now)
         height, width = other.shape
         back = cv2.remap(
             other, places(height, width) + field, np.empty(0, np.float32), cv2.INTER_LINEAR,

@@ -4,7 +4,8 @@ Two frames are compared as thumbnails, by their mean difference and by that of t
 differ most. A step *repeats* a picture if it is far smaller than steps shortly before and after
 it. That is relative, so a person who rests is not called repeated. A *freeze* is absolute: what an
 encoder leaves of equal pictures, also between the first and the last picture of the freeze, so
-that a slow camera is not called frozen.
+that a slow camera is not called frozen. A *jump* is a step whose flow is far larger than those
+before and after it and goes another way, in all parts that move in the clip.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.frame import AnalyzedFrame, Reference, clipped
+from vivant.checks.flow import Flow, cell_means
+from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
-from vivant.types import Box, Score
+from vivant.checks.metrics.far_flow import step_flow
+from vivant.types import Score
 
 FREEZE: Final = Spec("freeze", "quality", "frames")
 REPEATED: Final = Spec("repeated_frames", "quality", "%")
@@ -56,13 +59,19 @@ SMOOTH: Final = 24.0
 JUMP_STEPS: Final = 3
 """Steps on each side that a jump is compared with."""
 
-RESTING: Final = 0.3
-"""Levels; steps of a person who rests count as this much beside a jump."""
+RESTING: Final = 0.12
+"""Percent of the height; steps of a cell that rests count as this much beside a jump. At 0.1 the
+noise of flow and an encoder's key frames come near, at 0.2 four of 64 people's jumps are lost."""
 
-FACE_STEP: Final = 1.2
-"""Of the face's steps before and after, that its own must have at a jump. Of 35 people, a second
-that is missing and a step back to the start make all that the whole picture shows; a subtitle that
-comes makes less."""
+GOES_ON: Final = 1.5
+"""Times the motion just before and after a step that the step may go on with: a nod or a turn of
+the head speeds up and slows down again in about three frames."""
+
+MOVES: Final = 0.75
+"""Of the steps, ordered by size: how much a cell moves in the clip."""
+
+LARGEST: Final = 4.0
+"""Times the steps around it that a cell's step counts as, at most."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -81,56 +90,26 @@ def thumbnail(frame: AnalyzedFrame) -> Floats:
     return cells
 
 
-CAPTION: Final = 0.25
-"""Of the height, at the top or at the bottom, in which captions and strips come and go."""
-
-
-IN_BOTH: Final = 0.65
-"""Of what the whole picture shows, that the picture without its top, and without its bottom, must
-show of a jump: of 63 people's jumps none loses by it, a strip that comes loses more."""
-
-
 class _Step(NamedTuple):
-    """Difference of two thumbnails in levels: its mean, and that of the cells that differ most.
+    """From one frame to the next.
 
-    ``face`` is the mean inside the picture's face; without one it is :attr:`mean`. ``below`` and
-    ``above`` are the means without the top and without the bottom.
+    Attributes:
+        mean: difference of the thumbnails in levels.
+        most: that of the cells that differ most.
+        flow: ``[h, w, 2]`` of cells, percent of the height.
     """
 
     mean: float
     most: float
-    face: float
-    below: float
-    above: float
+    flow: npt.NDArray[np.float16]
 
 
-def _apart(one: Floats, other: Floats, place: Box | None = None) -> _Step:
-    """``place`` of the face is in shares of the picture's width and height."""
+def _apart(one: Floats, other: Floats) -> tuple[float, float]:
+    """Difference of two thumbnails in levels: its mean, and that of the cells that differ most."""
     colors = np.abs(one - other)
-    apart = (colors[..., 0] + colors[..., 1] + colors[..., 2]) / np.float32(3)
-    cells = apart.ravel()
+    cells = ((colors[..., 0] + colors[..., 1] + colors[..., 2]) / np.float32(3)).ravel()
     count = max(1, cells.size * MOST // 100)
-    mean = face = float(cells.mean())
-    if place is not None:
-        rows, columns = apart.shape
-        box = Box(
-            place.left * columns, place.top * rows, place.width * columns, place.height * rows
-        )
-        left, top, right, bottom = clipped(box, columns, rows)
-        face = float(apart[top:bottom, left:right].mean())
-    most = float(np.partition(cells, -count)[-count:].mean())
-    rows = round(CAPTION * len(apart))
-    below, above = float(apart[rows:].mean()), float(apart[: len(apart) - rows].mean())
-    return _Step(mean, most, face, below, above)
-
-
-def _face_place(reference: Reference | None) -> Box | None:
-    """The picture's face, in shares of width and height."""
-    if reference is None or reference.face is None:
-        return None
-    height, width = reference.pixels.shape[:2]
-    box = reference.face.box
-    return Box(box.left / width, box.top / height, box.width / width, box.height / height)
+    return float(cells.mean()), float(np.partition(cells, -count)[-count:].mean())
 
 
 class Cadence(Metric):
@@ -139,9 +118,9 @@ class Cadence(Metric):
     parallel = True
     specs = (FREEZE, REPEATED, STUTTER, JUMP)
 
-    def __init__(self, fps: float, reference: Reference | None = None) -> None:
+    def __init__(self, fps: float) -> None:
         self._fps = fps
-        self._place = _face_place(reference)
+        self._flow = Flow("fast")
         self._steps: list[_Step] = []
         self._start: Floats | None = None
         self._run = 0
@@ -149,7 +128,8 @@ class Cadence(Metric):
 
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, _: object) -> _Step:
         """How far the picture changes."""
-        return _apart(thumbnail(before), thumbnail(now), self._place)
+        flow = cell_means(step_flow(self._flow, before, now)) * (100 / now.small_luma.shape[0])
+        return _Step(*_apart(thumbnail(before), thumbnail(now)), flow.astype(np.float16))
 
     def measure_frame(self, frame: AnalyzedFrame, _: object) -> npt.NDArray[np.float16]:
         """The thumbnail, to compare the ends of a freeze."""
@@ -160,10 +140,10 @@ class Cadence(Metric):
         if step is not None:
             self._steps.append(step)
         cells = found.astype(np.float32)
-        if step is None or self._start is None or not _still(step, 1.0):
+        if step is None or self._start is None or not _still(step.mean, step.most, 1.0):
             self._start, self._run = cells, 0
             return
-        if not _still(_apart(self._start, cells), STAYED):
+        if not _still(*_apart(self._start, cells), STAYED):
             self._start, self._run = cells, 0
             return
         self._run += 1
@@ -197,31 +177,40 @@ class Cadence(Metric):
 
     def _jump(self, repeats: npt.NDArray[np.bool_]) -> Score:
         kept = np.flatnonzero(~repeats)
-        steps = [self._steps[i] for i in kept]
-        # a caption comes or goes at the top or at the bottom, a jump is in both
-        below = _beyond_steps([step.below for step in steps])
-        above = _beyond_steps([step.above for step in steps])
-        whole, part = _beyond_steps([step.mean for step in steps]), np.minimum(below, above)
-        whole = np.where(part < IN_BOTH * whole, part, whole)
-        face = _beyond_steps([step.face for step in steps])
-        # where the face does not step, something else has come or gone
-        ratios = np.where(face >= FACE_STEP, whole, np.minimum(whole, face)).tolist()
+        ratios = _beyond_steps([self._steps[i].flow for i in kept]).tolist()
         series = [(int(at) + 1, ratio) for at, ratio in zip(kept, ratios, strict=True)]
         frame, value = max(series, key=lambda pair: pair[1])
         return judged(JUMP, value, series=series, frame=frame)
 
 
-def _beyond_steps(steps: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Every step over the largest of :data:`JUMP_STEPS` on each side, and of :data:`RESTING`."""
-    ratios = []
-    for i, step in enumerate(steps):
-        others = [*steps[max(0, i - JUMP_STEPS) : i], *steps[i + 1 : i + 1 + JUMP_STEPS]]
-        ratios.append(step / max(RESTING, *others))
-    return np.asarray(ratios, np.float64)
+def _beyond_steps(flows: Sequence[npt.NDArray[np.float16]]) -> Floats:
+    """How far every step is beyond the :data:`JUMP_STEPS` on each side, as a mean over the cells.
+
+    Cells count by the root of what they move by in the upper quarter of the steps: where a caption
+    comes, nothing else moves. Nothing can be told of the last step, as nothing comes after it.
+    """
+    count = len(flows)
+    steps = np.stack(flows).astype(np.float32).reshape(count, -1, 2)
+    lengths = np.hypot(steps[..., 0], steps[..., 1])
+    weights = np.sqrt(np.quantile(lengths, MOVES, axis=0)) + np.float32(1e-6)
+    weights /= weights.sum()
+    padded = np.pad(steps, ((2, 2), (0, 0), (0, 0)))
+    around = np.pad(lengths, ((JUMP_STEPS, JUMP_STEPS), (0, 0)))
+    out = np.zeros(count, np.float32)
+    for i in range(count - 1):
+        own = steps[i]
+        for apart in (1, 2):  # the second: of frames drawn in pairs, every other step is large
+            usual = padded[i + 2 - apart] + padded[i + 2 + apart]
+            share = float((own * usual).sum()) / max(float((usual * usual).sum()), 1e-9)
+            own = own - np.float32(min(max(share, 0.0), GOES_ON)) * usual
+        near = np.delete(around[i : i + 2 * JUMP_STEPS + 1], JUMP_STEPS, axis=0).max(axis=0)
+        beyond = np.hypot(own[:, 0], own[:, 1]) / np.maximum(near, RESTING)
+        out[i] = np.minimum(beyond, LARGEST) @ weights
+    return out
 
 
-def _still(step: _Step, share: float) -> bool:
-    return step.mean <= STILL[0] * share and step.most <= STILL[1] * share
+def _still(mean: float, most: float, share: float) -> bool:
+    return mean <= STILL[0] * share and most <= STILL[1] * share
 
 
 def _repeats(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
