@@ -1,11 +1,11 @@
 """Does the background stay what it is: no swaying like water, no sign or pattern that melts.
 
 Every searched frame is laid onto the first one by their flow, in cells of a thumbnail, away from
-the person. *Swimming*: what a camera that moves, turns and zooms leaves of the flow, in the middle
-of all cells, so that a part that moves on its own does not count. *Change*: how different the
-first frame and the frame that is laid onto it still look, in the patch where they differ most, as a
-share of the patch's texture. A camera that travels shows depth, which looks like swimming: such a
-clip is not measured, and neither is one with other people, who move on their own.
+the person. *Swimming*: what a camera that moves, turns and zooms leaves of the flow, and a slow
+drift leaves of that, in the middle of all cells, so that a part that moves on its own does not
+count: depth that a travelling camera shows drifts, water goes to and fro. *Change*: how different
+the first frame and the frame that is laid onto it still look, in the patch where they differ most,
+as a share of the patch's texture. A clip with other people, who move on their own, is not measured.
 """
 
 from __future__ import annotations
@@ -53,7 +53,18 @@ FAINT: Final = 3.0
 """Levels of gradient that are added to a cell's own: a plain wall cannot change its pattern."""
 
 TRAVELS: Final = 1.2
-"""Percent of the height, root mean square over the cells, that a camera may move the background."""
+"""Percent of the height, root mean square, by which fewer than :data:`MANY` cells may move together:
+more of it may be arms before a plain wall."""
+
+DRIFT: Final = 2
+"""Degree of the polynomial in time that a cell's slow drift is taken for; of degree 1 the largest
+clean value is a quarter higher, of degree 3 no lower."""
+
+SPAN: Final = 16
+"""Searched frames, about four seconds, over which one such polynomial goes."""
+
+SWAYS: Final = 8
+"""Searched frames that swimming needs, to be told from a drift."""
 
 SAME_STRENGTH: Final = (0.5, 1.6)
 """Times the texture of the first frame, between which a patch may have become something else. A
@@ -171,6 +182,8 @@ class Background(Metric):
             where, share = textured & free, CLOSE[0]
         if where.sum() < FEWEST:
             return unmeasured(SWIM, CannotMeasure("background_too_plain"))
+        if len(self._seen) < SWAYS:
+            return unmeasured(SWIM, CannotMeasure("too_short"))
         model = _camera(where)
         left, carried = [], []
         for _, seen in self._seen:
@@ -179,13 +192,15 @@ class Background(Metric):
                 flow, model, np.ones(len(flow) // 2), rounds=4,
                 scale=lambda length: float(np.median(length)) + 0.02,
             )  # fmt: skip
-            left.append(np.hypot(*np.split(residual, 2)))
+            left.append(residual)
             carried.append(float(np.sqrt(((flow - residual) ** 2).sum() * 2 / len(flow))))
-        if float(np.median(carried)) > TRAVELS:
-            return unmeasured(SWIM, CannotMeasure("camera_travels"))
-        lengths = np.stack(left)
-        usual = share * np.quantile(lengths, USUAL, axis=0)
-        series = [(i, float(np.median(row))) for (i, _), row in zip(self._seen, left, strict=True)]
+        if share < 1 and float(np.median(carried)) > TRAVELS:
+            return unmeasured(SWIM, CannotMeasure("background_moves"))
+        swaying = _without_drift(np.stack(left))
+        lengths = np.hypot(*np.split(swaying, 2, axis=1))
+        usual = share * np.median(lengths, axis=0)
+        middles = np.median(lengths, axis=1)
+        series = [(i, float(value)) for (i, _), value in zip(self._seen, middles, strict=True)]
         worst = np.zeros(where.shape, np.float32)
         worst[where] = usual
         return judged(
@@ -271,6 +286,15 @@ def _camera(where: Cells) -> npt.NDArray[np.float64]:
     one, none = np.ones_like(u), np.zeros_like(u)
     pairs = ((one, none), (none, one), (u, v), (-v, u))
     return np.stack([np.concatenate(pair) for pair in pairs], axis=1)
+
+
+def _without_drift(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """``[T, N]`` less the polynomial in time that fits each column best, in equal parts."""
+    parts = []
+    for part in np.array_split(values, max(1, round(len(values) / SPAN))):
+        powers = np.vander(np.linspace(-1, 1, len(part)), DRIFT + 1)
+        parts.append(part - powers @ np.linalg.lstsq(powers, part, rcond=None)[0])
+    return np.concatenate(parts)
 
 
 def _around(face: Face, scale: float, height: int, width: int) -> Cells:
