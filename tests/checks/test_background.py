@@ -45,9 +45,9 @@ def scores(frames: Frames, material: Material) -> dict[str, Score]:
     picture = Reference(frames[0], material.track[0], 1.0, len(frames), FPS, reader())
     metric = Background(picture)
     first = None
-    for index in range(0, len(frames), 4):
+    for index in range(0, len(frames), 2):
         frame = AnalyzedFrame(
-            index, frames[index], searched=True, sparse=True, rare=True, checked=False,
+            index, frames[index], searched=True, sparse=True, rare=not index % 8, checked=False,
             reader=reader(), face=material.track[index],
         )  # fmt: skip
         first = metric.anchor(frame) if first is None else first

@@ -1,11 +1,12 @@
 """Does the background stay what it is: no swaying like water, no sign or pattern that melts.
 
 Every searched frame is laid onto the first one by their flow, in cells of a thumbnail, away from
-the person. *Swimming*: what a camera that moves, turns and zooms leaves of the flow, and a slow
-drift leaves of that, in the middle of all cells, so that a part that moves on its own does not
-count: depth that a travelling camera shows drifts, water goes to and fro. *Change*: how different
-the first frame and the frame that is laid onto it still look, in the patch where they differ most,
-as a share of the patch's texture. A clip with other people, who move on their own, is not measured.
+the person, who is cut out of the rare frames (:func:`vivant.picture.matte.rough_matte`).
+*Swimming*: what a camera that moves, turns and zooms leaves of the flow, and a slow drift leaves of
+that, in the middle of all cells, so that a part that moves on its own does not count: depth that a
+travelling camera shows drifts, water goes to and fro. *Change*: how different the first frame and
+the frame that is laid onto it still look, in the patch where they differ most, as a share of the
+patch's texture. A clip with other people, who move on their own, is not measured.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.flow import CELL, Flow, cell_means, places
-from vivant.checks.frame import AnalyzedFrame, Luma, Reference
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference, clipped, reduced
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.metrics.far_flow import far_flow
 from vivant.checks.robust_fit import robust_fit
+from vivant.picture.matte import rough_matte
 from vivant.types import Box, Face, Score
 
 SWIM: Final = Spec("background_swim", "quality", "% of height")
@@ -53,8 +55,8 @@ FAINT: Final = 3.0
 """Levels of gradient that are added to a cell's own: a plain wall cannot change its pattern."""
 
 TRAVELS: Final = 1.2
-"""Percent of the height, root mean square, by which fewer than :data:`MANY` cells may move together:
-more of it may be arms before a plain wall."""
+"""Percent of the height, root mean square, by which fewer than :data:`MANY` cells may move: more of
+it may be arms before a plain wall."""
 
 DRIFT: Final = 2
 """Degree of the polynomial in time that a cell's slow drift is taken for; of degree 1 the largest
@@ -80,10 +82,27 @@ MOSTLY: Final = 0.9
 BEYOND: Final = 3.0
 """Pixels that a place may lie outside the frame."""
 
+CUT_FROM: Final = 512
+"""Pixels; longest side of the frames that the person is cut out of."""
+
+PERSON: Final = 0.2
+"""Of the matte, from which a place may show the person."""
+
+BESIDE: Final = 8
+"""Pixels around the person that count as the person: in between two cuts people move, and flow
+bends beside an outline. At 4 more clean clips come near, at 12 an eighth of the signs is lost."""
+
+FACE_SEEN: Final = 0.5
+"""Of the face's box, that the matte must cover. If not, it has missed the person."""
+
+SHADE: Final = 0.5
+"""Of a cell's change of brightness, that is taken off: a shadow that passes over a wall changes no
+pattern. Taking off all of it loses a quarter of the signs."""
+
 HEAD: Final = (2.3, 3.2)
 BODY: Final = (2.05, 1.65, 2.4)
-"""The person, in eye distances: half axes of the head; half width below the head, its growth for
-every eye distance further down, and how far down it grows."""
+"""The person, in eye distances, where the matte has missed them: half axes of the head; half width
+below the head, its growth for every eye distance further down, and how far down it grows."""
 
 Floats = npt.NDArray[np.float32]
 Cells = npt.NDArray[np.bool_]
@@ -97,14 +116,23 @@ class _Seen(NamedTuple):
         apart: ``[h, w]`` levels that remain between the two.
         lighter: ``[h, w]`` levels by which the cells' means differ.
         slope: ``[h, w]`` gradient of the frame laid onto the first, in levels.
-        free: ``[h, w]`` cells that show background in both.
+        inside: ``[h, w]`` cells that are inside the frame in both.
+        person: ``[h, w]`` cells that may show the person; None where this was not looked for.
     """
 
     flow: npt.NDArray[np.float16]
     apart: npt.NDArray[np.float16]
     lighter: npt.NDArray[np.float16]
     slope: npt.NDArray[np.float16]
-    free: Cells
+    inside: Cells
+    person: Cells | None
+
+
+class _First(NamedTuple):
+    """The first frame, and the cells that may show the person in it."""
+
+    luma: Luma
+    person: Cells
 
 
 class Background(Metric):
@@ -116,20 +144,20 @@ class Background(Metric):
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
         self._flow = Flow("fast")
-        self._first: Luma | None = None
+        self._first: _First | None = None
         self._seen: list[tuple[int, _Seen]] = []
 
     def anchor(self, frame: AnalyzedFrame) -> Luma:
         """The first frame."""
         return frame.small_luma
 
-    def measure_frame(self, frame: AnalyzedFrame, first: Luma) -> _Seen | Luma | None:
+    def measure_frame(self, frame: AnalyzedFrame, first: Luma) -> _Seen | _First | None:
         """The first frame itself; a searched frame laid onto it."""
-        if not frame.index:
-            return first
         face = self._reference.face
         if not frame.searched or face is None or self._reference.others:
             return None
+        if not frame.index:
+            return _First(first, _person(frame, face))
         field = far_flow(self._flow, first, frame)
         height, width = first.shape
         moved = places(height, width) + field
@@ -142,20 +170,16 @@ class Background(Metric):
         last = np.asarray([width - 1, height - 1], np.float32)
         near = (moved >= -BEYOND) & (moved <= last + BEYOND)
         inside = np.asarray(near.all(axis=-1), np.float32)
-        scale = width / frame.pixels.shape[1]
-        free = _around(face, scale, height, width)
-        if frame.face is not None:
-            free &= _around(frame.face, scale, height, width)
-        free &= cell_means(inside) > MOSTLY
         flow = cell_means(field) * (100 / height)
         lighter = cell_means(back) - cell_means(first)
         slope: Floats = _slopes(back).max(axis=-1)
         return _Seen(
             flow.astype(np.float16), cell_means(apart).astype(np.float16),
-            lighter.astype(np.float16), slope.astype(np.float16), free,
+            lighter.astype(np.float16), slope.astype(np.float16), cell_means(inside) > MOSTLY,
+            _person(frame, frame.face or face) if frame.rare else None,
         )  # fmt: skip
 
-    def add(self, index: int, _: None, found: _Seen | Luma | None) -> None:
+    def add(self, index: int, _: None, found: _Seen | _First | None) -> None:
         """Keep it."""
         if isinstance(found, _Seen):
             self._seen.append((index, found))
@@ -170,8 +194,10 @@ class Background(Metric):
             raise CannotMeasure("other_people")
         if self._first is None or len(self._seen) < 4:
             raise CannotMeasure("too_short")
-        free = np.logical_and.reduce([seen.free for _, seen in self._seen])
-        slopes = _slopes(self._first)
+        people = [seen.person for _, seen in self._seen if seen.person is not None]
+        free = np.logical_and.reduce([seen.inside for _, seen in self._seen])
+        free &= ~np.logical_or.reduce([self._first.person, *people])
+        slopes = _slopes(self._first.luma)
         return self._swim(free, slopes), self._change(free, slopes.max(axis=-1))
 
     def _swim(self, free: Cells, slopes: Floats) -> Score:
@@ -219,6 +245,8 @@ class Background(Metric):
             np.stack(parts).astype(np.float32)
             for parts in zip(*((s.apart, s.lighter, s.slope) for _, s in self._seen), strict=True)
         )
+        shade = lighter - np.median(lighter[:, free], axis=1)[:, None, None]
+        apart = np.maximum(apart - np.float32(SHADE) * np.abs(shade), 0)
         strength = _free_means(np.median(later, axis=0), free)
         strength /= np.maximum(_free_means(slope, free), 1e-3)
         same = (strength > SAME_STRENGTH[0]) & (strength < SAME_STRENGTH[1])
@@ -295,6 +323,22 @@ def _without_drift(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         powers = np.vander(np.linspace(-1, 1, len(part)), DRIFT + 1)
         parts.append(part - powers @ np.linalg.lstsq(powers, part, rcond=None)[0])
     return np.concatenate(parts)
+
+
+def _person(frame: AnalyzedFrame, face: Face) -> Cells:
+    """Cells that may show the person in this frame; ``face``: theirs, as far as it is known."""
+    height, width = frame.small_luma.shape
+    matte = cv2.resize(
+        rough_matte(reduced(frame.halved, CUT_FROM)), (width, height), interpolation=cv2.INTER_AREA
+    )
+    scale = width / frame.pixels.shape[1]
+    left, top, right, bottom = clipped(face.box.scaled(scale), width, height)
+    person = matte > PERSON
+    if person[top:bottom, left:right].mean() < FACE_SEEN:
+        return ~_around(face, scale, height, width)
+    side = 2 * BESIDE + 1
+    grown = cv2.dilate(person.astype(np.uint8), np.ones((side, side), np.uint8))
+    return np.asarray(cell_means(grown) > 1 - MOSTLY)
 
 
 def _around(face: Face, scale: float, height: int, width: int) -> Cells:
