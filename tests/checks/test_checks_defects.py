@@ -79,8 +79,6 @@ MOVING = [
     ("freeze/end@0.15", "freeze"),
     ("low_rate/repeated@4", "repeated_frames"),
     ("stutter/held@4", "stutter"),
-    ("jump/skip@1", "jump"),
-    ("jump/snap_back@0.6", "jump"),
     ("reversed/half@1", "reversed_motion"),
     ("color_glitch/tint@0.1", "color_glitch"),
     ("color_glitch/dark@0.15", "color_glitch"),
