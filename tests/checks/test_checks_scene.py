@@ -78,6 +78,16 @@ def test_a_ghost_is_found(pushed_in: Material) -> None:
     assert found.frame in (1, 2, 3)
 
 
+def test_a_ghost_is_marked_where_it_is(pushed_in: Material) -> None:
+    doubled = spoiled("ghost/contour@0.35", pushed_in)
+    middle = doubled.shape[2] // 2
+    frames = np.concatenate([pushed_in.frames[:, :, :middle], doubled[:, :, middle:]], axis=2)
+    found = judged(Ghost, pushed_in.frames[0], frames)
+    assert found.region is not None
+    assert found.region.left >= middle
+    assert found.region.right <= doubled.shape[2]
+
+
 def test_a_camera_that_moves_tears_nothing(pushed_in: Material) -> None:
     clean = recode(pushed_in.frames, 24.0, crf=18)
     for make in (TornLayers, Ghost):

@@ -5,14 +5,15 @@ spectrum (the cepstrum: Bogert, Healy and Tukey, 1963) has a peak at this distan
 overlapping squares are averaged, and the picture's own is taken out. What moves does not matter.
 A copy of the whole picture shows in all of its squares. Letters of a caption or a small picture in
 a corner repeat themselves in some: the mildest of all rows, those without the first and those
-without the last one counts.
+without the last one counts. The square that is marked lies where rows and columns show the peak
+most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
-from vivant.types import Score
+from vivant.types import Box, Score
 
 GHOST: Final = Spec("ghost", "quality", "times the usual")
 
@@ -40,9 +41,17 @@ FAINT: Final = 30.0
 """Power below which a frequency holds an encoder's noise only."""
 
 Cepstra = npt.NDArray[np.float16]
-"""``[rows, across, down]``: one for every row of squares."""
+"""``[rows + columns, down, across]``: one for every row of squares, then for every column."""
 
 Floats = npt.NDArray[np.float32]
+
+
+class _Squares(NamedTuple):
+    """Side of the overlapping squares, and where their rows and columns start."""
+
+    side: int
+    tops: npt.NDArray[np.intp]
+    lefts: npt.NDArray[np.intp]
 
 
 class Ghost(Metric):
@@ -81,13 +90,24 @@ class Ghost(Metric):
         """The highest peak of the mean, in deviations of all others."""
         if len(self._seen) < 2:
             raise CannotMeasure("too_short")
-        rows = np.mean([found.astype(np.float32) for _, found in self._seen], axis=0)
-        parts = [rows, rows[1:], rows[:-1]] if len(rows) > 1 else [rows]
+        mean = np.mean([found.astype(np.float32) for _, found in self._seen], axis=0)
+        squares = _squares(self._reference.medium_luma.shape)
+        count = len(squares.tops)
+        rows = mean[:count]
+        parts = [rows, rows[1:], rows[:-1]] if count > 1 else [rows]
         value, best = min(_peak(np.asarray(part.mean(axis=0), np.float32)) for part in parts)
+        peaks = mean.reshape(len(mean), -1)[:, best]
+        top = squares.tops[int(peaks[:count].argmax())]
+        left = squares.lefts[int(peaks[count:].argmax())]
+        scale = self._reference.pixels.shape[1] / self._reference.medium_luma.shape[1]
+        height, width = self._reference.medium_luma.shape
+        high, wide = min(squares.side, height), min(squares.side, width)
         frame = max(
-            self._seen, key=lambda pair: float(pair[1].mean(axis=0, dtype=np.float32).ravel()[best])
+            self._seen,
+            key=lambda pair: float(pair[1][:count].mean(axis=0, dtype=np.float32).ravel()[best]),
         )[0]
-        return (judged(GHOST, max(0.0, value), frame=frame),)
+        region = Box(float(left), float(top), float(wide), float(high)).scaled(scale)
+        return (judged(GHOST, max(0.0, value), frame=frame, region=region),)
 
 
 def _peak(mean: Floats) -> tuple[float, int]:
@@ -110,21 +130,28 @@ def _distances() -> npt.NDArray[np.bool_]:
     return np.asarray((length >= NEAREST) & (length <= FURTHEST) & half)
 
 
+def _squares(shape: tuple[int, ...]) -> _Squares:
+    side = SQUARE if min(shape) >= SQUARE else SMALL_SQUARE
+    tops, lefts = (
+        np.linspace(0, max(0, n - side), max(1, -(-2 * n // side) - 1)).astype(np.intp)
+        for n in shape
+    )
+    return _Squares(side, tops, lefts)
+
+
 def _log_spectra(luma: Luma) -> npt.NDArray[np.float64]:
-    """``[rows, …]``: mean logarithm of the power of the overlapping squares of every row."""
-    side = SQUARE if min(luma.shape) >= SQUARE else SMALL_SQUARE
+    """Mean logarithm of the power of the squares of every row, then of every column."""
+    side, tops, lefts = _squares(luma.shape)
     levels = luma.astype(np.float32)
     if min(levels.shape) < side:
         levels = np.pad(levels, [(0, max(0, side - n)) for n in levels.shape], mode="reflect")
     window = np.outer(np.hanning(side), np.hanning(side)).astype(np.float32)
-    tops, lefts = (
-        np.linspace(0, length - side, max(1, -(-2 * length // side) - 1)).astype(int)
-        for length in levels.shape
-    )
-    out = np.zeros((len(tops), side, side // 2 + 1))
-    for row, top in zip(out, tops, strict=True):
-        for left in lefts:
+    rows, columns = (np.zeros((len(ends), side, side // 2 + 1)) for ends in (tops, lefts))
+    for row, top in zip(rows, tops, strict=True):
+        for column, left in zip(columns, lefts, strict=True):
             part = levels[top : top + side, left : left + side]
             power = np.abs(np.fft.rfft2((part - part.mean()) * window)) ** 2 / side**2
-            row += np.log(power + FAINT)
-    return out / len(lefts)
+            logarithm = np.log(power + FAINT)
+            row += logarithm
+            column += logarithm
+    return np.concatenate([rows / len(lefts), columns / len(tops)])
