@@ -62,6 +62,10 @@ DRIFT: Final = 2
 """Degree of the polynomial in time that a cell's slow drift is taken for; of degree 1 the largest
 clean value is a quarter higher, of degree 3 no lower."""
 
+TRUSTED: Final = (0.9, 0.45)
+"""Share of the times, at which a cell that is laid onto the first frame must look like it, and the
+difference over the texture that it may have: where a person passes, flow is not the wall's."""
+
 SPAN: Final = 16
 """Searched frames, about four seconds, over which one such polynomial goes."""
 
@@ -202,6 +206,9 @@ class Background(Metric):
 
     def _swim(self, free: Cells, slopes: Floats) -> Score:
         textured = (slopes.max(axis=-1) > TEXTURE[0]) & (slopes.min(axis=-1) > TEXTURE[1])
+        apart = np.stack([seen.apart for _, seen in self._seen]).astype(np.float32)
+        unlike = np.quantile(apart, TRUSTED[0], axis=0) / (slopes.max(axis=-1) + FAINT)
+        textured &= unlike < TRUSTED[1]
         away = cv2.erode(free.astype(np.uint8), np.ones((3, 3))) > 0
         where, share = textured & away, 1.0
         if where.sum() < MANY:  # a close-up: strips beside the person
