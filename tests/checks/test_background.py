@@ -90,6 +90,17 @@ def test_a_camera_that_moves_and_turns_a_little_changes_no_background() -> None:
     assert {score.verdict for score in found.values()} == {"pass"}
 
 
+def test_a_background_that_drifts_by_its_depth_does_not_sway() -> None:
+    height, width = room().frames.shape[1:3]
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    frames = []
+    for index, frame in enumerate(room().frames):
+        depth = 1.5 * np.sin(columns / 30) * index / len(room().frames)
+        frames.append(cv2.remap(frame, columns + depth, rows, cv2.INTER_CUBIC, borderMode=1))
+    found = scores(np.stack(frames).astype(np.uint8), room())
+    assert found["background_swim"].verdict == "pass", found["background_swim"].value
+
+
 @pytest.mark.parametrize("kind", ["subtitle", "strip"])
 def test_a_caption_that_comes_is_no_change_of_the_background(kind: str) -> None:
     frames = overlay(kind, 0.3)(room(), room(), np.random.default_rng(1))
