@@ -90,15 +90,21 @@ def test_a_camera_that_moves_and_turns_a_little_changes_no_background() -> None:
     assert {score.verdict for score in found.values()} == {"pass"}
 
 
-def test_a_background_that_drifts_by_its_depth_does_not_sway() -> None:
-    height, width = room().frames.shape[1:3]
+@pytest.mark.parametrize(("sways", "depth", "verdict"), [(False, 1.5, "pass"), (True, 0.0, "fail")])
+def test_swaying_is_told_from_the_depth_that_a_travelling_camera_shows(
+    sways: bool, depth: float, verdict: str
+) -> None:
+    frames = room().frames
+    if sways:
+        frames = case("swim/water@0.01").apply(room(), room(), np.random.default_rng(7))
+    height, width = frames.shape[1:3]
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    frames = []
-    for index, frame in enumerate(room().frames):
-        depth = 1.5 * np.sin(columns / 30) * index / len(room().frames)
-        frames.append(cv2.remap(frame, columns + depth, rows, cv2.INTER_CUBIC, borderMode=1))
-    found = scores(np.stack(frames).astype(np.uint8), room())
-    assert found["background_swim"].verdict == "pass", found["background_swim"].value
+    seen = []
+    for index, frame in enumerate(frames):
+        travelled = (6 + depth * np.sin(columns / 30)) * index / len(frames)
+        seen.append(cv2.remap(frame, columns + travelled, rows, cv2.INTER_CUBIC, borderMode=1))
+    found = scores(np.stack(seen).astype(np.uint8), room())
+    assert found["background_swim"].verdict == verdict, found["background_swim"].value
 
 
 @pytest.mark.parametrize("kind", ["subtitle", "strip"])
