@@ -107,7 +107,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "banding": Aim("above", ("banding/levels@16",), 22.0),
     "seams": Aim("above", ("seams/offset@4",), 2.0),
     "grid": Aim("above", ("grid/cells@5",), 0.35),
-    "grid_lines": Aim("above", ("grid/lines@2",), 0.5),
+    "grid_lines": Aim("above", ("grid/lines@2",), 0.35),
     "background_swim": Aim("above", ("swim/water@0.01",), 0.12),
     "background_change": Aim("above", ("gibberish/melting@0.02",), 0.25),
     "torn_layers": Aim("above", (), 17.5),
