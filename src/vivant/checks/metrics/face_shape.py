@@ -57,8 +57,9 @@ TURNED: Final = 10.0
 ROUNDS: Final = 4
 """Of robust least squares (Huber's weights)."""
 
-FEWEST: Final = 40
-"""Still cells inside the picture that a rigid head needs; a whole face has about 170."""
+STILL_CELLS: Final = 40
+"""Still cells inside the picture that a rigid head needs: five times the eight unknowns of
+:func:`rigid_model`. A whole face has about 170."""
 
 FLATTEST: Final = 0.4
 """Height over width of a marked region, at least: a row of brows is hard to see in a thin box."""
@@ -334,7 +335,7 @@ def unexplained(flow: Floats, rigid: Floats, seen: Seen) -> Floats:
     """
     weights = np.where(seen, _weights(), 0.0)
     still = weights > 0.5
-    if still.sum() < FEWEST:
+    if still.sum() < STILL_CELLS:
         return np.full_like(flow, np.nan)
     rest = robust_fit(
         flow, rigid, weights, rounds=ROUNDS,
