@@ -3,8 +3,8 @@
 The face mesh says where the lips' outline is, and which place of the picture each place of the
 mouth comes from, whatever the mouth says. Short profiles across the outline are then looked up in
 the picture: where lips have melted, they lie beside the place where the mesh expects them. Of
-every place the median of :data:`SECONDS` counts, of all places the percentile :data:`COUNTED`. A mesh
-that sits beside the lips as a whole, or too wide, is no defect, so the outline is also taken
+every place the median of :data:`SECONDS` counts, of all places the percentile :data:`COUNTED`. A
+mesh that sits beside the lips as a whole, or too wide, is no defect, so the outline is also taken
 without a common shift and growth, and the milder of both counts.
 """
 
