@@ -49,11 +49,12 @@ FLAT: Final = 30.0
 SPREAD: Final = (4.0, 15.0, 1e-4)
 """Pixels over which the mesh's points count, nearby and beyond, and the weight of the latter."""
 
-WINDOW: Final = 9
+WINDOW: Final = 13
 """Searched frames in a row, at least."""
 
-SECONDS: Final = 2.0
-"""That they last, at least: nobody holds the mouth in one shape for longer while talking."""
+SECONDS: Final = 3.0
+"""That they last, at least: what the mesh gets wrong changes with the word that is said, a melt
+stays."""
 
 COUNTED: Final = 70.0
 """Percentile of the places that counts: teeth, tongue and shadows spoil some. Of 55 people with
