@@ -198,7 +198,7 @@ def test_a_shape_is_not_judged_by_a_few_frames_from_the_front() -> None:
     row = np.ones(2 * int(grid()[0].sum()), np.float32)
     seen = [row, None] * 8
     assert len(windows(seen)) == 0
-    assert len(windows([*seen, *[row] * 7])) == 5
+    assert len(windows([*seen, *[row] * 11])) == 7
 
 
 @pytest.mark.parametrize(("label", "name"), STILL)
