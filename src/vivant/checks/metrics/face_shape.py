@@ -46,8 +46,8 @@ CELL: Final = 6
 """Pixels of the layout; flow is averaged over cells of this side."""
 
 WINDOW: Final = 11
-"""Searched frames in a row; about 2.5 s of 97 frames. Chosen on 64 people: expressions last less, so
-that clean clips come to two thirds of what they do with 7, and defects to the same."""
+"""Searched frames in a row; about 2.5 s of 97 frames. Chosen on 64 people: expressions last less,
+so that clean clips come to two thirds of what they do with 7, and defects to the same."""
 
 SEEN: Final = 8
 """Of them, at least so many must show the face from the front: five of seven, as before."""
