@@ -24,8 +24,11 @@ from corruptions import LADDERS, Material, recode
 from vivant.checks.face_tracker import faces_in_frame
 from vivant.checks.frame import luma_of, reduced
 from vivant.checks.metrics.deform import Deformation, _face_model, _Pose
+from vivant.checks.metrics.face_parts import EYE_POINTS
 from vivant.checks.metrics.face_shape import grid, windows
+from vivant.checks.metrics.iris_shift import IrisShift
 from vivant.checks.metrics.skin import texture_kept
+from vivant.picture.face_mesh import FaceMesh
 from vivant.types import Frames, Verification
 from vivant.video.encoder import to_yuv
 from vivant.video.reader import to_rgb
@@ -179,6 +182,22 @@ def test_a_crossed_eye_is_seen_in_a_small_face() -> None:
     frames = case("eye/crossed@0.1").apply(still, still, np.random.default_rng(7))
     found = [by_name(examine(f, only=["eye_gaze"]))["eye_gaze"] for f in (still.frames, frames)]
     assert [score.verdict for score in found] == ["pass", "fail"], found[1].value
+
+
+def test_one_wrong_mesh_of_the_picture_does_not_cross_its_eyes(close_up: Material) -> None:
+    image = close_up.frames[0]
+    mesh = reader().mesh.read(image, close_up.track[0])
+    points = mesh.points.copy()
+    for (ring, _), way in zip(EYE_POINTS, (1, -1), strict=True):  # both corners, inwards
+        width = np.hypot(*(mesh.points[ring[4], :2] - mesh.points[ring[0], :2]))
+        points[[ring[0], ring[4]], 0] += way * 0.04 * width
+    wrong = FaceMesh(points, mesh.presence)
+    alone, among = (
+        IrisShift(image, meshes, EYE_POINTS) for meshes in ([wrong], [wrong, mesh, mesh])
+    )
+    assert abs(alone.towards(image, mesh)) > 3 > 0.5 > abs(among.towards(image, mesh))
+    assert abs(alone.told(image, mesh, reader().iris)[0]) > 2
+    assert abs(among.told(image, mesh, reader().iris)).max() < 0.5
 
 
 def test_skin_is_not_lighter_because_its_surroundings_get_darker(close_up: Material) -> None:
