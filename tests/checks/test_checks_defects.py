@@ -184,6 +184,24 @@ def test_a_crossed_eye_is_seen_in_a_small_face() -> None:
     assert [score.verdict for score in found] == ["pass", "fail"], found[1].value
 
 
+def test_a_gaze_is_not_held_against_a_picture_with_nearly_shut_eyes(close_up: Material) -> None:
+    image, face = close_up.frames[0], close_up.track[0]
+    height, width = image.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    cx, cy = (float(v) for v in np.asarray(face.landmarks)[:4].mean(axis=0))
+    iod = np.float32(face.interocular)
+    u, v = (x - np.float32(cx)) / iod, (y - np.float32(cy)) / iod
+    bump = np.exp(-(((np.abs(u) - 0.5) / 0.3) ** 2) - (v / 0.12) ** 2).astype(np.float32)
+    narrow = cv2.remap(image, x, y + np.float32(2.4) * iod * bump * v, cv2.INTER_CUBIC)
+    open_, shut = (sum(reader().mesh.read(i, face).apertures) for i in (image, narrow))
+    assert 0.24 < shut < open_ / 1.5
+    scores = [
+        by_name(examine(close_up.frames, given=portrait(given, face), only=["eye_gaze"]))
+        for given in (image, narrow)
+    ]
+    assert [s["eye_gaze"].verdict for s in scores] == ["pass", "not_measured"]
+
+
 def test_one_wrong_mesh_of_the_picture_does_not_cross_its_eyes(close_up: Material) -> None:
     image = close_up.frames[0]
     mesh = reader().mesh.read(image, close_up.track[0])
