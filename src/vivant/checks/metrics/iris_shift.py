@@ -2,13 +2,14 @@
 
 Each eye is laid level, with its outer corner on the left, by the corners of the face mesh. The
 picture's iris with its surroundings, as far as the lids leave it free, is searched there near the
-mesh's iris (normalised cross-correlation). Where both eyes seem to have turned against each other,
-``iris_landmark`` is asked as well, for each eye alone, and the mean counts: the mesh itself moves
-both irises together, so that it sees a crossed eye too weakly.
+mesh's iris (normalised cross-correlation). The mesh itself moves both irises together, and both
+lids, so that it sees a crossed eye and a drooping lid too weakly: ``iris_landmark`` sees each eye
+alone.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import cv2
@@ -32,13 +33,12 @@ AROUND: Final = 1.4
 NEAR: Final = (9, 4)
 """Pixels to each side, and up and down, of the mesh's iris: where the iris is searched."""
 
-FEWEST: Final = 80
-"""Pixels of an iris and its surroundings that can be searched for."""
-
-SUSPECT: Final = 2.0
-"""Percent of an eye's width from which ``iris_landmark`` is asked as well."""
+SEARCHABLE: Final = 80
+"""Pixels that an iris and its surroundings need to be searched for; a whole one has about 450. By
+hand: with fewer, lids and lashes are found instead."""
 
 Floats = npt.NDArray[np.float32]
+Pair = npt.NDArray[np.float64]
 Ring = tuple[int, ...]
 
 
@@ -56,39 +56,61 @@ class IrisShift:
 
     Args:
         pixels: ``[H, W, 3]`` uint8, the picture.
-        mesh: of its face.
+        meshes: of its face, as they are found from several places. The first one says where the
+            iris is; the corners, beside which every frame is held against the picture, are those
+            of all (median): one mesh's are off by 1 % of an eye's width.
         eyes: points of the mesh around each eye (outer corner first, inner one fifth), and of its
             iris.
     """
 
-    def __init__(self, pixels: Image, mesh: FaceMesh, eyes: tuple[tuple[Ring, slice], ...]) -> None:
+    def __init__(
+        self, pixels: Image, meshes: Sequence[FaceMesh], eyes: tuple[tuple[Ring, slice], ...]
+    ) -> None:
         self._eyes = eyes
-        self._irises = [_iris(pixels, mesh, ring, points) for ring, points in eyes]
-        self._pixels, self._mesh = pixels, mesh
-        self._told: npt.NDArray[np.float64] | None = None
+        self._irises = [_iris(pixels, meshes[0], ring, points) for ring, points in eyes]
+        center = [meshes[0].points[points.start, :2] for _, points in eyes]
+        places = [
+            [
+                _along(_level(mesh, ring, LAYOUT), at)
+                for (ring, _), at in zip(eyes, center, strict=True)
+            ]
+            for mesh in meshes
+        ]
+        moved = np.sum(np.subtract(places, places[0]), axis=1)
+        self._beside = float(np.median(moved)) / LAYOUT.interocular
+        self._pixels, self._meshes = pixels, meshes
+        self._told: Pair | None = None
 
-    def towards(self, pixels: Image, mesh: FaceMesh, reader: IrisReader) -> float:
+    def towards(self, pixels: Image, mesh: FaceMesh) -> float:
         """Percent of an eye's width that the irises have moved towards each other, each of them.
 
-        NaN where an iris cannot be searched. Below :data:`SUSPECT` by the first way to look, that
-        one counts alone.
+        NaN where an iris cannot be searched.
         """
         moved = [
             _moved(pixels, mesh, ring, points, iris)
             for (ring, points), iris in zip(self._eyes, self._irises, strict=True)
         ]
-        found = 50 * sum(moved)
-        if not abs(found) > SUSPECT:
-            return found
-        if self._told is None:
-            self._told = self._tell(self._pixels, self._mesh, reader)
-        told = 50 * (self._tell(pixels, mesh, reader) - self._told)
-        return float((found + told.sum()) / (1 + len(told)))
+        return 50 * (sum(moved) - self._beside)
 
-    def _tell(self, pixels: Image, mesh: FaceMesh, reader: IrisReader) -> npt.NDArray[np.float64]:
-        """Of both eyes together, in the two ways of ``iris_landmark``."""
+    def told(self, pixels: Image, mesh: FaceMesh, reader: IrisReader) -> Pair:
+        """As :meth:`towards` by ``iris_landmark``; how much higher the left lid is than the right.
+
+        Both since the picture, in percent of an eye's width.
+        """
+        if self._told is None:
+            seen = [self._tell(self._pixels, mesh, reader) for mesh in self._meshes]
+            self._told = np.median(seen, axis=0)
+        return self._tell(pixels, mesh, reader) - self._told
+
+    def _tell(self, pixels: Image, mesh: FaceMesh, reader: IrisReader) -> Pair:
         eyes = [cut(pixels, _level(mesh, ring, ALONE), ALONE) for ring, _ in self._eyes]
-        return np.asarray(np.sum([reader.read(eye) for eye in eyes], axis=0), np.float64)
+        (left, left_lid), (right, right_lid) = (reader.read(eye) for eye in eyes)
+        return 100 * np.asarray([(left + right) / 2, left_lid - right_lid], np.float64)
+
+
+def _along(matrix: Matrix, at: npt.NDArray[np.float64]) -> float:
+    """Column of the layout where a place of the picture lies."""
+    return float(matrix[0, :2] @ at + matrix[0, 2])
 
 
 def _level(mesh: FaceMesh, ring: Ring, layout: Layout) -> Matrix:
@@ -121,7 +143,7 @@ def _iris(pixels: Image, mesh: FaceMesh, ring: Ring, points: slice) -> _Iris | N
     column, row = np.round(center).astype(int)
     y, x = np.mgrid[0 : levels.shape[0], 0 : levels.shape[1]]
     rows, columns = np.nonzero((np.hypot(x - column, y - row) < radius) & (free > 0))
-    if len(rows) < FEWEST:
+    if len(rows) < SEARCHABLE:
         return None
     wanted = levels[rows, columns] - levels[rows, columns].mean()
     length = max(float(np.sqrt(np.square(wanted).sum())), 1e-6)

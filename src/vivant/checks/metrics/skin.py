@@ -45,14 +45,14 @@ PERSON: Final = (1.8, 2.2, 0.3)
 """Inter-ocular distances: half axes of the ellipse around a head, and how far its centre lies
 below the middle of the landmarks."""
 
-FEWEST: Final = 2000
-"""Pixels around the person that can tell what the encoder took."""
+AROUND_PIXELS: Final = 2000
+"""Pixels around the person that can tell what the encoder took. By hand: a square of 45."""
 
 ALONE: Final = 1.8
 """Allowance where the gain on the skin is taken by itself: an encoder at CRF 23 takes up to half
 of the weak texture."""
 
-FAINT: Final = 0.5
+WEAKEST_TEXTURE: Final = 0.5
 """Levels, root mean square, of a band's weak texture below which its gain says nothing by itself:
 8 bits do not hold it, and any encoder takes nearly all of it."""
 
@@ -162,8 +162,8 @@ def texture_kept(picture: Luma, frame: Luma, face: Face, scale: float) -> float:
         weak = size_of <= np.percentile(size_of[inside], WEAK) if inside.any() else inside
         here = _gain(one, other, inside & weak)
         around = outside & weak
-        there = _gain(one, other, around) if around.sum() >= FEWEST else 1.0
-        if _size(one, inside & weak) >= FAINT:
+        there = _gain(one, other, around) if around.sum() >= AROUND_PIXELS else 1.0
+        if _size(one, inside & weak) >= WEAKEST_TEXTURE:
             alone *= here
         beside *= here / max(there, 0.05)
     return float(min(beside, alone * ALONE))
