@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from checks_clips import picture, portrait
 from vivant.checks.frame import reduced
 from vivant.checks.registration import register
+from vivant.grid import cover_crop
 from vivant.types import Image
 
 
@@ -59,6 +62,20 @@ def test_a_crop_is_compared_with_its_own_part() -> None:
     assert found.portrait.crop.left == pytest.approx(130, abs=1.5)
     assert found.portrait.crop.width == pytest.approx(180, abs=2)
     assert apart(found.pixels, large) < 4
+
+
+@pytest.mark.parametrize("aside", [3, -9, 40])
+def test_a_crop_a_little_beside_the_middle_is_found(aside: int) -> None:
+    image, face = picture()
+    height, width = image.shape[:2]
+    crop = cover_crop(width, height, 9 / 16)
+    left = round(crop.left) + aside
+    part = np.ascontiguousarray(image[:, left : left + round(crop.width)])
+    small = cv2.resize(part, (144, 256), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    for frame in (part, small):
+        found = register(replace(portrait(image, face), crop=crop), frame)
+        assert found.portrait.crop.left == pytest.approx(left, abs=0.3)
+        assert apart(found.pixels, frame) < 2
 
 
 @pytest.mark.parametrize("spoil", [captioned, with_logo, boxed, strip])
