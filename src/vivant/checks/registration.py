@@ -117,7 +117,8 @@ def _slid(portrait: Portrait, first: Image) -> Box | None:
         cv2.resize(luma_of(halved(image, max(to))), to, interpolation=cv2.INTER_AREA)
         for image, to in ((portrait.pixels, size), (first, (wide, high)))
     )
-    alike = np.nan_to_num(cv2.matchTemplate(there, here, cv2.TM_CCOEFF_NORMED), posinf=0.0)
+    match = cv2.matchTemplate(there, here, cv2.TM_CCOEFF_NORMED).astype(np.float32, copy=False)
+    alike = np.nan_to_num(match, posinf=0.0)
     y, x = (int(i) for i in np.unravel_index(int(alike.argmax()), alike.shape))
     if alike[y, x] < ALIKE:
         return None
@@ -127,7 +128,7 @@ def _slid(portrait: Portrait, first: Image) -> Box | None:
     return Box(left, top, crop.width, crop.height) if aside > ASIDE else None
 
 
-def _peak(values: npt.NDArray[np.floating], at: int) -> float:
+def _peak(values: npt.NDArray[np.float32], at: int) -> float:
     """How far beside ``at`` the parabola through it and its neighbours has its top."""
     if not 0 < at < len(values) - 1:
         return 0.0

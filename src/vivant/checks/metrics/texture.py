@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference, clipped, luma_of
-from vivant.checks.limits import limits
+from vivant.checks.limits import Limit, limits
 from vivant.checks.metric import (
     CannotMeasure,
     Metric,
@@ -82,6 +82,16 @@ ALLOWANCES: Final = {
 }
 """See :func:`vivant.checks.metric.against_picture`; about twice what the clean clips of the
 calibration need, because a turning head and motion blur change these numbers without any defect."""
+
+FINE_KEPT: Final = 0.45
+"""Share of the picture's finest detail in the first frame, from which on the clip has the picture's
+resolution: 64 people, blurred by 1.2 px or enlarged from half the size, keep up to 0.45, at CRF 28
+0.28 to 0.9, 0.53 and more where sharpness is lost."""
+
+ENCODED: Final = 0.75
+"""Sharpness and detail below which such a clip is soft all the same. An encoder that saves bits
+takes faint grain from between the edges: at CRF 28 0.81 and more is left (with the margin of 1.07
+of the other limits 0.757)."""
 
 CAPTION: Final = 0.25
 """Of the height; letters that come later than the first frame lie in this at the bottom or the
@@ -225,8 +235,12 @@ class Texture(Metric):
         CARTOON,
     )
 
-    def __init__(self, reference: Reference) -> None:
+    def __init__(
+        self, reference: Reference, fine_kept: Callable[[], float | None] = lambda: None
+    ) -> None:
+        """``fine_kept`` says at the end how much of the finest detail the first frame has."""
         self._reference = reference
+        self._fine_kept = fine_kept
         enlarged = reference.detail < UNSCALED
         self._scale = reference.detail * ENLARGED if enlarged else 1.0
         self._kept = FILTERED if enlarged else 1.0
@@ -299,6 +313,14 @@ class Texture(Metric):
             self._ratio(CARTOON, lambda t: t.cartoon),
         )
 
+    def _limit(self, spec: Spec, values: Sequence[float]) -> Limit:
+        """The limit; a lower one where only an encoder made the first frame softer."""
+        limit, kept = limits()[spec.name], self._fine_kept()
+        if spec not in (SHARPNESS, DETAIL) or kept is None or kept < FINE_KEPT:
+            return limit
+        later = float(np.median(values)) * ALLOWANCES[spec.name]
+        return limit if limit.judge(later) != "pass" else replace(limit, fail=ENCODED, warn=None)
+
     def _ratio(self, spec: Spec, of: _Reading, share: float = 1.0) -> Score:
         wanted = max(of(self._wanted) * share, 1e-6)
         return self._held(spec, [(i, of(t) / wanted) for i, t, _ in self._seen])
@@ -338,4 +360,5 @@ class Texture(Metric):
             series=series,
             frame=frame,
             region=region if spec is FACE_SHARPNESS else None,
+            limit=self._limit(spec, values),
         )
