@@ -36,6 +36,10 @@ BRIGHTEST: Final = 240.0
 FEWEST: Final = 30
 """Flat cells that can tell anything."""
 
+LEFT: Final = 0.2
+"""Share of the first frame's flat cells that must be left: where a camera turns away, the last ones
+are those whose levels slide too slowly to be told from light."""
+
 AWAY: Final = 18.0
 """Levels from the mean, from which a cell shows contrast."""
 
@@ -88,7 +92,7 @@ def light_change(
     here = cells.mean(axis=-1)
     where = first.flat & still & _flat(here)
     one, other = first.cells[where], cells[where]
-    if len(one) < FEWEST:
+    if len(one) < max(FEWEST, LEFT * np.count_nonzero(first.flat)):
         return None
     ratios = np.log((other + OFFSET) / (one + OFFSET))
     x, y = one.mean(axis=-1), other.mean(axis=-1)
