@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference, clipped, luma_of
-from vivant.checks.limits import Limit, limits
+from vivant.checks.limits import limits
 from vivant.checks.metric import (
     CannotMeasure,
     Metric,
@@ -88,10 +88,10 @@ FINE_KEPT: Final = 0.45
 resolution: 64 people, blurred by 1.2 px or enlarged from half the size, keep up to 0.45, at CRF 28
 0.28 to 0.9, 0.53 and more where sharpness is lost."""
 
-ENCODED: Final = 0.75
-"""Sharpness and detail below which such a clip is soft all the same. An encoder that saves bits
-takes faint grain from between the edges: at CRF 28 0.81 and more is left (with the margin of 1.07
-of the other limits 0.757)."""
+ENCODED: Final = 1.12
+"""By which sharpness and detail of its first frame are then raised: an encoder that saves bits
+takes faint grain from between the edges. At CRF 28 0.81 and more is left; below 0.75 it is soft all
+the same, which is the margin of 1.07 of the other limits."""
 
 CAPTION: Final = 0.25
 """Of the height; letters that come later than the first frame lie in this at the bottom or the
@@ -313,14 +313,6 @@ class Texture(Metric):
             self._ratio(CARTOON, lambda t: t.cartoon),
         )
 
-    def _limit(self, spec: Spec, values: Sequence[float]) -> Limit:
-        """The limit; a lower one where only an encoder made the first frame softer."""
-        limit, kept = limits()[spec.name], self._fine_kept()
-        if spec not in (SHARPNESS, DETAIL) or kept is None or kept < FINE_KEPT:
-            return limit
-        later = float(np.median(values)) * ALLOWANCES[spec.name]
-        return limit if limit.judge(later) != "pass" else replace(limit, fail=ENCODED, warn=None)
-
     def _ratio(self, spec: Spec, of: _Reading, share: float = 1.0) -> Score:
         wanted = max(of(self._wanted) * share, 1e-6)
         return self._held(spec, [(i, of(t) / wanted) for i, t, _ in self._seen])
@@ -346,8 +338,12 @@ class Texture(Metric):
     def _held(self, spec: Spec, series: list[tuple[int, float]]) -> Score:
         above = limits()[spec.name].side == "above"
         values = [v for _, v in series]
+        (first, start), *later = series
+        kept = self._fine_kept() if spec in (SHARPNESS, DETAIL) else None
+        if kept is not None and kept >= FINE_KEPT:
+            start *= ENCODED
         value = against_picture(
-            series,
+            [(first, start), *later],
             above=above,
             allowance=ALLOWANCES[spec.name],
             exact=self._reference.exact,
@@ -360,5 +356,4 @@ class Texture(Metric):
             series=series,
             frame=frame,
             region=region if spec is FACE_SHARPNESS else None,
-            limit=self._limit(spec, values),
         )
