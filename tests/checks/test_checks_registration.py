@@ -102,6 +102,16 @@ def test_a_strip_over_the_chin_is_cut_off_with_it() -> None:
     assert face.landmarks[4][1] < bottom <= face.box.bottom - 2
 
 
+def test_a_strip_takes_its_rows_and_no_columns() -> None:
+    image, face = picture()
+    tall = np.ascontiguousarray(image[:, 150:330])
+    frame = tall.copy()
+    frame[280:] = (20, 40, 160)
+    left, top, right, bottom = register(portrait(tall, face.moved(-150, 0)), frame).window
+    assert (left, top, right) == (0, 0, 180)
+    assert 250 <= bottom <= 280
+
+
 def test_another_picture_is_compared_as_it_is() -> None:
     image, _ = picture()
     noise = np.random.default_rng(0).integers(0, 255, image.shape).astype(np.uint8)

@@ -241,32 +241,7 @@ def _without_overlays(found: Registration, first: Image) -> Registration:
     )
     if keep is None:
         return found
-    x0, y0, x1, y1 = 0, 0, columns, rows
-    for y, x in zip(*np.nonzero(over), strict=True):
-        if not (x0 <= x < x1 and y0 <= y < y1):
-            continue
-        # The side that costs least of the window, of those that leave the face whole.
-        ways = [
-            (y1 - y, "bottom") if y >= keep[3] else None,
-            (y + 1 - y0, "top") if y < keep[1] else None,
-            (x1 - x, "right") if x >= keep[2] else None,
-            (x + 1 - x0, "left") if x < keep[0] else None,
-        ]
-        shares = {
-            side: cost / (rows if side in ("top", "bottom") else columns)
-            for way in ways
-            if way is not None
-            for cost, side in (way,)
-        }
-        side = min(shares, key=lambda name: shares[name])
-        if side == "bottom":
-            y1 = int(y)
-        elif side == "top":
-            y0 = int(y) + 1
-        elif side == "right":
-            x1 = int(x)
-        else:
-            x0 = int(x) + 1
+    x0, y0, x1, y1 = _clear(over, keep)
     # what lies over the picture may reach a little into the next block
     x0, y0 = x0 and min(x0 + 1, keep[0]), y0 and min(y0 + 1, keep[1])
     x1 = x1 if x1 == columns else max(x1 - 1, keep[2])
@@ -282,6 +257,24 @@ def _without_overlays(found: Registration, first: Image) -> Registration:
     height, width = first.shape[:2]
     frame = Box(crop.left - left * scale, crop.top - top * scale, width * scale, height * scale)
     return _registration_of(found.portrait, frame, window, first)
+
+
+def _clear(
+    over: npt.NDArray[np.bool_], keep: tuple[int, int, int, int]
+) -> tuple[int, int, int, int]:
+    """The largest window of blocks around ``keep`` over none of which something lies."""
+    rows, columns = over.shape
+    left, top, right, bottom = keep
+    covered = np.flatnonzero(over.any(axis=1)).tolist()
+    windows = []
+    for y0 in (0, *(y + 1 for y in covered if y < top)):
+        for y1 in (rows, *(y for y in covered if y >= bottom)):
+            across = np.flatnonzero(over[y0:y1].any(axis=0)).tolist()
+            x0 = max((x + 1 for x in across if x < left), default=0)
+            x1 = min((x for x in across if x >= right), default=columns)
+            if not any(left <= x < right for x in across):
+                windows.append((x0, y0, x1, y1))
+    return max(windows, key=lambda w: (w[2] - w[0]) * (w[3] - w[1]))
 
 
 def _blocks_of_face(
