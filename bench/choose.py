@@ -62,7 +62,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "identity_first_last": Aim("below", ("swap/clip@0.5", "melt/random@0.3"), 0.45),
     "identity_drift": Aim("above", ("melt/random@0.3", "melt/sine@0.3"), 0.4),
     "identity_first_frame": Aim("below", ("swap/paste@0", "blend/paste@0.5"), 0.6),
-    "identity_jump": Aim("above", (), 0.45, near=0.6),
+    "identity_jump": Aim("above", (), 0.45, near=None),
     "mouth_detail": Aim("below", ("mouth/smear@0.08",), 0.42, near=0.5),
     "mouth_shape": Aim("above", ("mouth/melt@0.08",), 2.4, near=0.5),
     "eye_gaze": Aim("above", ("eye/crossed@0.1",), 3.2, near=0.5),
@@ -80,7 +80,9 @@ AIMS: Final[Mapping[str, Aim]] = {
     "face_presence": Aim("below", (), 0.5),
     "face_deformation": Aim("above", ("melt/random@0.15", "melt/sine@0.15"), 2.75, margin=1.15),
     "face_stretch": Aim("above", ("melt/sine@0.15", "melt/droop@0.3"), 3.2, margin=1.25, share=0.2),
-    "face_wobble": Aim("above", ("wobble/sine@0.015", "wobble/random@0.015"), 0.12, share=0.2),
+    "face_wobble": Aim(
+        "above", ("wobble/sine@0.015", "wobble/random@0.015"), 0.12, share=0.2, near=None
+    ),
     "face_jitter": Aim("above", (), 0.3),
     "global_jelly": Aim(
         "above", ("jelly/standing@0.006", "jelly/travelling@0.003"), 0.08, share=0.3
@@ -88,7 +90,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "flicker": Aim("above", ("flicker/random@0.02", "flicker/sine@0.02"), 0.5),
     "cut": Aim("above", ("cut/mirror", "swap/clip@0.5"), 8.0, share=0.15),
     "motion": Aim("below", ("frozen/",), 0.2, near=0.5),
-    "motion_speed": Aim("above", (), 100.0, warn_only=True),
+    "motion_speed": Aim("above", (), 250.0, warn_only=True),
     "ending": Aim("above", ("ending/",), 6.0, share=0.2),
     "freeze": Aim("above", (), 9.0),
     "repeated_frames": Aim("above", ("low_rate/repeated@4",), 34.0, share=0.2),
@@ -105,7 +107,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "noise": Aim("above", ("noise/color@6", "noise/luma@6"), 0.9),
     "ringing": Aim("above", ("ringing/unsharp@2",), 1.1),
     "banding": Aim("above", ("banding/levels@16",), 22.0),
-    "seams": Aim("above", ("seams/offset@4",), 2.0),
+    "seams": Aim("above", ("seams/offset@4",), 1.3),
     "grid": Aim("above", ("grid/cells@5",), 0.35),
     "grid_lines": Aim("above", ("grid/lines@2",), 0.35),
     "background_swim": Aim("above", ("swim/water@0.01",), 0.12),
@@ -123,7 +125,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "color_cast": Aim("above", (), 6.0),
     "color_drift": Aim("above", ("drift/warm@16", "drift/dark@32"), 5.0),
     "brightness_shift": Aim("above", ("drift/brighter@0.1", "drift/dark@16"), 3.2),
-    "color_shift": Aim("above", ("drift/warm@8",), 1.8),
+    "color_shift": Aim("above", ("drift/warm@8",), 1.6),
 }
 """Score → what it is for. Floors are what experience outside this folder says: dlib's distances
 between and within people, YouTube's and encoders' usual losses, how much talking people move."""

@@ -97,7 +97,7 @@ def test_a_caption_that_comes_is_no_jump(jumps: bool, verdict: str) -> None:
         assert found.frame == 12
 
 
-@pytest.mark.parametrize(("rows", "verdict"), [(0.125, "pass"), (0.5, "fail")])
+@pytest.mark.parametrize(("rows", "verdict"), [(0.125, "pass"), (0.2, "pass"), (0.5, "fail")])
 def test_a_strip_that_comes_is_no_cut_and_another_half_is(rows: float, verdict: Verdict) -> None:
     frames = scene(7).frames.copy()
     frames[4:, frames.shape[1] - round(rows * frames.shape[1]) :] = (24, 28, 60)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from checks_clips import picture, portrait
 from vivant.checks.frame import reduced
 from vivant.checks.registration import register
+from vivant.grid import cover_crop
 from vivant.types import Image
 
 
@@ -61,6 +64,20 @@ def test_a_crop_is_compared_with_its_own_part() -> None:
     assert apart(found.pixels, large) < 4
 
 
+@pytest.mark.parametrize("aside", [3, -9, 40])
+def test_a_crop_a_little_beside_the_middle_is_found(aside: int) -> None:
+    image, face = picture()
+    height, width = image.shape[:2]
+    crop = cover_crop(width, height, 9 / 16)
+    left = round(crop.left) + aside
+    part = np.ascontiguousarray(image[:, left : left + round(crop.width)])
+    small = cv2.resize(part, (144, 256), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    for frame in (part, small):
+        found = register(replace(portrait(image, face), crop=crop), frame)
+        assert found.portrait.crop.left == pytest.approx(left, abs=0.3)
+        assert apart(found.pixels, frame) < 2
+
+
 @pytest.mark.parametrize("spoil", [captioned, with_logo, boxed, strip])
 def test_bars_captions_and_logos_are_left_out(spoil: object) -> None:
     image, face = picture()
@@ -83,6 +100,16 @@ def test_a_strip_over_the_chin_is_cut_off_with_it() -> None:
     frame[int(face.box.bottom) - 2 :] = (20, 40, 160)
     bottom = register(portrait(part, face), frame).window[3]
     assert face.landmarks[4][1] < bottom <= face.box.bottom - 2
+
+
+def test_a_strip_takes_its_rows_and_no_columns() -> None:
+    image, face = picture()
+    tall = np.ascontiguousarray(image[:, 150:330])
+    frame = tall.copy()
+    frame[280:] = (20, 40, 160)
+    left, top, right, bottom = register(portrait(tall, face.moved(-150, 0)), frame).window
+    assert (left, top, right) == (0, 0, 180)
+    assert 250 <= bottom <= 280
 
 
 def test_another_picture_is_compared_as_it_is() -> None:

@@ -14,6 +14,7 @@ from vivant.checks.metrics.ghost import Ghost
 from vivant.checks.metrics.grid_lines import GridLines
 from vivant.checks.metrics.lattice import Lattice
 from vivant.checks.metrics.resolution import Resolution
+from vivant.checks.metrics.texture import Texture
 from vivant.checks.metrics.torn_layers import TornLayers
 from vivant.checks.oscillation import Oscillation
 from vivant.types import Frames
@@ -39,6 +40,24 @@ def test_half_the_resolution_is_found(kernel: str, still: Material) -> None:
     height, width = frames.shape[1:3]
     assert 0 <= found.region.left < found.region.right <= width
     assert 0 <= found.region.top < found.region.bottom <= height
+
+
+@pytest.mark.parametrize(("kept", "verdict"), [(0.6, "pass"), (0.3, "fail"), (None, "fail")])
+def test_softness_is_an_encoders_where_the_finest_detail_is_left(
+    kept: float | None, verdict: str, still: Material
+) -> None:
+    soft = cv2.GaussianBlur(still.frames[0], (0, 0), 0.45).astype(np.uint8)
+    frames = np.stack([soft] * 3)
+    found = judged(lambda known: Texture(known, lambda: kept), still.frames[0], frames)
+    assert found.name == "sharpness"
+    assert found.verdict == verdict, found.value
+
+
+def test_a_clip_that_gets_soft_later_has_no_encoder_to_blame(still: Material) -> None:
+    first, soft = (cv2.GaussianBlur(still.frames[0], (0, 0), s) for s in (0.45, 1.2))
+    frames = np.stack([first, soft, soft]).astype(np.uint8)
+    found = judged(lambda known: Texture(known, lambda: 0.9), still.frames[0], frames)
+    assert found.verdict == "fail", found.value
 
 
 def test_a_grid_is_found(still: Material) -> None:

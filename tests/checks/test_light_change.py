@@ -62,11 +62,21 @@ def test_a_shadow_on_a_third_of_the_picture_is_no_change_of_its_light() -> None:
 
 
 def test_a_camera_that_moves_away_changes_no_light() -> None:
-    """Where no cell shows what it showed, the answer is that nothing is known: zero."""
+    """Where no cell shows what it showed, nothing is known."""
     frames = material().frames
     wide = np.concatenate([frames, frames[:, :, ::-1]], axis=2)
     width = frames.shape[2]
     panned = np.stack([wide[i, :, 4 * i : 4 * i + width] for i in range(len(frames))])
     found = scores(panned)
-    assert found["brightness_shift"].verdict == found["color_shift"].verdict == "pass"
+    assert {found[f"{name}_shift"].verdict for name in ("brightness", "color")} == {"not_measured"}
     assert found["exposure_pumping"].verdict == found["contrast_pumping"].verdict == "pass"
+
+
+def test_a_person_who_comes_to_fill_the_frame_gives_it_no_tint() -> None:
+    frames = np.full((49, 96, 128, 3), (100, 100, 100), np.uint8)
+    for index, frame in enumerate(frames):
+        frame[:, : 13 + round(90 * index / 48)] = (130, 105, 85)
+    found = scores(frames)
+    assert found["brightness_shift"].verdict == found["color_shift"].verdict == "pass"
+    tinted = np.rint(frames * np.linspace((1, 1, 1), (1.03, 1, 0.97), 49)[:, None, None])
+    assert scores(tinted.astype(np.uint8))["color_shift"].verdict == "fail"

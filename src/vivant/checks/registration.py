@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from vivant.checks.frame import Luma, clipped, halved, luma_of, reduced
 from vivant.checks.median import median
-from vivant.picture.framing import crop_pixels, face_in_frame
+from vivant.picture.framing import crop_pixels, face_in_frame, framed
 from vivant.types import Box, Image, Portrait
 
 SIDE: Final = 640
@@ -32,6 +32,15 @@ INLIER_PIXELS: Final = 2.5
 
 MAX_ROTATION: Final = 0.02
 """Radians; a clip is not turned against its picture."""
+
+MOST_SEARCHED: Final = 4.0
+"""Times the area of the expected crop in which it is searched."""
+
+ALIKE: Final = 0.9
+"""Correlation with a part of the picture from which on the frame shows that part."""
+
+ASIDE: Final = 0.3
+"""Pixels of the clip up to which a crop lies where it was expected."""
 
 BLOCK: Final = 16
 """Pixels at :data:`SIDE` of the blocks in which overlays are looked for."""
@@ -72,18 +81,60 @@ def register(portrait: Portrait, first: Image) -> Registration:
     """Lay the first frame, ``[H, W, 3]``, onto the picture; the framed picture where that fails."""
     height, width = first.shape[:2]
     expected = crop_pixels(portrait, width, height)
-    whole = Registration(portrait, (0, 0, width, height), expected, True)
-    one, other = (reduced(halved(image, SIDE), SIDE) for image in (expected, first))
+    found = whole = Registration(portrait, (0, 0, width, height), expected, True)
+    slid = _slid(portrait, first)
+    if slid is not None:
+        found = _registration_of(portrait, slid, whole.window, first)
+    one, other = (reduced(halved(image, SIDE), SIDE) for image in (found.pixels, first))
     apart = median(cv2.absdiff(one, other))
     if not _overlays(one, other).any() and apart <= SAME_PICTURE_LEVELS:
-        return whole
-    found = whole
+        return found
     if apart > SAME_PICTURE_LEVELS or _has_bars(other):
         crop = _match_features(portrait.pixels, first)
         if crop is None:
-            return whole
+            return found
         found = _inside_picture(portrait, crop, first)
     return _without_overlays(found, first)
+
+
+def _slid(portrait: Portrait, first: Image) -> Box | None:
+    """The part of the picture that the frame shows, where that is as large as expected but aside.
+
+    Somebody who crops a clip does so around the face, not in the middle. None where the frame shows
+    what was expected, or nothing of the picture.
+    """
+    height, width = first.shape[:2]
+    rows, columns = portrait.pixels.shape[:2]
+    crop = framed(portrait.crop, width, height)
+    scale = min(1.0, min(SIDE, max(width, height)) / max(crop.width, crop.height))
+    wide, high = round(crop.width * scale), round(crop.height * scale)
+    size = (round(columns * wide / crop.width), round(rows * high / crop.height))
+    if not wide * high < size[0] * size[1] <= MOST_SEARCHED * wide * high:
+        return None
+    if size[0] < wide or size[1] < high:
+        return None
+    there, here = (
+        cv2.resize(luma_of(halved(image, max(to))), to, interpolation=cv2.INTER_AREA)
+        for image, to in ((portrait.pixels, size), (first, (wide, high)))
+    )
+    match = cv2.matchTemplate(there, here, cv2.TM_CCOEFF_NORMED).astype(np.float32, copy=False)
+    alike = np.nan_to_num(match, posinf=0.0)
+    y, x = (int(i) for i in np.unravel_index(int(alike.argmax()), alike.shape))
+    if alike[y, x] < ALIKE:
+        return None
+    left = (x + _peak(alike[y], x)) * columns / size[0]
+    top = (y + _peak(alike[:, x], y)) * rows / size[1]
+    aside = max(abs(left - crop.left), abs(top - crop.top)) * width / crop.width
+    return Box(left, top, crop.width, crop.height) if aside > ASIDE else None
+
+
+def _peak(values: npt.NDArray[np.float32], at: int) -> float:
+    """How far beside ``at`` the parabola through it and its neighbours has its top."""
+    if not 0 < at < len(values) - 1:
+        return 0.0
+    before, here, after = (float(v) for v in values[at - 1 : at + 2])
+    bent = before - 2 * here + after
+    return 0.0 if bent >= 0 else float(np.clip((before - after) / (2 * bent), -0.5, 0.5))
 
 
 def _median_difference(one: Image, other: Image) -> float:
@@ -190,32 +241,7 @@ def _without_overlays(found: Registration, first: Image) -> Registration:
     )
     if keep is None:
         return found
-    x0, y0, x1, y1 = 0, 0, columns, rows
-    for y, x in zip(*np.nonzero(over), strict=True):
-        if not (x0 <= x < x1 and y0 <= y < y1):
-            continue
-        # The side that costs least of the window, of those that leave the face whole.
-        ways = [
-            (y1 - y, "bottom") if y >= keep[3] else None,
-            (y + 1 - y0, "top") if y < keep[1] else None,
-            (x1 - x, "right") if x >= keep[2] else None,
-            (x + 1 - x0, "left") if x < keep[0] else None,
-        ]
-        shares = {
-            side: cost / (rows if side in ("top", "bottom") else columns)
-            for way in ways
-            if way is not None
-            for cost, side in (way,)
-        }
-        side = min(shares, key=lambda name: shares[name])
-        if side == "bottom":
-            y1 = int(y)
-        elif side == "top":
-            y0 = int(y) + 1
-        elif side == "right":
-            x1 = int(x)
-        else:
-            x0 = int(x) + 1
+    x0, y0, x1, y1 = _clear(over, keep)
     # what lies over the picture may reach a little into the next block
     x0, y0 = x0 and min(x0 + 1, keep[0]), y0 and min(y0 + 1, keep[1])
     x1 = x1 if x1 == columns else max(x1 - 1, keep[2])
@@ -231,6 +257,24 @@ def _without_overlays(found: Registration, first: Image) -> Registration:
     height, width = first.shape[:2]
     frame = Box(crop.left - left * scale, crop.top - top * scale, width * scale, height * scale)
     return _registration_of(found.portrait, frame, window, first)
+
+
+def _clear(
+    over: npt.NDArray[np.bool_], keep: tuple[int, int, int, int]
+) -> tuple[int, int, int, int]:
+    """The largest window of blocks around ``keep`` over none of which something lies."""
+    rows, columns = over.shape
+    left, top, right, bottom = keep
+    covered = np.flatnonzero(over.any(axis=1)).tolist()
+    windows = []
+    for y0 in (0, *(y + 1 for y in covered if y < top)):
+        for y1 in (rows, *(y for y in covered if y >= bottom)):
+            across = np.flatnonzero(over[y0:y1].any(axis=0)).tolist()
+            x0 = max((x + 1 for x in across if x < left), default=0)
+            x1 = min((x for x in across if x >= right), default=columns)
+            if not any(left <= x < right for x in across):
+                windows.append((x0, y0, x1, y1))
+    return max(windows, key=lambda w: (w[2] - w[0]) * (w[3] - w[1]))
 
 
 def _blocks_of_face(

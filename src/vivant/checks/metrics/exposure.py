@@ -2,8 +2,9 @@
 
 There are two ways to a level for every frame. From one thumbnail to the next, the median over all
 cells is what the whole picture does, and these steps are added up (*summed*). And frames are
-compared with the first one directly (*direct*, see :mod:`vivant.checks.metrics.light_change`).
-Errors add up in the first, a camera that moves away blinds the second, so they are used together.
+compared with the first one directly (*direct*, see :mod:`vivant.checks.metrics.light_change`),
+in the cells past which nothing has moved in between. Errors add up in the first, a camera that
+moves away blinds the second, so they are used together.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ import numpy.typing as npt
 
 from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.median import median
-from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
+from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.metrics.light_change import (
     OFFSET,
     FirstLight,
     LightChange,
     first_light,
     light_change,
+    still_cells,
 )
 from vivant.checks.metrics.timing import thumbnail
 from vivant.types import Score
@@ -49,6 +51,9 @@ SUMMED_ALONE: Final = {"exposure_pumping": 1.8 / 3.2, "contrast_pumping": 2.0 / 
 """What a swell that only the summed steps show counts for: of 63 clean clips they come to 1.6 %
 (brightness) and 2.8 % (contrast), what both ways show to 1.6 % and 0.9 %."""
 
+COMPARABLE: Final = 1 / 3
+"""Share of the frames that must show enough of the first one's cells to tell a shift."""
+
 ROUNDS: Final = 4
 """Of reweighted least squares (Cauchy's weights)."""
 
@@ -56,10 +61,14 @@ Floats = npt.NDArray[np.float64]
 
 
 class _Change(NamedTuple):
-    """From one frame to the next, as logarithms: brightness of red, green and blue; contrast."""
+    """From one frame to the next, as logarithms: brightness of red, green and blue; contrast.
+
+    Beside them the cells past which nothing moved, packed.
+    """
 
     gains: tuple[float, ...]
     contrast: float
+    still: bytes
 
 
 class _Cells(NamedTuple):
@@ -89,35 +98,40 @@ class Exposure(Metric):
         self._fps = fps
         self._changes: list[_Change] = []
         self._found: list[tuple[int, LightChange]] = []
+        self._compared = 0
         self._first: FirstLight | None = None
+        self._still: npt.NDArray[np.uint8] | None = None
 
-    def anchor(self, frame: AnalyzedFrame) -> npt.NDArray[np.float16]:
-        """The first frame's thumbnail."""
-        return thumbnail(frame).astype(np.float16)
-
-    def measure_frame(
-        self, frame: AnalyzedFrame, first: npt.NDArray[np.float16]
-    ) -> LightChange | None:
-        """Every third frame against the first."""
-        if not frame.compared:
-            return None
-        if self._first is None:
-            self._first = first_light(first.astype(np.float32))
-        return light_change(self._first, thumbnail(frame))
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> npt.NDArray[np.float16] | None:
+        """The thumbnail of every third frame."""
+        return thumbnail(frame).astype(np.float16) if frame.compared else None
 
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, _: object) -> _Change:
         """What the whole picture does."""
         one, other = _prepared(before), _prepared(now)
         gains = [median(row) for row in other.logarithms - one.logarithms]
         slope = _slope(one.means, other.means)
-        return _Change(tuple(gains), float(np.log(slope)))
+        still = still_cells(one.means, other.means)
+        return _Change(tuple(gains), float(np.log(slope)), still)
 
-    def add(self, index: int, step: _Change | None, found: LightChange | None) -> None:
-        """Keep both."""
+    def add(self, index: int, step: _Change | None, found: npt.NDArray[np.float16] | None) -> None:
+        """Keep the step; compare the thumbnail with the first one where nothing has moved."""
         if step is not None:
-            self._changes.append(step)
-        if found is not None:
-            self._found.append((index, found))
+            self._changes.append(step._replace(still=b""))
+            still = np.frombuffer(step.still, np.uint8)
+            self._still = still if self._still is None else self._still & still
+        if found is None:
+            return
+        self._compared += 1
+        cells = found.astype(np.float32)
+        if self._first is None:
+            self._first = first_light(cells)
+        kept = np.ones(cells.shape[:2], np.bool_)
+        if self._still is not None:
+            kept = np.unpackbits(self._still, count=kept.size).reshape(kept.shape) > 0
+        change = light_change(self._first, cells, kept)
+        if change is not None:
+            self._found.append((index, change))
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Five scores."""
@@ -135,7 +149,9 @@ class Exposure(Metric):
         )
 
     def _direct(self, count: int) -> Floats:
-        """``[T, 4]``: the :class:`LightChange` of every frame."""
+        """``[T, 4]``: the :class:`LightChange` of every frame; the last known one after it."""
+        if not self._found:
+            return np.zeros((count, 4))
         at = [index for index, _ in self._found]
         rows = np.asarray([change for _, change in self._found], np.float64)
         frames = np.arange(count)
@@ -160,6 +176,8 @@ class Exposure(Metric):
 
     def _shift(self, spec: Spec, levels: Floats) -> Score:
         """How far the whole picture gets from the first frame."""
+        if len(self._found) < COMPARABLE * self._compared:
+            return unmeasured(spec, CannotMeasure("light_incomparable"))
         half = max(1, round(self._fps * SHIFT_SECONDS / 2))
         smooth = np.stack([_smoothed(level, half) for level in levels.T])
         values = np.abs(smooth).max(axis=0) * 100

@@ -1,9 +1,10 @@
 """How brightness, colour and contrast of a frame differ from the first frame's, as a whole.
 
-Only flat cells of a thumbnail count: where something moves, a cell shows another thing and not
-another light. Every flat cell gives its own answer. A change of the whole picture changes all of
-them alike, so the answer is the smallest change that :data:`AGREEING` of them share, and zero
-where they do not agree. A person who moves, a shadow or a lamp in a corner changes fewer cells.
+Only flat cells of a thumbnail count, and of these the ones past which nothing has moved since: a
+cell that shows another thing does not show another light. Every such cell gives its own answer. A
+change of the whole picture changes all of them alike, so the answer is the smallest change that
+:data:`AGREEING` of them share, and zero where they do not agree. A person who moves, a shadow or a
+lamp in a corner changes fewer cells.
 """
 
 from __future__ import annotations
@@ -14,10 +15,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vivant.checks.median import median
+
 Floats = npt.NDArray[np.float32]
 
 AGREEING: Final = 0.65
 """Share of the flat cells that must change by at least the answer."""
+
+STIRRED: Final = 0.03
+"""Logarithm of brightness by which a cell changes from one frame to the next, beyond what most
+cells do, where something moves past it."""
 
 FLAT: Final = 0.6
 """Share of the cells that counts as flat, in the first frame and in this one."""
@@ -28,6 +35,10 @@ BRIGHTEST: Final = 240.0
 
 FEWEST: Final = 30
 """Flat cells that can tell anything."""
+
+LEFT: Final = 0.2
+"""Share of the first frame's flat cells that must be left: where a camera turns away, the last ones
+are those whose levels slide too slowly to be told from light."""
 
 AWAY: Final = 18.0
 """Levels from the mean, from which a cell shows contrast."""
@@ -71,13 +82,18 @@ def first_light(cells: Floats) -> FirstLight:
     return FirstLight(cells, _flat(means) & seen)
 
 
-def light_change(first: FirstLight, cells: Floats) -> LightChange:
-    """Compare a thumbnail of the same size with the first frame's."""
+def light_change(
+    first: FirstLight, cells: Floats, still: npt.NDArray[np.bool_]
+) -> LightChange | None:
+    """Compare a thumbnail of the same size with the first frame's, where it is still ``still``.
+
+    None where too few cells can tell.
+    """
     here = cells.mean(axis=-1)
-    where = first.flat & _flat(here)
+    where = first.flat & still & _flat(here)
     one, other = first.cells[where], cells[where]
-    if len(one) < FEWEST:
-        return LightChange(0.0, 0.0, 0.0, 0.0)
+    if len(one) < max(FEWEST, LEFT * np.count_nonzero(first.flat)):
+        return None
     ratios = np.log((other + OFFSET) / (one + OFFSET))
     x, y = one.mean(axis=-1), other.mean(axis=-1)
     brightness = np.log((y + OFFSET) / (x + OFFSET))
@@ -87,6 +103,12 @@ def light_change(first: FirstLight, cells: Floats) -> LightChange:
         shared(ratios[:, 2] - ratios[:, 1]),
         _contrast(x, y, float(first.cells.mean())),
     )
+
+
+def still_cells(before: npt.NDArray[np.floating], now: npt.NDArray[np.floating]) -> bytes:
+    """Cells past which nothing moved from one frame to the next, by their levels; packed."""
+    step = np.log((now + OFFSET) / (before + OFFSET))
+    return np.packbits(np.abs(step - median(step)) < STIRRED).tobytes()
 
 
 def shared(changes: Floats) -> float:

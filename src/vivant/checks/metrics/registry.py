@@ -32,6 +32,7 @@ from vivant.checks.metrics.trail import Trail
 
 def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
     """Every check, in the order of the checklist."""
+    resolution = Resolution(reference)
     return (
         Identity(reference),
         FacePresence(),
@@ -45,7 +46,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         Cadence(fps),
         Boomerang(),
         Exposure(fps),
-        Texture(reference),
+        Texture(reference, resolution.kept),
         Skin(reference),
         Seams(reference),
         Lattice(reference),
@@ -54,6 +55,6 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         TornLayers(reference),
         Ghost(reference),
         Trail(reference),
-        Resolution(reference),
+        resolution,
         Color(reference),
     )

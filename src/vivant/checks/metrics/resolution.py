@@ -103,6 +103,14 @@ class Resolution(Metric):
             self._seen.append((index, found[0]))
             self._same = self._same or found[1]
 
+    def kept(self) -> float | None:
+        """How much of the picture's finest detail the first frame has; None where that is unknown.
+
+        It is known where the first frame is the picture and the picture has such detail.
+        """
+        known = self._same and np.sqrt(self._wanted.fine) >= FAINT
+        return self._seen[0][1] if known else None
+
     def finish(self, _: Reference) -> Sequence[Score]:
         """One score."""
         if np.sqrt(self._wanted.fine) < FAINT:

@@ -29,10 +29,11 @@ MOTION: Final = Spec("motion", "quality", "% of height")
 GAIN_CELLS: Final = 12
 """Brightness is compared in this many by this many cells; the median ignores what moves."""
 
-CUT_SHARE: Final = 0.75
+CUT_SHARE: Final = 0.7
 CUT_TIMES: Final = 2.0
 """A step is not larger than so many times what this share of the cells stays below: a cut changes
-more than a quarter of the picture, a caption strip that comes less."""
+more than three tenths of the picture, a caption strip that comes less: one of an eighth of the
+height also disturbs what moves beside it, a quarter of the cells in all."""
 
 JELLY_HERTZ: Final = (1.8, 8.0)
 """Hz; where jelly wobbles."""
