@@ -35,9 +35,8 @@ from vivant.picture.faces import FaceReader
 from vivant.picture.framing import crop_pixels, face_in_frame
 from vivant.types import ClipFacts, Face, Frames, Image, Portrait, Score, Verification
 
-MAX_PENDING_FRAMES: Final = 6
-"""Frames that the second thread may be behind: a frame whose face is searched takes the first one
-as long as ten others do. 46 MB at 1080p, with each frame's half size."""
+MAX_PENDING_FRAMES: Final = 3
+"""Frames that the second thread may be behind: 23 MB at 1080p, with each frame's half size."""
 
 
 class _PendingFrame(NamedTuple):

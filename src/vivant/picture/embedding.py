@@ -68,8 +68,13 @@ def _onnx(weights: Path) -> bytes:
     layers = _layers(weights)
     graph = Graph()
 
-    def convolve(value: str, inputs: int, outputs: int, side: int, stride: int) -> str:
-        """A convolution with the scaling after it; strided ones have no border, as in dlib."""
+    def convolve(
+        value: str, inputs: int, outputs: int, side: int, stride: int, *, alone: bool = False
+    ) -> str:
+        """A convolution with the scaling after it; strided ones have no border, as in dlib.
+
+        ``alone``: of a picture of one pixel.
+        """
         found, scaling = next(layers), next(layers)
         count = outputs * inputs * side**2
         if found.size != count + outputs or scaling.size != 2 * outputs:
@@ -78,6 +83,8 @@ def _onnx(weights: Path) -> bytes:
         kernel = found[:count].reshape(outputs, inputs, side, side) * gain[:, None, None, None]
         bias = found[count:] * gain + shift
         border = side // 2 if stride == 1 else 0
+        if alone:  # the other places of the kernel lie on the border: a ninth of the work
+            kernel, side, border = kernel[:, :, 1:2, 1:2], 1, 0
         return graph.node(
             "Conv",
             value,
@@ -95,11 +102,12 @@ def _onnx(weights: Path) -> bytes:
         for block in range(blocks):
             halves = stage > 0 and block == 0
             inner = graph.node("Relu", convolve(value, channels, outputs, 3, 2 if halves else 1))
-            inner = convolve(inner, outputs, outputs, 3, 1)
+            left = (side - 3) // 2 + 1 if halves else side
+            inner = convolve(inner, outputs, outputs, 3, 1, alone=left == 1)
             if halves:
                 value = graph.node("AveragePool", value, kernel_shape=(2, 2), strides=(2, 2))
                 # dlib's add_prev fills the smaller one up with zeros.
-                more, short = outputs - channels, side // 2 - ((side - 3) // 2 + 1)
+                more, short = outputs - channels, side // 2 - left
                 if more:
                     filled = graph.constant((0, 0, 0, 0, 0, more, 0, 0))
                     value = graph.node("Pad", value, filled)
