@@ -113,7 +113,7 @@ def test_memory_does_not_grow_with_the_clip() -> None:
             inspector.inspect(one)
         counts.append(tracemalloc.get_traced_memory()[0])
         tracemalloc.stop()
-    # Cells of its flow and series of numbers, not its half megabyte.
+    # A few kilobytes a frame, one and a half for the flow of its cells; not its half megabyte.
     assert counts[1] - counts[0] < 6 * SHORT * 6_000
 
 
