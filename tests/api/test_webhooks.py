@@ -12,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
-import openai
 import pytest
 from dbos import DBOS
 
@@ -117,6 +116,8 @@ def waiting(database: Database, job_id: str) -> list[str]:
 
 
 def test_the_openai_client_believes_the_signature(database: Database, connect: Any) -> None:
+    import openai  # half a second of every process that collects this file
+
     job_id = accept(database)
     fail(database, job_id)
     assert Webhooks(database, connect).deliver(job_id, 0) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import queue
 import signal
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
 from pathlib import Path
 
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -59,6 +61,25 @@ def answer(
         return found.scores, found.warnings
 
 
+@contextmanager
+def several_threads() -> Iterator[None]:
+    """NumPy's BLAS and OpenCV with threads of their own, which workers do not have."""
+    folder = Path(np.__file__).parents[1] / "numpy.libs"
+    blas = [ctypes.CDLL(str(file)) for file in folder.glob("libscipy_openblas*")]
+    before = cv2.getNumThreads()
+    own = [library.scipy_openblas_get_num_threads64_() for library in blas]
+    for library in blas:
+        library.scipy_openblas_set_num_threads64_(4)
+        assert library.scipy_openblas_get_num_threads64_() > 1
+    cv2.setNumThreads(4)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+        for library, threads in zip(blas, own, strict=True):
+            library.scipy_openblas_set_num_threads64_(threads)
+
+
 def lost() -> Frames:
     """The face is gone from the middle on, and comes late."""
     frames = material(SHORT).frames.copy()
@@ -70,7 +91,8 @@ def lost() -> Frames:
 @pytest.fixture(scope="module")
 def alone() -> tuple[object, object]:
     """Of the clean clip and of :func:`lost`, without workers."""
-    return answer(material(SHORT).frames, 0), answer(lost(), 0)
+    with several_threads():
+        return answer(material(SHORT).frames, 0), answer(lost(), 0)
 
 
 def test_the_answer_is_the_same_to_the_bit_and_nothing_is_left(

