@@ -88,7 +88,10 @@ def jobs(page_server: str, portrait: Path) -> Iterator[dict[str, str]]:
             "options[flaw]": "unlucky", "options[chunk]": "9",
         },
         "error": {"options[fail_at_step]": "0"},
-        "look": {"size": "160x90", "num_frames": "5", "fps": "120", "options[steps]": "0"},
+        "look": {
+            "size": "160x90", "num_frames": "5", "fps": "120", "options[steps]": "0",
+            "options[shift]": "20",
+        },
     }  # fmt: skip
     made = {}
     for name, fields in wanted.items():

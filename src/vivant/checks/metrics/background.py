@@ -54,6 +54,10 @@ USUAL: Final = 0.35
 FAINT: Final = 3.0
 """Levels of gradient that are added to a cell's own: a plain wall cannot change its pattern."""
 
+PATTERN: Final = 1.5
+"""Mean gradient in levels that a patch needs to have a pattern: on a plainer wall only light and an
+encoder's blocks change."""
+
 TRAVELS: Final = 1.2
 """Percent of the height, root mean square, by which fewer than :data:`MANY` cells may move: more of
 it may be arms before a plain wall."""
@@ -262,6 +266,7 @@ class Background(Metric):
         near = cv2.dilate(np.abs(light), np.ones((PATCH + 2, PATCH + 2)))
         same &= (np.abs(_free_means(light, free)) < COVERED[0]) & (near < COVERED[1])
         usual = share * _shares(np.quantile(apart, USUAL, axis=0), free, slope) * (patches & same)
+        usual *= _free_means(slope, free) > PATTERN
         row, column = (int(i) for i in np.unravel_index(int(usual.argmax()), usual.shape))
         series = [
             (index, float(_shares(one, free, slope)[row, column]))
