@@ -10,7 +10,7 @@ Measured numbers are kept in ``--cache`` and a run goes on where the last one st
 (``--part 0/2``, ``--part 1/2``) fill one cache side by side, a run without ``--part`` reports.
 Limits go to ``src/vivant/checks/limits.json``, the page to ``docs/calibration-first.md``.
 
-    … --records RECORDS [--unseen RECORDS]     writes docs/calibration.md from a run's values
+    … --records RECORDS [--seen RECORDS]       writes docs/calibration.md from a run's values
 """
 
 from __future__ import annotations
@@ -315,7 +315,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path, nargs="*")
     parser.add_argument("--records", type=Path, help="measured values, a gzipped JSON list")
     parser.add_argument(
-        "--unseen", type=Path, help="records of people from whom nothing was chosen"
+        "--seen", type=Path, help="records of people whose clips were seen while limits were set"
     )
     parser.add_argument(
         "--changed", nargs="*", default=[], help="scores that were changed after the run"
@@ -333,11 +333,11 @@ def main() -> None:
     cv2.setNumThreads(1)
     if options.records:
         limits = json.loads(LIMITS.read_text(encoding="utf-8"))["limits"]
-        records, unseen = (
+        records, seen = (
             json.loads(gzip.decompress(path.read_bytes())) if path else []
-            for path in (options.records, options.unseen)
+            for path in (options.records, options.seen)
         )
-        CHECKS.write_text(checks_page(records, limits, options.changed, unseen), encoding="utf-8")
+        CHECKS.write_text(checks_page(records, limits, options.changed, seen), encoding="utf-8")
         return
     if not options.clips:
         parser.error("name a folder of clips, or a file of --records")
