@@ -408,7 +408,8 @@ def test_limits_of_a_key_and_of_the_queue(service: Service) -> None:
             assert code(full) == (429, reason)
             assert int(full.headers["retry-after"]) >= 1
             assert full.json()["error"]["type"] == "rate_limit_error"
-        assert service.get("/ready").status_code == 503
+        # it is looked at once a second
+        service.wait(lambda: service.get("/ready").status_code == 503, "the full queue")
     finally:
         for key, ids in made.items():
             service.key = key
