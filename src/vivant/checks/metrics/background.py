@@ -250,7 +250,8 @@ class Background(Metric):
         patches, share = shown > 0.99, 1.0
         if patches.sum() < FEWEST:
             patches, share = free & (shown > ENOUGH - 0.01), CLOSE[1]
-        if patches.sum() < FEWEST:
+        patterned = patches & (_free_means(slope, free) > PATTERN)
+        if patches.sum() < FEWEST or not patterned.any():
             return unmeasured(CHANGE, CannotMeasure("background_too_plain"))
         apart, lighter, later = (
             np.stack(parts).astype(np.float32)
@@ -265,8 +266,8 @@ class Background(Metric):
         light -= float(np.median(light[free]))
         near = cv2.dilate(np.abs(light), np.ones((PATCH + 2, PATCH + 2)))
         same &= (np.abs(_free_means(light, free)) < COVERED[0]) & (near < COVERED[1])
-        usual = share * _shares(np.quantile(apart, USUAL, axis=0), free, slope) * (patches & same)
-        usual *= _free_means(slope, free) > PATTERN
+        usual = share * _shares(np.quantile(apart, USUAL, axis=0), free, slope)
+        usual *= patterned & same
         row, column = (int(i) for i in np.unravel_index(int(usual.argmax()), usual.shape))
         series = [
             (index, float(_shares(one, free, slope)[row, column]))
