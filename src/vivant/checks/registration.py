@@ -50,8 +50,8 @@ SAME_PICTURE_LEVELS: Final = 6.0
 
 OVERLAY_LEVELS: Final = 14.0
 """Levels of mean difference in a block from which something lies over the picture. Of 52 people the
-first frame differs by 3 at most, at CRF 28 by 5, filtered or blended by 7, at half resolution by 14;
-subtitles, logos and strips come to 15 (on a wall of their own colour) and more."""
+first frame differs by 3 at most, at CRF 28 by 5, filtered or blended by 7, at half resolution by
+14; subtitles, logos and strips come to 15 (on a wall of their own colour) and more."""
 
 MIN_KEPT_AREA: Final = 0.5
 """Share of the clip's area that must be left; else the whole clip is judged."""

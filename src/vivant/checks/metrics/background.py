@@ -55,8 +55,8 @@ FAINT: Final = 3.0
 """Levels of gradient that are added to a cell's own: a plain wall cannot change its pattern."""
 
 PATTERN: Final = 1.5
-"""Mean gradient in levels that a patch needs to have a pattern: on a plainer wall only light and an
-encoder's blocks change."""
+"""Mean gradient in levels from which a cell, and a patch, has a pattern: on a plainer wall only
+light and an encoder's blocks change."""
 
 TRAVELS: Final = 1.2
 """Percent of the height, root mean square, by which fewer than :data:`MANY` cells may move: more of
@@ -316,7 +316,8 @@ def _shares(apart: Floats, free: Cells, slope: Floats) -> Floats:
     What is left everywhere is the encoder's, or a change of light.
     """
     common = float(np.median(apart[free])) if free.any() else 0.0
-    return _free_means(np.maximum(apart - common, 0) / (slope + FAINT), free)
+    over = np.maximum(apart - common, 0) / (slope + FAINT)
+    return _free_means(np.where(slope > PATTERN, over, 0).astype(np.float32), free)
 
 
 def _camera(where: Cells) -> npt.NDArray[np.float64]:
