@@ -48,7 +48,8 @@ came before: [earlier tables](calibration-earlier.md).
 SEEN = """## People whose clips were seen while limits were set
 
 {people} other people, {count} measured clips (examples of LivePortrait, SadTalker, LatentSync,
-VideoReTalking, V-Express, VASA-1, AniPortrait, EchoMimic, MuseTalk), 480 to 1280 px.
+VideoReTalking, V-Express, VASA-1, AniPortrait, EchoMimic, MuseTalk), 480 to 1280 px; without
+checks that were changed after this run.
 """
 
 
