@@ -10,7 +10,7 @@ Measured numbers are kept in ``--cache`` and a run goes on where the last one st
 (``--part 0/2``, ``--part 1/2``) fill one cache side by side, a run without ``--part`` reports.
 Limits go to ``src/vivant/checks/limits.json``, the page to ``docs/calibration-first.md``.
 
-    … --records RECORDS [--seen RECORDS]       writes docs/calibration.md from a run's values
+    … --records CACHE [--seen CACHE]           writes docs/calibration.md from a run's values
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 from calibration_checks import checks_page
 from calibration_page import REQUIRED, page, summary
 from calibration_shipped import shipped
-from choose import CLEAN, choose
+from choose import CLEAN, Record, choose
 from corruptions import Case, Material, cases, recode
 from vivant.checks.face_tracker import faces_in_frame
 from vivant.checks.frame import Reference
@@ -298,10 +298,7 @@ def _write(path: Path, text: str) -> None:
 
 def finish(cache: Path) -> None:
     """Choose the limits from everything measured; write them and the page."""
-    records, held = (
-        [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
-        for folder in (cache, cache / HELD_OUT)
-    )
+    records, held = map(known_records, (cache, cache / HELD_OUT))
     limits = choose(records)
     text = json.dumps({"limits": limits}, indent=4, ensure_ascii=False) + "\n"
     LIMITS.write_text(text, encoding="utf-8")
@@ -309,11 +306,21 @@ def finish(cache: Path) -> None:
     print(summary(records))
 
 
+def known_records(path: Path | None) -> list[Record]:
+    """Records of a cache's folder, or of a gzipped JSON list."""
+    if path is None or not path.exists():
+        return []
+    if path.is_dir():
+        return [json.loads(file.read_text()) for file in sorted(path.glob("*.json"))]
+    found: list[Record] = json.loads(gzip.decompress(path.read_bytes()))
+    return found
+
+
 def main() -> None:
     """Parse, measure, choose, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", type=Path, nargs="*")
-    parser.add_argument("--records", type=Path, help="measured values, a gzipped JSON list")
+    parser.add_argument("--records", type=Path, help="a cache, or a gzipped JSON list of values")
     parser.add_argument(
         "--seen", type=Path, help="records of people whose clips were seen while limits were set"
     )
@@ -333,10 +340,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     if options.records:
         limits = json.loads(LIMITS.read_text(encoding="utf-8"))["limits"]
-        records, seen = (
-            json.loads(gzip.decompress(path.read_bytes())) if path else []
-            for path in (options.records, options.seen)
-        )
+        records, seen = map(known_records, (options.records, options.seen))
         CHECKS.write_text(checks_page(records, limits, options.changed, seen), encoding="utf-8")
         return
     if not options.clips:
@@ -359,7 +363,7 @@ def main() -> None:
                 part=(first, of),
             )
     if of == 1 and options.shipped:
-        records = [json.loads(path.read_text()) for path in sorted(options.cache.glob("*.json"))]
+        records = known_records(options.cache)
         print(shipped(records, json.loads(LIMITS.read_text(encoding="utf-8"))["limits"]))
     elif of == 1:
         finish(options.cache)

@@ -29,7 +29,7 @@ HEAD = """# Calibration of the checks
 
 How often each check finds the defect it is for, and how often it alarms where there is none, at the
 limits in `src/vivant/checks/limits.json`. This page is written by
-`python bench/calibrate.py --records RECORDS` from the values of a run, so it fits the present
+`python bench/calibrate.py --records CACHE` from the values of a run, so it fits the present
 limits; do not edit it by hand. How the limits were found, and earlier tables:
 [checks added later](calibration-added.md), [all defects](calibration-shipped.md), the
 [first calibration](calibration-first.md).
