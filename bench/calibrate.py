@@ -338,6 +338,9 @@ def main() -> None:
     parser.add_argument("--no-measure", action="store_true", help="from the cache alone")
     options = parser.parse_args()
     cv2.setNumThreads(1)
+    for path in (options.records, options.seen):
+        if path and not path.exists():
+            parser.error(f"{path} does not exist: name a cache, or a gzipped JSON list")
     if options.records:
         limits = json.loads(LIMITS.read_text(encoding="utf-8"))["limits"]
         records, seen = map(known_records, (options.records, options.seen))
