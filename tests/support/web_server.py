@@ -118,11 +118,15 @@ def open_more_settings(page: Page) -> None:
         page.click("details.more summary")
 
 
+PERCENT = (
+    "document.querySelector('#stages li') ? document.querySelector('#percent').textContent : ''"
+)
+"""The big number of a run, nothing while there is none."""
+
+
 def percent(page: Page) -> int:
     """The big number of a run; −1 while there is none."""
-    shown: str = page.evaluate(
-        "document.querySelector('#stages li') ? document.querySelector('#percent').textContent : ''"
-    )
+    shown: str = page.evaluate(PERCENT)
     return int(shown.strip("%")) if shown.strip("%").isdigit() else -1
 
 

@@ -18,13 +18,22 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, Route, e
 from vivant.service.database import Database
 from vivant.service.keys import Keyring
 from vivant.web import single_file
-from web_server import flawless, open_more_settings, overflow, percent, send, serving, until
+from web_server import (
+    PERCENT,
+    flawless,
+    open_more_settings,
+    overflow,
+    percent,
+    send,
+    serving,
+    until,
+)
 
-NUMBERS = """() => {
+NUMBERS = f"""() => {{
   window.numbers = [];
-  new MutationObserver(() => window.numbers.push(document.querySelector('#percent').textContent))
-    .observe(document.body, {subtree: true, childList: true, characterData: true});
-}"""
+  new MutationObserver(() => window.numbers.push({PERCENT}))
+    .observe(document.body, {{subtree: true, childList: true, characterData: true}});
+}}"""
 """Keeps every number that is shown while a clip is made, however busy the machine is."""
 
 QUICK = "?size=320x180&num_frames=17&until_pass=false"

@@ -313,7 +313,8 @@ def _slopes(first: Luma) -> Floats:
 def _shares(apart: Floats, free: Cells, slope: Floats) -> Floats:
     """What is left between two frames over the texture, in every patch of the background.
 
-    What is left everywhere is the encoder's, or a change of light.
+    What is left everywhere is the encoder's, or a change of light; cells without a pattern count
+    as zero.
     """
     common = float(np.median(apart[free])) if free.any() else 0.0
     over = np.maximum(apart - common, 0) / (slope + FAINT)

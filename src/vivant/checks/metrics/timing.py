@@ -119,10 +119,16 @@ class _Step(NamedTuple):
     flow: npt.NDArray[np.float16]
 
 
-def _apart(one: Floats, other: Floats) -> tuple[float, float]:
-    """Difference of two thumbnails in levels: its mean, and that of the cells that differ most."""
+def _apart(one: Floats, other: Floats) -> Floats:
+    """``[h, w]`` difference of two thumbnails in levels."""
     colors = np.abs(one - other)
-    cells = ((colors[..., 0] + colors[..., 1] + colors[..., 2]) / np.float32(3)).ravel()
+    cells: Floats = (colors[..., 0] + colors[..., 1] + colors[..., 2]) / np.float32(3)
+    return cells
+
+
+def _mean_and_most(apart: Floats) -> tuple[float, float]:
+    """The mean difference, and that of the cells that differ most."""
+    cells = apart.ravel()
     count = max(1, cells.size * MOST // 100)
     return float(cells.mean()), float(np.partition(cells, -count)[-count:].mean())
 
@@ -144,12 +150,10 @@ class Cadence(Metric):
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, _: object) -> _Step:
         """How far the picture changes."""
         flow = cell_means(step_flow(self._flow, before, now)) * (100 / now.small_luma.shape[0])
-        one, other = thumbnail(before), thumbnail(now)
-        top, bottom = round(CAPTION * len(one)), round((1 - CAPTION) * len(one))
-        below, above = (
-            _apart(one[rows], other[rows])[0] for rows in (slice(top, None), slice(bottom))
-        )
-        return _Step(*_apart(one, other), below, above, flow.astype(np.float16))
+        apart = _apart(thumbnail(before), thumbnail(now))
+        top, bottom = round(CAPTION * len(apart)), round((1 - CAPTION) * len(apart))
+        below, above = (float(part.ravel().mean()) for part in (apart[top:], apart[:bottom]))
+        return _Step(*_mean_and_most(apart), below, above, flow.astype(np.float16))
 
     def measure_frame(self, frame: AnalyzedFrame, _: object) -> npt.NDArray[np.float16]:
         """The thumbnail, to compare the ends of a freeze."""
@@ -163,7 +167,7 @@ class Cadence(Metric):
         if step is None or self._start is None or not _still(step.mean, step.most, 1.0):
             self._start, self._run = cells, 0
             return
-        if not _still(*_apart(self._start, cells), STAYED):
+        if not _still(*_mean_and_most(_apart(self._start, cells)), STAYED):
             self._start, self._run = cells, 0
             return
         self._run += 1
