@@ -452,6 +452,17 @@ def test_keyboard_alone(open_page: Open, portrait: Path) -> None:
     expect(page.locator("#download")).to_be_visible()
 
 
+def test_the_focus_stays_when_the_buttons_are_made_anew(open_page: Open) -> None:
+    held: list[Route] = []
+    page = open_page(routes={"**/v1/models": lambda route: held.append(route)})
+    page.focus("#choose")
+    until(lambda: bool(page.title() and held))  # a call lets Playwright hand the route over
+    expect(page.locator("#sample, .example").first).to_be_hidden()  # the server has not answered
+    held.pop().continue_()
+    expect(page.locator("#sample, .example").first).to_be_visible()
+    expect(page.locator("#choose")).to_be_focused()
+
+
 def test_hostile_names_and_prompts_stay_text(
     open_page: Open, portrait: Path, server: str, tmp_path: Path
 ) -> None:

@@ -22,8 +22,6 @@ import { createExamples } from "../examples/examples.js";
 import { errorLine, errorText } from "../server/error_text.js";
 import { createPictureInput } from "./picture_input.js";
 
-// Buttons that are made anew each time the picture is shown.
-const KEPT_FOCUS = ["change", "remove", "zoom-in", "zoom-out", "crop-reset"];
 const NO_CROP = { state: "none" };
 
 // onTake is called before a new picture is shown, so that an open clip is closed.
@@ -181,8 +179,17 @@ export function createNewClip(frame, form, { onTake }) {
     frame.showProgress(0);
     const faceless = picture && framing.state === "found" && framing.faces.length === 0;
     form.note(faceless && !byHand ? t("no_face_note") : "");
+    const active = document.activeElement;
     if (picture) showPicture();
     else showDropArea();
+    keepFocus(active);
+  }
+
+  // The buttons are made anew each time, and an element that is moved loses its focus.
+  function keepFocus(active) {
+    if (document.activeElement === active) return;
+    const again = active?.isConnected ? active : byId(active?.id);
+    again?.focus({ preventScroll: true });
   }
 
   function showDropArea() {
@@ -196,7 +203,6 @@ export function createNewClip(frame, form, { onTake }) {
   }
 
   function showPicture() {
-    const active = document.activeElement?.id;
     const { width, height, url } = picture;
     // The whole picture until the face is found; then CSS moves it to the crop.
     const looking = framing.state === "looking" && !byHand;
@@ -209,7 +215,6 @@ export function createNewClip(frame, form, { onTake }) {
     const details = pictureDetails(picture, { ...framing, byHand, movable: croppable() }, notes(), actions);
     frame.show("chosen", form.aspect(), inside, [details]);
     showCropTools(same, visible);
-    if (KEPT_FOCUS.includes(active)) byId(active)?.focus({ preventScroll: true });
   }
 
   function showCropTools(attached, visible) {
