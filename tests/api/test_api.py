@@ -17,6 +17,16 @@ import pytest
 from PIL import Image
 
 from service_process import FAKE, Service, picture, sunset_ignored
+from vivant.api.errors import from_job, from_vivant
+from vivant.errors import (
+    EngineError,
+    ImageError,
+    MissingPartError,
+    OptionError,
+    VivantError,
+    WeightsError,
+)
+from vivant.service.job import error_json
 from vivant.version import __version__
 
 
@@ -272,7 +282,23 @@ def test_sync_answers_with_the_clip(service: Service) -> None:
         data={**FAKE, "options[fail_at_frame]": "3"},
         files={"input_reference": ("a.png", picture())},
     )
-    assert failing.json()["error"]["code"] == "engine_failed"
+    assert (failing.status_code, failing.json()["error"]["code"]) == (500, "engine_failed")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImageError("the picture is empty", code="image_empty"),
+        OptionError("steps must be 1 or more", param="steps"),
+        MissingPartError("weights are not installed"),
+        EngineError("it stopped half-way"),
+        WeightsError("a weight file is torn"),
+    ],
+)
+def test_a_job_that_fails_answers_as_the_request_would(error: VivantError) -> None:
+    told = from_job(error_json(error), {})
+    assert told.status == from_vivant(error).status_code
+    assert (told.code, told.message, told.param) == (error.error_code, error.message, error.param)
 
 
 def test_a_client_that_leaves_sync_cancels_it(service: Service) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from vivant.errors import (
     BusyError,
+    Cancelled,
     ConflictError,
     DatabaseError,
     InputError,
@@ -21,6 +23,7 @@ from vivant.errors import (
     MissingPartError,
     StorageError,
     VivantError,
+    WeightsError,
 )
 from vivant.field_errors import what_is_wrong
 
@@ -64,6 +67,12 @@ STATUSES: tuple[tuple[type[VivantError], int], ...] = (
 )
 """First match wins."""
 
+JOB_STATUSES = {Cancelled.code: 409, MissingPartError.code: 400, WeightsError.code: 500}
+"""Status for the error of a job, by its code: a job keeps no more of it."""
+
+INPUT_CODES = ("image_", "invalid_", "lora_")
+"""How all other codes begin that are the caller's to mend."""
+
 TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 
 PHRASES = {
@@ -103,6 +112,13 @@ def from_vivant(error: VivantError) -> JSONResponse:
         away = "the service cannot reach its database or storage: try again in a moment"
         return response(status, full if code == "storage_full" else away, code, None, headers)
     return response(status, error.message, code, error.param, headers)
+
+
+def from_job(error: Mapping[str, Any], headers: Mapping[str, str]) -> HttpError:
+    """The error of a request that waited for a job; ``error``: of the job."""
+    code, message = error.get("code", "internal"), error.get("message", "the job failed")
+    status = JOB_STATUSES.get(code, 400 if code.startswith(INPUT_CODES) else 500)
+    return HttpError(status, message, code, param=error.get("param"), headers=headers)
 
 
 def install(app: FastAPI) -> None:

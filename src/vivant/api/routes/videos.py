@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from vivant.api import openapi
 from vivant.api.auth import Owner, RateLimitedOwner, Reader, Shared
-from vivant.api.errors import HttpError
+from vivant.api.errors import HttpError, from_job
 from vivant.api.events import stream
 from vivant.api.routes.content import send
 from vivant.api.state import State
@@ -57,17 +57,7 @@ async def create_sync(request: Request, shared: Shared, owner: RateLimitedOwner)
         return Response(status_code=CLIENT_CLOSED_REQUEST)
     job = await asyncio.to_thread(shared.job_store.get, job.id, owner)
     if job.status != "completed":
-        error = job.error or {}
-        status = 409 if error.get("code") == "cancelled" else 500
-        if str(error.get("code", "")).startswith(("image_", "invalid_", "lora_")):
-            status = 400
-        raise HttpError(
-            status,
-            error.get("message", "the job failed"),
-            error.get("code", "internal"),
-            param=error.get("param"),
-            headers={"x-vivant-video-id": job.id},
-        )
+        raise from_job(job.error or {}, {"x-vivant-video-id": job.id})
     return await send(shared, request, job, "video", headers={"x-vivant-video-id": job.id})
 
 
