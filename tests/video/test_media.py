@@ -64,6 +64,18 @@ def test_an_edit_list_is_seen_where_it_skips_something(tmp_path: Path) -> None:
     assert probe(path).edit_list
 
 
+def test_an_edit_list_that_ends_early_breaks_nothing_off(tmp_path: Path) -> None:
+    """Phones write one: the last frames are in the file, and are not shown."""
+    path = write_clip(tmp_path / "a.mp4", ramp(13), options={"bf": "2", "crf": "16"})
+    data = bytearray(path.read_bytes())
+    ends = data.index(b"elst") + 12  # version, flags, count, then the duration
+    shorter = int.from_bytes(data[ends : ends + 4], "big") - 84  # milliseconds: two frames
+    data[ends : ends + 4] = shorter.to_bytes(4, "big")
+    path.write_bytes(data)
+    assert probe(path).num_frames == 11
+    assert len(decoded(path)) == 11
+
+
 def test_an_open_gop_is_seen(tmp_path: Path) -> None:
     options = {"x264-params": "open-gop=1:keyint=8:min-keyint=8:scenecut=0:bframes=3", "crf": "20"}
     facts = probe(write_clip(tmp_path / "a.mp4", ramp(40), options=options))

@@ -56,7 +56,8 @@ def probe(path: Path) -> ClipFacts:
         count = len(packets.times)
         if count == 0:
             raise ClipError(f"{path.name} holds no video frames: export it again", param="clip")
-        if boxes.truncated or (0 < count < stream.frames and not boxes.edit_list):
+        lost = count + packets.cut < stream.frames and not boxes.edit_list
+        if boxes.truncated or lost:
             promised = f" of {stream.frames}" if stream.frames > count else ""
             raise ClipError(
                 f"{path.name} breaks off after {count}{promised} frames: "
@@ -96,13 +97,14 @@ def probe(path: Path) -> ClipFacts:
 
 @dataclass(slots=True)
 class _Packets:
-    """What the packets tell."""
+    """What the packets tell; ``cut``: frames that an edit list leaves out, as phones write it."""
 
     times: list[int]
     size: int
     closed: bool
     max_gop: int
     rotation: int
+    cut: int = 0
     interlaced: bool = False
 
 
@@ -118,6 +120,7 @@ def _read_packets(container: InputContainer, stream: VideoStream, path: Path) ->
                     found.size += packet.size
                 continue
             if packet.is_discard:
+                found.cut += 1
                 continue
             if packet.is_keyframe:
                 found.max_gop = max(found.max_gop, since_key)
