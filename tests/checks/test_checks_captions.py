@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from checks_clips import case, picture, reader
-from corruptions import Material
+from corruptions import Material, recode
 from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.limits import limits
 from vivant.checks.metric import Metric
@@ -72,6 +72,23 @@ def test_letters_that_come_late_make_no_halos_and_no_drawing() -> None:
     assert limits()["cartoon"].judge(whole.cartoon / clean.cartoon) == "fail"
     found = verdicts(Texture, still.frames, frames)
     assert (found["ringing"], found["cartoon"]) == ("pass", "pass")
+
+
+def test_grain_that_an_encoder_takes_makes_no_drawing() -> None:
+    """Faint grain around a person whose skin and hair have more, before hard edges."""
+    rng = np.random.default_rng(7)
+    light = cv2.GaussianBlur(rng.normal(size=(360, 640)).astype(np.float32), (0, 0), 30)
+    grain = cv2.GaussianBlur(rng.normal(size=(360, 640)).astype(np.float32), (0, 0), 1.2)
+    person = cv2.circle(np.zeros_like(grain), (320, 180), 150, 1.0, -1)
+    edges = 60 * (np.sin(np.arange(640) / 9) > 0)[None] * (np.arange(360)[:, None] > 300)
+    picture = (134 + 300 * light + grain * (2 + 4 * person) + edges).astype(np.float32)
+    frames = []
+    for index in range(25):
+        shift = np.asarray([[1, 0, 0.15 * index], [0, 1, 0]], np.float32)
+        moved = cv2.warpAffine(picture, shift, (640, 360), flags=cv2.INTER_CUBIC, borderMode=2)
+        frames.append(np.repeat(np.rint(moved).astype(np.uint8)[..., None], 3, axis=-1))
+    clip = np.stack(frames)
+    assert verdicts(Texture, clip, recode(clip, 24.0, crf=28))["cartoon"] == "pass"
 
 
 def test_halos_beside_letters_are_found() -> None:

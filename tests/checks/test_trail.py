@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from checks_clips import case, judged
-from corruptions import Material
+from corruptions import Material, recode
 from vivant.checks.metric import CannotMeasure
 from vivant.checks.metrics.trail import Trail
 from vivant.types import Box, Face, Frames, Score
@@ -62,6 +62,33 @@ def test_repeated_frames_are_no_trail() -> None:
     for rate in (1.2, 2.0, 2.5):
         shown = frames[(np.arange(80) / rate).astype(int)]
         assert trail(shown).verdict == "pass", rate
+
+
+@cache
+def swaying() -> Frames:
+    """A pattern that slowly sways, by 8 pixels."""
+    rng = np.random.default_rng(1)
+    height, width = 360, 640
+    fine, coarse = (
+        cv2.GaussianBlur(rng.uniform(0, 255, (height, width, 3)).astype(np.float32), (0, 0), size)
+        for size in (1.5, 20)
+    )
+    picture = 128 + 2 * (fine - 128) + 15 * (coarse - 128)
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    near = np.exp(-(((x / width - 0.5) * 4) ** 2) - ((y / height - 0.5) * 3) ** 2)
+    out = []
+    for time in np.arange(97) / FPS:
+        dx = near * np.float32(8 * np.sin(2 * np.pi * time / 4))
+        dy = near * np.float32(5 * np.sin(2 * np.pi * time / 3.1 + 0.5))
+        moved = cv2.remap(picture, x + dx, y + dy, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        out.append(np.clip(np.rint(moved), 0, 255).astype(np.uint8))
+    return np.stack(out)
+
+
+@pytest.mark.parametrize(("crf", "rate"), [(18, 1.0), (28, 1.0), (18, 1.2)])
+def test_an_encoder_s_groups_of_pictures_are_no_trail(crf: int, rate: float) -> None:
+    shown = swaying()[(np.arange(97) / rate).astype(int)]
+    assert trail(recode(shown, FPS * rate, crf=crf)).verdict == "pass"
 
 
 def test_noise_over_a_still_picture_leaves_nothing_to_measure() -> None:

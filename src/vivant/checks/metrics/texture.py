@@ -97,6 +97,10 @@ CAPTION: Final = 0.25
 """Of the height; letters that come later than the first frame lie in this at the bottom or the
 top."""
 
+TEXTURED: Final = (75, 99)
+"""Percentiles of the middle band whose ratio a drawn look lowers: weak texture and the strongest
+edges. Below the 75th lies grain that an encoder at CRF 28 takes as well."""
+
 EVERY: Final = 2
 """Percentiles are taken over every so many pixels of the halved bands in both directions: they need
 no more."""
@@ -171,7 +175,7 @@ def texture(luma: Luma, face: Face | None, scale: float) -> TextureStatistics:
     fine, middle, coarse = _bands_halved(luma)
     weight = np.abs(coarse)
     strong = (weight > np.percentile(weight[::EVERY, ::EVERY], EDGE_SHARE)).view(np.uint8)
-    low, high = np.percentile(np.abs(middle[::EVERY, ::EVERY]), (55, 99))
+    low, high = np.percentile(np.abs(middle[::EVERY, ::EVERY]), TEXTURED)
     face_sharpness = float("nan")
     if face is not None:
         left, top, right, bottom = clipped(face.box.scaled(box_scale), luma.shape[1], luma.shape[0])
