@@ -29,7 +29,7 @@ WINDOW: Final = 48
 SHORTEST: Final = 28
 """Frames that a clip needs."""
 
-LAGS: Final = (3, 10)
+LAGS: Final = (3, 14)
 """Frames from which to which a trail may be behind: nearer is motion blur."""
 
 AROUND: Final = (-2, -1, 1, 2)
