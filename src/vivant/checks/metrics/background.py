@@ -5,7 +5,8 @@ the person, who is cut out of the rare frames (:mod:`vivant.checks.metrics.rough
 *Swimming*: what a camera that moves, turns and zooms leaves of the flow, and a slow drift leaves of
 that, as means of neighbouring cells, root mean square over time, in percent of the height; the
 score is the upper quartile of all places, so that a part that moves on its own does not count.
-Depth that a travelling camera shows drifts, water goes to and fro. *Change*: how different the
+Depth that a travelling camera shows drifts, water goes to and fro. A drift that is large beside the
+camera's own motion is no depth: the background bends. *Change*: how different the
 first frame and the frame that is laid onto it still look, in the patch where they differ most, as a
 share of the patch's texture. A clip with other people, who move on their own, is not measured.
 """
@@ -40,6 +41,14 @@ neighbours alike, and errors of the flow do not."""
 
 SWAYING: Final = 0.75
 """Quantile of the patches that must sway less: a quarter of the background may sway to be found."""
+
+PARALLAX: Final = 0.3
+"""Of the camera's own motion, by which parts of the background may move against each other: depth.
+Where the camera moves, two clean clips come to 0.06 of it."""
+
+BENDING: Final = 0.65
+"""What a slow bend counts beside swaying: clean clips and edits come to 0.15 % of it, and to 0.107 %
+of swaying."""
 
 FEWEST: Final = 8
 """Cells with texture that swimming needs, and patches that change needs."""
@@ -239,21 +248,18 @@ class Background(Metric):
             carried.append(float(np.sqrt(((flow - residual) ** 2).sum() * 2 / len(flow))))
         if where.sum() < MANY and float(np.median(carried)) > TRAVELS:
             return unmeasured(SWIM, CannotMeasure("background_moves"))
-        lengths = []
-        for row in _without_drift(np.stack(left)):
-            field = np.zeros(along.shape, np.float32)
-            field[where] = row.reshape(2, -1).T
-            mean = np.where(count >= TOGETHER, _sums(field) / np.maximum(count, 1), 0)
-            lengths.append(np.hypot(mean[..., 0], mean[..., 1]))
-        usual = np.sqrt(np.mean(np.square(lengths), axis=0)) * together
+        whole = np.stack(left)
+        swaying = _together(_without_drift(whole), along, count)
+        bending = _together(whole, along, count) - PARALLAX * float(np.median(carried))
+        lengths = np.maximum(swaying, BENDING * bending) * together
+        usual = np.maximum(_rms(swaying), BENDING * _rms(np.maximum(bending, 0))) * together
         series = [
             (index, float(np.quantile(length[together], SWAYING)))
             for (index, _), length in zip(self._seen, lengths, strict=True)
         ]
         return judged(
             SWIM, float(np.quantile(usual[together], SWAYING)), series=series,
-            frame=max(series, key=lambda pair: pair[1])[0],
-            region=self._region(usual.astype(np.float32)),
+            frame=max(series, key=lambda pair: pair[1])[0], region=self._region(usual),
         )  # fmt: skip
 
     def _change(self, free: Cells, slope: Floats) -> Score:
@@ -309,6 +315,29 @@ def _means(values: Floats) -> Floats:
     return cv2.blur(values, (PATCH, PATCH), borderType=cv2.BORDER_CONSTANT).astype(
         np.float32, copy=False
     )
+
+
+def _together(rows: npt.NDArray[np.float64], along: Cells, count: Floats) -> Floats:
+    """``[T, h, w]``: how far the patch around every cell moves as one.
+
+    Args:
+        rows: ``[T, 2 N]``, of the cells that have texture.
+        along: ``[h, w, 2]``, the axes along which they have it.
+        count: ``[h, w, 2]``, how many of a patch have it.
+    """
+    where = along.any(axis=-1)
+    out = np.zeros((len(rows), *where.shape), np.float32)
+    for length, row in zip(out, rows, strict=True):
+        field = np.zeros(along.shape, np.float32)
+        field[where] = row.reshape(2, -1).T
+        mean = np.where(count >= TOGETHER, _sums(field) / np.maximum(count, 1), 0)
+        np.hypot(mean[..., 0], mean[..., 1], out=length)
+    return out
+
+
+def _rms(values: Floats) -> Floats:
+    """Over time."""
+    return np.asarray(np.sqrt(np.mean(np.square(values), axis=0)), np.float32)
 
 
 def _sums(values: Floats) -> Floats:
