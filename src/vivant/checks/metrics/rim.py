@@ -46,11 +46,12 @@ PIXELS: Final = 15
 AROUND: Final = 0.7
 """Quantile of the sectors: a rim is at three in ten of them at least."""
 
-FAR: Final = 30.0
-"""Pixels from the person from which the background tells what light and camera do."""
+FAR: Final = (30.0, 12.0)
+"""Pixels from the person from which the background tells what light and camera do: the second
+where too little is as far as the first."""
 
-FAR_PIXELS: Final = 200
-"""That many are needed for it."""
+FEWEST: Final = 200
+"""Pixels that are needed for it."""
 
 STILL: Final = 3.0
 """Levels of mean difference far from the person, from which the camera moves: 57 of 64 clean
@@ -74,6 +75,13 @@ class _Seen(NamedTuple):
     far: float
 
 
+class _Start(NamedTuple):
+    """Whether the first frame is the picture; where the picture's person is, in pixels of it."""
+
+    same: bool
+    person: Box
+
+
 class Rim(Metric):
     """One answer from the rare frames."""
 
@@ -83,7 +91,7 @@ class Rim(Metric):
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
         self._seen: list[tuple[int, _Seen]] = []
-        self._same = False
+        self._start: _Start | None = None
 
     @cached_property
     def _pictured(self) -> _Pictured:
@@ -100,19 +108,22 @@ class Rim(Metric):
             np.minimum(turn * SECTORS, SECTORS - 1).astype(np.uint8),
         )  # fmt: skip
 
-    def measure_frame(self, frame: AnalyzedFrame, _: None) -> _Seen | bool | None:
-        """A rare frame against the picture; of the first one, whether it is the picture."""
+    def measure_frame(self, frame: AnalyzedFrame, _: None) -> _Seen | _Start | None:
+        """A rare frame against the picture; the first one as a whole."""
         wanted = self._reference
         if wanted.face is None or wanted.others or not frame.rare:
             return None
         if not frame.index:
-            return same_picture(frame.small_luma, wanted.small_luma)
+            same = same_picture(frame.small_luma, wanted.small_luma)
+            return _Start(same, self._person())
         pictured = self._pictured
         luma = luma_of(reduced(frame.halved, SIDE))
         distance = np.minimum(pictured.distance, _distance(rough_cut(frame), luma))
         apart = luma.astype(np.float32) - pictured.levels
-        far = apart[distance > FAR]
-        light = float(np.median(far)) if far.size >= FAR_PIXELS else 0.0
+        far = next((apart[distance > far] for far in FAR if (distance > far).sum() > FEWEST), None)
+        if far is None:  # a close-up: light cannot be told from a rim
+            return None
+        light = float(np.median(far))
         found = np.full((len(BANDS), SECTORS), np.nan, np.float16)
         for values, (low, high, weight) in zip(found, BANDS, strict=True):
             inside = (distance > low) & (distance <= high)
@@ -121,15 +132,14 @@ class Rim(Metric):
                 own = levels[sectors == sector]
                 if own.size >= PIXELS:
                     values[sector] = weight * np.median(own)
-        moves = float(np.abs(far - light).mean()) if far.size >= FAR_PIXELS else 0.0
-        return _Seen(found, moves)
+        return _Seen(found, float(np.abs(far - light).mean()))
 
-    def add(self, index: int, _: None, found: _Seen | bool | None) -> None:
+    def add(self, index: int, _: None, found: _Seen | _Start | None) -> None:
         """Keep it."""
         if isinstance(found, _Seen):
             self._seen.append((index, found))
         elif found is not None:
-            self._same = found
+            self._start = found
 
     def finish(self, reference: Reference) -> Sequence[Score]:
         """One score."""
@@ -137,10 +147,12 @@ class Rim(Metric):
             raise CannotMeasure("no_face_in_picture")
         if reference.others:
             raise CannotMeasure("other_people")
-        if len(self._seen) < 2:
+        if self._start is None:
             raise CannotMeasure("too_short")
-        if not self._same:
+        if not self._start.same:
             raise CannotMeasure("rim_starts_elsewhere")
+        if len(self._seen) < 2:
+            raise CannotMeasure("background_too_plain")
         if np.median([seen.far for _, seen in self._seen]) > STILL:
             raise CannotMeasure("rim_camera_moves")
         apart = np.abs(np.stack([seen.apart for _, seen in self._seen]).astype(np.float32))
@@ -159,12 +171,14 @@ class Rim(Metric):
             if np.isfinite(value)
         ]
         frame = max(series, key=lambda pair: pair[1])[0]
-        return (judged(RIM, max(values), series=series, frame=frame, region=self._person()),)
+        return (judged(RIM, max(values), series=series, frame=frame, region=self._start.person),)
 
     def _person(self) -> Box:
         """Around the person of the picture, in pixels of the clip."""
         distance = self._pictured.distance
         rows, columns = np.nonzero(distance <= BANDS[-1][1])
+        if not len(rows):  # no person was cut out
+            return Box(0, 0, self._reference.pixels.shape[1], self._reference.pixels.shape[0])
         scale = self._reference.pixels.shape[1] / distance.shape[1]
         left, top = float(columns.min()), float(rows.min())
         right, bottom = float(columns.max() + 1), float(rows.max() + 1)
