@@ -47,8 +47,8 @@ PARALLAX: Final = 0.3
 Where the camera moves, two clean clips come to 0.06 of it."""
 
 BENDING: Final = 0.65
-"""What a slow bend counts beside swaying: clean clips and edits come to 0.15 % of the height, and to
-0.107 % of swaying."""
+"""What a slow bend counts beside swaying: clean clips and their edits come to 0.15 % of the height,
+and to 0.107 % of swaying."""
 
 FEWEST: Final = 8
 """Cells with texture that swimming needs, and patches that change needs."""
