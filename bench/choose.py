@@ -114,6 +114,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "background_change": Aim("above", ("gibberish/melting@0.02",), 0.28),
     "torn_layers": Aim("above", (), 17.5),
     "resolution": Aim("below", tuple(s for s in SOFT if s.startswith("half")), 0.19),
+    "edge_rim": Aim("above", ("torn/rim@0.7",), 14.0),
     "ghost": Aim("above", ("ghost/contour@0.35",), 22.0),
     "ghost_trail": Aim("above", ("ghost/trail@0.35",), 0.13, near=0.5),
     "cartoon": Aim("below", ("cartoon/",), 0.8, margin=1.12),

@@ -677,11 +677,11 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "reversed": (reversed_motion, {"half": (1,)}),
     "color_glitch": (color_glitch, {"tint": (0.05, 0.1), "dark": (0.07, 0.15)}),
     "pumping": (pumping, {"exposure": (0.02, 0.03, 0.1), "contrast": (0.03, 0.05, 0.15)}),
-    "swim": (swim, {"water": (0.005, 0.01)}),
+    "swim": (swim, {"water": (0.005, 0.01), "breathing": (0.006, 0.012)}),
     "gibberish": (gibberish, {"melting": (0.008, 0.02)}),
     "ghost": (ghost, _each_of(("trail", "contour"), 0.15, 0.35)),
     "grid": (grid, _each_of(("lines", "cells"), 2, 5)),
-    "torn": (torn, _each_of(("cut", "layer", "outline"), 0.004, 0.01)),
+    "torn": (torn, {**_each_of(("cut", "layer", "outline"), 0.004, 0.01), "rim": (0.35, 0.7)}),
 }  # fmt: skip
 """Defect → how it is made, its variants and their doses (see each maker for the unit)."""
 

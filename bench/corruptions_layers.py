@@ -1,7 +1,7 @@
 """Torn layers: a person cut through, or cut out badly, so that parts slide against each other.
 
 Makers as in ``corruptions_time.py``. Displacements are in frame heights: 0.004 are 4 pixels of
-1080. The first frame stays the picture.
+1080. A rim's dose is its share of the pixels. The first frame stays the picture.
 """
 
 from __future__ import annotations
@@ -25,6 +25,12 @@ Part = Callable[[Image, Face, np.random.Generator], Floats]
 
 RADIANS = 0.8
 """A second; the slide goes once there and back in about four seconds."""
+
+RIM = 0.012
+"""Of the shorter side; how wide a rim is."""
+
+RIM_LEVEL = 235
+"""Its brightness."""
 
 SMALL = 512
 """Pixels; longest side of the pictures that a person is cut out of."""
@@ -76,12 +82,31 @@ def _smeared(frame: Image, hole: npt.NDArray[np.bool_]) -> Image:
     return np.asarray(table[labels], np.uint8)
 
 
+def _rim(dose: float) -> Apply:
+    def apply(material: Material, _: Material, rng: np.random.Generator) -> Frames:
+        height, width = material.frames.shape[1:3]
+        side = 2 * max(2, round(RIM * min(height, width))) + 1
+        out = []
+        for index, (frame, face) in enumerate(zip(material.frames, material.track, strict=True)):
+            person = _person(frame, face, rng)
+            wide = cv2.dilate(person, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+            rim = cv2.GaussianBlur(wide, (0, 0), side / 6) * (1 - person)
+            share = (dose * min(1.0, index / material.fps) * rim)[..., None]
+            out.append(np.rint(frame * (1 - share) + RIM_LEVEL * share).astype(np.uint8))
+        return np.stack(out)
+
+    return apply
+
+
 def torn(variant: str, dose: float) -> Apply:
     """A layer slides by ``dose`` against the rest, and the hole it leaves is smeared over.
 
     ``cut``: what is below a line under the chin. ``layer``: what is beside a curve through
     hair, cheek and shoulder. ``outline``: the person, whose background is smeared at the edge.
+    ``rim``: the person's outline gets lighter by ``dose``, as where a matte is cut too wide.
     """
+    if variant == "rim":
+        return _rim(dose)
     parts: dict[str, Part] = {
         "cut": _below_the_chin, "layer": _beside_the_eyes, "outline": _person,
     }  # fmt: skip

@@ -62,8 +62,13 @@ def _moved(frame: Image, dx: Floats, dy: Floats) -> Image:
     )
 
 
-def swim(_: str, dose: float) -> Apply:
-    """The background sways like water, each part its own way; ``dose``: root mean square."""
+def swim(variant: str, dose: float) -> Apply:
+    """The background sways like water, each part its own way; ``dose``: root mean square.
+
+    ``breathing``: six places of it grow and shrink; ``dose``: the most that they move.
+    """
+    if variant == "breathing":
+        return _breathing(dose)
 
     def apply(material: Material, __: Material, rng: np.random.Generator) -> Frames:
         height, width = material.frames.shape[1:3]
@@ -77,6 +82,30 @@ def swim(_: str, dose: float) -> Apply:
             one, two = (np.float32(v) for v in np.sin(time) * _grown(index, material.fps))
             dx, dy = fields[0] * one + fields[1] * two, fields[2] * one + fields[3] * two
             out.append(_moved(frame, dx * window, dy * window))
+        return np.stack(out)
+
+    return apply
+
+
+def _breathing(dose: float) -> Apply:
+    def apply(material: Material, __: Material, rng: np.random.Generator) -> Frames:
+        height, width = material.frames.shape[1:3]
+        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+        around = around_person(material.track[0], height, width)
+        reach, places = 0.18 * min(height, width), rng.uniform(0.05, 0.95, (6, 2))
+        phases = rng.uniform(0, 2 * np.pi, 6)
+        fields = []
+        for across, down in places * (width, 0.65 * height):
+            u, v = (x - across) / reach, (y - down) / reach
+            # the largest of u · exp(-u²/2) is 0.6065
+            bell = np.exp(-(u**2 + v**2) / 2) * (dose * min(height, width) / 0.6065) * around
+            fields.append(np.stack([u * bell, v * bell]).astype(np.float32))
+        out = []
+        for index, frame in enumerate(material.frames):
+            turn = 2 * np.pi * 0.4 * index / material.fps
+            shares = np.sin(turn + phases) - np.sin(phases)
+            dx, dy = np.tensordot(shares.astype(np.float32), np.stack(fields), axes=1)
+            out.append(_moved(frame, dx, dy))
         return np.stack(out)
 
     return apply

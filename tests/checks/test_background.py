@@ -57,7 +57,11 @@ def scores(frames: Frames, material: Material) -> dict[str, Score]:
 
 @pytest.mark.parametrize(
     ("label", "name"),
-    [("swim/water@0.01", "background_swim"), ("gibberish/melting@0.02", "background_change")],
+    [
+        ("swim/water@0.01", "background_swim"),
+        ("swim/breathing@0.012", "background_swim"),
+        ("gibberish/melting@0.02", "background_change"),
+    ],
 )
 def test_a_background_that_sways_or_melts_is_found(label: str, name: str) -> None:
     frames = case(label).apply(room(), room(), np.random.default_rng(7))
@@ -105,6 +109,30 @@ def test_swaying_is_told_from_the_depth_that_a_travelling_camera_shows(
         seen.append(cv2.remap(frame, columns + travelled, rows, cv2.INTER_CUBIC, borderMode=1))
     found = scores(np.stack(seen).astype(np.uint8), room())
     assert found["background_swim"].verdict == verdict, found["background_swim"].value
+
+
+def test_a_sign_of_high_contrast_that_becomes_gibberish_is_found() -> None:
+    frames = np.full_like(room().frames, 150)
+    frames[:, :, 150:240] = room().frames[:, :, 150:240]  # the person
+    frames[:, 20:60, 20:120] = (30, 50, 130)
+    for index, frame in enumerate(frames):
+        word = "MILLI" if index < 4 else "LLIWM"
+        cv2.putText(frame, word, (24, 54), 0, 1.1, (250, 250, 250), 6, cv2.LINE_AA)
+    found = scores(frames, room())["background_change"]
+    assert found.verdict == "fail", found.value
+
+
+def test_a_wall_of_stripes_that_bends_is_measured_across_them() -> None:
+    rows, columns = np.mgrid[0:216, 0:384].astype(np.float32)
+    frames = []
+    for index, shown in enumerate(room().frames):
+        bent = 3 * np.sin(index * 0.9 + columns / 40) * min(1, index / 4)
+        stripes = 150 + 60 * np.sin((rows + bent) / 3)
+        frame = np.repeat(stripes[..., None], 3, axis=-1).astype(np.uint8)
+        frame[:, 150:240] = shown[:, 150:240]
+        frames.append(frame)
+    found = scores(np.stack(frames), room())["background_swim"]
+    assert found.verdict == "fail", found.value
 
 
 @pytest.mark.parametrize("kind", ["subtitle", "strip"])

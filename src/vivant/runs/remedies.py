@@ -120,7 +120,9 @@ def _camera(options: dict[str, Any], failed: frozenset[str]) -> list[Change]:
         found.append(
             ("shorter_way", "a shorter way for the camera", {"strength": max(0.25, strength * 0.6)})
         )
-    if failed & {*SHAPE, *IDENTITY, "seams", "torn_layers"} and options.get("parallax", 0.012):
+    if failed & {*SHAPE, *IDENTITY, "seams", "torn_layers", "edge_rim"} and options.get(
+        "parallax", 0.012
+    ):
         found.append(("no_parallax", "no parallax", {"parallax": 0.0}))
     return found
 
@@ -133,7 +135,7 @@ def _living(options: dict[str, Any], failed: frozenset[str]) -> list[Change]:
         found.append(("more_motion", "more motion", {"strength": min(2.0, strength * 1.6)}))
     if failed & {*SHARPNESS} and float(options.get("scale", 1.0)) < 1:
         found.append(("full_size", "drawn at full size", {"scale": 1.0}))
-    calmer = {*SHARPNESS, *IDENTITY, *SHAPE, "motion_speed", "seams", "torn_layers"}
+    calmer = {*SHARPNESS, *IDENTITY, *SHAPE, "motion_speed", "seams", "torn_layers", "edge_rim"}
     if failed & calmer and strength > 0.3:
         found.append(("less_motion", "less motion", {"strength": round(strength * 0.5, 3)}))
     return found

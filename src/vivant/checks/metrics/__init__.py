@@ -23,6 +23,7 @@
     grid_lines.py   thin lines of a grid
     background.py   a background that sways, signs that melt
     torn_layers.py  outlines cut through and moved against each other
+    rim.py          a rim around the person
     ghost.py        a second, faint outline beside the first
     trail.py        an earlier frame that shines through behind what moves
 
@@ -31,6 +32,7 @@ These are parts of others:
 ::
 
     far_flow.py       the flow from the first frame to a later one, for two checks
+    rough_cut.py      the person cut out of a frame, for two checks
     light_change.py   how the light of a frame differs from the first one's
     iris_shift.py     how far each iris has moved in its eye
     shape_filters.py  what to look for in the flow of a face, for the cells that are seen

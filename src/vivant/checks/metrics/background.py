@@ -1,12 +1,14 @@
 """Does the background stay what it is: no swaying like water, no sign or pattern that melts.
 
 Every searched frame is laid onto the first one by their flow, in cells of a thumbnail, away from
-the person, who is cut out of the rare frames (:func:`vivant.picture.matte.rough_matte`).
+the person, who is cut out of the rare frames (:mod:`vivant.checks.metrics.rough_cut`).
 *Swimming*: what a camera that moves, turns and zooms leaves of the flow, and a slow drift leaves of
-that, in the middle of all cells, so that a part that moves on its own does not count: depth that a
-travelling camera shows drifts, water goes to and fro. *Change*: how different the first frame and
-the frame that is laid onto it still look, in the patch where they differ most, as a share of the
-patch's texture. A clip with other people, who move on their own, is not measured.
+that, as means of neighbouring cells, root mean square over time, in percent of the height; the
+score is the upper quartile of all places, so that a part that moves on its own does not count.
+Depth that a travelling camera shows drifts, water goes to and fro. A drift that is large beside the
+camera's own motion is no depth: the background bends. *Change*: how different the
+first frame and the frame that is laid onto it still look, in the patch where they differ most, as a
+share of the patch's texture. A clip with other people, who move on their own, is not measured.
 """
 
 from __future__ import annotations
@@ -19,28 +21,44 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.flow import CELL, Flow, cell_means, places
-from vivant.checks.frame import AnalyzedFrame, Luma, Reference, clipped, reduced
+from vivant.checks.frame import AnalyzedFrame, Luma, Reference, clipped
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.metrics.far_flow import far_flow
+from vivant.checks.metrics.rough_cut import PERSON, rough_cut
 from vivant.checks.robust_fit import robust_fit
-from vivant.picture.matte import rough_matte
 from vivant.types import Box, Face, Score
 
 SWIM: Final = Spec("background_swim", "quality", "% of height")
 CHANGE: Final = Spec("background_change", "quality")
 
-TEXTURE: Final = (1.5, 0.5)
-"""Mean gradient in levels, along the steeper and the flatter axis, from which flow is seen."""
+TEXTURE: Final = 2.0
+"""Mean gradient in levels along an axis from which flow along it is seen. On an edge that runs
+straight across, what moves along it is not seen, but what moves across it is."""
+
+TOGETHER: Final = 3
+"""Cells of a patch that must have texture along an axis: their mean counts, because water moves
+neighbours alike, and errors of the flow do not."""
+
+SWAYING: Final = 0.75
+"""Quantile of the patches that must sway less: a quarter of the background may sway to be found."""
+
+PARALLAX: Final = 0.3
+"""Of the camera's own motion, by which parts of the background may move against each other: depth.
+Where the camera moves, two clean clips come to 0.06 of it."""
+
+BENDING: Final = 0.65
+"""What a slow bend counts beside swaying: clean clips and their edits come to 0.15 % of the height,
+and to 0.107 % of swaying."""
 
 FEWEST: Final = 8
 """Cells with texture that swimming needs, and patches that change needs."""
 
 MANY: Final = 30
-"""Cells from which those next to the person, whose flow may be the person's, can be left out."""
+"""Cells from which what all of them do together is taken for the camera's."""
 
-CLOSE: Final = (0.85, 0.75)
-"""Of swimming and of change, what counts where only strips beside the person are seen: a hand that
-passes there came to 0.177 and 0.435 in one clean clip."""
+CLOSE: Final = 0.75
+"""Of change, what counts where only strips beside the person are seen: a hand that passes there
+came to 0.435 in one clean clip."""
 
 PATCH: Final = 3
 """Cells; side of a patch."""
@@ -84,17 +102,15 @@ COVERED: Final = (18.0, 50.0)
 """Levels by which a patch as a whole, or a cell near by, gets darker or brighter where something is
 laid over the picture."""
 
+MOVED: Final = 0.4
+"""Of the largest change of a cell near by, that another one must change the other way, for ink of a
+sign that has moved: what is laid over a picture makes all of it darker, or brighter."""
+
 MOSTLY: Final = 0.9
 """Share of a cell that must lie inside the frame."""
 
 BEYOND: Final = 3.0
 """Pixels that a place may lie outside the frame."""
-
-CUT_FROM: Final = 512
-"""Pixels; longest side of the frames that the person is cut out of."""
-
-PERSON: Final = 0.2
-"""Of the matte, from which a place may show the person."""
 
 BESIDE: Final = 8
 """Pixels around the person that count as the person: in between two cuts people move, and flow
@@ -209,47 +225,48 @@ class Background(Metric):
         return self._swim(free, slopes), self._change(free, slopes.max(axis=-1))
 
     def _swim(self, free: Cells, slopes: Floats) -> Score:
-        textured = (slopes.max(axis=-1) > TEXTURE[0]) & (slopes.min(axis=-1) > TEXTURE[1])
         apart = np.stack([seen.apart for _, seen in self._seen]).astype(np.float32)
         unlike = np.quantile(apart, TRUSTED[0], axis=0) / (slopes.max(axis=-1) + FAINT)
-        textured &= unlike < TRUSTED[1]
-        away = cv2.erode(free.astype(np.uint8), np.ones((3, 3))) > 0
-        where, share = textured & away, 1.0
-        if where.sum() < MANY:  # a close-up: strips beside the person
-            where, share = textured & free, CLOSE[0]
-        if where.sum() < FEWEST:
+        along = (free & (unlike < TRUSTED[1]))[..., None] & (slopes > TEXTURE)
+        where = along.any(axis=-1)
+        count = _sums(along.astype(np.float32))
+        together = where & (count >= TOGETHER).any(axis=-1)
+        if together.sum() < FEWEST:
             return unmeasured(SWIM, CannotMeasure("background_too_plain"))
         if len(self._seen) < SWAYS:
             return unmeasured(SWIM, CannotMeasure("too_short"))
-        model = _camera(where)
+        seen_along = np.concatenate(list(along[where].T)).astype(np.float64)
+        model = _camera(where) * seen_along[:, None]
         left, carried = [], []
         for _, seen in self._seen:
-            flow = np.concatenate(list(seen.flow[where].astype(np.float64).T))
+            flow = np.concatenate(list(seen.flow[where].astype(np.float64).T)) * seen_along
             _, residual = robust_fit(
                 flow, model, np.ones(len(flow) // 2), rounds=4,
                 scale=lambda length: float(np.median(length)) + 0.02,
             )  # fmt: skip
             left.append(residual)
             carried.append(float(np.sqrt(((flow - residual) ** 2).sum() * 2 / len(flow))))
-        if share < 1 and float(np.median(carried)) > TRAVELS:
+        if where.sum() < MANY and float(np.median(carried)) > TRAVELS:
             return unmeasured(SWIM, CannotMeasure("background_moves"))
-        swaying = _without_drift(np.stack(left))
-        lengths = np.hypot(*np.split(swaying, 2, axis=1))
-        usual = share * np.median(lengths, axis=0)
-        middles = np.median(lengths, axis=1)
-        series = [(i, float(value)) for (i, _), value in zip(self._seen, middles, strict=True)]
-        worst = np.zeros(where.shape, np.float32)
-        worst[where] = usual
+        whole = np.stack(left)
+        swaying = _together(_without_drift(whole), along, count)
+        bending = _together(whole, along, count) - PARALLAX * float(np.median(carried))
+        lengths = np.maximum(swaying, BENDING * bending) * together
+        usual = np.maximum(_rms(swaying), BENDING * _rms(np.maximum(bending, 0))) * together
+        series = [
+            (index, float(np.quantile(length[together], SWAYING)))
+            for (index, _), length in zip(self._seen, lengths, strict=True)
+        ]
         return judged(
-            SWIM, float(np.median(usual)), series=series,
-            frame=max(series, key=lambda pair: pair[1])[0], region=self._region(worst),
+            SWIM, float(np.quantile(usual[together], SWAYING)), series=series,
+            frame=max(series, key=lambda pair: pair[1])[0], region=self._region(usual),
         )  # fmt: skip
 
     def _change(self, free: Cells, slope: Floats) -> Score:
         shown = _means(free.astype(np.float32))
         patches, share = shown > 0.99, 1.0
         if patches.sum() < FEWEST:
-            patches, share = free & (shown > ENOUGH - 0.01), CLOSE[1]
+            patches, share = free & (shown > ENOUGH - 0.01), CLOSE
         patterned = patches & (_free_means(slope, free) > PATTERN)
         if patches.sum() < FEWEST or not patterned.any():
             return unmeasured(CHANGE, CannotMeasure("background_too_plain"))
@@ -264,8 +281,11 @@ class Background(Metric):
         same = (strength > SAME_STRENGTH[0]) & (strength < SAME_STRENGTH[1])
         light = np.median(lighter, axis=0)
         light -= float(np.median(light[free]))
-        near = cv2.dilate(np.abs(light), np.ones((PATCH + 2, PATCH + 2)))
-        same &= (np.abs(_free_means(light, free)) < COVERED[0]) & (near < COVERED[1])
+        kernel = np.ones((PATCH + 2, PATCH + 2))
+        brighter, darker = cv2.dilate(light, kernel), cv2.dilate(-light, kernel)
+        near = np.maximum(brighter, darker)
+        moved = np.minimum(brighter, darker) > MOVED * near
+        same &= (np.abs(_free_means(light, free)) < COVERED[0]) & (moved | (near < COVERED[1]))
         usual = share * _shares(np.quantile(apart, USUAL, axis=0), free, slope)
         usual *= patterned & same
         row, column = (int(i) for i in np.unravel_index(int(usual.argmax()), usual.shape))
@@ -295,6 +315,36 @@ def _means(values: Floats) -> Floats:
     return cv2.blur(values, (PATCH, PATCH), borderType=cv2.BORDER_CONSTANT).astype(
         np.float32, copy=False
     )
+
+
+def _together(rows: npt.NDArray[np.float64], along: Cells, count: Floats) -> Floats:
+    """``[T, h, w]``: how far the patch around every cell moves as one.
+
+    Args:
+        rows: ``[T, 2 N]``, of the cells that have texture.
+        along: ``[h, w, 2]``, the axes along which they have it.
+        count: ``[h, w, 2]``, how many of a patch have it.
+    """
+    where = along.any(axis=-1)
+    out = np.zeros((len(rows), *where.shape), np.float32)
+    for length, row in zip(out, rows, strict=True):
+        field = np.zeros(along.shape, np.float32)
+        field[where] = row.reshape(2, -1).T
+        mean = np.where(count >= TOGETHER, _sums(field) / np.maximum(count, 1), 0)
+        np.hypot(mean[..., 0], mean[..., 1], out=length)
+    return out
+
+
+def _rms(values: Floats) -> Floats:
+    """Over time."""
+    return np.asarray(np.sqrt(np.mean(np.square(values), axis=0)), np.float32)
+
+
+def _sums(values: Floats) -> Floats:
+    """``[h, w, 2]``: sums over the patch around every cell."""
+    return cv2.boxFilter(
+        values, -1, (PATCH, PATCH), normalize=False, borderType=cv2.BORDER_CONSTANT
+    ).astype(np.float32, copy=False)
 
 
 def _free_means(values: Floats, free: Cells) -> Floats:
@@ -343,9 +393,7 @@ def _without_drift(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _person(frame: AnalyzedFrame, face: Face) -> Cells:
     """Cells that may show the person in this frame; ``face``: theirs, as far as it is known."""
     height, width = frame.small_luma.shape
-    matte = cv2.resize(
-        rough_matte(reduced(frame.halved, CUT_FROM)), (width, height), interpolation=cv2.INTER_AREA
-    )
+    matte = cv2.resize(rough_cut(frame), (width, height), interpolation=cv2.INTER_AREA)
     scale = width / frame.pixels.shape[1]
     left, top, right, bottom = clipped(face.box.scaled(scale), width, height)
     person = matte > PERSON

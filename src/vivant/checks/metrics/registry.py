@@ -21,6 +21,7 @@ from vivant.checks.metrics.lattice import Lattice
 from vivant.checks.metrics.motion import FrameDifference
 from vivant.checks.metrics.mouth_shape import MouthShape
 from vivant.checks.metrics.resolution import Resolution
+from vivant.checks.metrics.rim import Rim
 from vivant.checks.metrics.seams import Seams
 from vivant.checks.metrics.skin import Skin
 from vivant.checks.metrics.steadiness import Steadiness
@@ -53,6 +54,7 @@ def all_metrics(reference: Reference, fps: float) -> Sequence[Metric]:
         GridLines(reference),
         Background(reference),
         TornLayers(reference),
+        Rim(reference),
         Ghost(reference),
         Trail(reference),
         resolution,

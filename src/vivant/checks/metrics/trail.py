@@ -34,7 +34,8 @@ SHORTEST: Final = 28
 """Frames that a clip needs."""
 
 LAGS: Final = (3, 10)
-"""Frames from which to which a trail may be behind: nearer is motion blur."""
+"""Frames from which to which a trail may be behind: nearer is motion blur, further off an encoder's
+groups of pictures, half a second long, come to 0.17."""
 
 AROUND: Final = (-2, -1, 1, 2)
 """Lags that a peak is held against."""
