@@ -88,7 +88,7 @@ AIMS: Final[Mapping[str, Aim]] = {
         "above", ("jelly/standing@0.006", "jelly/travelling@0.003"), 0.08, share=0.3
     ),
     "flicker": Aim("above", ("flicker/random@0.02", "flicker/sine@0.02"), 0.5),
-    "local_flicker": Aim("above", ("local_flicker/",), 0.4, near=None),
+    "local_flicker": Aim("above", ("local_flicker/",), 0.35, near=None),
     "cut": Aim("above", ("cut/mirror", "swap/clip@0.5"), 8.0, share=0.15),
     "motion": Aim("below", ("frozen/",), 0.2, near=0.5),
     "motion_speed": Aim("above", (), 250.0, warn_only=True),
@@ -97,7 +97,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "repeated_frames": Aim("above", ("low_rate/repeated@4",), 34.0, share=0.2),
     "stutter": Aim("above", ("stutter/held@4",), 8.0, share=0.2, near=0.5),
     "jump": Aim("above", (), 1.5),
-    "odd_frame": Aim("above", ("odd_frame/garbage@0.25", "odd_frame/rows@0.25"), 10.0, near=None),
+    "odd_frame": Aim("above", ("odd_frame/garbage@0.25", "odd_frame/rows@0.25"), 7.0, near=None),
     "reversed_motion": Aim("below", ("reversed/",), 0.5, near=0.5),
     "exposure_pumping": Aim("above", ("pumping/exposure@0.03",), 1.8),
     "contrast_pumping": Aim("above", ("pumping/contrast@0.05",), 2.0),

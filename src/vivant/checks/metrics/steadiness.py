@@ -20,7 +20,7 @@ from vivant.checks.robust_fit import robust_fit
 from vivant.types import Box, Score
 
 FLICKER: Final = Spec("flicker", "quality", "%")
-LOCAL_FLICKER: Final = Spec("local_flicker", "quality", "%")
+LOCAL_FLICKER: Final = Spec("local_flicker", "quality", "levels")
 CUT: Final = Spec("cut", "quality", "levels")
 ENDING: Final = Spec("ending", "ai_feel", "%")
 JELLY: Final = Spec("global_jelly", "fidelity", "% of height")
@@ -255,7 +255,7 @@ class Steadiness(Metric):
 
         What moves on past a cell, and what is shown twice, does not come back.
         """
-        levels = np.stack(self._levels) * 100
+        levels = np.exp(np.stack(self._levels))  # not logarithms: in the dark grain would flicker
         now, around = levels[1:-1], (levels[:-2] + levels[2:]) / 2
         back = np.abs(now - around) - np.abs(levels[2:] - levels[:-2]) / 2
         back = np.maximum(back, 0)

@@ -70,7 +70,8 @@ ODD_FRAMES: Final = 3
 """Frames in a row that can be odd; what lasts longer has its own checks."""
 
 ODD_NEAR: Final = 6
-"""Frames on each side, of which the second oddest tells what is usual: fast hands are odd often."""
+"""Frames on each side, of which the second oddest tells what is usual: fast hands and heads that
+shake are odd often."""
 
 ODD_LEVELS: Final = 1.5
 """Levels that are added to what is usual, or the faintest would be odd beside nothing."""
@@ -129,15 +130,15 @@ class _Step(NamedTuple):
     Attributes:
         mean: difference of the thumbnails in levels.
         most: that of the cells that differ most.
-        below: the mean without the top of the picture.
-        above: the mean without the bottom.
+        below: both without the top of the picture.
+        above: both without the bottom.
         flow: ``[h, w, 2]`` of cells, percent of the height.
     """
 
     mean: float
     most: float
-    below: float
-    above: float
+    below: tuple[float, float]
+    above: tuple[float, float]
     flow: npt.NDArray[np.float16]
 
 
@@ -146,6 +147,12 @@ def _apart(one: Floats, other: Floats) -> Floats:
     colors = np.abs(one - other)
     cells: Floats = (colors[..., 0] + colors[..., 1] + colors[..., 2]) / np.float32(3)
     return cells
+
+
+def _parts(apart: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Mean and most without the top, and without the bottom: captions come and go in one."""
+    top, bottom = round(CAPTION * len(apart)), round((1 - CAPTION) * len(apart))
+    return _mean_and_most(apart[top:]), _mean_and_most(apart[:bottom])
 
 
 def _mean_and_most(apart: Floats) -> tuple[float, float]:
@@ -170,16 +177,14 @@ class Cadence(Metric):
         self._longest = (0, 0)
         self._latest: list[Floats] = []
         self._apart: list[list[Floats]] = []
-        self._mixed: list[float] = []
+        self._mixed: list[tuple[float, float]] = []
         self._odd: dict[int, list[tuple[int, float]]] = {}
 
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, _: object) -> _Step:
         """How far the picture changes."""
         flow = cell_means(step_flow(self._flow, before, now)) * (100 / now.small_luma.shape[0])
         apart = _apart(thumbnail(before), thumbnail(now))
-        top, bottom = round(CAPTION * len(apart)), round((1 - CAPTION) * len(apart))
-        below, above = (float(part.ravel().mean()) for part in (apart[top:], apart[:bottom]))
-        return _Step(*_mean_and_most(apart), below, above, flow.astype(np.float16))
+        return _Step(*_mean_and_most(apart), *_parts(apart), flow.astype(np.float16))
 
     def measure_frame(self, frame: AnalyzedFrame, _: object) -> npt.NDArray[np.float16]:
         """The thumbnail, to compare the ends of a freeze."""
@@ -207,7 +212,8 @@ class Cadence(Metric):
         self._apart = [[_apart(cells, old) for old in self._latest[1:]], *self._apart[:ODD_FRAMES]]
         if len(self._latest) > 2:
             after, now, before = self._latest[:3]
-            self._mixed.append(_mean_and_most(_apart((before + after) / np.float32(2), now))[1])
+            below, above = _parts(_apart((before + after) / np.float32(2), now))
+            self._mixed.append((below[1], above[1]))
         for count in range(1, len(self._apart[0])):
             # the first and the last odd frame, each beside the one before and the one after them
             last, first, end = self._apart[1], self._apart[count], self._apart[0]
@@ -219,11 +225,12 @@ class Cadence(Metric):
         """Five scores."""
         if len(self._steps) < 2 * NEAR:
             raise CannotMeasure("too_short")
-        small = _smallness(np.asarray([step.most for step in self._steps]))
-        repeats, mixed = small < SMALL, _smallness(np.asarray(self._mixed)) < SMALL
+        parts = [(step.below[1], step.above[1]) for step in self._steps]
+        small, mixed = (_smallness(np.asarray(both)) for both in (parts, self._mixed))
+        repeats = small < SMALL
         return (
             self._freeze(),
-            self._repeated(max(repeats, mixed, key=np.count_nonzero)),
+            self._repeated(max(repeats, mixed < SMALL, key=np.count_nonzero)),
             self._stutter(small),
             self._jump(repeats),
             self._strange(),
@@ -257,7 +264,8 @@ class Cadence(Metric):
         kept = np.flatnonzero(~repeats)
         steps = [self._steps[i] for i in kept]
         levels = np.minimum(
-            _over_steps([step.below for step in steps]), _over_steps([step.above for step in steps])
+            _over_steps([step.below[0] for step in steps]),
+            _over_steps([step.above[0] for step in steps]),
         )
         moved = _beyond_steps([step.flow for step in steps])
         ratios = np.minimum(moved, SEEN * levels).tolist()
@@ -266,16 +274,17 @@ class Cadence(Metric):
         return judged(JUMP, value, series=series, frame=frame)
 
     def _strange(self) -> Score:
-        """The frames that are odd, over what is usual around them."""
-        worst: dict[int, float] = {}
+        """The frames that are odd, over what is usual around them, however many are odd there."""
+        odd: dict[int, tuple[float, int]] = {}
         for count, found in self._odd.items():
-            values = [value for _, value in found]
-            for i, (index, value) in enumerate(found):
-                before = values[max(0, i - ODD_NEAR) : max(0, i - count)]
-                near = sorted([*before, *values[i + count + 1 : i + count + ODD_NEAR]])
-                usual = near[-2] if len(near) > 1 else 0.0
-                worst[index] = max(worst.get(index, 0.0), value / (usual + ODD_LEVELS))
-        series = sorted(worst.items())
+            for index, value in found:
+                odd[index] = max(odd.get(index, (0.0, 1)), (value, count))
+        series = []
+        for index, (value, count) in sorted(odd.items()):
+            away = range(2, ODD_NEAR + 1)
+            near = [index - i for i in away] + [index + count - 1 + i for i in away]
+            usual = sorted(odd[i][0] for i in near if i in odd)[-2:]
+            series.append((index, value / (usual[0] + ODD_LEVELS)))
         frame, value = max(series, key=lambda pair: pair[1])
         return judged(ODD, value, series=series, frame=frame)
 
@@ -322,13 +331,14 @@ def _still(mean: float, most: float, share: float) -> bool:
 def _smallness(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Every step over the largest ones shortly before and shortly after it, the smaller of them.
 
-    1 where these cannot be seen.
+    ``[T, 2]`` of both parts of the picture, of which the larger counts; 1 where nothing moves.
     """
-    padded = np.pad(steps, NEAR)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, NEAR)
-    before, after = windows[: len(steps)].max(axis=1), windows[NEAR + 1 :].max(axis=1)
+    padded = np.pad(steps, ((NEAR, NEAR), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, NEAR, axis=0)
+    before, after = windows[: len(steps)].max(axis=-1), windows[NEAR + 1 :].max(axis=-1)
     usual = np.minimum(before, after)
-    return np.where(usual > VISIBLE, steps / np.maximum(usual, VISIBLE), 1.0)
+    small = np.where(usual > VISIBLE, steps / np.maximum(usual, VISIBLE), 0.0).max(axis=1)
+    return np.where((usual > VISIBLE).any(axis=1), small, 1.0)
 
 
 def runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
