@@ -97,7 +97,7 @@ AIMS: Final[Mapping[str, Aim]] = {
     "repeated_frames": Aim("above", ("low_rate/repeated@4",), 34.0, share=0.2),
     "stutter": Aim("above", ("stutter/held@4",), 8.0, share=0.2, near=0.5),
     "jump": Aim("above", (), 1.5),
-    "odd_frame": Aim("above", ("odd_frame/garbage@0.25", "odd_frame/rows@0.25"), 7.0, near=None),
+    "odd_frame": Aim("above", ("odd_frame/garbage@0.25", "odd_frame/rows@0.25"), 7.5, near=None),
     "reversed_motion": Aim("below", ("reversed/",), 0.5, near=0.5),
     "exposure_pumping": Aim("above", ("pumping/exposure@0.03",), 1.8),
     "contrast_pumping": Aim("above", ("pumping/contrast@0.05",), 2.0),

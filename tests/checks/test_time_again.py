@@ -67,6 +67,19 @@ def test_three_equal_frames_in_twelve_stutter() -> None:
     assert score_of("stutter", nodding()[held]).verdict == "fail"
 
 
+def test_two_equal_frames_stutter_where_the_motion_catches_up() -> None:
+    picture = material().frames[0]
+    even = np.stack([np.roll(picture, 2 * i, axis=1) for i in range(97)])
+    at = np.arange(97)
+    held = np.where(at % 6 < 2, at // 6 * 6, at)
+    assert score_of("stutter", even[held]).verdict == "fail"
+    assert score_of("stutter", even[(at / 1.2).astype(int)]).verdict == "pass"
+
+
+def test_more_frames_a_second_do_not_stutter() -> None:
+    assert score_of("stutter", nodding()[(np.arange(97) / 1.2).astype(int)]).verdict == "pass"
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_block_of_garbage_in_a_few_frames_is_found(count: int) -> None:
     frames = material().frames.copy()
