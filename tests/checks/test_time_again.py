@@ -80,6 +80,21 @@ def test_more_frames_a_second_do_not_stutter() -> None:
     assert score_of("stutter", nodding()[(np.arange(97) / 1.2).astype(int)]).verdict == "pass"
 
 
+@pytest.mark.parametrize("name", ["stutter", "repeated_frames"])
+def test_words_that_change_do_not_make_the_rest_repeat(name: str) -> None:
+    frames = nodding().copy()
+    height, width = frames.shape[1:3]
+    words = np.random.default_rng(7).integers(0, 2, (25, 6, 30)).astype(np.uint8) * 255
+    for i, frame in enumerate(frames):
+        shown = cv2.resize(
+            words[i // 4], (width // 2, height // 8), interpolation=cv2.INTER_NEAREST
+        )
+        frame[-height // 6 : -height // 6 + height // 8, width // 4 : width // 4 + width // 2] = (
+            shown[..., None]
+        )
+    assert score_of(name, frames).verdict == "pass"
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_a_block_of_garbage_in_a_few_frames_is_found(count: int) -> None:
     frames = material().frames.copy()

@@ -357,14 +357,15 @@ def _still(mean: float, most: float, share: float) -> bool:
 def _smallness(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Every step over the largest ones shortly before and shortly after it, the smaller of them.
 
-    ``[T, 2]`` of both parts of the picture, of which the larger counts; 1 where nothing moves.
+    ``[T, 2]`` of both parts of the picture, of which the larger counts; 1 where nothing moves. A
+    part that moves too little to tell says no more than whether it stands still.
     """
     padded = np.pad(steps, ((NEAR, NEAR), (0, 0)))
     windows = np.lib.stride_tricks.sliding_window_view(padded, NEAR, axis=0)
     before, after = windows[: len(steps)].max(axis=-1), windows[NEAR + 1 :].max(axis=-1)
     usual = np.minimum(before, after)
-    small = np.where(usual > VISIBLE, steps / np.maximum(usual, VISIBLE), 0.0).max(axis=1)
-    return np.where((usual > VISIBLE).any(axis=1), small, 1.0)
+    small = np.where(usual > VISIBLE, steps / np.maximum(usual, VISIBLE), steps > STILL[1])
+    return np.where((usual > VISIBLE).any(axis=1), small.max(axis=1), 1.0)
 
 
 def runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
