@@ -182,7 +182,7 @@ class Cadence(Metric):
         self._latest: list[Floats] = []
         self._apart: list[list[Floats]] = []
         self._mixed: list[tuple[float, float]] = []
-        self._odd: dict[int, list[tuple[int, float]]] = {}
+        self._odd: dict[int, list[float]] = {}
 
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, _: object) -> _Step:
         """How far the picture changes."""
@@ -199,7 +199,7 @@ class Cadence(Metric):
         if step is not None:
             self._steps.append(step)
         cells = found.astype(np.float32)
-        self._compare(index, cells)
+        self._compare(cells)
         if step is None or self._start is None or not _still(step.mean, step.most, 1.0):
             self._start, self._run = cells, 0
             return
@@ -210,7 +210,7 @@ class Cadence(Metric):
         if self._run > self._longest[0]:
             self._longest = (self._run, index)
 
-    def _compare(self, index: int, cells: Floats) -> None:
+    def _compare(self, cells: Floats) -> None:
         """How much the last frames are mixtures or odd, now that this one is known."""
         self._latest = [cells, *self._latest[: ODD_FRAMES + 1]]
         self._apart = [[_apart(cells, old) for old in self._latest[1:]], *self._apart[:ODD_FRAMES]]
@@ -223,7 +223,7 @@ class Cadence(Metric):
             last, first, end = self._apart[1], self._apart[count], self._apart[0]
             sides = (end[0], end[count - 1], last[count - 1], first[0])
             odd = np.maximum(np.minimum.reduce(sides) - end[count], 0)
-            self._odd.setdefault(count, []).append((index - count, _mean_and_most(odd)[1]))
+            self._odd.setdefault(count, []).append(_mean_and_most(odd)[1])
 
     def finish(self, _: Reference) -> Sequence[Score]:
         """Five scores."""
@@ -303,7 +303,7 @@ class Cadence(Metric):
         """The frames that are odd, over what is usual around them, however many are odd there."""
         odd: dict[int, tuple[float, int]] = {}
         for count, found in self._odd.items():
-            for index, value in found:
+            for index, value in enumerate(found, 1):
                 odd[index] = max(odd.get(index, (0.0, 1)), (value, count))
         series = []
         for index, (value, count) in sorted(odd.items()):
