@@ -80,8 +80,10 @@ FAMILIES = {
     "melt": ("identity_mean", "face_deformation"),
     "wobble": ("face_deformation",),
     "jelly": ("motion_speed",), "frozen": ("motion_speed",), "flicker": ("motion_speed",),
+    "local_flicker": ("motion_speed",),
     **dict.fromkeys(
-        ("freeze", "low_rate", "stutter", "jump", "reversed", "color_glitch", "pumping"),
+        ("freeze", "low_rate", "stutter", "jump", "reversed", "color_glitch", "odd_frame",
+         "pumping"),
         ("motion_speed", "freeze", "color_glitch", "reversed_motion"),
     ),
     **dict.fromkeys(

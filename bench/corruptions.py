@@ -25,11 +25,14 @@ from corruptions_time import (
     color_glitch,
     freeze,
     jump,
+    local_flicker,
     low_rate,
+    odd_frame,
     pumping,
     rate_converted,
     reversed_motion,
     stutter,
+    zoomed,
 )
 from vivant.types import Face, Frames, Image
 from vivant.video.reader import to_rgb
@@ -638,8 +641,8 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
         _jelly,
         {"standing": (0.003, 0.006), "travelling": (0.003,)},
     ),
-    "frozen": (lambda v, _: _frozen if v == "still" else _frozen_noise,
-               _each_of(("still", "noisy"), 1)),
+    "frozen": (lambda v, d: {"still": _frozen, "noisy": _frozen_noise}.get(v) or zoomed(d),
+               {**_each_of(("still", "noisy"), 1), "zoomed": (0.01, 0.05)}),
     "cut": (_cut, {"skip": (0.25,), "mirror": (0.25,), "zoom": (0.1,)}),
     "flicker": (
         _flicker,
@@ -671,8 +674,10 @@ LADDERS: dict[str, tuple[Maker, dict[str, tuple[float, ...]]]] = {
     "cropped": (cropped, {"upright": (0.5625,)}),
     "faded": (faded, _each_of(("in", "out"), 0.5)),
     "freeze": (freeze, {"start": (0.62,), "middle": (0.15,), "end": (0.15, 0.62)}),
-    "low_rate": (low_rate, {"repeated": (2, 4)}),
-    "stutter": (stutter, {"held": (2, 4)}),
+    "low_rate": (low_rate, _each_of(("repeated", "mixed"), 2, 4)),
+    "stutter": (stutter, {"held": (2, 3, 4)}),
+    "odd_frame": (odd_frame, _each_of(("garbage", "rows"), 0.12, 0.25)),
+    "local_flicker": (local_flicker, {"face": (0.05, 0.1), "rows": (0.03, 0.08)}),
     "jump": (jump, {"skip": (0.3, 1), "snap_back": (0.6,)}),
     "reversed": (reversed_motion, {"half": (1,)}),
     "color_glitch": (color_glitch, {"tint": (0.05, 0.1), "dark": (0.07, 0.15)}),

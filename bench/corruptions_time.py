@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from vivant.types import Frames
@@ -35,12 +36,19 @@ def freeze(variant: str, dose: float) -> Apply:
     return apply
 
 
-def low_rate(_: str, dose: float) -> Apply:
-    """Every picture is shown ``dose`` times."""
+def low_rate(variant: str, dose: float) -> Apply:
+    """Every picture is shown ``dose`` times, or the ones between are mixed of two."""
 
     def apply(material: Material, _: Material, __: np.random.Generator) -> Frames:
-        order = np.arange(len(material.frames)) // int(dose) * int(dose)
-        return material.frames[order]
+        at = np.arange(len(material.frames))
+        before = at // int(dose) * int(dose)
+        if variant == "repeated":
+            return material.frames[before]
+        after = np.minimum(before + int(dose), len(at) - 1)
+        return np.stack([
+            np.rint(material.frames[i] * (1 - share) + material.frames[j] * share)
+            for i, j, share in zip(before, after, (at - before) / dose, strict=True)
+        ]).astype(np.uint8)  # fmt: skip
 
     return apply
 
@@ -84,6 +92,65 @@ def reversed_motion(_: str, __: float) -> Apply:
         count = len(material.frames)
         half = count // 2
         return material.frames[np.r_[0 : half + 1, half - 1 : half - 1 - (count - half - 1) : -1]]
+
+    return apply
+
+
+def zoomed(dose: float) -> Apply:
+    """The picture alone, enlarged by ``dose`` in the course of the clip."""
+
+    def apply(material: Material, _: Material, __: np.random.Generator) -> Frames:
+        picture, count = material.frames[0], len(material.frames)
+        height, width = picture.shape[:2]
+        out = np.empty_like(material.frames)
+        for i in range(count):
+            there = cv2.getRotationMatrix2D((width / 2, height / 2), 0, 1 + dose * i / (count - 1))
+            cv2.warpAffine(picture, there, (width, height), out[i], cv2.INTER_CUBIC)
+        return out
+
+    return apply
+
+
+def odd_frame(variant: str, dose: float) -> Apply:
+    """In one frame a square of ``dose`` of the height is garbage, or rows of another moment."""
+
+    def apply(material: Material, _: Material, rng: np.random.Generator) -> Frames:
+        out = material.frames.copy()
+        count, height, width = out.shape[:3]
+        at = int(rng.integers(count // 4, 3 * count // 4))
+        side = round(dose * height)
+        top, left = (height - side) // 2, (width - side) // 2
+        if variant == "garbage":
+            cells = rng.integers(0, 256, (8, 8, 3)).astype(np.uint8)
+            out[at, top : top + side, left : left + side] = cv2.resize(
+                cells, (side, side), interpolation=cv2.INTER_NEAREST
+            )
+        else:
+            rows = np.roll(material.frames[at - 12, top : top + side], height // 20, axis=1)
+            out[at, top : top + side] = rows
+        return out
+
+    return apply
+
+
+def local_flicker(variant: str, dose: float) -> Apply:
+    """The face flickers, or bands of rows roll through the picture, by ``dose``."""
+
+    def apply(material: Material, _: Material, rng: np.random.Generator) -> Frames:
+        height, width = material.frames.shape[1:3]
+        down, across = np.mgrid[0:height, 0:width].astype(np.float32)
+        out = np.empty_like(material.frames)
+        for i, frame in enumerate(material.frames):
+            if variant == "rows":
+                change = np.sin(2 * np.pi * (3 * down / height + 0.31 * i))
+            else:
+                box = material.track[i].box
+                apart = np.hypot(
+                    (across - box.center[0]) / box.width, (down - box.center[1]) / box.height
+                )
+                change = rng.uniform(-1, 1) * np.clip((0.75 - apart) / 0.25, 0, 1)
+            out[i] = np.clip(np.rint(frame * (1 + dose * change[..., None])), 0, 255)
+        return out
 
     return apply
 

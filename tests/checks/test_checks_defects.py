@@ -72,6 +72,7 @@ MOVING = [
     ("jelly/standing@0.006", "global_jelly"),
     ("frozen/still@1", "motion"),
     ("frozen/noisy@1", "motion"),
+    ("frozen/zoomed@0.01", "motion"),
     ("cut/mirror@0.25", "cut"),
     ("flicker/random@0.02", "flicker"),
     ("flicker/sine@0.02", "flicker"),
@@ -86,6 +87,10 @@ MOVING = [
     ("reversed/half@1", "reversed_motion"),
     ("color_glitch/tint@0.1", "color_glitch"),
     ("color_glitch/dark@0.15", "color_glitch"),
+    ("odd_frame/garbage@0.25", "odd_frame"),
+    ("odd_frame/rows@0.25", "odd_frame"),
+    ("local_flicker/face@0.1", "local_flicker"),
+    ("local_flicker/rows@0.03", "local_flicker"),
     ("pumping/exposure@0.03", "exposure_pumping"),
     ("pumping/contrast@0.05", "contrast_pumping"),
 ]

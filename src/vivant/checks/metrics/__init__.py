@@ -11,8 +11,8 @@
     deform.py       melting, wobble, jitter of the face
     skin.py         texture and brightness of the skin
     motion.py       the user's own frame difference
-    steadiness.py   flicker, cuts, jelly, a flash at the end
-    timing.py       freezes, repeated frames, stutter, missing moments
+    steadiness.py   flicker, cuts, jelly, a frozen picture, a flash at the end
+    timing.py       freezes, repeated frames, stutter, missing moments, odd frames
     boomerang.py    a clip that plays forwards, then backwards
     exposure.py     pumping, slow changes of light and tint, frames of another colour
     color.py        saturation, cast, drift

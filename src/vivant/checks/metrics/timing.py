@@ -1,11 +1,13 @@
-"""Does time run evenly: freezes, repeated frames, stutter, a part that is missing.
+"""Does time run evenly: freezes, repeated frames, stutter, a part that is missing, an odd frame.
 
 Two frames are compared as thumbnails, by their mean difference and by that of the cells that
 differ most. A step *repeats* a picture if it is far smaller than steps shortly before and after
 it. That is relative, so a person who rests is not called repeated. A *freeze* is absolute: what an
 encoder leaves of equal pictures, also between the first and the last picture of the freeze, so
-that a slow camera is not called frozen. A *jump* is a step whose flow is far larger than those
-before and after it and goes another way, in all parts that move in the clip.
+that a slow camera is not called frozen. A picture that mixes the one before and the one after it
+repeats them as well. An *odd* picture shows what neither of these shows, while they are alike. A
+*jump* is a step whose flow is far larger than those before and after it and goes another way, in
+all parts that move in the clip.
 """
 
 from __future__ import annotations
@@ -27,12 +29,14 @@ FREEZE: Final = Spec("freeze", "quality", "frames")
 REPEATED: Final = Spec("repeated_frames", "quality", "%")
 STUTTER: Final = Spec("stutter", "quality", "%")
 JUMP: Final = Spec("jump", "quality")
+ODD: Final = Spec("odd_frame", "quality")
 
 SIDE: Final = 64
 """Pixels; longest side of a thumbnail."""
 
 MOST: Final = 5
-"""Percent of the cells that differ most: a face that moves before a still wall."""
+"""Percent of the cells that differ most: a face that moves before a still wall. Of an odd frame a
+blink is smaller, another face is larger."""
 
 STILL: Final = (0.09, 0.8)
 """Levels, mean and of the cells that differ most, up to which an encoded step stands still. Frozen
@@ -52,6 +56,29 @@ VISIBLE: Final = 1.5
 
 HELD: Final = 3
 """Repeats in a row that are seen as a hitch; 24 frames shown as 60 come to two."""
+
+BRIEF: Final = 48.0
+"""Frames per second from which fewer repeats in a row are no hitch."""
+
+EQUAL: Final = 0.12
+"""Of the steps around it, up to which a repeat shows an equal picture, not someone who rests; or
+where it stands still."""
+
+CAUGHT_UP: Final = (5, 1.9)
+"""Brief holds at least, and how far the steps after them go, over those around: a clip that is
+shown at more frames a second goes on as before, by 0.9 … 1.4 in 20 of 12 people; one that held its
+picture while time went on makes up for it, by 1.5 … 2.3. A webcam that drops frames comes to 1.8.
+"""
+
+ODD_FRAMES: Final = 3
+"""Frames in a row that can be odd; what lasts longer has its own checks."""
+
+ODD_NEAR: Final = 6
+"""Frames on each side, of which the second oddest tells what is usual: fast hands and heads that
+shake are odd often."""
+
+ODD_LEVELS: Final = 1.5
+"""Levels that are added to what is usual, or the faintest would be odd beside nothing."""
 
 SMOOTH: Final = 24.0
 """Frames per second that smooth motion needs; more may repeat."""
@@ -107,15 +134,15 @@ class _Step(NamedTuple):
     Attributes:
         mean: difference of the thumbnails in levels.
         most: that of the cells that differ most.
-        below: the mean without the top of the picture.
-        above: the mean without the bottom.
+        below: both without the top of the picture.
+        above: both without the bottom.
         flow: ``[h, w, 2]`` of cells, percent of the height.
     """
 
     mean: float
     most: float
-    below: float
-    above: float
+    below: tuple[float, float]
+    above: tuple[float, float]
     flow: npt.NDArray[np.float16]
 
 
@@ -126,6 +153,12 @@ def _apart(one: Floats, other: Floats) -> Floats:
     return cells
 
 
+def _parts(apart: Floats) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Mean and most without the top, and without the bottom: captions come and go in one."""
+    top, bottom = round(CAPTION * len(apart)), round((1 - CAPTION) * len(apart))
+    return _mean_and_most(apart[top:]), _mean_and_most(apart[:bottom])
+
+
 def _mean_and_most(apart: Floats) -> tuple[float, float]:
     """The mean difference, and that of the cells that differ most."""
     cells = apart.ravel()
@@ -134,10 +167,10 @@ def _mean_and_most(apart: Floats) -> tuple[float, float]:
 
 
 class Cadence(Metric):
-    """Four answers from every step."""
+    """Five answers from every step."""
 
     parallel = True
-    specs = (FREEZE, REPEATED, STUTTER, JUMP)
+    specs = (FREEZE, REPEATED, STUTTER, JUMP, ODD)
 
     def __init__(self, fps: float) -> None:
         self._fps = fps
@@ -146,14 +179,16 @@ class Cadence(Metric):
         self._start: Floats | None = None
         self._run = 0
         self._longest = (0, 0)
+        self._latest: list[Floats] = []
+        self._apart: list[list[Floats]] = []
+        self._mixed: list[tuple[float, float]] = []
+        self._odd: dict[int, list[float]] = {}
 
     def measure_step(self, before: AnalyzedFrame, now: AnalyzedFrame, _: object) -> _Step:
         """How far the picture changes."""
         flow = cell_means(step_flow(self._flow, before, now)) * (100 / now.small_luma.shape[0])
         apart = _apart(thumbnail(before), thumbnail(now))
-        top, bottom = round(CAPTION * len(apart)), round((1 - CAPTION) * len(apart))
-        below, above = (float(part.ravel().mean()) for part in (apart[top:], apart[:bottom]))
-        return _Step(*_mean_and_most(apart), below, above, flow.astype(np.float16))
+        return _Step(*_mean_and_most(apart), *_parts(apart), flow.astype(np.float16))
 
     def measure_frame(self, frame: AnalyzedFrame, _: object) -> npt.NDArray[np.float16]:
         """The thumbnail, to compare the ends of a freeze."""
@@ -164,6 +199,7 @@ class Cadence(Metric):
         if step is not None:
             self._steps.append(step)
         cells = found.astype(np.float32)
+        self._compare(cells)
         if step is None or self._start is None or not _still(step.mean, step.most, 1.0):
             self._start, self._run = cells, 0
             return
@@ -174,12 +210,35 @@ class Cadence(Metric):
         if self._run > self._longest[0]:
             self._longest = (self._run, index)
 
+    def _compare(self, cells: Floats) -> None:
+        """How much the last frames are mixtures or odd, now that this one is known."""
+        self._latest = [cells, *self._latest[: ODD_FRAMES + 1]]
+        self._apart = [[_apart(cells, old) for old in self._latest[1:]], *self._apart[:ODD_FRAMES]]
+        if len(self._latest) > 2:
+            after, now, before = self._latest[:3]
+            below, above = _parts(_apart((before + after) / np.float32(2), now))
+            self._mixed.append((below[1], above[1]))
+        for count in range(1, len(self._apart[0])):
+            # the first and the last odd frame, each beside the one before and the one after them
+            last, first, end = self._apart[1], self._apart[count], self._apart[0]
+            sides = (end[0], end[count - 1], last[count - 1], first[0])
+            odd = np.maximum(np.minimum.reduce(sides) - end[count], 0)
+            self._odd.setdefault(count, []).append(_mean_and_most(odd)[1])
+
     def finish(self, _: Reference) -> Sequence[Score]:
-        """Four scores."""
+        """Five scores."""
         if len(self._steps) < 2 * NEAR:
             raise CannotMeasure("too_short")
-        repeats = _repeats(np.asarray([step.most for step in self._steps]))
-        return self._freeze(), self._repeated(repeats), self._stutter(repeats), self._jump(repeats)
+        parts = [(step.below[1], step.above[1]) for step in self._steps]
+        small, mixed = (_smallness(np.asarray(both)) for both in (parts, self._mixed))
+        repeats = small < SMALL
+        return (
+            self._freeze(),
+            self._repeated(max(repeats, mixed < SMALL, key=np.count_nonzero)),
+            self._stutter(small),
+            self._jump(repeats),
+            self._strange(),
+        )
 
     def _freeze(self) -> Score:
         length, last = self._longest
@@ -193,23 +252,67 @@ class Cadence(Metric):
         facts = {"rate": different}
         return judged(REPEATED, 100 * missing, frame=at, facts=facts)
 
-    def _stutter(self, repeats: npt.NDArray[np.bool_]) -> Score:
-        held = [(start, length) for start, length in runs(repeats) if length >= HELD]
-        share = sum(length for _, length in held) / len(repeats)
+    def _stutter(self, small: npt.NDArray[np.float64]) -> Score:
+        held = [(start, length) for start, length in runs(small < SMALL) if length >= HELD]
+        if self._fps < BRIEF:
+            held += self._brief(small)
+        share = sum(length for _, length in held) / len(small)
         longest = max(held, key=lambda run: run[1], default=None)
         return judged(STUTTER, 100 * share, frame=None if longest is None else longest[0] + 1)
+
+    def _brief(self, small: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
+        """Starts and lengths of the repeats that are a hitch though they are few in a row.
+
+        All are where the steps after them catch up; else the pairs, where single repeats are fewer:
+        clips shown at more frames a second have those.
+        """
+        repeats = small < SMALL
+        equal = (small < EQUAL) | [_still(step.mean, step.most, 1.0) for step in self._steps]
+        short = [(start, length) for start, length in runs(repeats) if length < HELD]
+        brief = [run for run in short if equal[run[0] : sum(run)].all()]
+        moved = [
+            float(np.hypot(step.flow[..., 0], step.flow[..., 1]).mean()) for step in self._steps
+        ]
+        after = usual = 0.0
+        for start, length in brief:
+            end = start + length
+            near = [*range(max(0, start - NEAR), start), *range(end + 1, end + 1 + NEAR)]
+            around = [moved[i] for i in near if i < len(moved) and not repeats[i]]
+            if end < len(moved) and around:
+                after, usual = after + moved[end], usual + float(np.median(around))
+        fewest, further = CAUGHT_UP
+        if len(brief) >= fewest and after > further * usual:
+            return brief
+        pairs = [run for run in brief if run[1] == HELD - 1]
+        return pairs if 2 * len(pairs) > len(short) else []
 
     def _jump(self, repeats: npt.NDArray[np.bool_]) -> Score:
         kept = np.flatnonzero(~repeats)
         steps = [self._steps[i] for i in kept]
         levels = np.minimum(
-            _over_steps([step.below for step in steps]), _over_steps([step.above for step in steps])
+            _over_steps([step.below[0] for step in steps]),
+            _over_steps([step.above[0] for step in steps]),
         )
         moved = _beyond_steps([step.flow for step in steps])
         ratios = np.minimum(moved, SEEN * levels).tolist()
         series = [(int(at) + 1, ratio) for at, ratio in zip(kept, ratios, strict=True)]
         frame, value = max(series, key=lambda pair: pair[1])
         return judged(JUMP, value, series=series, frame=frame)
+
+    def _strange(self) -> Score:
+        """The frames that are odd, over what is usual around them, however many are odd there."""
+        odd: dict[int, tuple[float, int]] = {}
+        for count, found in self._odd.items():
+            for index, value in enumerate(found, 1):
+                odd[index] = max(odd.get(index, (0.0, 1)), (value, count))
+        series = []
+        for index, (value, count) in sorted(odd.items()):
+            away = range(2, ODD_NEAR + 1)
+            near = [index - i for i in away] + [index + count - 1 + i for i in away]
+            usual = sorted(odd[i][0] for i in near if i in odd)[-2:]
+            series.append((index, value / (usual[0] + ODD_LEVELS)))
+        frame, value = max(series, key=lambda pair: pair[1])
+        return judged(ODD, value, series=series, frame=frame)
 
 
 def _over_steps(levels: Sequence[float]) -> Floats:
@@ -251,13 +354,18 @@ def _still(mean: float, most: float, share: float) -> bool:
     return mean <= STILL[0] * share and most <= STILL[1] * share
 
 
-def _repeats(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    """Which steps are far smaller than one shortly before and one shortly after them."""
-    padded = np.pad(steps, NEAR)
-    windows = np.lib.stride_tricks.sliding_window_view(padded, NEAR)
-    before, after = windows[: len(steps)].max(axis=1), windows[NEAR + 1 :].max(axis=1)
+def _smallness(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Every step over the largest ones shortly before and shortly after it, the smaller of them.
+
+    ``[T, 2]`` of both parts of the picture, of which the larger counts; 1 where nothing moves. A
+    part that moves too little to tell says no more than whether it stands still.
+    """
+    padded = np.pad(steps, ((NEAR, NEAR), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, NEAR, axis=0)
+    before, after = windows[: len(steps)].max(axis=-1), windows[NEAR + 1 :].max(axis=-1)
     usual = np.minimum(before, after)
-    return np.asarray((steps < SMALL * usual) & (usual > VISIBLE))
+    small = np.where(usual > VISIBLE, steps / np.maximum(usual, VISIBLE), steps > STILL[1])
+    return np.where((usual > VISIBLE).any(axis=1), small.max(axis=1), 1.0)
 
 
 def runs(flags: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
