@@ -50,6 +50,7 @@ def test_the_clean_clip_fails_nothing(clean: Verification) -> None:
 
 PARTS = [
     ("mouth/smear@0.08", "mouth_detail"),
+    ("mouth/streak@0.25", "mouth_detail"),
     ("mouth/melt@0.08", "mouth_shape"),
     ("eye/crossed@0.1", "eye_gaze"),
     ("eye/lid@0.05", "eyelids"),
@@ -57,6 +58,8 @@ PARTS = [
     ("eye/iris@1", "iris_color"),
     ("skin/lighter@25", "skin_brightness"),
     ("skin_trend/smoother@0.04", "skin_texture_end"),
+    ("skin_trend/edges@1", "skin_texture_end"),
+    ("skin/eyes@0.25", "eye_shape"),
     ("face_shape/nose@0.1", "nose_shape"),
     ("face_shape/jaw@0.15", "jaw_shape"),
     ("face_shape/brow@0.12", "brow_shape"),
