@@ -351,6 +351,22 @@ def test_a_longer_clip_may_wander_further(frames: int, share: float) -> None:
     assert melt.value == pytest.approx(end * 10 / 12)  # the least of what is late
 
 
+def test_a_turned_face_bends_more_without_melting() -> None:
+    """The generic depth of a head is wrong by a share of the turn."""
+    residual = np.full(2 * len(_face_model().weights), 3.0, np.float32)
+    values = []
+    for turned in (0.0, 10.0, 26.0):
+        metric = Deformation(24.0)
+        metric.add(0, None, _Pose(np.eye(2, 3)))
+        for index in range(6, 97, 6):
+            found = _Pose(np.eye(2, 3), residual * index / 96, np.zeros(2), turned)
+            metric.add(index, None, found)
+        value = metric._melt().value
+        assert isinstance(value, float)
+        values.append(value)
+    assert values[0] == values[1] == pytest.approx(2 * values[2])
+
+
 @pytest.mark.parametrize("tint", [(1.0, 1.0, 1.0), (1.0, 0.9, 0.75)], ids=["grey", "sepia"])
 def test_a_black_and_white_picture_is_not_called_banded_for_its_encoding(
     tint: tuple[float, float, float],

@@ -107,11 +107,6 @@ WEAK: Final = 0.97
 people clean clips keep 0.90 of it and more, filters that keep edges 0.75 and less: with this
 factor one limit serves both."""
 
-ACROSS: Final = 0.9
-"""What lips keep of the steps from left to right, in the best frame of a window, counts beside
-what they keep of all detail. One woman who shuts her mouth keeps 0.50, other clean clips 0.58 and
-more, lips smeared along a line 0.24 to 0.59: with this factor her clip stays above the limit."""
-
 LEAST_STEPS: Final = 0.02
 """Levels a pixel added to both steps, so that nothing is divided by zero."""
 
@@ -228,11 +223,13 @@ class FaceParts(Metric):
         )
 
     def _mouth(self, picture: _Parts) -> Score:
-        """The lower of what lips keep of their detail, and of that from left to right."""
+        """The lower of what lips keep of their detail, and of that from left to right.
+
+        Of the latter the best frame of a window counts: shut lips have few such steps. Of 64 people
+        clean clips keep 0.50 of it and more, lips smeared along a line 0.23 to 0.53.
+        """
         one = self._worst(MOUTH, lambda p: p.mouth / picture.mouth, np.min, _lips)
-        other = self._worst(
-            MOUTH, lambda p: ACROSS * p.across / picture.across, np.min, _lips, of=np.max
-        )
+        other = self._worst(MOUTH, lambda p: p.across / picture.across, np.min, _lips, of=np.max)
         known = [score for score in (one, other) if isinstance(score.value, float)]
         return min(known, key=lambda score: float(score.value or 0.0)) if known else one
 
