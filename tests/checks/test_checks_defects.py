@@ -137,6 +137,21 @@ def test_defects_of_parts_of_the_face(label: str, name: str, close_up: Material)
     assert scores[name].region is not None or name.startswith("skin")
 
 
+def test_a_face_behind_what_is_held_before_it_has_no_shape_to_compare(close_up: Material) -> None:
+    """An orange before mouth and chin."""
+    points = (
+        reader().mesh.read(close_up.frames[0], close_up.track[0]).points[[13, 152, 61, 291], :2]
+    )
+    middle, size = points.mean(axis=0), float(np.linalg.norm(points[2] - points[3]))
+    frames = close_up.frames.copy()
+    for frame in frames[2:]:
+        cv2.circle(frame, (int(middle[0]), int(middle[1])), int(0.65 * size), (220, 130, 30), -1)
+    given = portrait(close_up.frames[0], close_up.track[0])
+    names = ("nose_shape", "jaw_shape", "face_warp")
+    scores = by_name(examine(frames, given=given, only=names))
+    assert {scores[name].verdict for name in names} == {"not_measured"}
+
+
 def test_a_blink_a_turn_and_a_smile_are_no_defects_of_parts(close_up: Material) -> None:
     """One eye shut in two of 13 frames, and a mouth that widens in all later ones."""
     height, width = close_up.frames.shape[1:3]
