@@ -90,12 +90,6 @@ nose and mouth comes to 0.28 and more, a hand of the skin's own colour is not to
 OTHER_COLOR: Final = 10.0
 """Difference of a* and b* from where on a cell has another colour. By hand."""
 
-ALONE: Final = 1.2
-"""What a change that has a filter of its own counts beside a part's several changes. Eyes that grow
-(``eye.size``) come to 3.3 in 55 people, and with patterns that are learned without them to 5.0 in
-one who grimaces, 4.2 in one who rightly fails and 3.4 in the others; the limit of ``eye_shape``
-stands at 4.7 then."""
-
 Floats = npt.NDArray[np.float64]
 Seen = npt.NDArray[np.bool_]
 """``[N]`` which cells lie inside the picture."""
@@ -256,8 +250,7 @@ def part_values(part: str, medians: Floats) -> Floats:
         for name, found in filters(np.logical_and(*np.split(known, 2))).items():
             if name.split(".")[0] == part:
                 along = np.einsum("ij,j->i", found, np.where(known, row, 0.0))
-                size = np.sqrt(np.mean(np.square(along))) * (ALONE if name != part else 1.0)
-                values[index] = np.fmax(values[index], size)
+                values[index] = np.fmax(values[index], np.sqrt(np.mean(np.square(along))))
     return values
 
 
