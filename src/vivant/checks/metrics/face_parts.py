@@ -63,10 +63,6 @@ picture's lids hide of the irises. Chosen on 60 people, one of whom opens nearly
 LARGEST: Final = 100.0
 """Pixels between the pupils at which faces are compared at most."""
 
-EYES: Final = 60.0
-"""Pixels between the pupils from which lids and the colour of irises can be told. Gaze needs less:
-with 48 px, 27 of 30 crossed eyes stand out as with 100, and no clean ones."""
-
 PLACES: Final = (
     (0.0, 0.0, 0.0), (0.03, 0.0, 0.0), (-0.03, 0.0, 0.0), (0.0, 0.03, 0.04), (0.0, -0.03, -0.04),
 )  # fmt: skip
@@ -336,8 +332,7 @@ def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Part
     cheeks = [_around(points[i], reach, side) for i in CHEEKS]
     skin = np.median(np.concatenate([_colors(chip[p]) for p in cheeks]), axis=0)
     left, right = mesh.apertures
-    large = scale >= EYES
-    seen = large and min(left, right) >= OPEN
+    seen = min(left, right) >= OPEN
     irises = [_iris(chip, points, iris) - skin[1:] for iris in (LEFT_IRIS, RIGHT_IRIS)]
     face = _face(luma.shape, points)
     texture = float("nan")
@@ -352,7 +347,7 @@ def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Part
         mouth=size(fine, lips) / max(size(fine, nose), LEAST_DETAIL),
         across=(size(steps, lips) + LEAST_STEPS) / (size(steps, nose) + LEAST_STEPS),
         gaze=float("nan"),
-        lids=left - right if large else float("nan"),
+        lids=left - right,
         irises=tuple(float(v) if seen else float("nan") for v in np.concatenate(irises)),
         light=float(skin[0]) - _outside(pixels, mesh.box),
         tone=float(skin[0]),
