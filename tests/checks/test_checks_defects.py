@@ -373,7 +373,8 @@ def test_a_turned_face_bends_more_without_melting() -> None:
         metric = Deformation(24.0)
         metric.add(0, None, _Pose(np.eye(2, 3)))
         for index in range(6, 97, 6):
-            found = _Pose(np.eye(2, 3), residual * index / 96, np.zeros(2), turned)
+            share = np.float32(index / 96)
+            found = _Pose(np.eye(2, 3), residual * share, np.zeros(2), turned)
             metric.add(index, None, found)
         value = metric._melt().value
         assert isinstance(value, float)
