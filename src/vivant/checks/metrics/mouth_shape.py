@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from vivant.checks.face_frame import Layout, Matrix, cut_luma
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference
-from vivant.checks.frame_mesh import frame_mesh, picture_mesh, turned
+from vivant.checks.frame_mesh import frame_mesh, picture_mesh, pupils, turned
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.picture.face_mesh import LEFT_IRIS, RIGHT_IRIS, FaceMesh
 from vivant.types import Box, Image, Score
@@ -60,6 +60,10 @@ COUNTED: Final = 70.0
 """Percentile of the places that counts: teeth, tongue and shadows spoil some. Of 55 people with
 melted lips it finds more than 75 does (docs/calibration-added.md)."""
 
+SMALLEST: Final = 60.0
+"""Pixels between the pupils, in the picture's own pixels, from which lips have an outline to hold
+against them."""
+
 TURNED: Final = 15.0
 """Degrees of yaw or pitch from the picture's pose: beyond, lips hide each other."""
 
@@ -98,6 +102,8 @@ class MouthShape(Metric):
         mesh = picture_mesh(self._reference)
         found = None if mesh is None else frame_mesh(frame, self._reference)
         if mesh is None or found is None or turned(found, mesh) > TURNED:
+            return None
+        if pupils(mesh) * self._reference.detail < SMALLEST:
             return None
         if self._picture is None:
             self._picture = _mouth(self._reference.pixels, mesh)
