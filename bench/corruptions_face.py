@@ -100,12 +100,18 @@ def _mixed(part: Floats, other: Floats, mask: Floats) -> Floats:
 
 
 def mouth(variant: str, dose: float) -> Apply:
-    """Lips and teeth smeared by ``dose`` inter-ocular distances, or bent as if they melted."""
+    """Lips and teeth smeared by ``dose`` inter-ocular distances, or bent as if they melted.
+
+    ``streak`` smears from left to right alone: the lips keep their outline.
+    """
 
     def change(part: Floats, u: Floats, v: Floats, share: float, iod: float, at: Places) -> Floats:
         mask = _spot(u, v, at.mouth, 0.55, 0.34)
         if variant == "smear":
             blurred = cv2.GaussianBlur(part, (0, 0), max(0.3, dose * share * iod))
+            return _mixed(part, blurred.astype(np.float32), mask)
+        if variant == "streak":
+            blurred = cv2.blur(part, (1 + 2 * round(dose * share * iod / 2), 1))
             return _mixed(part, blurred.astype(np.float32), mask)
         wave = np.float32(dose * share * iod) * mask
         return _moved(part, wave * np.sin(9 * v + 4 * u), wave * np.sin(8 * u + 1))
@@ -157,39 +163,51 @@ def _skin(part: Floats, u: Floats, v: Floats) -> Floats:
     return soft
 
 
+def _larger_eyes(u: Floats, v: Floats, growth: float) -> tuple[Floats, Floats]:
+    """How far both eyes reach beyond their places, to the right and down, in eye distances."""
+    left, right = _spot(u, v, (-0.5, 0), 0.3, 0.22), _spot(u, v, (0.5, 0), 0.3, 0.22)
+    size = np.float32(growth)
+    return size * (left * (u + 0.5) + right * (u - 0.5)), size * v * (left + right)
+
+
 def skin(variant: str, dose: float) -> Apply:
-    """Skin gets lighter by ``dose`` levels, or loses its texture more and more."""
+    """Skin gets lighter by ``dose`` levels; or the face is beautified; or its eyes grow alone."""
 
     def change(part: Floats, u: Floats, v: Floats, share: float, iod: float, _: Places) -> Floats:
+        size = np.float32(iod)
+        if variant == "eyes":
+            wider, taller = _larger_eyes(u, v, dose * share)
+            return _moved(part, -size * wider, -size * taller)
         mask = _skin(part, u, v)
         if variant == "lighter":
             return part + mask[..., None] * np.float32(dose * share)
         smooth = cv2.bilateralFilter(part, 9, 60, max(1.0, 0.06 * iod)).astype(np.float32)
         other = _mixed(part, smooth, mask * np.float32(dose * share))
-        if variant != "beautified":
-            return other
-        slim = np.float32(0.09 * dose * share * iod) * _spot(u, v, (0.0, 1.35), 1.3, 0.75)
-        large = np.float32(0.16 * dose * share * iod) * (
-            _spot(u, v, (-0.5, 0), 0.3, 0.22) * (u + 0.5)
-            + _spot(u, v, (0.5, 0), 0.3, 0.22) * (u - 0.5)
-        )
-        taller = (
-            np.float32(0.16 * dose * share * iod)
-            * v
-            * (_spot(u, v, (-0.5, 0), 0.3, 0.22) + _spot(u, v, (0.5, 0), 0.3, 0.22))
-        )
+        slim = np.float32(0.09 * dose * share) * _spot(u, v, (0.0, 1.35), 1.3, 0.75)
         narrow = slim * np.sin(np.pi * np.clip(u, -1.2, 1.2) / 2.0)
-        return _moved(other, narrow - large, -taller) + mask[..., None] * np.float32(
-            8 * dose * share
-        )
+        wider, taller = _larger_eyes(u, v, 0.16 * dose * share)
+        return _moved(other, size * (narrow - wider), -size * taller) + mask[
+            ..., None
+        ] * np.float32(8 * dose * share)
 
     return _on_face(change)
 
 
-def skin_trend(_: str, dose: float) -> Apply:
-    """The skin gets smoother all the time, up to a blur of ``dose`` inter-ocular distances."""
+def skin_trend(variant: str, dose: float) -> Apply:
+    """The skin gets smoother all the time, up to a blur of ``dose`` inter-ocular distances.
+
+    ``edges`` is a filter that keeps edges, and ``dose`` its share at the end.
+    """
 
     def change(part: Floats, u: Floats, v: Floats, share: float, iod: float, _: Places) -> Floats:
+        if variant == "edges":
+            smooth: Floats = part
+            for _round in range(2):
+                smooth = cv2.bilateralFilter(smooth, -1, 40, max(1.0, 0.04 * iod)).astype(
+                    np.float32, copy=False
+                )
+            mask = _skin(part, u, v) * np.float32(dose * share)
+            return _mixed(part, smooth.astype(np.float32), mask)
         blurred = cv2.GaussianBlur(part, (0, 0), max(0.2, dose * share * iod))
         return _mixed(part, blurred.astype(np.float32), _skin(part, u, v))
 

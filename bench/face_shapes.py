@@ -88,7 +88,10 @@ def spread(stretches: Sequence[Rows]) -> Floats:
 
 
 def directions() -> Mapping[str, Floats]:
-    """By part, ``[D, 2N]`` changes of shape; their size does not matter."""
+    """By part, ``[D, 2N]`` changes of shape; their size does not matter.
+
+    ``eye.size`` is one change of ``eye`` by itself.
+    """
     _, u, v = grid()
     none = np.zeros_like(u)
 
@@ -101,6 +104,7 @@ def directions() -> Mapping[str, Floats]:
 
     nose, face = bump(0, 0.6, 0.4, 0.4), bump(0, 0.4, 0.8, 0.7)
     left, right = bump(-0.5, 0, 0.35, 0.22), bump(0.5, 0, 0.35, 0.22)
+    larger = left * (u + 0.5) + right * (u - 0.5), (left + right) * v
     lower = np.clip((1.2 - np.hypot(u / 1.3, (v - 1.35) / 0.75)) / 0.4, 0, 1)
     brows = bump(-0.5, -0.38, 0.4, 0.2) - bump(0.5, -0.38, 0.4, 0.2)
     waves = []
@@ -117,10 +121,11 @@ def directions() -> Mapping[str, Floats]:
         "brow": [(none, brows)],
         # both larger, one higher, one larger
         "eye": [
-            (left * (u + 0.5) + right * (u - 0.5), (left + right) * v),
+            larger,
             (none, left - right),
             (left * (u + 0.5) - right * (u - 0.5), (left - right) * v),
         ],
+        "eye.size": [larger],
         # waves over the face
         "warp": waves,
         # what is around the face goes to the side
