@@ -126,12 +126,12 @@ class _Parts(NamedTuple):
     ``mouth`` is the detail of the lips over the nose's, ``across`` that of the steps from left to
     right: lips smeared sideways lose these and keep their outline. ``texture`` is the detail of the
     whole face but eyes and brows, in levels: cheeks alone have little to lose. ``weak`` is the
-    median of what cheeks and forehead show: a filter that keeps edges takes that alone. ``tone`` is
-    the cheeks' L* and ``light`` that beside the surroundings'. ``gaze`` is how far the irises have
-    moved towards each other since the picture, in percent of an eye's width. ``lids`` is how much
-    further the left eye is open than the right one: of the picture in eye widths, of a frame in
-    percent since the picture. ``irises`` are four numbers: a* and b* of both irises beside the
-    skin's.
+    median of what cheeks and forehead show: a filter that keeps edges takes that alone. ``tones``
+    are the L* of eight places on the cheeks, ``around`` that of the surroundings. ``gaze`` is how
+    far the irises have moved towards each other since the picture, in percent of an eye's width.
+    ``lids`` is how much further the left eye is open than the right one: of the picture in eye
+    widths, of a frame in percent since the picture. ``irises`` are four numbers: a* and b* of both
+    irises beside the skin's.
     """
 
     mouth: float
@@ -139,8 +139,8 @@ class _Parts(NamedTuple):
     gaze: float
     lids: float
     irises: tuple[float, ...]
-    light: float
-    tone: float
+    tones: tuple[float, ...]
+    around: float
     texture: float
     weak: float
     mouth_box: Box
@@ -295,8 +295,13 @@ def _largest(values: Floats) -> float:
 
 
 def _lighter(parts: _Parts, picture: _Parts) -> float:
-    """How much lighter the skin is than in the picture, by itself and beside its surroundings."""
-    return min(parts.light - picture.light, parts.tone - picture.tone)
+    """L* by which the skin got lighter, by itself or beside its surroundings: the lower of both.
+
+    Each place of the cheeks against itself: where half of them lie in a shadow or under a beard,
+    their common median would jump from one half to the other.
+    """
+    lighter = float(np.median(np.subtract(parts.tones, picture.tones)))
+    return min(lighter - (parts.around - picture.around), lighter)
 
 
 def _lips(parts: _Parts) -> Box:
@@ -333,8 +338,8 @@ def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Part
 
     finer = cv2.GaussianBlur(luma, (0, 0), 0.7) - cv2.GaussianBlur(luma, (0, 0), 1.6)
     reach = max(2, round(0.07 * scale))
-    cheeks = [_around(points[i], reach, side) for i in CHEEKS]
-    skin = np.median(np.concatenate([_colors(chip[p]) for p in cheeks]), axis=0)
+    cheeks = [_colors(chip[_around(points[i], reach, side)]) for i in CHEEKS]
+    skin = np.median(np.concatenate(cheeks), axis=0)
     left, right = mesh.apertures
     seen = min(left, right) >= OPEN
     share = min(1.0, scale / SURE)
@@ -354,8 +359,8 @@ def _parts(pixels: npt.NDArray[np.uint8], mesh: FaceMesh, scale: float) -> _Part
         gaze=float("nan"),
         lids=left - right,
         irises=tuple(float(v) if seen else float("nan") for v in np.concatenate(irises)),
-        light=float(skin[0]) - _outside(pixels, mesh.box),
-        tone=float(skin[0]),
+        tones=tuple(float(np.median(place[:, 0])) for place in cheeks),
+        around=_outside(pixels, mesh.box),
         texture=texture,
         weak=weak,
         mouth_box=_box(flat[list(LIPS)], 1.3),
