@@ -69,7 +69,7 @@ def test_letters_that_come_late_make_no_halos_and_no_drawing() -> None:
         texture(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).astype(np.uint8), None, 1.0)
         for frame in (frames[1], frames[0])
     )
-    assert limits()["cartoon"].judge(whole.cartoon / clean.cartoon) == "fail"
+    assert limits()["cartoon"].judge(whole.strong / clean.strong) == "fail"
     found = verdicts(Texture, still.frames, frames)
     assert (found["ringing"], found["cartoon"]) == ("pass", "pass")
 

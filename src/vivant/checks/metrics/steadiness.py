@@ -70,8 +70,8 @@ STILL_CAMERA: Final = Limit(
     "to 0.07 … 0.24; clips of the engine living with small faces to 0.136 and more, real ones to "
     "0.37",
 )  # fmt: skip
-"""Instead of the limit for ``motion`` where a camera moves. It fails nothing: a camera that moves over
-a still picture is what the engine ``camera`` makes without parallax, and says so."""
+"""Instead of the limit for ``motion`` where a camera moves. It fails nothing: a camera that moves
+over a still picture is what the engine ``camera`` makes without parallax, and says so."""
 
 END_SECONDS: Final = 0.5
 """Seconds; the end that must not flash or fade."""

@@ -97,9 +97,17 @@ CAPTION: Final = 0.25
 """Of the height; letters that come later than the first frame lie in this at the bottom or the
 top."""
 
-TEXTURED: Final = (75, 99)
-"""Percentiles of the middle band whose ratio a drawn look lowers: weak texture and the strongest
-edges. Below the 75th lies grain that an encoder at CRF 28 takes as well."""
+TEXTURED: Final = (55, 75, 99)
+"""Percentiles of the middle band: weak texture, stronger texture, and the strongest edges. A drawn
+look lowers what texture is beside edges."""
+
+GRAIN: Final = 1.0
+"""Levels that the picture must have at the first of them for it to count, else the second does: an
+encoder at CRF 28 takes weaker grain as a drawing filter does. By hand."""
+
+STRONGER: Final = 1.04
+"""What stronger texture keeps counts, so that one limit serves both: encoded clips keep 0.73 of it
+and more, a bilateral filter leaves 0.70 and less in 31 of 32."""
 
 EVERY: Final = 2
 """Percentiles are taken over every so many pixels of the halved bands in both directions: they need
@@ -156,7 +164,11 @@ def noise_level(luma: Luma) -> float:
 
 @dataclass(frozen=True, slots=True)
 class TextureStatistics:
-    """Numbers of one picture; those of the face are NaN where there is none."""
+    """Numbers of one picture; those of the face are NaN where there is none.
+
+    ``grain`` is the weak texture in levels, ``weak`` and ``strong`` what weak and stronger texture
+    are beside the strongest edges, see :data:`TEXTURED`.
+    """
 
     sharpness: float
     face_sharpness: float
@@ -164,7 +176,9 @@ class TextureStatistics:
     noise: float
     ringing: float
     banding: float
-    cartoon: float
+    grain: float
+    weak: float
+    strong: float
 
 
 def texture(luma: Luma, face: Face | None, scale: float) -> TextureStatistics:
@@ -175,7 +189,7 @@ def texture(luma: Luma, face: Face | None, scale: float) -> TextureStatistics:
     fine, middle, coarse = _bands_halved(luma)
     weight = np.abs(coarse)
     strong = (weight > np.percentile(weight[::EVERY, ::EVERY], EDGE_SHARE)).view(np.uint8)
-    low, high = np.percentile(np.abs(middle[::EVERY, ::EVERY]), TEXTURED)
+    grain, stronger, edges = np.percentile(np.abs(middle[::EVERY, ::EVERY]), TEXTURED)
     face_sharpness = float("nan")
     if face is not None:
         left, top, right, bottom = clipped(face.box.scaled(box_scale), luma.shape[1], luma.shape[0])
@@ -187,7 +201,9 @@ def texture(luma: Luma, face: Face | None, scale: float) -> TextureStatistics:
         noise=noise_level(luma),
         ringing=max(_spread(middle, strong), 1e-6) / max(_spread(coarse, strong), 1e-3),
         banding=banding(luma),
-        cartoon=max(float(low), 1e-6) / max(float(high), 1e-3),
+        grain=float(grain),
+        weak=max(float(grain), 1e-6) / max(float(edges), 1e-3),
+        strong=max(float(stronger), 1e-6) / max(float(edges), 1e-3),
     )
 
 
@@ -283,7 +299,7 @@ class Texture(Metric):
         the whole picture, letters over one side of it.
         """
         wanted = self._wanted
-        ringing, cartoon = found.ringing / wanted.ringing, found.cartoon / wanted.cartoon
+        ringing, cartoon = found.ringing / wanted.ringing, self._drawn(found, wanted)
         known = limits()
         if (known[RINGING.name].judge(ringing), known[CARTOON.name].judge(cartoon)) == (
             "pass",
@@ -293,8 +309,19 @@ class Texture(Metric):
         for part, own in zip(_parts(luma), self._wanted_parts, strict=True):
             seen = texture(part, None, self._scale)
             ringing = min(ringing, seen.ringing / own.ringing)
-            cartoon = max(cartoon, seen.cartoon / own.cartoon)
-        return replace(found, ringing=ringing * wanted.ringing, cartoon=cartoon * wanted.cartoon)
+            cartoon = max(cartoon, self._drawn(seen, own))
+        return replace(
+            found,
+            ringing=ringing * wanted.ringing,
+            weak=cartoon * wanted.weak,
+            strong=cartoon * wanted.strong / STRONGER,
+        )
+
+    def _drawn(self, found: TextureStatistics, wanted: TextureStatistics) -> float:
+        """What is kept of what a drawn look lowers, as far as the picture has it."""
+        if self._wanted.grain >= GRAIN:
+            return found.weak / wanted.weak
+        return STRONGER * found.strong / wanted.strong
 
     def add(self, index: int, _: None, found: tuple[TextureStatistics, Box | None] | None) -> None:
         """Keep its numbers."""
@@ -314,7 +341,7 @@ class Texture(Metric):
             self._held(NOISE, [(i, t.noise - wanted.noise) for i, t, _ in self._seen]),
             self._ratio(RINGING, lambda t: t.ringing),
             self._held(BANDING, [(i, t.banding - wanted.banding) for i, t, _ in self._seen]),
-            self._ratio(CARTOON, lambda t: t.cartoon),
+            self._held(CARTOON, [(i, self._drawn(t, wanted)) for i, t, _ in self._seen]),
         )
 
     def _ratio(self, spec: Spec, of: _Reading, share: float = 1.0) -> Score:
