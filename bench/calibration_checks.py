@@ -34,13 +34,11 @@ limits; do not edit it by hand. How the limits were found, and earlier tables:
 [checks added later](calibration-added.md), [all defects](calibration-shipped.md), the
 [first calibration](calibration-first.md).
 
-**What this rests on.** {people} people in real and generated clips of 97 frames, {count} measured
-clips (examples of DaGAN, LIA, DPE, DreamTalk, Moore-AnimateAnyone, SkyReels-A1, MuseV, IP-LAP,
-SyncTalk, FACEGOOD-Audio2Face); defects of `bench/corruptions.py`, encoded (x264, CRF 18). **Nothing
-was chosen from these people before they were measured.** Three faults that they showed were mended
-afterwards, and what those touch was measured again; for these they are not unseen any more
-([which](calibration-added.md#after-twenty-people-more)). Most pictures are small, 256 to 720 px:
-what needs more of an eye or of lips than they have is not measured, and counts as not found in the
+**What this rests on.** {people} people in clips of 97 frames, {count} measured clips; defects of
+`bench/corruptions.py`, encoded (x264, CRF 18). The clips are samples of 22 public repositories (news,
+webcams, stock, a few talking avatars), each cut to one shot of one person; nearly all are real, eight
+people are East Asian. **Nothing was chosen from these people.** Most pictures are small, 256 to 720
+px: what needs more of an eye or of lips than they have is not measured, and counts as not found in the
 second table; the third counts only where a check can measure. Intervals are Wilson's, 95 %. What
 came before: [earlier tables](calibration-earlier.md).
 {changed}"""

@@ -237,6 +237,14 @@ def test_impossible_requests_are_refused_before_any_work(
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("fps", [30, 29.97])
+def test_a_frame_rate_may_be_a_plain_number(
+    tmp_path: Path, portrait_bytes: bytes, fps: float
+) -> None:
+    vivant.animate(portrait_bytes, tmp_path / "me.mp4", **{**SMALL, "num_frames": 5, "fps": fps})
+    assert float(probe(tmp_path / "me.mp4").fps) == pytest.approx(fps, abs=0.001)
+
+
 def test_an_unknown_currency_is_refused_before_any_work(
     tmp_path: Path, portrait_bytes: bytes
 ) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,8 @@ def _request(image: Path | str | bytes | Request, given: Mapping[str, Any]) -> R
     for name in ("sound", "last"):
         if isinstance(changes.get(name), str):
             changes[name] = Path(changes[name])
+    if isinstance(changes.get("fps"), int | float):
+        changes["fps"] = Fraction(changes["fps"]).limit_denominator(1001)
     if isinstance(image, Request):
         return replace(image, **changes) if changes else image
     return Request(image=Path(image) if isinstance(image, str) else image, **changes)

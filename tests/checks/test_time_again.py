@@ -39,6 +39,13 @@ def test_a_person_before_a_camera_that_zooms_moves() -> None:
     assert found.verdict == "pass"
 
 
+def test_a_few_frames_do_not_flicker() -> None:
+    """A picture that moves on quickly comes back to no place of its own."""
+    picture = material().frames[0]
+    frames = np.stack([np.roll(picture, 40 * i, axis=1) for i in range(5)])
+    assert score_of("local_flicker", frames).verdict == "not_measured"
+
+
 def nodding() -> Frames:
     """Large movements: mixtures of small ones are lost in what an encoder leaves."""
     picture = material().frames[0]

@@ -34,6 +34,9 @@ FLICKERING: Final = 0.95
 """Of the cells, those that flicker least: a face that is a fifth of the height covers a twentieth
 of them."""
 
+FLICKER_STEPS: Final = 12
+"""Steps from which something can be told to flicker all the time: half a second."""
+
 LEVEL: Final = 100
 """Brightness of cells is kept in hundredths of a level."""
 
@@ -267,6 +270,8 @@ class Steadiness(Metric):
         What moves on past a cell, and what is shown twice, does not come back. In levels: in
         percent grain would flicker in the dark.
         """
+        if len(self._levels) < FLICKER_STEPS:
+            return unmeasured(LOCAL_FLICKER, CannotMeasure("too_short"))
         levels = np.stack(self._levels).astype(np.float32) / LEVEL
         now, around = levels[1:-1], (levels[:-2] + levels[2:]) / 2
         back = np.abs(now - around) - np.abs(levels[2:] - levels[:-2]) / 2
