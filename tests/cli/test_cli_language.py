@@ -15,11 +15,13 @@ from string import Formatter
 from typing import Any, get_args
 
 import pytest
+from PIL import Image as PillowImage
 from rich.cells import cell_len
 from typer.main import get_command
 
 import vivant
 from vivant.api.schemas import ComparisonFields, VideoFields
+from vivant.checks.sentences import reason, translated
 from vivant.cli import language
 from vivant.cli.clip_meter import ClipMeter
 from vivant.cli.language import localized
@@ -176,6 +178,25 @@ def test_a_clip_is_told_in_about_ten_lines_with_the_verdict_first(
         assert any("portrait.mp4 (128×72" in line for line in lines)
         assert bool(re.search("[가-힣]", out + err)) == (spoken == "ko")
         assert "50 %" in err
+
+
+@pytest.mark.parametrize("key", ["nobody", "several_people", "frames_differ"])
+def test_what_a_verification_warns_of_is_known_to_page_and_terminal(key: str) -> None:
+    facts = {"message": key, "others": 3.0, "announced": 97.0, "seen": 90.0}
+    english = reason(facts)
+    assert translated(english, "ko") == reason(facts, "ko") != english
+    notes = (ROOT / "web/assets/js/shared/server_notes.js").read_text(encoding="utf-8")
+    patterns = re.findall(r"^ *\[?/(\^.+?)/,", notes, re.MULTILINE)
+    assert any(re.match(pattern, english) for pattern in patterns)
+
+
+def test_notes_of_a_verification_are_told_in_korean(vivant: Run, tmp_path: Path) -> None:
+    picture = tmp_path / "wall.png"
+    PillowImage.effect_noise((320, 180), 40).convert("RGB").save(picture)
+    clip = tmp_path / "a.mp4"
+    assert vivant("animate", picture, "-o", clip, *SMALL)[0] in (0, 1)
+    _, out, _ = vivant("verify", clip, "--image", picture, "--lang", "ko")
+    assert "입력 사진에서 얼굴을 찾지 못했습니다" in out
 
 
 def test_common_mistakes_are_told_in_korean(vivant: Run, portrait_file: Path) -> None:

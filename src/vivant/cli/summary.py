@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vivant.checks.checklist import Answer, answers
-from vivant.checks.sentences import reason
+from vivant.checks.sentences import reason, translated
 from vivant.cli.language import language, localized, say
 from vivant.cli.terminal import clean
 from vivant.cost import money
@@ -160,7 +160,7 @@ def _time_and_cost(run: RunOptions, seconds: float, bill: Bill | None) -> str:
 def _log_notes(console: Console, notes: Iterable[str]) -> None:
     told = list(dict.fromkeys(notes))
     for note in told[:MOST_NOTES]:
-        text = localized(note)
+        text = localized(translated(note, language()))
         log_row(console, say("label_note"), text[:1].upper() + text[1:], "yellow")
     if len(told) > MOST_NOTES:
         log_row(console, "", say("more_notes", count=len(told) - MOST_NOTES))

@@ -39,6 +39,9 @@ EYES_STILL: Final = (
 )
 """Instead of the first note, where nobody blinks."""
 
+INSTEAD_NOBODY = "No face was found, so the clip was made by the camera engine."
+INSTEAD = "No face could be brought to life, so the clip was made by the camera engine."
+
 
 class LivingEngine:
     """Turns a portrait into a clip in which the person lives (see :class:`Engine`)."""
@@ -84,7 +87,6 @@ class LivingEngine:
         notes: list[str],
         observe: Observer,
     ) -> Clip:
-        why = "No face was found" if not portrait.faces else "No face could be brought to life"
         strength = min(2.0, max(0.25, options.strength * options.camera))
         engine = CameraEngine()
         clip = engine.generate(
@@ -92,7 +94,7 @@ class LivingEngine:
             replace(request, options={"strength": strength, "scale": options.scale}),
             observe,
         )
-        sentence = f"{why}, so the clip was made by the camera engine."
+        sentence = INSTEAD if portrait.faces else INSTEAD_NOBODY
 
         def chunks() -> Iterator[Frames]:
             for frames in clip.chunks:

@@ -91,8 +91,12 @@ const KOREAN = [
   [/^Parallax was switched off/, "원근 효과를 꺼서 사진 전체가 한 장처럼 움직입니다."],
   [/^The fake engine only shifts the picture/, "시험용 엔진이라 사진을 옆으로 옮기기만 합니다."],
   [
-    /^The picture shows (\d+) more people; the largest face was followed\.$/,
+    /^The picture shows more than one person \((\d+) more\); the largest face was followed\.$/,
     "사진에 다른 사람이 $1명 더 있어 가장 큰 얼굴을 따라갔습니다.",
+  ],
+  [
+    /^The picture shows no face that can be found/,
+    "입력 사진에서 얼굴을 찾지 못했습니다. 같은 사람인지는 이 결과로 알 수 없습니다.",
   ],
   [
     /^The file announces (\d+) frames and (\d+) could be decoded\.$/,
