@@ -182,7 +182,7 @@ def test_a_clip_is_told_in_about_ten_lines_with_the_verdict_first(
 
 @pytest.mark.parametrize("key", ["nobody", "several_people", "frames_differ"])
 def test_what_a_verification_warns_of_is_known_to_page_and_terminal(key: str) -> None:
-    facts = {"message": key, "others": 3.0, "announced": 97.0, "seen": 90.0}
+    facts: dict[str, float | str] = {"message": key, "others": 3.0, "announced": 97.0, "seen": 90.0}
     english = reason(facts)
     assert translated(english, "ko") == reason(facts, "ko") != english
     notes = (ROOT / "web/assets/js/shared/server_notes.js").read_text(encoding="utf-8")
