@@ -88,7 +88,8 @@ FAMILIES = {
     ),
     **dict.fromkeys(
         ("swim", "gibberish", "ghost", "torn"),
-        ("motion_speed", "sharpness", "torn_layers", "ghost", "ghost_trail", "background_swim"),
+        ("motion_speed", "sharpness", "torn_layers", "ghost", "ghost_trail", "background_swim",
+         "edge_rim"),
     ),
     "ending": ("motion_speed",), "cut": ("motion_speed",), "drift": ("saturation", "color_shift"),
     **dict.fromkeys(
