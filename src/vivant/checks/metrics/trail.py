@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import cache
 from typing import Final, NamedTuple
 
@@ -87,7 +88,7 @@ class _Echoes:
     def __init__(self) -> None:
         self.count = 0
         self.windows: list[_Window] = []
-        self._cells: Floats | None = None
+        self.cells: Floats = np.zeros(1, np.float32)  # [lags, h, w], the sum of all windows
         self._recent: npt.NDArray[np.float16] | None = None  # [WINDOW, h, w], the next at count
         self._indices = [0] * WINDOW
         self._until = 0
@@ -107,13 +108,6 @@ class _Echoes:
         if self._recent is not None and self._until < self.count:
             self._measure(self._recent)
 
-    @property
-    def cells(self) -> Floats:
-        """``[lags, h, w]``, the sum of all windows."""
-        if self._cells is None:
-            raise CannotMeasure("too_little_motion")
-        return self._cells
-
     def peaks(self) -> Floats:
         """Those of the mean cepstrum."""
         shortest = min(len(window.cepstrum) for window in self.windows)
@@ -129,7 +123,7 @@ class _Echoes:
         if found is not None:
             window, echoes = found
             self.windows.append(window)
-            self._cells = echoes if self._cells is None else self._cells + echoes
+            self.cells = self.cells + echoes
 
 
 class Trail(Metric):
@@ -140,7 +134,8 @@ class Trail(Metric):
 
     def __init__(self, reference: Reference) -> None:
         self._size = reference.pixels.shape[:2]
-        self._all, self._new = _Echoes(), _Echoes()
+        self._all = _Echoes()
+        self._new: _Echoes | None = None  # without repeated frames, from the first of them on
         self._before: npt.NDArray[np.float16] | None = None
         self._steps: deque[float] = deque(maxlen=STEPS)
 
@@ -151,8 +146,11 @@ class Trail(Metric):
 
     def add(self, index: int, __: object, found: npt.NDArray[np.float16]) -> None:
         """Keep the frame, with those that are new where it does not repeat the one before."""
+        repeats = self._repeats(found)
+        if repeats and self._new is None:
+            self._new = deepcopy(self._all)
         self._all.add(index, found)
-        if not self._repeats(found):
+        if self._new is not None and not repeats:
             self._new.add(index, found)
         self._before = found
 
@@ -171,7 +169,7 @@ class Trail(Metric):
         if self._all.count < SHORTEST:
             raise CannotMeasure("too_short")
         kinds = [self._all]
-        if SHORTEST <= self._new.count < self._all.count:
+        if self._new is not None and self._new.count >= SHORTEST:
             kinds.append(self._new)
         for kind in kinds:
             kind.finish()
