@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vivant.checks.frame import Luma
+from vivant.types import Box
 
 Field = npt.NDArray[np.float32]
 """``[H, W, 2]`` float32: where each pixel of the first picture goes, x then y, in pixels."""
@@ -49,3 +50,16 @@ def cell_means(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float32]:
     return cv2.resize(values.astype(np.float32), size, interpolation=cv2.INTER_AREA).astype(
         np.float32, copy=False
     )
+
+
+def patch_of_most(values: npt.NDArray[np.generic], side: int, size: tuple[int, ...]) -> Box:
+    """The patch of ``side`` cells each way around the largest of ``[h, w]`` values.
+
+    In pixels of a picture of ``size``, height and width first; cut at its border.
+    """
+    row, column = (int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
+    (rows, columns), (height, width) = values.shape, size
+    high, wide, reach = height / rows, width / columns, side // 2
+    left, top = max(0, column - reach) * wide, max(0, row - reach) * high
+    right, bottom = min(columns, column + reach + 1) * wide, min(rows, row + reach + 1) * high
+    return Box(left, top, right - left, bottom - top)

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vivant.checks.flow import CELL, Flow, cell_means, places
+from vivant.checks.flow import CELL, Flow, cell_means, patch_of_most, places
 from vivant.checks.frame import AnalyzedFrame, Luma, Reference, clipped
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged, unmeasured
 from vivant.checks.metrics.far_flow import far_flow
@@ -300,14 +300,7 @@ class Background(Metric):
 
     def _region(self, values: Floats) -> Box:
         """The patch with the highest value, in pixels of the frame."""
-        row, column = (int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
-        height, width = self._reference.pixels.shape[:2]
-        high, wide = height / values.shape[0], width / values.shape[1]
-        reach = PATCH // 2
-        left, top = max(0, column - reach) * wide, max(0, row - reach) * high
-        right = min(values.shape[1], column + reach + 1) * wide
-        bottom = min(values.shape[0], row + reach + 1) * high
-        return Box(left, top, right - left, bottom - top)
+        return patch_of_most(values, PATCH, self._reference.pixels.shape[:2])
 
 
 def _means(values: Floats) -> Floats:

@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vivant.checks.flow import patch_of_most
 from vivant.checks.frame import AnalyzedFrame, Reference
 from vivant.checks.metric import CannotMeasure, Metric, Spec, judged
 from vivant.checks.metrics.timing import thumbnail
@@ -190,13 +191,7 @@ class Trail(Metric):
     def _region(self, echoes: Floats) -> Box:
         """The patch whose cells have the strongest echo."""
         patches = cv2.blur(echoes, (PATCH, PATCH), borderType=cv2.BORDER_CONSTANT)
-        row, column = (int(i) for i in np.unravel_index(int(patches.argmax()), patches.shape))
-        height, width = self._size
-        high, wide = height / patches.shape[0], width / patches.shape[1]
-        reach = PATCH // 2
-        left, top = max(0, column - reach) * wide, max(0, row - reach) * high
-        right, bottom = min(width, (column + reach + 1) * wide), (row + reach + 1) * high
-        return Box(left, top, right - left, min(float(height), bottom) - top)
+        return patch_of_most(patches, PATCH, self._size)
 
 
 def _window(levels: Floats, middle: int) -> tuple[_Window, Floats] | None:
